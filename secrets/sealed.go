@@ -1,0 +1,93 @@
+package secrets
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Auth is the decrypted authentication of one rule, by name.
+type Auth struct {
+	Headers     map[string]String
+	QueryParams map[string]String
+}
+
+// Len is the number of values.
+func (a Auth) Len() int { return len(a.Headers) + len(a.QueryParams) }
+
+// Values returns every value by its path ("headers/X-Webhook-Secret"), the
+// paths sorted.
+func (a Auth) Values() (paths []string, values map[string]String) {
+	values = make(map[string]String, a.Len())
+	for name, v := range a.Headers {
+		values["headers/"+name] = v
+	}
+	for name, v := range a.QueryParams {
+		values["queryParams/"+name] = v
+	}
+	return slices.Sorted(maps.Keys(values)), values
+}
+
+// Sealed is spec.authentication of one file as it stands there. It is enough
+// to decrypt later, from the very bytes that were validated: a file that
+// changes on disk in between changes nothing.
+type Sealed struct {
+	// File is the file's name, for messages.
+	File string
+	// Document is the whole file as read; nil where there is nothing to
+	// decrypt. SOPS needs all of it: its MAC may cover clear values, too.
+	Document []byte
+	// Plain holds the values where they stand in clear text
+	// (--allow-plaintext-auth); then Document is nil.
+	Plain Auth
+}
+
+// Check says what is wrong with value as an authentication value, or "":
+// empty, a mask, a placeholder, outer white space or control characters. The
+// text never holds the value.
+func (s String) Check() string {
+	v := s.value
+	switch {
+	case v == "":
+		return "is empty"
+	case IsMask(v):
+		return "is a mask (only asterisks), as the service shows a stored value, not the value itself"
+	case IsPlaceholder(v):
+		return "is a placeholder, not a value"
+	case strings.TrimSpace(v) != v:
+		return "has white space around it"
+	case !utf8.ValidString(v):
+		return "is not UTF-8"
+	case strings.ContainsFunc(v, unicode.IsControl):
+		return "has control characters in it"
+	}
+	return ""
+}
+
+// IsMask reports whether value consists of asterisks (or the dots that some
+// services show), as a service masks what it has stored.
+func IsMask(value string) bool {
+	v := strings.TrimSpace(value)
+	return v != "" && strings.Trim(v, "*•●") == ""
+}
+
+// Placeholder is what import writes where a secret belongs.
+const Placeholder = "REPLACE_ME"
+
+// IsPlaceholder reports whether value is a word that people and tools write
+// where a secret is still to come ("REPLACE_ME", "changeme", "<secret>", "TODO").
+func IsPlaceholder(value string) bool {
+	v := strings.ToLower(strings.TrimSpace(value))
+	if strings.HasPrefix(v, "<") && strings.HasSuffix(v, ">") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "{{") {
+		return true
+	}
+	v = strings.NewReplacer("_", "", "-", "", " ", "").Replace(v)
+	switch v {
+	case "replaceme", "replacethis", "changeme", "changethis", "todo", "tbd", "fixme", "placeholder",
+		"secret", "yoursecret", "yoursecrethere", "yourtoken", "yourtokenhere", "xxx", "xxxx", "xxxxxxxx", "dummy", "example":
+		return true
+	}
+	return strings.HasPrefix(v, "replaceme")
+}

@@ -1,0 +1,13 @@
+// Package archive stores a rule's delivery history, complete and verified,
+// before the rule is deleted, because the service destroys it then.
+package archive
+
+// Receipt is the proof that a history is stored.
+type Receipt struct {
+	// Location is where the records are: a file's path or an object's URL.
+	Location string `json:"location"`
+	// Records is how many there are.
+	Records int `json:"records"`
+	// SHA256 is that of the stored (gzipped) records, 64 hex digits.
+	SHA256 string `json:"sha256"`
+}

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Input is everything that a plan of one project rests on.
+type Input struct {
+	Project, BaseURL string
+	// Owner turns markers on; empty leaves them off.
+	Owner string
+	// FormerOwners are earlier names of the owner: their rules are ours.
+	FormerOwners []string
+	// Paths are the rule paths as given.
+	Paths   []string
+	Desired []webhook.Desired
+	Live    []webhook.Rule
+	Options Options
+	// Warnings that reading the input gave rise to; they come first.
+	Warnings []string
+
+	Now    time.Time
+	Tool   Tool
+	Source Source
+}
+
+// Options are the settings and guards of a run. RULE patterns are those of
+// [path.Match] with "*" crossing slashes: see [MatchRule].
+type Options struct {
+	Prune Prune
+	// MaxDeletes holds back all deletes of a project above this limit.
+	MaxDeletes Limit
+	// MaxDeletesLifted is true where --max-deletes set the limit, which then
+	// is named among the lifted guards.
+	MaxDeletesLifted bool
+	Protect          []string
+	// Destinations are the hosts that may receive secrets; see
+	// [webhook.MatchDestination]. Empty means not set.
+	Destinations []string
+	// Narrowed is true where the run looks at a part of the files only: it
+	// then deletes nothing.
+	Narrowed bool
+	// ResendAuth sends every rule that has authentication.
+	ResendAuth bool
+
+	AllowEmpty        bool
+	DropAuth          []string
+	TakeOver          []string
+	AllowDestinations []string
+	Adopt             []string
+	DropUnknown       bool
+	DeleteActive      bool
+
+	// ArchiveSet is true where a place for archives is given, ArchiveLocal
+	// where that is a folder of this machine, ArchiveDurable where the user
+	// says that it outlives the machine. CI is true on a CI runner.
+	ArchiveSet, ArchiveLocal, ArchiveDurable, CI bool
+}
+
+// Limit is a number of rules, or a share of those this owner owns.
+type Limit struct {
+	// Count applies where Percent is 0.
+	Count int
+	// Percent is 0 to 100; the share is rounded up.
+	Percent float64
+}

@@ -1,0 +1,229 @@
+package webhook
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The canonical form makes equal what the service may spell in its own way:
+// the order of events, the case of header names, an empty map against none,
+// a default port. It is pinned by golden tests, because markers on live rules
+// hold digests of it: a later version must compute the same bytes.
+
+// Digest is the first 32 hex digits of a SHA-256 over a canonical form.
+type Digest string
+
+// Absent is the live digest of a rule that does not exist.
+const Absent Digest = "absent"
+
+// AuthUnknown is the auth digest of values that are not encrypted: they enter
+// no digest, so nothing can be known of them.
+const AuthUnknown Digest = "00000000000000000000000000000000"
+
+func digestOf(kind string, body []byte) Digest {
+	h := sha256.New()
+	h.Write([]byte(kind))
+	h.Write([]byte{'\n'})
+	h.Write(body)
+	return Digest(hex.EncodeToString(h.Sum(nil))[:32])
+}
+
+// SpecDigest is the digest of the canonical form of s.
+func SpecDigest(s Spec) Digest { return digestOf("mkhooks spec v1", CanonicalSpec(s)) }
+
+// SealedValue is one encrypted authentication value: its path below
+// spec.authentication ("headers/X-Webhook-Secret") and the text that SOPS wrote.
+type SealedValue struct{ Path, Ciphertext string }
+
+// AuthDigest is the digest of a rule's ciphertext: the list of (path, SOPS
+// value), sorted. SOPS keeps the ciphertext of an unchanged value byte for
+// byte, so equal digests mean equal values, and no key is needed to compare.
+// Of no values it is the digest of the empty list.
+func AuthDigest(values []SealedValue) Digest {
+	pairs := make([][2]string, 0, len(values))
+	for _, v := range values {
+		pairs = append(pairs, [2]string{v.Path, v.Ciphertext})
+	}
+	return digestOf("mkhooks auth v1", appendPairs(nil, pairs))
+}
+
+// DesiredDigest covers all that a PUT of d by owner would say: the spec, the
+// ciphertext of its authentication and the owner.
+func DesiredDigest(d Desired, owner string) Digest {
+	var b []byte
+	b = append(b, `{"auth":`...)
+	b = appendString(b, string(d.AuthDigest))
+	b = append(b, `,"owner":`...)
+	b = appendString(b, owner)
+	b = append(b, `,"spec":`...)
+	b = append(b, CanonicalSpec(d.Spec)...)
+	b = append(b, '}')
+	return digestOf("mkhooks desired v1", b)
+}
+
+// LiveDigest covers all that is known of a live rule: id, spec with the names
+// of its authentication, marker as read, and unknown fields. Of nil, a rule
+// that does not exist, it is [Absent].
+func LiveDigest(r *Rule) Digest {
+	if r == nil {
+		return Absent
+	}
+	var b []byte
+	b = append(b, `{"id":`...)
+	b = appendString(b, r.ID)
+	b = append(b, `,"markers":`...)
+	var markers [][2]string
+	for name, value := range r.Spec.Headers {
+		if IsMarkerHeader(name) {
+			markers = append(markers, [2]string{name, value})
+		}
+	}
+	b = appendPairs(b, markers)
+	b = append(b, `,"spec":`...)
+	b = append(b, CanonicalSpec(r.Spec)...)
+	b = append(b, `,"unknown":`...)
+	var unknown [][2]string
+	for path, raw := range r.Spec.Unknown {
+		unknown = append(unknown, [2]string{path, compactJSON(raw)})
+	}
+	b = appendPairs(b, unknown)
+	b = append(b, '}')
+	return digestOf("mkhooks live v1", b)
+}
+
+// compactJSON makes two spellings of one JSON value equal where a digest
+// rests on it: no spaces, object keys sorted. What is no JSON stays as it is.
+func compactJSON(raw json.RawMessage) string {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return string(raw)
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return string(raw)
+	}
+	return string(out)
+}
+
+// CanonicalSpec is the canonical form of s without the marker and without
+// unknown fields: JSON without spaces, every key present, names in order.
+func CanonicalSpec(s Spec) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"auth":{"headers":`...)
+	b = appendStrings(b, lowerAll(s.Auth.Headers))
+	b = append(b, `,"queryParams":`...)
+	b = appendStrings(b, slices.Clone(s.Auth.QueryParams))
+	b = append(b, `},"enabled":`...)
+	if s.Enabled {
+		b = append(b, "true"...)
+	} else {
+		b = append(b, "false"...)
+	}
+	b = append(b, `,"events":`...)
+	events := make([]string, 0, len(s.Events))
+	for _, e := range s.Events {
+		events = append(events, string(e))
+	}
+	slices.Sort(events)
+	b = appendStrings(b, slices.Compact(events))
+	b = append(b, `,"headers":`...)
+	headers := make([][2]string, 0, len(s.Headers))
+	for name, value := range s.Headers {
+		if !IsMarkerHeader(name) {
+			headers = append(headers, [2]string{HeaderKey(name), strings.Trim(value, " \t")})
+		}
+	}
+	b = appendPairs(b, headers)
+	b = append(b, `,"queryParams":`...)
+	params := make([][2]string, 0, len(s.QueryParams))
+	for name, value := range s.QueryParams {
+		params = append(params, [2]string{name, value})
+	}
+	b = appendPairs(b, params)
+	b = append(b, `,"url":`...)
+	b = appendString(b, CanonicalURL(s.URL))
+	return append(b, '}')
+}
+
+func lowerAll(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, HeaderKey(n))
+	}
+	return out
+}
+
+// appendStrings writes a sorted JSON array of strings. It sorts in place, by
+// bytes of UTF-8.
+func appendStrings(b []byte, list []string) []byte {
+	slices.Sort(list)
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	return append(b, ']')
+}
+
+// appendPairs writes a JSON array of [name,value], sorted in place by name,
+// then value, both by bytes of UTF-8.
+func appendPairs(b []byte, pairs [][2]string) []byte {
+	slices.SortFunc(pairs, func(x, y [2]string) int {
+		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]))
+	})
+	b = append(b, '[')
+	for i, p := range pairs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '[')
+		b = appendString(b, p[0])
+		b = append(b, ',')
+		b = appendString(b, p[1])
+		b = append(b, ']')
+	}
+	return append(b, ']')
+}
+
+// appendString writes s as RFC 8785 (section 3.2.2.2) wants it: the short
+// escapes, \u00xx in lower case for the other control characters, everything
+// else as it is. encoding/json is not used because it has changed its escapes
+// before, and digests on live rules must not. Bytes that are not UTF-8 become
+// U+FFFD, as every JSON reader would make them.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\b':
+			b = append(b, `\b`...)
+		case r == '\f':
+			b = append(b, `\f`...)
+		case r == '\n':
+			b = append(b, `\n`...)
+		case r == '\r':
+			b = append(b, `\r`...)
+		case r == '\t':
+			b = append(b, `\t`...)
+		case r < 0x20:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+		i += size
+	}
+	return append(b, '"')
+}

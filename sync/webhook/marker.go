@@ -1,0 +1,136 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// MarkerHeader is the reserved header by which a rule says who owns it and
+// what was last applied. Being part of the rule, it is written by the very PUT
+// that it describes: it can't be lost, go stale, or need a lock.
+const MarkerHeader = "X-Mkhooks"
+
+// IsMarkerHeader reports whether name is the reserved header, in any case.
+func IsMarkerHeader(name string) bool { return HeaderKey(name) == "x-mkhooks" }
+
+// Marker is the content of the reserved header, format v=1.
+type Marker struct {
+	Owner string
+	// ID is the digest of project and rule name, [RuleID]: a marker whose ID
+	// does not fit the rule it stands on was copied.
+	ID string
+	// Spec and Auth are what was last applied.
+	Spec, Auth Digest
+	// Kept is the digest of what the service made of Spec, where it keeps
+	// its own spelling; empty otherwise.
+	Kept Digest
+}
+
+var (
+	ownerRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,63}$`)
+	markerRE = regexp.MustCompile(`^v=1;owner=([a-z0-9][a-z0-9._/-]{0,63});id=([0-9a-f]{16});spec=([0-9a-f]{32});auth=([0-9a-f]{32})(?:;kept=([0-9a-f]{32}))?$`)
+)
+
+// CheckOwner returns an error that says what an owner's name may be.
+func CheckOwner(owner string) error {
+	if !ownerRE.MatchString(owner) {
+		return fmt.Errorf("owner %q: expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", owner)
+	}
+	return nil
+}
+
+// RuleID is the digest of project and rule name that a marker carries: 16 hex
+// digits.
+func RuleID(project, rule string) string {
+	b := append([]byte("mkhooks id v1\n"), appendString(appendString(nil, project), rule)...)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])[:16]
+}
+
+// String is the header's value.
+func (m Marker) String() string {
+	s := fmt.Sprintf("v=1;owner=%s;id=%s;spec=%s;auth=%s", m.Owner, m.ID, m.Spec, m.Auth)
+	if m.Kept != "" {
+		s += ";kept=" + string(m.Kept)
+	}
+	return s
+}
+
+// ParseMarker reads the header's value. Anything but exactly what [Marker.String]
+// writes, outer white space aside, is not ok: it counts as another owner's.
+func ParseMarker(value string) (m Marker, ok bool) {
+	g := markerRE.FindStringSubmatch(strings.Trim(value, " \t"))
+	if g == nil {
+		return Marker{}, false
+	}
+	return Marker{Owner: g[1], ID: g[2], Spec: Digest(g[3]), Auth: Digest(g[4]), Kept: Digest(g[5])}, true
+}
+
+// Applied reports whether spec is what this marker says was last applied, or
+// what the service made of it. kept is true for the second.
+func (m Marker) Applied(spec Spec) (same, kept bool) {
+	d := SpecDigest(spec)
+	if d == m.Spec {
+		return true, false
+	}
+	kept = m.Kept != "" && d == m.Kept
+	return kept, kept
+}
+
+// MarkerState says what the reserved header of a live rule tells.
+type MarkerState string
+
+// The states of a marker on a live rule.
+const (
+	NoMarker      MarkerState = "none"      // no such header
+	ValidMarker   MarkerState = "valid"     // well-formed, and its id fits
+	CopiedMarker  MarkerState = "copied"    // well-formed, but made for another rule or project
+	ForeignMarker MarkerState = "malformed" // malformed, twice, or of a later version: another owner's
+)
+
+// ReadMarker returns the marker of a live rule of project, and its state. The
+// marker is zero unless the state is [ValidMarker] or [CopiedMarker].
+func ReadMarker(project string, r Rule) (Marker, MarkerState) {
+	value, n := "", 0
+	for name, v := range r.Spec.Headers {
+		if IsMarkerHeader(name) {
+			value = v
+			n++
+		}
+	}
+	if n == 0 {
+		return Marker{}, NoMarker
+	}
+	m, ok := ParseMarker(value)
+	switch {
+	case n > 1 || !ok:
+		return Marker{}, ForeignMarker
+	case m.ID != RuleID(project, r.Name):
+		return m, CopiedMarker
+	}
+	return m, ValidMarker
+}
+
+// WithMarker returns a copy of s that carries m and no other marker.
+func (s Spec) WithMarker(m Marker) Spec {
+	s = s.WithoutMarker()
+	if s.Headers == nil {
+		s.Headers = map[string]string{}
+	}
+	s.Headers[MarkerHeader] = m.String()
+	return s
+}
+
+// WithoutMarker returns a copy of s without the reserved header.
+func (s Spec) WithoutMarker() Spec {
+	s = s.Clone()
+	for name := range s.Headers {
+		if IsMarkerHeader(name) {
+			delete(s.Headers, name)
+		}
+	}
+	return s
+}
