@@ -1,0 +1,39 @@
+# What contributors run. "make demo" and "make test" need Go, make and git only.
+GO ?= go
+TOOL = $(GO) tool -modfile=.ci/tools.mod
+
+.PHONY: build demo test race lint fuzz golden bench cover clean
+
+build:
+	$(GO) build -o mkhooks .
+
+demo:
+	@$(GO) run ./examples/demo
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+lint:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt -w is wanted by:"; echo "$$out"; exit 1; fi
+	@if ls sync/*.go >/dev/null 2>&1; then echo "sync/ is a namespace: no Go file belongs directly in it"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck -checks=all,-ST1003 ./...
+	$(TOOL) actionlint
+
+fuzz:
+	sh .ci/fuzz 60s
+
+golden:
+	$(GO) test ./sync/... ./schema/... -update
+
+bench:
+	@$(GO) run ./examples/bench
+
+cover:
+	$(GO) test -coverprofile=cover.prof ./... && $(GO) tool cover -func=cover.prof | tail -n 1
+
+clean:
+	rm -f mkhooks cover.prof
