@@ -122,13 +122,13 @@ type Direction string
 
 // The directions: contract, section 4.
 const (
-	New     Direction = "new"     // a file, no live rule (or deleted by hand)
-	Gone    Direction = "gone"    // our marker, no file
-	Pend    Direction = "pending" // the files moved on
-	Drift   Direction = "drift"   // someone changed the live rule
-	Both    Direction = "both"    // both sides moved, to different ends
-	Adopt   Direction = "adopt"   // made elsewhere, now named by a file
-	Unknown Direction = "unknown" // no owner, so no marker to tell
+	DirNew     Direction = "new"     // a file, no live rule (or deleted by hand)
+	DirGone    Direction = "gone"    // our marker, no file
+	DirPending Direction = "pending" // the files moved on
+	DirDrift   Direction = "drift"   // someone changed the live rule
+	DirBoth    Direction = "both"    // both sides moved, to different ends
+	DirAdopt   Direction = "adopt"   // made elsewhere, now named by a file
+	DirUnknown Direction = "unknown" // no owner, so no marker to tell
 )
 
 // AuthState says what is known of a rule's authentication values.

@@ -227,3 +227,28 @@ func appendString(b []byte, s string) []byte {
 	}
 	return append(b, '"')
 }
+
+// DigestOf is the digest of nested lists of strings, for documents whose
+// digest must stay the same in later versions: JSON without spaces, strings as
+// in the canonical form. kind keeps digests of different things apart.
+func DigestOf(kind string, list []any) Digest {
+	return digestOf(kind, appendList(nil, list))
+}
+
+func appendList(b []byte, list []any) []byte {
+	b = append(b, '[')
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		switch v := v.(type) {
+		case string:
+			b = appendString(b, v)
+		case []any:
+			b = appendList(b, v)
+		default:
+			panic(fmt.Sprintf("webhook: DigestOf: a %T is neither a string nor a list", v))
+		}
+	}
+	return append(b, ']')
+}
