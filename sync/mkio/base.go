@@ -1,0 +1,63 @@
+package mkio
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// BaseURLError is a base URL that can't be one.
+type BaseURLError struct{ URL, Problem, Next string }
+
+// Error says what is wrong with it.
+func (e *BaseURLError) Error() string { return fmt.Sprintf("base URL %q %s", e.URL, e.Problem) }
+
+// Hint says what one looks like.
+func (e *BaseURLError) Hint() string {
+	if e.Next != "" {
+		return e.Next
+	}
+	return "--base-url (or MKIO_BASE_URL) expects a scheme and a host, such as https://app.mk.io"
+}
+
+// CheckBaseURL returns raw as a base URL without a slash at its end: https,
+// or http to a loopback host, and nothing but scheme, host and port. The error
+// is a [*BaseURLError].
+func CheckBaseURL(raw string) (string, error) {
+	fail := func(problem, next string) (string, error) {
+		shown := raw
+		if i := strings.LastIndexByte(shown, '@'); i >= 0 {
+			shown = "…" + shown[i:] // what stands before it may be a password
+		}
+		return "", &BaseURLError{URL: shown, Problem: problem, Next: next}
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return fail("is no URL", "")
+	case u.Scheme == "" || u.Host == "" && u.Opaque != "" || u.Host == "":
+		return fail("has no scheme and host", "did you mean https://"+strings.TrimLeft(raw, "/:"))
+	case u.Scheme != "https" && u.Scheme != "http":
+		return fail(fmt.Sprintf("has the scheme %q, expected https", u.Scheme), "")
+	case u.User != nil:
+		return fail("has user information in it", "the token goes into MKIO_TOKEN")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return fail("has a query or a fragment", "")
+	case strings.Trim(u.Path, "/") != "":
+		return fail(fmt.Sprintf("has the path %q", u.Path), "leave the path out: "+u.Scheme+"://"+u.Host)
+	case u.Hostname() == "" || strings.ContainsAny(u.Hostname(), " \\,;_*'\"<>") || strings.Contains(u.Hostname(), ".."):
+		return fail("has a host that can't be one", "")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fail("is not https, so the token would travel in the clear", "did you mean https://"+u.Host)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,254 @@
+// Package mkio talks to the webhook-rules API of one MK.IO project: lists,
+// reads, PUT, DELETE and delivery histories, with retries, the published rate
+// limits, and errors that a person can act on.
+//
+// It knows nothing of files, markers or plans. It is the only package that
+// reveals a secret, and only into the Authorization header and a PUT's body.
+package mkio
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// Options say how a [Client] talks to the service. The zero value of each
+// field is the default it names.
+type Options struct {
+	// BaseURL is what [CheckBaseURL] returned.
+	BaseURL string
+	Project string
+	Token   secrets.String
+	// Transport sends the requests; nil means a copy of Go's default, with
+	// HTTPS_PROXY as the standard library has it.
+	Transport http.RoundTripper
+	// ReadOnly refuses anything but GET before it leaves the process.
+	ReadOnly bool
+	// RetryFor is how long one request is tried again; 0 means 2 minutes,
+	// longer than the service's rate window. Waiting in our own limiter is
+	// not counted.
+	RetryFor time.Duration
+	// Timeout is how long one attempt may take, its body included; 0 means 30 s.
+	Timeout time.Duration
+	// PageSize is $top of the lists; 0 means 1000. The service may give less.
+	PageSize  int
+	UserAgent string
+	// Log is told of each attempt; nil means nobody is.
+	Log func(RequestLog)
+	// Limits are the most requests in any 60 seconds.
+	Limits Limits
+	// MaxBody is the most bytes of one answer; 0 means 64 MiB.
+	MaxBody int64
+}
+
+// Limits are the most requests to a project in any 60 seconds, retries
+// counted: 0 means what the service publishes, a negative number no limit.
+type Limits struct{ Get, Write int }
+
+// The published limits of a project, requests a minute.
+const (
+	publishedGet   = 2000
+	publishedWrite = 1000
+)
+
+// RequestLog is one attempt as -v shows it: never a body, never a header.
+type RequestLog struct {
+	Method string
+	// Path is the escaped path without the query.
+	Path string
+	// Status is 0 where there was no answer; then Err says why in few words.
+	Status   int
+	Err      string
+	Duration time.Duration
+	Ref      string
+	// Attempt counts from 1.
+	Attempt int
+}
+
+// Client talks to one project. It is safe for use by several goroutines.
+type Client struct {
+	o        Options
+	base     *url.URL
+	http     *http.Client
+	get, put *lane
+
+	mu   sync.Mutex
+	sent []secrets.String // searched for in the service's error texts
+}
+
+// New returns a client for one project.
+func New(o Options) (*Client, error) {
+	base, err := CheckBaseURL(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, &BaseURLError{URL: o.BaseURL, Problem: "is no URL"}
+	}
+	setDefault(&o.RetryFor, 2*time.Minute)
+	setDefault(&o.Timeout, 30*time.Second)
+	setDefault(&o.PageSize, 1000)
+	setDefault(&o.MaxBody, 64<<20)
+	setDefault(&o.Limits.Get, publishedGet)
+	setDefault(&o.Limits.Write, publishedWrite)
+	c := &Client{o: o, base: u, get: newLane(o.Limits.Get), put: newLane(o.Limits.Write), sent: []secrets.String{o.Token}}
+	c.http = &http.Client{
+		Transport: transport(o.Transport, o.ReadOnly),
+		// A redirect could carry the token or a secret to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// transport makes a transport that keeps enough connections for writes side by
+// side: Go's default keeps two a host and would dial for the others each time.
+func transport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	if t, ok := rt.(*http.Transport); ok {
+		t = t.Clone()
+		t.MaxIdleConnsPerHost = 64
+		t.MaxResponseHeaderBytes = 256 << 10
+		rt = t
+	}
+	if readOnly {
+		rt = getOnly{rt}
+	}
+	return rt
+}
+
+// getOnly is the transport of commands that must not change anything.
+type getOnly struct{ http.RoundTripper }
+
+func (t getOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		return nil, errReadOnly
+	}
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// Project is the project's name.
+func (c *Client) Project() string { return c.o.Project }
+
+// BaseURL is the base URL without a slash at its end.
+func (c *Client) BaseURL() string { return c.base.String() }
+
+// rulesURL is the collection of rules, or one rule, or what lies below it.
+// Each part becomes one segment of the path, whatever characters it has.
+func (c *Client) rulesURL(parts ...string) *url.URL {
+	u := *c.base
+	path := "/api/v1/projects/" + segment(c.o.Project) + "/webhook/rules"
+	for _, p := range parts {
+		path += "/" + segment(p)
+	}
+	u.RawPath = path
+	u.Path, _ = url.PathUnescape(path) // segment wrote well-formed escapes
+	return &u
+}
+
+// segment percent-encodes a name into one path segment. Dots are encoded where
+// a client or proxy would take the segment for "this folder" or "the one above".
+func segment(name string) string {
+	if name == "." || name == ".." {
+		out := ""
+		for range name {
+			out += "%2E"
+		}
+		return out
+	}
+	return url.PathEscape(name)
+}
+
+// lane is one kind of requests (reading or writing), which share a rate limit
+// and, after a 429, a pause.
+type lane struct {
+	places chan struct{} // nil means no limit
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// window is the time over which the service counts requests.
+const window = 60 * time.Second
+
+func newLane(limit int) *lane {
+	if limit < 0 {
+		return &lane{}
+	}
+	return &lane{places: make(chan struct{}, limit)}
+}
+
+// enter waits until a request may leave. The place it takes is given back a
+// window after the answer, so that the service, by its own clock, never sees
+// more requests in a window than there are places, whatever the time in
+// transit. Below the limit nothing waits. limited is the time that waiting for
+// a place took.
+func (l *lane) enter(ctx context.Context) (limited time.Duration, err error) {
+	if err := l.waitPause(ctx); err != nil {
+		return 0, err
+	}
+	if l.places == nil {
+		return 0, ctx.Err()
+	}
+	began := time.Now()
+	select {
+	case l.places <- struct{}{}:
+		return time.Since(began), nil
+	case <-ctx.Done():
+		return time.Since(began), ctx.Err()
+	}
+}
+
+// leave says that the answer came, or that none will.
+func (l *lane) leave() {
+	if l.places != nil {
+		time.AfterFunc(window, func() { <-l.places })
+	}
+}
+
+// pause holds back every request of this kind for d.
+func (l *lane) pause(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until := time.Now().Add(d); until.After(l.until) {
+		l.until = until
+	}
+}
+
+func (l *lane) waitPause(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		d := time.Until(l.until)
+		l.mu.Unlock()
+		if d <= 0 {
+			return ctx.Err()
+		}
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,207 @@
+package mkio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// Error is a request that did not succeed. Its text holds no secret: what the
+// service said is searched for the token and every value sent, and withheld
+// where one is found.
+type Error struct {
+	Method, Path string
+	// What the request was for, such as `read rule "x"`.
+	What string
+	// Status is 0 where there was no answer; then Cause says why.
+	Status int
+	// Code, Detail and Ref are of the service's error body; Body is the first
+	// words of an answer to a GET that has another shape.
+	Code, Detail, Ref, Body string
+	Cause                   error
+	Attempts                int
+	// GaveUp is how long it was tried, where time ran out.
+	GaveUp time.Duration
+
+	retry      bool
+	retryAfter time.Duration
+	needs      string
+	base       string
+	project    string
+	token      secrets.String
+	host       string // of a name that does not resolve
+}
+
+var errReadOnly = errors.New("this command may only read, and the request would write: that is a fault in mkhooks")
+
+// Error says what was tried and what came of it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.What)
+	b.WriteString(": ")
+	switch {
+	case e.Status > 0:
+		fmt.Fprintf(&b, "%d %s", e.Status, http.StatusText(e.Status))
+		for _, part := range []string{e.Code, e.Detail, e.Body} {
+			if part != "" {
+				b.WriteString(": " + part)
+			}
+		}
+		if e.Cause != nil {
+			b.WriteString(": " + e.Cause.Error())
+		}
+	case e.Cause != nil:
+		b.WriteString(e.Cause.Error())
+	}
+	if e.Ref != "" {
+		fmt.Fprintf(&b, " (ref %s)", e.Ref)
+	}
+	if e.GaveUp > 0 {
+		fmt.Fprintf(&b, "; gave up after %d attempts in %s", e.Attempts, e.GaveUp)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause of an error without an answer.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Network reports whether there was no answer at all.
+func (e *Error) Network() bool { return e.Status == 0 }
+
+// Hint is what to do next, or "".
+func (e *Error) Hint() string {
+	switch e.Status {
+	case http.StatusUnauthorized:
+		if at, ok := TokenExpiry(e.token); ok && at.Before(time.Now()) {
+			return fmt.Sprintf("the token expired on %s: make a new one in MK.IO and set MKIO_TOKEN", at.UTC().Format("2006-01-02 15:04 UTC"))
+		}
+		return "the token is wrong, expired or of another organization: check MKIO_TOKEN (or --token-file)"
+	case http.StatusForbidden:
+		return "the token lacks the capability " + e.needs + " for project " + fmt.Sprintf("%q", e.project)
+	case http.StatusNotFound:
+		return fmt.Sprintf("there is no project %q here, or the token may not see it: check -p (MKIO_PROJECT) and the base URL %s", e.project, e.base)
+	case http.StatusTooManyRequests:
+		return "other clients use up the project's rate limit: run it again later, or raise --retry-for"
+	case 0:
+		if e.host != "" {
+			return fmt.Sprintf("check the base URL %s (--base-url, MKIO_BASE_URL): the name %s is not known", e.base, e.host)
+		}
+		if errors.Is(e.Cause, errTimeout) {
+			return "the service, or a proxy on the way, did not answer: run it again, or raise --timeout"
+		}
+		return "check the base URL " + e.base + " (--base-url, MKIO_BASE_URL) and the network"
+	}
+	if e.Status/100 == 3 {
+		return "the base URL " + e.base + " (--base-url, MKIO_BASE_URL) is not that of the API: redirects are not followed, because they could carry the token elsewhere"
+	}
+	if e.Status >= 500 && e.Ref != "" {
+		return "run it again; if it stays, tell MK.IO's support the ref " + e.Ref
+	}
+	return ""
+}
+
+var errTimeout = errors.New("no answer in time")
+
+// network fills e with what went wrong below HTTP, without the URL that
+// net/http puts before it.
+func (e *Error) network(err error, timeout time.Duration) {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var dns *net.DNSError
+	e.retry = true
+	switch {
+	case errors.Is(err, errReadOnly):
+		e.Cause, e.retry = errReadOnly, false
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Cause = fmt.Errorf("%w (%s)", errTimeout, timeout)
+	case errors.Is(err, context.Canceled):
+		e.Cause, e.retry = context.Canceled, false
+	case errors.As(err, &dns):
+		e.host = dns.Name
+		e.Cause = fmt.Errorf("the host %s is not known", clean(dns.Name))
+		e.retry = !dns.IsNotFound
+	case errors.Is(err, syscall.ECONNREFUSED):
+		e.Cause = errors.New("connection refused")
+	case errors.Is(err, syscall.ECONNRESET):
+		e.Cause = errors.New("the connection was reset")
+	default:
+		text := clean(err.Error())
+		if strings.Contains(text, "x509:") || strings.Contains(text, "tls:") || strings.Contains(text, "HTTP response to HTTPS") {
+			e.retry = false
+		}
+		e.Cause = errors.New(text)
+	}
+}
+
+// describe fills e from an answer that is no success.
+func (c *Client) describe(e *Error, resp *http.Response, body []byte) {
+	e.retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
+	e.retryAfter = retryAfter(resp.Header, time.Now())
+	if c.leaks(string(body)) {
+		e.Cause = errors.New("the service's text is withheld, because it holds a secret value")
+		return
+	}
+	if resp.StatusCode/100 == 3 {
+		if to, err := resp.Location(); err == nil && !c.leaks(to.String()) {
+			e.Cause = fmt.Errorf("a redirect to host %s", clean(to.Host))
+		}
+		return
+	}
+	var shape struct {
+		Error struct {
+			Code   string `json:"code"`
+			Detail string `json:"detail"`
+		} `json:"error"`
+		Ref string `json:"ref"`
+	}
+	if json.Unmarshal(body, &shape) == nil && (shape.Error.Code != "" || shape.Error.Detail != "" || shape.Ref != "") {
+		e.Code, e.Detail, e.Ref = firstWords(shape.Error.Code), firstWords(shape.Error.Detail), firstWords(shape.Ref)
+		return
+	}
+	e.Body = "the answer is not the service's own"
+	if e.Method == http.MethodGet {
+		if words := firstWords(string(body)); words != "" {
+			e.Body += fmt.Sprintf(", it begins with %q", words)
+		}
+	}
+}
+
+// leaks reports whether text holds the token or a value that was sent.
+func (c *Client) leaks(text string) bool {
+	c.mu.Lock()
+	sent := c.sent[:len(c.sent):len(c.sent)]
+	c.mu.Unlock()
+	return secrets.NewScrubber(sent...).Found(text)
+}
+
+// firstWords is the beginning of a foreign text, on one line.
+func firstWords(s string) string {
+	const most = 300
+	s = strings.Join(strings.Fields(clean(s)), " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return s
+}
+
+// clean takes control characters out of foreign text.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}

@@ -1,0 +1,108 @@
+package mkio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// EventPage is one page of a delivery history, in the service's order.
+type EventPage struct {
+	Events []webhook.Event
+	// Raw are the same records as they came, with fields that this version
+	// does not know.
+	Raw []json.RawMessage
+	// Total is pagination.total: the records of the whole history, where
+	// HasTotal is true.
+	Total    int
+	HasTotal bool
+	// More is true where another page follows.
+	More bool
+}
+
+// EventsPage reads the first page of a rule's delivery history.
+func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error) {
+	u := c.rulesURL(name, "events")
+	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
+	k := call{method: http.MethodGet, url: u, what: historyOf(name), needs: capGet}
+	a, err := c.send(ctx, k)
+	if err != nil {
+		return EventPage{}, err
+	}
+	p, err := decodePage(a.body)
+	if err == nil {
+		var out EventPage
+		if out, err = decodeEvents(p); err == nil {
+			return out, nil
+		}
+	}
+	return EventPage{}, c.unreadable(k, a, err)
+}
+
+// Events reads a rule's delivery history to its end, page by page, holding
+// one page at a time. An error of each ends the reading.
+func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
+	var stopped error
+	err := c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), func(p page) error {
+		out, err := decodeEvents(p)
+		if err != nil {
+			return err
+		}
+		stopped = each(out)
+		return stopped
+	})
+	if stopped != nil {
+		return stopped
+	}
+	return err
+}
+
+func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }
+
+func decodeEvents(p page) (EventPage, error) {
+	out := EventPage{Total: p.total, HasTotal: p.hasTotal, More: p.next != "",
+		Events: make([]webhook.Event, 0, len(p.value)), Raw: make([]json.RawMessage, 0, len(p.value))}
+	for i, raw := range p.value {
+		e, err := decodeEvent(raw)
+		if err != nil {
+			return EventPage{}, fmt.Errorf("record %d of the page: %w", i+1, err)
+		}
+		out.Events = append(out.Events, e)
+		out.Raw = append(out.Raw, json.RawMessage(raw))
+	}
+	return out, nil
+}
+
+func decodeEvent(raw rawJSON) (webhook.Event, error) {
+	o, err := object(raw, "the record")
+	if err != nil {
+		return webhook.Event{}, err
+	}
+	var e webhook.Event
+	var created, kind, status string
+	for _, f := range []struct {
+		name string
+		to   *string
+	}{{"created", &created}, {"source", &e.Source}, {"type", &kind}, {"status", &status}} {
+		if err := o.text(f.name, f.to); err != nil {
+			return webhook.Event{}, err
+		}
+	}
+	e.Type, e.Status = webhook.EventType(kind), webhook.Status(status)
+	if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
+		return webhook.Event{}, fmt.Errorf("created is %q, expected an RFC 3339 time", firstWords(created))
+	}
+	return e, nil
+}
+
+// NotFound reports whether err says that there is no such rule.
+func NotFound(err error) bool {
+	e, ok := asError(err)
+	return ok && e.Status == http.StatusNotFound
+}
