@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"encoding/base64"
 	"maps"
 	"slices"
 	"strings"
@@ -91,3 +92,46 @@ func IsPlaceholder(value string) bool {
 	}
 	return strings.HasPrefix(v, "replaceme")
 }
+
+// SealedProblem says what keeps value from being an encrypted text exactly as
+// SOPS writes it, or "". SOPS itself is lax: it takes trailing text, prints the
+// decrypted value when the type is changed to int, and panics on bytes. The
+// text never holds the value.
+func SealedProblem(value string) string {
+	rest, ok := strings.CutPrefix(value, "ENC[AES256_GCM,data:")
+	if !ok {
+		return "is not encrypted"
+	}
+	if !strings.HasSuffix(rest, "]") {
+		return "is cut short, or has text behind the encrypted value"
+	}
+	parts := strings.Split(strings.TrimSuffix(rest, "]"), ",")
+	if len(parts) != 4 {
+		return "is not what SOPS writes: expected ENC[AES256_GCM,data:…,iv:…,tag:…,type:str]"
+	}
+	kind, ok := strings.CutPrefix(parts[3], "type:")
+	switch {
+	case !ok || strings.ContainsAny(kind, "[]"):
+		return "is not what SOPS writes: expected type:str at its end"
+	case kind != "str":
+		return "was encrypted as another type than text"
+	}
+	for i, part := range []struct {
+		name  string
+		bytes int // 0: any but none
+	}{{"", 0}, {"iv:", 32}, {"tag:", 16}} {
+		text, ok := strings.CutPrefix(parts[i], part.name)
+		data, err := base64.StdEncoding.Strict().DecodeString(text)
+		if !ok || err != nil || strings.ContainsAny(text, "\r\n") || len(data) == 0 || part.bytes > 0 && len(data) != part.bytes {
+			name := strings.TrimSuffix(part.name, ":")
+			if name == "" {
+				name = "data"
+			}
+			return "is damaged: its " + name + " is not what SOPS writes"
+		}
+	}
+	return ""
+}
+
+// LooksSealed reports whether value is meant to be an encrypted one.
+func LooksSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "ENC[") }

@@ -1,0 +1,260 @@
+// Package sops decrypts the authentication of rule files. It is the only
+// package that knows SOPS, and it uses SOPS's lower level (trees, ciphers, key
+// services) for three reasons: typed errors, a time-out and a limit for calls
+// of key services, and none of SOPS's texts, which print values, hashes of
+// values and clear text that stands in an encrypted place.
+//
+// It encrypts nothing and reads no file.
+package sops
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	"github.com/getsops/sops/v3/keyservice"
+	"github.com/getsops/sops/v3/logging"
+	"github.com/getsops/sops/v3/stores"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// Options say which keys may be used. The zero value allows age and PGP.
+type Options struct {
+	// KeyServices are the cloud key services that may be called beside age and
+	// PGP: awskms, gcpkms, azkv, hcvault, hckms. A file's metadata is not
+	// authenticated and may name any address, to which credentials would go.
+	KeyServices []string
+	// VaultAddr is the only Vault that hcvault may call.
+	VaultAddr string
+	// Timeout is how long one call of a key service may take; 0 means 30 s.
+	Timeout time.Duration
+	// Concurrency is how many calls of cloud key services run side by side; 0
+	// means 4.
+	Concurrency int
+	// KeyService opens data keys; nil means SOPS's own, in this process.
+	KeyService keyservice.KeyServiceClient
+}
+
+// Decrypter opens sealed files. It is safe for use by several goroutines.
+type Decrypter struct {
+	o     Options
+	calls *semaphore.Weighted
+}
+
+// silence stops SOPS's loggers: they write names and values to stderr.
+var silence = sync.OnceFunc(func() {
+	for _, l := range logging.Loggers {
+		l.SetOutput(io.Discard)
+	}
+})
+
+// New returns a Decrypter.
+func New(o Options) *Decrypter {
+	silence()
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 4
+	}
+	if o.KeyService == nil {
+		o.KeyService = keyservice.NewLocalClient()
+	}
+	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency))}
+}
+
+// Auth opens the authentication of one file, checks the file's MAC and every
+// value. The error is an [*Error], or the context's.
+func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
+	if s.Document == nil {
+		return s.Plain, check(s.File, s.Plain)
+	}
+	tree, err := parse(s)
+	if err != nil {
+		return secrets.Auth{}, err
+	}
+	if err := checkSealed(s.File, tree); err != nil {
+		return secrets.Auth{}, err
+	}
+	key, err := d.dataKey(ctx, s.File, &tree.Metadata)
+	if err != nil {
+		return secrets.Auth{}, err
+	}
+	if err := open(s.File, tree, key); err != nil {
+		return secrets.Auth{}, err
+	}
+	auth, err := authOf(s.File, tree)
+	if err != nil {
+		return secrets.Auth{}, err
+	}
+	return auth, check(s.File, auth)
+}
+
+// parse reads a file as SOPS's YAML store does.
+func parse(s secrets.Sealed) (tree *sops.Tree, err error) {
+	malformed := &Error{File: s.File, Kind: Malformed, Message: "is not a file that SOPS wrote"}
+	defer func() {
+		if recover() != nil {
+			tree, err = nil, malformed
+		}
+	}()
+	var doc yaml.Node
+	if yaml.NewDecoder(bytes.NewReader(s.Document)).Decode(&doc) != nil || doc.Kind != yaml.DocumentNode {
+		return nil, malformed
+	}
+	branch, ok := branchOf(&doc)
+	if !ok {
+		return nil, malformed
+	}
+	branches, metadata, failure := stores.ExtractMetadata(sops.TreeBranches{branch}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
+	if failure != nil {
+		malformed.Message = "has SOPS metadata that can't be read"
+		return nil, malformed
+	}
+	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
+}
+
+// open decrypts every value of the tree in place and checks the MAC.
+func open(file string, tree *sops.Tree, key []byte) (err error) {
+	wrong := &Error{File: file, Kind: Damaged, Message: "has an encrypted value that does not open: it was changed, cut, or pasted from another place"}
+	defer func() {
+		if recover() != nil {
+			err = wrong
+		}
+	}()
+	cipher := aes.NewCipher()
+	mac, failure := tree.Decrypt(key, cipher)
+	if failure != nil {
+		return wrong
+	}
+	stated, failure := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	text, ok := stated.(string)
+	if failure != nil || !ok || text == "" || subtle.ConstantTimeCompare([]byte(text), []byte(mac)) != 1 {
+		return macError(file, tree.Metadata.MACOnlyEncrypted)
+	}
+	return nil
+}
+
+// macError says why a MAC does not fit: with mac_only_encrypted only a change
+// of encrypted values breaks it.
+func macError(file string, onlyEncrypted bool) *Error {
+	if onlyEncrypted {
+		return &Error{File: file, Kind: WrongMAC,
+			Message: "has a MAC that does not fit: an encrypted value was deleted, added or swapped without SOPS",
+			hint:    "bring the file back from Git and make the change with: sops edit " + quote(file)}
+	}
+	return &Error{File: file, Kind: WrongMAC,
+		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
+		hint: "look at the change in Git; if it is right: sops decrypt --ignore-mac --in-place " + quote(file) +
+			" && sops encrypt --mac-only-encrypted --encrypted-regex '^authentication$' --in-place " + quote(file)}
+}
+
+// authOf takes the values of spec.authentication out of an opened tree.
+func authOf(file string, tree *sops.Tree) (secrets.Auth, error) {
+	var auth secrets.Auth
+	for _, part := range []struct {
+		name string
+		to   *map[string]secrets.String
+	}{{"headers", &auth.Headers}, {"queryParams", &auth.QueryParams}} {
+		for _, item := range authBranch(tree, part.name) {
+			name, isText := item.Key.(string)
+			if !isText || item.Value == nil {
+				continue
+			}
+			value, isText := item.Value.(string)
+			if !isText {
+				return secrets.Auth{}, &Error{File: file, Kind: BadValue, Paths: []string{"spec.authentication." + part.name + "." + name},
+					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + quote(file)}
+			}
+			if *part.to == nil {
+				*part.to = map[string]secrets.String{}
+			}
+			(*part.to)[name] = secrets.NewString(value)
+		}
+	}
+	return auth, nil
+}
+
+// authBranch is spec.authentication.PART of a tree.
+func authBranch(tree *sops.Tree, part string) sops.TreeBranch {
+	branch := tree.Branches[0]
+	for _, key := range []string{"spec", "authentication", part} {
+		var next sops.TreeBranch
+		for _, item := range branch {
+			if item.Key == key {
+				next, _ = item.Value.(sops.TreeBranch)
+			}
+		}
+		branch = next
+	}
+	return branch
+}
+
+// checkSealed refuses, before any key is opened, what SOPS would take though
+// it never wrote it.
+func checkSealed(file string, tree *sops.Tree) error {
+	for _, part := range []string{"headers", "queryParams"} {
+		for _, item := range authBranch(tree, part) {
+			name, isText := item.Key.(string)
+			if !isText || item.Value == nil {
+				continue
+			}
+			path := "spec.authentication." + part + "." + name
+			value, isText := item.Value.(string)
+			problem := "is no text"
+			if isText {
+				problem = secrets.SealedProblem(value)
+			}
+			if problem != "" {
+				return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: problem,
+					hint: "quote the value and encrypt it again: sops edit " + quote(file)}
+			}
+		}
+	}
+	return nil
+}
+
+// check is what every value must pass before it is sent anywhere.
+func check(file string, auth secrets.Auth) error {
+	paths, values := auth.Values()
+	var all []error
+	for _, p := range paths {
+		if problem := values[p].Check(); problem != "" {
+			all = append(all, &Error{File: file, Kind: BadValue, Paths: []string{pathOf(p)}, Message: problem,
+				hint: "set it anew: sops edit " + quote(file)})
+		}
+	}
+	return errors.Join(all...)
+}
+
+// dataKey opens the file's data key with whichever allowed key fits.
+func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) ([]byte, error) {
+	allowed, refused := d.allowed(m.KeyGroups)
+	if !enough(allowed, m) {
+		return nil, notAllowed(file, m.KeyGroups, refused)
+	}
+	service := &guarded{Decrypter: d, ctx: ctx}
+	narrowed := *m
+	narrowed.KeyGroups = allowed
+	key, err := narrowed.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{service}, sops.DefaultDecryptionOrder)
+	switch {
+	case err == nil:
+		return key, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case service.timedOut():
+		return nil, &Error{File: file, Kind: Timeout, Message: fmt.Sprintf("could not be opened: a key service gave no answer within %s", d.o.Timeout),
+			hint: "check that the key service can be reached from here"}
+	}
+	return nil, noKey(file, allowed)
+}

@@ -1,0 +1,112 @@
+package sops
+
+import (
+	"strings"
+
+	"github.com/getsops/sops/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// A tree is built from YAML nodes as SOPS's YAML store builds it, which can't
+// be imported here: it pulls in every store's client and with it 22 MB. The
+// order of comments and values matters, because the MAC is a hash over the
+// values in order; tests compare with what the real command encrypts.
+
+// branchOf turns a document into a tree. ok is false where it is no mapping,
+// or uses what rule files may not (aliases).
+func branchOf(doc *yaml.Node) (sops.TreeBranch, bool) {
+	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, false
+	}
+	branch := comments(nil, false, doc.HeadComment, doc.LineComment)
+	branch, ok := mapping(branch, doc.Content[0], false)
+	return append(branch, comments(nil, false, doc.FootComment)...), ok
+}
+
+// comments are the lines of comments as items of a mapping.
+func comments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBranch {
+	for _, text := range texts {
+		for line := range strings.SplitSeq(text, "\n") {
+			if line != "" {
+				branch = append(branch, sops.TreeItem{Key: sops.Comment{Value: line[1:], Inline: inline}})
+			}
+		}
+	}
+	return branch
+}
+
+// mapping appends the items of a mapping; handled is true where the caller has
+// seen to the node's own comments.
+func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBranch, bool) {
+	if !handled {
+		branch = comments(branch, false, node.HeadComment, node.LineComment)
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		branch = comments(branch, false, key.HeadComment, key.LineComment)
+		scalar := value.Kind == yaml.ScalarNode
+		if scalar {
+			branch = comments(branch, false, value.HeadComment)
+			branch = comments(branch, true, value.LineComment)
+		}
+		var name any
+		if key.Kind != yaml.ScalarNode || key.Decode(&name) != nil {
+			return nil, false
+		}
+		v, ok := valueOf(value, scalar)
+		if !ok {
+			return nil, false
+		}
+		branch = append(branch, sops.TreeItem{Key: name, Value: v})
+		if scalar {
+			branch = comments(branch, false, value.FootComment)
+		}
+		branch = comments(branch, false, key.FootComment)
+	}
+	if !handled {
+		branch = comments(branch, false, node.FootComment)
+	}
+	return branch, true
+}
+
+// valueOf turns a node into what SOPS keeps of it.
+func valueOf(node *yaml.Node, handled bool) (any, bool) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		branch, ok := mapping(sops.TreeBranch{}, node, handled)
+		return branch, ok
+	case yaml.SequenceNode:
+		return sequence(node, handled)
+	case yaml.ScalarNode:
+		var v any
+		err := node.Decode(&v)
+		return v, err == nil
+	}
+	return nil, false
+}
+
+func sequence(node *yaml.Node, handled bool) ([]any, bool) {
+	var list []any
+	add := func(inline bool, texts ...string) {
+		for _, item := range comments(nil, inline, texts...) {
+			list = append(list, item.Key)
+		}
+	}
+	if !handled {
+		add(false, node.HeadComment, node.LineComment)
+	}
+	for _, item := range node.Content {
+		add(false, item.HeadComment)
+		add(true, item.LineComment)
+		v, ok := valueOf(item, true)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, v)
+		add(false, item.FootComment)
+	}
+	if !handled {
+		add(false, node.FootComment)
+	}
+	return list, true
+}
