@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/r3labs/diff/v3"
@@ -22,163 +24,150 @@ import (
 // the reader knows. Equal digests are equal specs, so the comparison proper,
 // which is slow, runs only for rules that differ.
 //
+// The shape is one flat map of text, because that is what the library behind
+// it compares without surprises: nested maps, numbers and lists each have
+// cases in which it gives up or finds too much. It also tells its differences
+// in random order, so they are sorted.
+//
 // Authentication takes part by name alone: no value is ever here.
 
-// shape is a spec as flat maps of text, fit for comparison.
-type shape struct {
-	URL         string            `diff:"url"`
-	Enabled     string            `diff:"enabled"`
-	Events      map[string]string `diff:"events"`
-	Headers     map[string]string `diff:"headers"`
-	QueryParams map[string]string `diff:"queryParams"`
-	AuthHeaders map[string]string `diff:"authentication.headers"`
-	AuthParams  map[string]string `diff:"authentication.queryParams"`
-}
+// The parts of a spec, as they begin a key of a shape and a field's path.
+const (
+	partURL         = "url"
+	partEnabled     = "enabled"
+	partEvents      = "events"
+	partHeaders     = "headers"
+	partQueryParams = "queryParams"
+	partAuthHeaders = "authentication.headers"
+	partAuthParams  = "authentication.queryParams"
+)
 
-// names maps a shape's lower-case header names to the spelling of a spec.
-type names struct{ headers, authHeaders map[string]string }
+// shape is a spec as flat text, fit for comparison: part, NUL and name to
+// value. names has the spelling of those names that were folded.
+type shape struct{ values, names map[string]string }
 
-func shapeOf(s webhook.Spec) (shape, names) {
-	out := shape{
-		URL:         webhook.CanonicalURL(s.URL),
-		Enabled:     fmt.Sprint(s.Enabled),
-		Events:      map[string]string{},
-		Headers:     map[string]string{},
-		QueryParams: map[string]string{},
-		AuthHeaders: map[string]string{},
-		AuthParams:  map[string]string{},
+// shapeOf returns the shape of s; that of nil, no rule at all, is empty.
+func shapeOf(s *webhook.Spec) shape {
+	out := shape{map[string]string{}, map[string]string{}}
+	if s == nil {
+		return out
 	}
-	n := names{map[string]string{}, map[string]string{}}
+	out.values[partURL+"\x00"] = webhook.CanonicalURL(s.URL)
+	out.values[partEnabled+"\x00"] = strconv.FormatBool(s.Enabled)
 	for _, e := range s.Events {
-		out.Events[string(e)] = ""
+		out.values[partEvents+"\x00"+string(e)] = ""
 	}
-	for name, value := range s.Headers {
-		if webhook.IsMarkerHeader(name) {
-			continue
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		if !webhook.IsMarkerHeader(name) {
+			out.addHeader(partHeaders, name, webhook.HeaderValue(s.Headers[name]))
 		}
-		key := webhook.HeaderKey(name)
-		out.Headers[key] = strings.Trim(value, " \t")
-		n.headers[key] = name
 	}
 	for name, value := range s.QueryParams {
-		out.QueryParams[name] = value
+		out.values[partQueryParams+"\x00"+name] = value
 	}
-	for _, name := range s.Auth.Headers {
-		out.AuthHeaders[webhook.HeaderKey(name)] = ""
-		n.authHeaders[webhook.HeaderKey(name)] = name
+	for _, name := range slices.Sorted(slices.Values(s.Auth.Headers)) {
+		out.addHeader(partAuthHeaders, name, "")
 	}
 	for _, name := range s.Auth.QueryParams {
-		out.AuthParams[name] = ""
+		out.values[partAuthParams+"\x00"+name] = ""
 	}
-	return out, n
+	return out
 }
 
-// compare lists the visible differences that a PUT of to over from would make,
-// redacted, sorted by path, removals before additions.
-func compare(from, to webhook.Spec) []Field {
-	fields := []Field{}
-	if webhook.SpecDigest(from) != webhook.SpecDigest(to) {
-		fields = differ(from, to)
-	}
-	for path, raw := range from.Unknown {
-		var value any = webhook.Redacted
-		if err := json.Unmarshal(webhook.RedactUnknown(path, raw), &value); err != nil {
-			value = webhook.Redacted
+// addHeader adds a header under its folded name. A service may hold one name
+// in two spellings: the second must not hide behind the first.
+func (s shape) addHeader(part, name, value string) {
+	key := part + "\x00" + webhook.HeaderKey(name)
+	for {
+		if _, taken := s.values[key]; !taken {
+			break
 		}
-		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: value})
+		key += "\x00"
+	}
+	s.values[key], s.names[key] = value, name
+}
+
+// compare lists the visible differences between two specs, redacted, sorted by
+// path, removals before additions. from is nil for a rule that is not there.
+func compare(from, to *webhook.Spec) []Field {
+	a, b := shapeOf(from), shapeOf(to)
+	log, err := diff.Diff(a.values, b.values, diff.AllowTypeMismatch(true))
+	if err != nil {
+		// Both sides are flat maps of text, which the library can compare.
+		panic(fmt.Sprintf("plan: comparing two specs: %T", err))
+	}
+	fields := make([]Field, 0, len(log))
+	for _, c := range log {
+		fields = append(fields, fieldOf(c, a, b))
 	}
 	sortFields(fields)
 	return fields
 }
 
+// sortFields orders by path, removals first.
 func sortFields(fields []Field) {
 	rank := map[Op]int{OpRemove: 0, OpReplace: 1, OpAdd: 2}
 	slices.SortFunc(fields, func(a, b Field) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(rank[a.Op], rank[b.Op]),
-			cmp.Compare(fmt.Sprint(a.Before), fmt.Sprint(b.Before)), cmp.Compare(fmt.Sprint(a.After), fmt.Sprint(b.After)))
+			cmp.Compare(fmt.Sprint(a.Before, a.After), fmt.Sprint(b.Before, b.After)))
 	})
 }
 
-// differ compares the shapes of two specs that are known to differ.
-func differ(from, to webhook.Spec) []Field {
-	a, fromNames := shapeOf(from)
-	b, toNames := shapeOf(to)
-	log, err := diff.Diff(a, b, diff.AllowTypeMismatch(true), diff.DisableStructValues())
-	if err != nil {
-		// Both sides are flat maps of strings, which the library can compare.
-		panic("plan: compare: " + reflect.TypeOf(err).String())
+// fieldOf turns one difference of the library into ours.
+func fieldOf(c diff.Change, from, to shape) Field {
+	key := c.Path[0]
+	part, name, _ := strings.Cut(key, "\x00")
+	if spelled, ok := from.names[key]; ok {
+		name = spelled
 	}
-	fields := make([]Field, 0, len(log))
-	for _, c := range log {
-		if f, ok := field(c, fromNames, toNames); ok {
-			fields = append(fields, f)
-		}
+	if spelled, ok := to.names[key]; ok { // the files' spelling before the live one
+		name = spelled
 	}
+	f := Field{Path: "spec." + part, Op: map[string]Op{diff.CREATE: OpAdd, diff.UPDATE: OpReplace, diff.DELETE: OpRemove}[c.Type]}
+	var show func(value string) any
+	switch part {
+	case partURL:
+		show = func(value string) any { return webhook.RedactURL(value) }
+	case partEnabled:
+		show = func(value string) any { return value == "true" }
+	case partEvents:
+		show = func(string) any { return name }
+	case partHeaders, partQueryParams:
+		f.Path += pathPart(name)
+		show = func(value string) any { return webhook.RedactValue(name, value) }
+	default: // authentication: the name is all there is
+		f.Path += pathPart(name)
+		return f
+	}
+	if before, ok := from.values[key]; ok {
+		f.Before = show(before)
+	}
+	if after, ok := to.values[key]; ok {
+		f.After = show(after)
+	}
+	return f
+}
+
+// lost lists what a PUT over live would drop because this version does not
+// know it, redacted, sorted by path.
+func lost(live webhook.Spec) []Field {
+	fields := make([]Field, 0, len(live.Unknown))
+	for path, raw := range live.Unknown {
+		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decoded(webhook.RedactUnknown(path, raw))})
+	}
+	sortFields(fields)
 	return fields
 }
 
-// field turns one change of the library into ours.
-func field(c diff.Change, from, to names) (Field, bool) {
-	ops := map[string]Op{diff.CREATE: OpAdd, diff.UPDATE: OpReplace, diff.DELETE: OpRemove}
-	f := Field{Op: ops[c.Type]}
-	top := c.Path[0]
-	name := ""
-	if len(c.Path) > 1 {
-		name = c.Path[1]
+// decoded is a JSON value as data, its numbers as they stand.
+func decoded(raw json.RawMessage) any {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var value any
+	if dec.Decode(&value) != nil {
+		return webhook.Redacted
 	}
-	before, after := text(c.From), text(c.To)
-	set := func(value func(string) string) {
-		if f.Op != OpAdd {
-			f.Before = value(before)
-		}
-		if f.Op != OpRemove {
-			f.After = value(after)
-		}
-	}
-	switch top {
-	case "url":
-		f.Path = "spec.url"
-		set(webhook.RedactURL)
-	case "enabled":
-		f.Path = "spec.enabled"
-		f.Before, f.After = before == "true", after == "true"
-	case "events":
-		f.Path = "spec.events"
-		before, after = name, name
-		set(func(s string) string { return s })
-	case "headers":
-		spelled := spell(name, to.headers, from.headers)
-		f.Path = "spec.headers" + pathPart(spelled)
-		set(func(v string) string { return webhook.RedactValue(spelled, v) })
-	case "queryParams":
-		f.Path = "spec.queryParams" + pathPart(name)
-		set(func(v string) string { return webhook.RedactValue(name, v) })
-	case "authentication.headers":
-		f.Path = "spec.authentication.headers" + pathPart(spell(name, to.authHeaders, from.authHeaders))
-	case "authentication.queryParams":
-		f.Path = "spec.authentication.queryParams" + pathPart(name)
-	default:
-		return Field{}, false
-	}
-	return f, true
-}
-
-func text(v any) string {
-	if v == nil {
-		return ""
-	}
-	return fmt.Sprint(v)
-}
-
-// spell returns the spelling of a header's name, the files' before the live one.
-func spell(key string, first, second map[string]string) string {
-	if s, ok := first[key]; ok {
-		return s
-	}
-	if s, ok := second[key]; ok {
-		return s
-	}
-	return key
+	return value
 }
 
 // pathPart appends a name to a path: .name, or ["name"] where it has other
@@ -192,4 +181,15 @@ func pathPart(name string) string {
 	}
 	quoted, _ := json.Marshal(name) // a string always has a JSON form
 	return "[" + string(quoted) + "]"
+}
+
+// shown is a spec as it stands in the document: without the marker, redacted,
+// events in order and each once, because they are a set.
+func shown(s webhook.Spec) *webhook.Spec {
+	s = s.WithoutMarker().Redacted()
+	s.Events = slices.Compact(slices.Sorted(slices.Values(s.Events)))
+	if s.Events == nil {
+		s.Events = []webhook.EventType{}
+	}
+	return &s
 }

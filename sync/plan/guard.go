@@ -8,237 +8,275 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// A guard blocks single changes and leaves the others to run. Several may
-// fit one change: the first of the order here is shown, and it is the one that
-// a reader would have to settle first. A guard that is lifted is passed over,
-// so that the next one shows.
+// A guard blocks single changes and leaves the others to run. Several may fit
+// one change: the first in the order here is told, which is the one that a
+// reader would have to settle first. A guard that is lifted is passed over, so
+// that the next one shows.
 
 // guard sets Blocked on every change that a guard holds back.
 func (b *builder) guard() {
-	for i := range b.changes {
-		c, f := &b.changes[i], b.facts[i]
-		for _, check := range []func(*Change, facts) *Blocked{
-			b.guardForeign, b.guardProtect, b.guardEmpty, b.guardAdopt, b.guardMissingAuth,
-			b.guardDestination, b.guardUnknown, b.guardArchive,
-		} {
-			if c.Blocked = check(c, f); c.Blocked != nil {
-				break
+	b.each(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
+	b.each(b.guardDeletes())
+	b.each(b.guardArchive)
+	b.each(b.guardDependence())
+}
+
+// each asks the guards about every change that none has blocked yet.
+func (b *builder) each(guards ...func(*planned) *Blocked) {
+	for i := range b.planned {
+		x := &b.planned[i]
+		for _, guard := range guards {
+			if x.Blocked == nil {
+				x.Blocked = guard(x)
 			}
 		}
 	}
-	b.guardDeletes()
-	b.guardDependence()
 }
 
 func blocked(g Guard, format string, args ...any) *Blocked {
 	return &Blocked{Guard: g, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (b *builder) guardForeign(c *Change, f facts) *Blocked {
-	if !f.foreign || MatchRule(b.Options.TakeOver, b.Project, c.Rule) {
+func (b *builder) guardForeign(x *planned) *Blocked {
+	if !x.foreign || MatchRule(b.Options.TakeOver, b.Project, x.Rule) {
 		return nil
 	}
 	who := "carries a marker that this version can't read, so it counts as another owner's"
-	if f.marker.Owner != "" {
-		who = fmt.Sprintf("belongs to owner %q", f.marker.Owner)
+	switch x.state {
+	case webhook.ValidMarker:
+		who = fmt.Sprintf("belongs to owner %q", x.marker.Owner)
+	case webhook.CopiedMarker:
+		who = fmt.Sprintf("carries a marker of owner %q that was made for another rule or project", x.marker.Owner)
 	}
-	return blocked(GuardForeign, "the live rule %s; lift with %s", who, flagFor("take-over", c.Rule))
+	return blocked(GuardForeign, "the live rule %s; take it over with %s", who, flagFor("take-over", x.Rule))
 }
 
-func (b *builder) guardProtect(c *Change, _ facts) *Blocked {
-	if c.Action != Delete {
+func (b *builder) guardProtect(x *planned) *Blocked {
+	if x.Action != Delete {
 		return nil
 	}
-	if pattern := matching(b.Options.Protect, b.Project, c.Rule); pattern != "" {
-		return blocked(GuardProtect, "protected by %q, never deleted while that stands", pattern)
+	if pattern := matching(b.Options.Protect, b.Project, x.Rule); pattern != "" {
+		return blocked(GuardProtect, "protected by %q: it is never deleted while that stands", pattern)
 	}
 	return nil
 }
 
-func (b *builder) guardEmpty(*Change, facts) *Blocked {
+func (b *builder) guardEmpty(*planned) *Blocked {
 	if len(b.Desired) > 0 || b.Options.AllowEmpty {
 		return nil
 	}
-	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant; lift with --allow-empty")
+	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant; allow it with --allow-empty")
 }
 
-func (b *builder) guardAdopt(c *Change, f facts) *Blocked {
-	if c.Direction != DirAdopt || f.foreign || MatchRule(b.Options.Adopt, b.Project, c.Rule) {
+func (b *builder) guardAdopt(x *planned) *Blocked {
+	if x.Direction != DirAdopt || x.foreign || x.sameSpec() || MatchRule(b.Options.Adopt, b.Project, x.Rule) {
 		return nil
 	}
-	n := 0
-	for _, x := range c.Fields {
-		if !isUnknown(f.live.Spec, x) {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return blocked(GuardAdopt, "the rule was made elsewhere, and adopting it would change %s; lift with %s",
-		plural(n, "field", "fields"), flagFor("adopt", c.Rule))
+	return blocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s; allow it with %s",
+		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields"), flagFor("adopt", x.Rule))
 }
 
-func (b *builder) guardMissingAuth(c *Change, f facts) *Blocked {
-	if c.Action != Update || f.lastSame || MatchRule(b.Options.DropAuth, b.Project, c.Rule) {
+func (b *builder) guardMissingAuth(x *planned) *Blocked {
+	if x.Action != Update || x.liveSame || MatchRule(b.Options.DropAuth, b.Project, x.Rule) {
 		return nil
 	}
-	var dropped []string
-	for _, x := range c.Fields {
-		if x.Op == OpRemove && isAuthPath(x.Path) && !isUnknown(f.live.Spec, x) {
-			dropped = append(dropped, strings.TrimPrefix(x.Path, "spec."))
-		}
-	}
-	if len(dropped) == 0 {
-		return nil
-	}
-	return blocked(GuardMissingAuth, "would drop %s, which was not set by the last apply; lift with %s",
-		strings.Join(dropped, ", "), flagFor("drop-auth", c.Rule))
-}
-
-func isAuthPath(path string) bool { return strings.HasPrefix(path, "spec.authentication.") }
-
-// guardDestination keeps a secret from going to another receiver: url is open
-// to hand edits, and ciphertext can be copied with its file.
-func (b *builder) guardDestination(c *Change, f facts) *Blocked {
-	if c.Action == Delete || f.desired.Spec.Auth.Len() == 0 {
-		return nil
-	}
-	to := webhook.OriginOf(f.desired.Spec.URL)
-	among := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return webhook.MatchDestination(p, to) })
-	}
-	if among(b.Options.AllowDestinations) {
-		return nil
-	}
-	lift := flagFor("allow-destination", to.String())
-	if len(b.Options.Destinations) > 0 {
-		if among(b.Options.Destinations) {
-			return nil
-		}
-		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s; lift with %s",
-			to, strings.Join(b.Options.Destinations, ", "), lift)
-	}
-	if c.Action == Create {
-		return b.guardCopiedSecret(f, to, lift)
-	}
-	from := webhook.OriginOf(f.live.Spec.URL)
-	if from == to || f.backToApplied() {
-		return nil
-	}
-	return blocked(GuardDestination, "would send the secret to %s://%s instead of %s://%s; lift with %s",
-		to.Scheme, to, from.Scheme, from, lift)
-}
-
-// backToApplied reports whether an update brings back what was last applied.
-func (f facts) backToApplied() bool {
-	return f.ours && f.marker.Spec == webhook.SpecDigest(f.desired.Spec) && f.marker.Auth == f.desired.AuthDigest
-}
-
-// guardCopiedSecret blocks a create whose ciphertext belongs, by another file
-// or a live marker, to a rule with another host.
-func (b *builder) guardCopiedSecret(f facts, to webhook.Origin, lift string) *Blocked {
-	if f.desired.AuthDigest == webhook.AuthUnknown {
-		return nil
-	}
-	block := func(rule string, other webhook.Origin) *Blocked {
-		return blocked(GuardDestination, "holds the ciphertext of rule %q, which sends it to %s, and would send it to %s; lift with %s",
-			rule, other, to, lift)
-	}
-	for i := range b.Desired {
-		d := &b.Desired[i]
-		if d.Name != f.desired.Name && d.AuthDigest == f.desired.AuthDigest {
-			if other := webhook.OriginOf(d.Spec.URL); other != to {
-				return block(d.Name, other)
-			}
-		}
-	}
-	for i := range b.Live {
-		r := &b.Live[i]
-		m, state := webhook.ReadMarker(b.Project, *r)
-		if state == webhook.ValidMarker && m.Auth == f.desired.AuthDigest {
-			if other := webhook.OriginOf(r.Spec.URL); other != to {
-				return block(r.Name, other)
-			}
-		}
-	}
-	return nil
-}
-
-func (b *builder) guardUnknown(c *Change, f facts) *Blocked {
-	if c.Action != Update || len(f.live.Spec.Unknown) == 0 || b.Options.DropUnknown {
+	dropped := x.live.Spec.Auth.Without(x.desired.Spec.Auth)
+	if dropped.Len() == 0 {
 		return nil
 	}
 	var paths []string
-	for path := range f.live.Spec.Unknown {
-		paths = append(paths, "spec."+path)
+	for _, name := range dropped.Headers {
+		paths = append(paths, partAuthHeaders+pathPart(name))
 	}
-	slices.Sort(paths)
-	return blocked(GuardUnknown, "this version does not know %s, and a PUT would drop it; lift with --drop-unknown",
-		strings.Join(paths, ", "))
+	for _, name := range dropped.QueryParams {
+		paths = append(paths, partAuthParams+pathPart(name))
+	}
+	return blocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s; allow it with %s",
+		strings.Join(paths, ", "), b.lastApplier(), flagFor("drop-auth", x.Rule))
 }
 
-func (b *builder) guardArchive(c *Change, _ facts) *Blocked {
-	o := b.Options
-	switch {
-	case c.Action != Delete:
-		return nil
-	case !o.ArchiveSet:
-		return blocked(GuardArchive, "there is no place for the delivery history, which the delete destroys; pass --archive DIR")
-	case o.CI && o.ArchiveLocal && !o.ArchiveDurable:
-		return blocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow; if it is kept, pass --archive-is-durable")
+func (b *builder) lastApplier() string {
+	if b.Owner == "" {
+		return "anything known was applied, because there is no owner"
 	}
-	return nil
+	return fmt.Sprintf("%q last applied it", b.Owner)
+}
+
+// guardDestination keeps a secret from going to another receiver: url is open
+// to hand edits, and ciphertext can be copied with its file.
+func (b *builder) guardDestination(x *planned) *Blocked {
+	if x.Action == Delete || x.desired.Spec.Auth.Len() == 0 {
+		return nil
+	}
+	to := webhook.OriginOf(x.desired.Spec.URL)
+	among := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return webhook.MatchDestination(p, to) })
+	}
+	listed := len(b.Options.Destinations) > 0
+	switch {
+	case among(b.Options.AllowDestinations) || among(b.Options.Destinations):
+		return nil
+	case !listed && x.Action == Update && (x.sameReceiver() || x.lastApplied()):
+		return nil
+	case !to.Known():
+		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
+			receiver(x.desired.Spec.URL))
+	case listed:
+		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s; allow it with %s",
+			to, strings.Join(inOrder(b.Options.Destinations), ", "), flagFor("allow-destination", to.String()))
+	case x.Action == Create:
+		other, held := b.heldElsewhere(x.desired.AuthDigest, to)
+		if !held {
+			return nil
+		}
+		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
+			to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+	}
+	return blocked(GuardDestination, "would send the secret to %s instead of %s; allow it with %s",
+		site(x.desired.Spec.URL), site(x.live.Spec.URL), flagFor("allow-destination", to.String()))
+}
+
+// sameReceiver reports whether an update leaves the rule's receiver as it is.
+func (f facts) sameReceiver() bool {
+	from, to := f.live.Spec.URL, f.desired.Spec.URL
+	if origin := webhook.OriginOf(to); origin.Known() {
+		return webhook.OriginOf(from) == origin
+	}
+	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
+}
+
+// site is scheme and host of url, or all of it where its host can't be told.
+func site(url string) string {
+	if o := webhook.OriginOf(url); o.Known() {
+		return o.Scheme + "://" + o.String()
+	}
+	return webhook.RedactURL(url)
+}
+
+// holder is a rule that holds some ciphertext, and where it sends it.
+type holder struct{ rule, url string }
+
+// heldElsewhere looks for a ciphertext in the files and in the live markers,
+// on a rule with another receiver than to; of several, the first by name.
+func (b *builder) heldElsewhere(auth webhook.Digest, to webhook.Origin) (found holder, held bool) {
+	if auth == webhook.AuthUnknown {
+		return holder{}, false
+	}
+	if b.holders == nil {
+		b.findHolders()
+	}
+	for origin, h := range b.holders[auth] {
+		if origin != to && (!held || h.rule < found.rule) {
+			found, held = h, true
+		}
+	}
+	return found, held
+}
+
+// findHolders notes who holds which ciphertext: for each receiver of it, the
+// first rule by name.
+func (b *builder) findHolders() {
+	b.holders = map[webhook.Digest]map[webhook.Origin]holder{}
+	note := func(auth webhook.Digest, r webhook.Rule) {
+		origin, h := webhook.OriginOf(r.Spec.URL), holder{r.Name, r.Spec.URL}
+		if b.holders[auth] == nil {
+			b.holders[auth] = map[webhook.Origin]holder{}
+		}
+		if first, ok := b.holders[auth][origin]; !ok || h.rule < first.rule || h.rule == first.rule && h.url < first.url {
+			b.holders[auth][origin] = h
+		}
+	}
+	for _, d := range b.Desired {
+		if d.Spec.Auth.Len() > 0 {
+			note(d.AuthDigest, d.Rule)
+		}
+	}
+	for _, r := range b.Live {
+		if m, state := webhook.ReadMarker(b.Project, r); state == webhook.ValidMarker {
+			note(m.Auth, r)
+		}
+	}
+}
+
+func (b *builder) guardUnknown(x *planned) *Blocked {
+	if x.Action != Update || len(x.live.Spec.Unknown) == 0 || b.Options.DropUnknown {
+		return nil
+	}
+	var paths []string
+	for _, f := range lost(x.live.Spec) {
+		paths = append(paths, f.Path)
+	}
+	return blocked(GuardUnknown, "would drop %s, which this version does not know; allow it with --drop-unknown",
+		strings.Join(paths, ", "))
 }
 
 // guardDeletes blocks all deletes above the limit. Deletes that are held back
 // anyway do not count.
-func (b *builder) guardDeletes() {
+func (b *builder) guardDeletes() func(*planned) *Blocked {
 	deletes := 0
-	for _, c := range b.changes {
-		if c.Action == Delete && c.Blocked == nil {
+	for _, x := range b.planned {
+		if x.Action == Delete && x.Blocked == nil {
 			deletes++
 		}
 	}
 	whose, n := fmt.Sprintf("that %q owns", b.Owner), b.owned
 	if b.Owner == "" {
-		whose, n = "that nobody's marker claims", b.unmarked
+		whose, n = "that carry no marker", b.unmarked
 	}
 	limit := b.Options.MaxDeletes.of(n)
-	if deletes <= limit {
-		return
-	}
 	share := ""
 	if b.Options.MaxDeletes.Percent > 0 {
-		share = fmt.Sprintf(", %s of the %s %s", b.Options.MaxDeletes, plural(n, "rule", "rules"), whose)
+		share = fmt.Sprintf(" (%s of the %s %s)", b.Options.MaxDeletes, plural(n, "rule", "rules"), whose)
 	}
-	for i := range b.changes {
-		if c := &b.changes[i]; c.Action == Delete && c.Blocked == nil {
-			c.Blocked = blocked(GuardDeletes, "%s would be deleted, the limit is %d%s; lift with --max-deletes %d",
-				plural(deletes, "rule", "rules"), limit, share, deletes)
+	return func(x *planned) *Blocked {
+		if x.Action != Delete || deletes <= limit {
+			return nil
 		}
+		return blocked(GuardDeletes, "%s would be deleted, the limit is %d%s; raise it with --max-deletes %d once you are sure",
+			plural(deletes, "rule", "rules"), limit, share, deletes)
 	}
 }
 
-// guardDependence blocks deletes behind a create that will not be done.
-func (b *builder) guardDependence() {
-	i := slices.IndexFunc(b.changes, func(c Change) bool { return c.Action == Create && c.Blocked != nil })
-	if i < 0 {
-		return
+func (b *builder) guardArchive(x *planned) *Blocked {
+	o := b.Options
+	switch {
+	case x.Action != Delete:
+		return nil
+	case !o.ArchiveSet:
+		return blocked(GuardArchive, "there is no place for the delivery history, which a delete destroys; give one with --archive DIR")
+	case o.CI && o.ArchiveLocal && !o.ArchiveDurable:
+		return blocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow; if it outlives the run, say so with --archive-is-durable")
 	}
-	for j := range b.changes {
-		if c := &b.changes[j]; c.Action == Delete && c.Blocked == nil {
-			c.Blocked = blocked(GuardDependence, "deletes wait until every create is done, and the create of %q is blocked", b.changes[i].Rule)
+	return nil
+}
+
+// guardDependence blocks deletes behind a create that will not be done: the
+// rule that is deleted may be the one that the create replaces.
+func (b *builder) guardDependence() func(*planned) *Blocked {
+	i := slices.IndexFunc(b.planned, func(x planned) bool { return x.Action == Create && x.Blocked != nil })
+	return func(x *planned) *Blocked {
+		if i < 0 || x.Action != Delete {
+			return nil
 		}
+		return dependsOn(b.planned[i].Rule, "is blocked")
 	}
+}
+
+func dependsOn(create, what string) *Blocked {
+	return blocked(GuardDependence, "deletes wait until every create is done, and the create of rule %q %s; settle that and run again", create, what)
 }
 
 // flagFor is a flag with its value, fit to paste into a shell.
 func flagFor(name, value string) string {
-	if value == "" || strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-") != "" {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-"
+	sep := " "
+	if strings.HasPrefix(value, "-") {
+		sep = "="
+	}
+	if value == "" || strings.Trim(value, plain) != "" {
 		value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 	}
-	return "--" + name + " " + value
+	return "--" + name + sep + value
 }
 
 func plural(n int, one, many string) string {
@@ -246,56 +284,6 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-// guards says which guards are in force and which are lifted.
-func (o Options) guards() Guards {
-	g := Guards{Prune: o.Prune, InForce: []string{}, Lifted: []string{}}
-	if g.Prune == "" || o.Narrowed {
-		g.Prune = PruneNone
-	}
-	force := func(s string) { g.InForce = append(g.InForce, s) }
-	lift := func(s string) { g.Lifted = append(g.Lifted, s) }
-	lifts := func(flag string, patterns []string) {
-		for _, p := range slices.Sorted(slices.Values(patterns)) {
-			lift(flag + "=" + p)
-		}
-	}
-	either := func(lifted bool, flag string, guard Guard) {
-		if lifted {
-			lift(flag)
-		} else {
-			force(string(guard))
-		}
-	}
-	force(fmt.Sprintf("%s (limit %s)", GuardDeletes, o.MaxDeletes))
-	if o.MaxDeletesLifted {
-		lift("max-deletes=" + o.MaxDeletes.String())
-	}
-	for _, p := range slices.Sorted(slices.Values(o.Protect)) {
-		force(fmt.Sprintf("%s %s", GuardProtect, p))
-	}
-	either(o.AllowEmpty, "allow-empty", GuardEmpty)
-	force(string(GuardMissingAuth))
-	lifts("drop-auth", o.DropAuth)
-	force(string(GuardForeign))
-	lifts("take-over", o.TakeOver)
-	if len(o.Destinations) > 0 {
-		force(fmt.Sprintf("%s (only %s)", GuardDestination, strings.Join(slices.Sorted(slices.Values(o.Destinations)), ", ")))
-	} else {
-		force(string(GuardDestination))
-	}
-	lifts("allow-destination", o.AllowDestinations)
-	force(string(GuardAdopt))
-	lifts("adopt", o.Adopt)
-	either(o.DropUnknown, "drop-unknown", GuardUnknown)
-	either(o.DeleteActive, "delete-active", GuardActive)
-	force(string(GuardArchive))
-	if o.ArchiveDurable {
-		lift("archive-is-durable")
-	}
-	force(string(GuardDependence))
-	return g
 }
 
 // SetHistory records what one page told of the history of a rule that would

@@ -26,8 +26,8 @@ type Input struct {
 	Source Source
 }
 
-// Options are the settings and guards of a run. RULE patterns are those of
-// [path.Match] with "*" crossing slashes: see [MatchRule].
+// Options are the settings and guards of a run. RULE patterns are as
+// [MatchRule] reads them. The zero Options delete nothing and lift no guard.
 type Options struct {
 	Prune Prune
 	// MaxDeletes holds back all deletes of a project above this limit.
@@ -59,7 +59,16 @@ type Options struct {
 	ArchiveSet, ArchiveLocal, ArchiveDurable, CI bool
 }
 
-// Limit is a number of rules, or a share of those this owner owns.
+// prune is the mode in force: a narrowed run deletes nothing.
+func (o Options) prune() Prune {
+	if o.Narrowed || o.Prune == "" {
+		return PruneNone
+	}
+	return o.Prune
+}
+
+// Limit is a number of rules, or a share of those this owner owns. The zero
+// Limit is none at all.
 type Limit struct {
 	// Count applies where Percent is 0.
 	Count int

@@ -60,22 +60,23 @@ func ParseLimit(s string) (Limit, error) {
 	expected := errors.New("expected a count such as 12, or a share of 0% to 100%")
 	if share, ok := strings.CutSuffix(s, "%"); ok {
 		f, err := strconv.ParseFloat(share, 64)
-		if err != nil || math.IsNaN(f) || f < 0 || f > 100 {
+		if err != nil || strings.Trim(share, "0123456789.") != "" || f > 100 {
 			return Limit{}, fmt.Errorf("%q: %w", s, expected)
 		}
 		return Limit{Percent: f}, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
+	if err != nil || strings.Trim(s, "0123456789") != "" {
 		return Limit{}, fmt.Errorf("%q: %w", s, expected)
 	}
 	return Limit{Count: n}, nil
 }
 
-// of is the limit among n rules; a share is rounded up.
+// of is the limit among n rules; a share is rounded up, but not for what the
+// binary form of a decimal fraction is off by.
 func (l Limit) of(n int) int {
 	if l.Percent > 0 {
-		return int(math.Ceil(l.Percent * float64(n) / 100))
+		return int(math.Ceil(l.Percent*float64(n)/100 - 1e-9))
 	}
 	return l.Count
 }

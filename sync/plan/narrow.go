@@ -1,6 +1,10 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
 
 // Moved is a reviewed change that the fresh plan no longer holds as it was.
 type Moved struct {
@@ -14,51 +18,126 @@ type Moved struct {
 // Narrow returns the fresh plan with only those changes that were reviewed:
 // equal in rule, action, desired and live digest. A reviewed plan so can only
 // take away from what the fresh one would do; a change that was blocked when
-// it was reviewed stays blocked. moved are the reviewed changes that are no
-// longer the same, unreviewed is how many changes have come up since.
+// it was reviewed stays blocked, and deletes are blocked behind a create that
+// is not done now. moved are the reviewed changes that are no longer the same,
+// unreviewed is how many changes have come up since.
 func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed int) {
 	out := *fresh
-	out.Projects = nil
+	out.Projects = make([]Project, 0, len(fresh.Projects))
 	for _, project := range fresh.Projects {
-		i := slices.IndexFunc(reviewed.Projects, func(p Project) bool {
-			return p.Name == project.Name && p.BaseURL == project.BaseURL
-		})
-		var seen Project
-		if i >= 0 {
-			seen = reviewed.Projects[i]
-		}
-		kept := make([]Change, 0, len(seen.Changes))
-		for _, old := range seen.Changes {
-			now := slices.IndexFunc(project.Changes, func(c Change) bool { return c.Rule == old.Rule })
-			switch {
-			case now >= 0 && sameChange(old, project.Changes[now]):
-				c := project.Changes[now]
-				if c.Blocked == nil {
-					c.Blocked = old.Blocked
-				}
-				kept = append(kept, c)
-			default:
-				moved = append(moved, Moved{Project: project.Name, Change: old, Done: now < 0 && !stillThere(old, project)})
+		var seen []Change
+		for _, p := range reviewed.Projects {
+			if project.same(p) {
+				seen = p.Changes
 			}
 		}
+		n := newNarrowing(project)
+		kept := n.keep(seen)
 		for _, c := range project.Changes {
-			if !slices.ContainsFunc(seen.Changes, func(old Change) bool { return old.Rule == c.Rule }) {
+			if !n.reviewed[c.Rule] {
 				unreviewed++
+				n.waits(c, "came up since the review")
 			}
 		}
+		n.block(kept)
+		moved = append(moved, n.moved...)
 		project.Changes = kept
 		out.Projects = append(out.Projects, project)
+	}
+	for _, p := range reviewed.Projects {
+		if !slices.ContainsFunc(fresh.Projects, p.same) {
+			for _, c := range p.Changes {
+				moved = append(moved, Moved{Project: p.Name, Change: c})
+			}
+		}
 	}
 	out.Summary = summarize(out.Projects)
 	return &out, moved, unreviewed
 }
 
-func sameChange(a, b Change) bool {
-	return a.Action == b.Action && a.DesiredDigest == b.DesiredDigest && a.LiveDigest == b.LiveDigest
+// same reports whether two plans mean the same project of the same service.
+func (p Project) same(other Project) bool { return p.Name == other.Name && p.BaseURL == other.BaseURL }
+
+// narrowing narrows one project of a fresh plan.
+type narrowing struct {
+	fresh    Project
+	changes  map[string]*Change
+	live     map[string]bool // live rules that no change concerns
+	reviewed map[string]bool
+	moved    []Moved
+	waiting  *Blocked // what deletes wait for
 }
 
-// stillThere reports whether the rule of a delete is still live though the
-// fresh plan would not delete it: it has another owner now, or none.
-func stillThere(old Change, fresh Project) bool {
-	return old.Action == Delete && slices.ContainsFunc(fresh.Unmanaged, func(u Unmanaged) bool { return u.Rule == old.Rule })
+func newNarrowing(fresh Project) *narrowing {
+	n := &narrowing{fresh: fresh, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}}
+	for i := range fresh.Changes {
+		n.changes[fresh.Changes[i].Rule] = &fresh.Changes[i]
+	}
+	for _, u := range fresh.Unmanaged {
+		n.live[u.Rule] = true
+	}
+	for rule := range fresh.Settled {
+		n.live[rule] = true
+	}
+	return n
+}
+
+// keep returns the fresh form of the reviewed changes that are still the same,
+// and notes the others as moved.
+func (n *narrowing) keep(reviewed []Change) []Change {
+	kept := make([]Change, 0, len(reviewed))
+	for _, old := range reviewed {
+		if n.reviewed[old.Rule] {
+			continue // a rule has one change; a second one was edited in
+		}
+		n.reviewed[old.Rule] = true
+		if now := n.changes[old.Rule]; now != nil && sameChange(old, *now) {
+			c := *now
+			if c.Blocked == nil {
+				c.Blocked = old.Blocked
+			}
+			if c.Blocked != nil {
+				n.waits(c, "is blocked")
+			}
+			kept = append(kept, c)
+			continue
+		}
+		m := Moved{Project: n.fresh.Name, Change: old, Done: n.done(old)}
+		if !m.Done {
+			n.waits(old, "is stale")
+		}
+		n.moved = append(n.moved, m)
+	}
+	return kept
+}
+
+// done reports whether the live side is what a reviewed change wanted it to be.
+func (n *narrowing) done(old Change) bool {
+	if n.changes[old.Rule] != nil {
+		return false
+	}
+	if old.Action == Delete {
+		return !n.live[old.Rule]
+	}
+	d := n.fresh.Settled[old.Rule]
+	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest
+}
+
+// waits notes a create that this run does not do: deletes wait for it.
+func (n *narrowing) waits(c Change, why string) {
+	if c.Action == Create && n.waiting == nil {
+		n.waiting = dependsOn(c.Rule, why)
+	}
+}
+
+func (n *narrowing) block(changes []Change) {
+	for i := range changes {
+		if c := &changes[i]; c.Action == Delete && c.Blocked == nil {
+			c.Blocked = n.waiting
+		}
+	}
+}
+
+func sameChange(a, b Change) bool {
+	return a.Action == b.Action && a.DesiredDigest == b.DesiredDigest && a.LiveDigest == b.LiveDigest
 }

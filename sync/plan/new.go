@@ -12,18 +12,22 @@ import (
 // New returns the plan of one project: what apply would do so that the live
 // rules match the files.
 func New(in Input) *Plan {
-	b := &builder{Input: in}
+	b := &builder{Input: in, settled: map[string]*webhook.Desired{}}
 	b.match()
 	b.guard()
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths:     nonNil(in.Paths),
 		Guards:    in.Options.guards(),
-		Changes:   nonNil(b.changes),
+		Changes:   make([]Change, 0, len(b.planned)),
 		Unmanaged: nonNil(b.unmanaged),
 		Unsettled: nonNil(b.unsettled),
-		Warnings:  nonNil(append(slices.Clone(in.Warnings), b.warnings...)),
+		Warnings:  nonNil(slices.Concat(in.Warnings, b.warnings)),
 		InSync:    b.inSync,
+		Settled:   b.settled,
+	}
+	for _, x := range b.planned {
+		project.Changes = append(project.Changes, x.Change)
 	}
 	p := &Plan{
 		FormatVersion: FormatVersion, CreatedAt: in.Now, Tool: in.Tool, Source: in.Source,
@@ -34,6 +38,7 @@ func New(in Input) *Plan {
 	return p
 }
 
+// nonNil makes a list that stands in JSON as [] where it is empty.
 func nonNil[T any](s []T) []T {
 	if s == nil {
 		return []T{}
@@ -44,58 +49,35 @@ func nonNil[T any](s []T) []T {
 // builder makes one project's part of a plan.
 type builder struct {
 	Input
-	changes   []Change
-	facts     []facts // beside changes, what the guards look at
+	planned   []planned
 	unmanaged []Unmanaged
 	unsettled []Unsettled
+	settled   map[string]*webhook.Desired
 	warnings  []string
 	inSync    int
 	owned     int // live rules with our marker
 	unmarked  int // live rules with nobody's
+
+	holders map[webhook.Digest]map[webhook.Origin]holder // see heldElsewhere
 }
 
-// facts is what is known of one rule beyond what the document shows.
-type facts struct {
-	desired  *webhook.Desired
-	live     *webhook.Rule
-	marker   webhook.Marker
-	state    webhook.MarkerState
-	ours     bool // a valid marker of this owner
-	foreign  bool // another owner's
-	lastSame bool // the live spec is what this owner last applied
+// planned is a change with what the guards look at.
+type planned struct {
+	Change
+	facts
 }
 
 func (b *builder) warn(format string, args ...any) {
 	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
 }
 
-// factsOf reads the marker of a live rule.
-func (b *builder) factsOf(d *webhook.Desired, live *webhook.Rule) facts {
-	f := facts{desired: d, live: live, state: webhook.NoMarker}
-	if live == nil {
-		return f
-	}
-	f.marker, f.state = webhook.ReadMarker(b.Project, *live)
-	known := f.state == webhook.ValidMarker && b.Owner != "" &&
-		(f.marker.Owner == b.Owner || slices.Contains(b.FormerOwners, f.marker.Owner))
-	f.ours = known
-	f.foreign = f.state == webhook.ForeignMarker || f.state == webhook.ValidMarker && !known
-	if f.ours {
-		f.lastSame, _ = f.marker.Applied(live.Spec)
-	}
-	return f
-}
-
-// keptSame reports whether the live rule is what the service made of the very
-// spec that the files hold: its own spelling is no difference.
-func (f facts) keptSame() bool {
-	return f.ours && f.lastSame && f.marker.Spec == webhook.SpecDigest(f.desired.Spec) &&
-		f.marker.Spec != webhook.SpecDigest(f.live.Spec)
-}
-
 // match pairs files and live rules by name and sorts every rule into change,
-// in sync, unsettled or unmanaged.
+// in sync, unsettled or unmanaged. What it makes is in order of the rules'
+// names, whatever the order of the input.
 func (b *builder) match() {
+	if b.Options.Narrowed && b.Options.Prune != PruneNone && b.Options.Prune != "" {
+		b.warn("this run looks at a part of the files only, so it deletes nothing")
+	}
 	live := make(map[string]*webhook.Rule, len(b.Live))
 	for i := range b.Live {
 		live[b.Live[i].Name] = &b.Live[i]
@@ -111,25 +93,11 @@ func (b *builder) match() {
 			b.unnamed(b.factsOf(nil, &b.Live[i]))
 		}
 	}
-	b.sort()
-	b.renames()
-}
-
-// sort orders everything by rule, changes together with their facts.
-func (b *builder) sort() {
-	order := make([]int, len(b.changes))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(b.changes[i].Rule, b.changes[j].Rule) })
-	changes, all := make([]Change, len(order)), make([]facts, len(order))
-	for to, from := range order {
-		changes[to], all[to] = b.changes[from], b.facts[from]
-	}
-	b.changes, b.facts = changes, all
+	slices.SortFunc(b.planned, func(x, y planned) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.SortFunc(b.unmanaged, func(x, y Unmanaged) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.SortFunc(b.unsettled, func(x, y Unsettled) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.Sort(b.warnings)
+	b.renames()
 }
 
 // count adds a live rule to those of this owner, or of nobody.
@@ -152,83 +120,34 @@ func (b *builder) consider(f facts) {
 	if f.state == webhook.CopiedMarker {
 		b.warn("rule %q carries a marker that was made for another rule or project; it counts as made elsewhere", f.live.Name)
 	}
-	fields := compare(f.live.Spec, f.desired.Spec)
-	if f.keptSame() {
-		fields = slices.DeleteFunc(fields, func(x Field) bool { return !isUnknown(f.live.Spec, x) })
+	if f.kept() {
+		b.warnKept(f)
 	}
-	visible := slices.ContainsFunc(fields, func(x Field) bool { return !isUnknown(f.live.Spec, x) })
-	auth := b.authState(f)
-	direction, changed := b.direction(f, visible, auth)
-	if b.Options.ResendAuth && f.desired.Spec.Auth.Len() > 0 && !changed {
-		direction, changed = DirUnknown, true
+	auth := f.authState()
+	direction, differs := b.direction(f, auth)
+	if b.Options.ResendAuth && f.desired.Spec.Auth.Len() > 0 && !differs {
+		direction, differs = DirUnknown, true
 	}
-	if f.keptSame() {
-		b.warn("rule %q: the service keeps a spelling of its own of what was applied; it counts as the same", f.live.Name)
-	}
-	if !changed {
+	if !differs {
 		b.settle(f, auth)
 		return
 	}
-	b.add(f, b.update(f, fields, auth, direction))
+	b.add(f, b.update(f, auth, direction))
 }
 
-// isUnknown reports whether a field is one that this version does not know:
-// by itself that is no difference.
-func isUnknown(live webhook.Spec, f Field) bool {
-	_, ok := live.Unknown[strings.TrimPrefix(f.Path, "spec.")]
-	return ok && f.Op == OpRemove
-}
-
-// direction is the table of the contract, section 4. changed is false where
-// files and live rule agree and nothing is to be sent.
-func (b *builder) direction(f facts, visible bool, auth AuthState) (d Direction, changed bool) {
-	switch {
-	case b.Owner == "":
-		return DirUnknown, visible
-	case !f.ours:
-		return DirAdopt, true // the marker has to be put, even where nothing differs
+// warnKept names what the service spells in its own way.
+func (b *builder) warnKept(f facts) {
+	var paths []string
+	for _, x := range compare(&f.live.Spec, &f.desired.Spec) {
+		paths = append(paths, x.Path)
 	}
-	authMoved := auth == AuthChanged || auth == AuthAdded || auth == AuthRemoved
-	fileSame := webhook.SpecDigest(f.desired.Spec) == f.marker.Spec &&
-		(f.desired.AuthDigest == f.marker.Auth || f.desired.AuthDigest == webhook.AuthUnknown)
-	switch {
-	case !visible && !authMoved:
-		return "", false
-	case fileSame && !f.lastSame:
-		return DirDrift, true
-	case f.lastSame, !visible:
-		// Where only the ciphertext moved there is nothing on the live side
-		// that this overwrites.
-		return DirPending, true
-	}
-	return DirBoth, true
-}
-
-// authState says what is known of the authentication values of a rule that is
-// both desired and live.
-func (b *builder) authState(f facts) AuthState {
-	want, have := f.desired.Spec.Auth.Len(), f.live.Spec.Auth.Len()
-	switch {
-	case want == 0 && have == 0:
-		return AuthNone
-	case want == 0:
-		return AuthRemoved
-	case have == 0:
-		return AuthAdded
-	case !f.ours, f.desired.AuthDigest == webhook.AuthUnknown:
-		return AuthUnverifiable
-	case f.desired.AuthDigest == f.marker.Auth && sameAuthNames(f.desired.Spec.Auth, f.live.Spec.Auth):
-		return AuthUnchanged
-	}
-	return AuthChanged
-}
-
-func sameAuthNames(a, b webhook.AuthNames) bool {
-	return webhook.SpecDigest(webhook.Spec{Auth: a}) == webhook.SpecDigest(webhook.Spec{Auth: b})
+	b.warn("rule %q: the service keeps %s in a spelling of its own; it counts as the same",
+		f.live.Name, strings.Join(slices.Compact(paths), ", "))
 }
 
 // settle records a rule without a visible difference.
 func (b *builder) settle(f facts, auth AuthState) {
+	b.settled[f.desired.Name] = f.desired
 	u := Unsettled{Rule: f.desired.Name, Auth: auth == AuthUnverifiable}
 	for path := range f.live.Spec.Unknown {
 		u.Unknown = append(u.Unknown, "spec."+path)
@@ -242,30 +161,33 @@ func (b *builder) settle(f facts, auth AuthState) {
 }
 
 func (b *builder) add(f facts, c Change) {
-	b.changes = append(b.changes, c)
-	b.facts = append(b.facts, f)
+	b.planned = append(b.planned, planned{c, f})
 }
 
 func (b *builder) create(f facts) Change {
 	d := f.desired
-	after := d.Spec.WithoutMarker().Redacted()
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
 		auth = AuthAdded
 	}
 	return Change{
 		Rule: d.Name, Action: Create, Direction: DirNew, Auth: auth,
-		Fields: compare(webhook.Spec{}, d.Spec), After: &after, File: d.File, SecretTo: secretTo(d.Spec),
+		Fields: compare(nil, &d.Spec), After: shown(d.Spec), File: d.File, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.Absent,
 	}
 }
 
-func (b *builder) update(f facts, fields []Field, auth AuthState, direction Direction) Change {
+func (b *builder) update(f facts, auth AuthState, direction Direction) Change {
 	d := f.desired
-	before, after := f.live.Spec.WithoutMarker().Redacted(), d.Spec.WithoutMarker().Redacted()
+	fields := []Field{}
+	if !f.sameSpec() {
+		fields = compare(&f.live.Spec, &d.Spec)
+	}
+	fields = append(fields, lost(f.live.Spec)...)
+	sortFields(fields)
 	return Change{
 		Rule: d.Name, Action: Update, Direction: direction, Auth: auth,
-		Fields: fields, Before: &before, After: &after, File: d.File, SecretTo: secretTo(d.Spec),
+		Fields: fields, Before: shown(f.live.Spec), After: shown(d.Spec), File: d.File, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.LiveDigest(f.live),
 	}
 }
@@ -275,7 +197,15 @@ func secretTo(s webhook.Spec) string {
 	if s.Auth.Len() == 0 {
 		return ""
 	}
-	return webhook.OriginOf(s.URL).String()
+	return receiver(s.URL)
+}
+
+// receiver names where url delivers to, also where its host can't be told.
+func receiver(url string) string {
+	if o := webhook.OriginOf(url); o.Known() {
+		return o.String()
+	}
+	return webhook.RedactURL(url)
 }
 
 // unnamed looks at a live rule that no file names.
@@ -285,10 +215,7 @@ func (b *builder) unnamed(f facts) {
 	leave := func(reason UnmanagedReason) {
 		b.unmanaged = append(b.unmanaged, Unmanaged{Rule: rule, Reason: reason})
 	}
-	prune := b.Options.Prune
-	if b.Options.Narrowed || prune == "" {
-		prune = PruneNone
-	}
+	prune := b.Options.prune()
 	takenOver := f.foreign && MatchRule(b.Options.TakeOver, b.Project, rule)
 	switch {
 	case f.state == webhook.CopiedMarker:
@@ -301,41 +228,48 @@ func (b *builder) unnamed(f facts) {
 	case !f.ours && prune != PruneAll:
 		leave(ReasonUnmanaged)
 	default:
-		direction := DirGone
-		if !f.ours {
-			direction = DirUnknown
-		}
-		before := f.live.Spec.WithoutMarker().Redacted()
-		auth := AuthNone
-		if f.live.Spec.Auth.Len() > 0 {
-			auth = AuthRemoved
-		}
-		b.add(f, Change{
-			Rule: rule, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: &before,
-			DesiredDigest: webhook.Absent, LiveDigest: webhook.LiveDigest(f.live),
-		})
+		b.add(f, b.remove(f))
 	}
 }
 
-// renames points out creates and deletes with equal specs.
+func (b *builder) remove(f facts) Change {
+	direction := DirUnknown
+	if f.ours || f.foreign && b.Owner != "" {
+		direction = DirGone
+	}
+	auth := AuthNone
+	if f.live.Spec.Auth.Len() > 0 {
+		auth = AuthRemoved
+	}
+	return Change{
+		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: shown(f.live.Spec),
+		DesiredDigest: webhook.Absent, LiveDigest: webhook.LiveDigest(f.live),
+	}
+}
+
+// renames points out creates and deletes with equal specs. Names are in order
+// here, so that of several candidates it is always the same that is told.
 func (b *builder) renames() {
-	deletes := map[webhook.Digest]int{}
-	for i, f := range b.facts {
-		if b.changes[i].Action == Delete {
-			deletes[webhook.SpecDigest(f.live.Spec)] = i
+	deletes := map[webhook.Digest][]*planned{}
+	for i := range b.planned {
+		if x := &b.planned[i]; x.Action == Delete {
+			spec := x.haveSpec
+			if x.liveSame {
+				spec = x.marker.Spec // not the service's spelling of it
+			}
+			deletes[spec] = append(deletes[spec], x)
 		}
 	}
-	for i, f := range b.facts {
-		if b.changes[i].Action != Create {
+	for i := range b.planned {
+		x := &b.planned[i]
+		if x.Action != Create || len(deletes[x.wantSpec]) == 0 {
 			continue
 		}
-		j, ok := deletes[webhook.SpecDigest(f.desired.Spec)]
-		if !ok || b.changes[j].RenameOf != "" {
-			continue
-		}
-		b.changes[i].RenameOf, b.changes[j].RenameOf = b.changes[j].Rule, b.changes[i].Rule
+		old := deletes[x.wantSpec][0]
+		deletes[x.wantSpec] = deletes[x.wantSpec][1:]
+		x.RenameOf, old.RenameOf = old.Rule, x.Rule
 		b.warn("rule %q looks like a rename of %q: a rename starts a new delivery history, the old one goes to the archive",
-			b.changes[i].Rule, b.changes[j].Rule)
+			x.Rule, old.Rule)
 	}
 }
 

@@ -58,6 +58,9 @@ type Project struct {
 	Unsettled []Unsettled `json:"unsettled"`
 	Warnings  []string    `json:"warnings"`
 	InSync    int         `json:"inSync"`
+	// Settled are the desired rules that need no change, by name, for [Narrow].
+	// It is no part of the document.
+	Settled map[string]*webhook.Desired `json:"-"`
 }
 
 // Guards says which guards are in force and which are lifted.
@@ -98,7 +101,8 @@ type Change struct {
 	// File is empty for a delete.
 	File string `json:"file,omitempty"`
 	// SecretTo is the host (with a port that is not the scheme's own) that
-	// receives authentication values by this change; empty where none are sent.
+	// receives authentication values by this change, the redacted URL where no
+	// host can be told; empty where none are sent.
 	SecretTo string `json:"secretTo,omitempty"`
 	// RenameOf is, on a create, the rule whose delete has the same spec, and
 	// on that delete the rule created: likely a rename, which loses history.

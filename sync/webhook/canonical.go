@@ -7,8 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -107,11 +108,7 @@ func compactJSON(raw json.RawMessage) string {
 	if dec.Decode(&v) != nil {
 		return string(raw)
 	}
-	out, err := json.Marshal(v)
-	if err != nil {
-		return string(raw)
-	}
-	return string(out)
+	return string(appendJSON(nil, v))
 }
 
 // CanonicalSpec is the canonical form of s without the marker and without
@@ -119,27 +116,23 @@ func compactJSON(raw json.RawMessage) string {
 func CanonicalSpec(s Spec) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"auth":{"headers":`...)
-	b = appendStrings(b, lowerAll(s.Auth.Headers))
+	b = appendSorted(b, s.Auth.Headers, HeaderKey)
 	b = append(b, `,"queryParams":`...)
-	b = appendStrings(b, slices.Clone(s.Auth.QueryParams))
+	b = appendSorted(b, s.Auth.QueryParams, asText)
 	b = append(b, `},"enabled":`...)
-	if s.Enabled {
-		b = append(b, "true"...)
-	} else {
-		b = append(b, "false"...)
-	}
+	b = strconv.AppendBool(b, s.Enabled)
 	b = append(b, `,"events":`...)
 	events := make([]string, 0, len(s.Events))
 	for _, e := range s.Events {
-		events = append(events, string(e))
+		events = append(events, asText(string(e)))
 	}
 	slices.Sort(events)
-	b = appendStrings(b, slices.Compact(events))
+	b = appendSorted(b, slices.Compact(events), asText)
 	b = append(b, `,"headers":`...)
 	headers := make([][2]string, 0, len(s.Headers))
 	for name, value := range s.Headers {
 		if !IsMarkerHeader(name) {
-			headers = append(headers, [2]string{HeaderKey(name), strings.Trim(value, " \t")})
+			headers = append(headers, [2]string{HeaderKey(name), HeaderValue(value)})
 		}
 	}
 	b = appendPairs(b, headers)
@@ -154,20 +147,24 @@ func CanonicalSpec(s Spec) []byte {
 	return append(b, '}')
 }
 
-func lowerAll(names []string) []string {
-	out := make([]string, 0, len(names))
-	for _, n := range names {
-		out = append(out, HeaderKey(n))
+// asText is s as a JSON reader would make it: each byte that is not UTF-8 is
+// U+FFFD. It comes before sorting, so that the order is that of what is written.
+func asText(s string) string {
+	if utf8.ValidString(s) {
+		return s
 	}
-	return out
+	return string([]rune(s))
 }
 
-// appendStrings writes a sorted JSON array of strings. It sorts in place, by
-// bytes of UTF-8.
-func appendStrings(b []byte, list []string) []byte {
-	slices.Sort(list)
+// appendSorted writes a JSON array of strings, in order of their UTF-8 bytes.
+func appendSorted(b []byte, list []string, form func(string) string) []byte {
+	sorted := make([]string, 0, len(list))
+	for _, s := range list {
+		sorted = append(sorted, form(s))
+	}
+	slices.Sort(sorted)
 	b = append(b, '[')
-	for i, s := range list {
+	for i, s := range sorted {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -177,8 +174,11 @@ func appendStrings(b []byte, list []string) []byte {
 }
 
 // appendPairs writes a JSON array of [name,value], sorted in place by name,
-// then value, both by bytes of UTF-8.
+// then value, both by their UTF-8 bytes.
 func appendPairs(b []byte, pairs [][2]string) []byte {
+	for i, p := range pairs {
+		pairs[i] = [2]string{asText(p[0]), asText(p[1])}
+	}
 	slices.SortFunc(pairs, func(x, y [2]string) int {
 		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]))
 	})
@@ -203,8 +203,7 @@ func appendPairs(b []byte, pairs [][2]string) []byte {
 // U+FFFD, as every JSON reader would make them.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+	for _, r := range s { // a byte that is not UTF-8 comes as U+FFFD
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
@@ -223,32 +222,48 @@ func appendString(b []byte, s string) []byte {
 		default:
 			b = utf8.AppendRune(b, r)
 		}
-		i += size
 	}
 	return append(b, '"')
 }
 
 // DigestOf is the digest of nested lists of strings, for documents whose
 // digest must stay the same in later versions: JSON without spaces, strings as
-// in the canonical form. kind keeps digests of different things apart.
+// in the canonical form. kind keeps digests of different things apart. It
+// panics on a value that has no place in JSON.
 func DigestOf(kind string, list []any) Digest {
-	return digestOf(kind, appendList(nil, list))
+	return digestOf(kind, appendJSON(nil, list))
 }
 
-func appendList(b []byte, list []any) []byte {
-	b = append(b, '[')
-	for i, v := range list {
-		if i > 0 {
-			b = append(b, ',')
+// appendJSON writes a decoded JSON value without spaces, object keys sorted.
+func appendJSON(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case json.Number:
+		return append(b, v...)
+	case string:
+		return appendString(b, v)
+	case []any:
+		b = append(b, '[')
+		for i, item := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendJSON(b, item)
 		}
-		switch v := v.(type) {
-		case string:
-			b = appendString(b, v)
-		case []any:
-			b = appendList(b, v)
-		default:
-			panic(fmt.Sprintf("webhook: DigestOf: a %T is neither a string nor a list", v))
+		return append(b, ']')
+	case map[string]any:
+		b = append(b, '{')
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, key), ':')
+			b = appendJSON(b, v[key])
 		}
+		return append(b, '}')
 	}
-	return append(b, ']')
+	panic(fmt.Sprintf("webhook: a %T has no canonical form", v))
 }

@@ -14,8 +14,8 @@ const Redacted = "(looks like a credential)"
 
 var (
 	// credentialNameRE matches names with - and _ taken out, in lower case.
-	credentialNameRE = regexp.MustCompile(`^(authorization|proxyauthorization|cookie|setcookie|sig|signature|auth|pass|pwd|key)$` +
-		`|secret|token|passw(or)?d|passphrase|apikey|accesskey|privatekey|credential|authkey|sharedkey|signingkey|hmac|bearer|subscriptionkey|functionskey`)
+	credentialNameRE = regexp.MustCompile(`^(authorization|proxyauthorization|cookie|setcookie|sig|auth|xauth|pass|pwd|key|jwt|sas)$` +
+		`|signature$|secret|token|passw(or)?d|passphrase|apikey|accesskey|privatekey|credential|authkey|sharedkey|signingkey|hmac|bearer|subscriptionkey|functionskey`)
 	// credentialValueRE matches the forms that issuers document for their keys.
 	credentialValueRE = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
 		`|(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,})` +
@@ -40,69 +40,141 @@ func NamesCredential(name string) bool {
 // credential (a JWT, a Bearer value, an issuer's key prefix).
 func ValueIsCredential(value string) bool { return credentialValueRE.MatchString(value) }
 
+// functionKeyRE matches the keys of Azure Functions, whose parameter "code" is
+// too common a name to be telling by itself.
+var functionKeyRE = regexp.MustCompile(`^[A-Za-z0-9+/_-]{20,}={0,2}$`)
+
 // LooksLikeCredential reports whether a plain header or parameter names or is
 // a credential.
 func LooksLikeCredential(name, value string) bool {
-	return value != "" && NamesCredential(name) || ValueIsCredential(value)
+	return value != "" && NamesCredential(name) || ValueIsCredential(value) ||
+		strings.EqualFold(name, "code") && functionKeyRE.MatchString(value) && strings.ContainsAny(value, "0123456789") &&
+			value != strings.ToLower(value) && value != strings.ToUpper(value)
 }
 
 // RedactURL replaces the parts of a URL that look like a credential: user
-// information, query values, fragments and path segments.
-func RedactURL(u string) string {
+// information, query values, fragments and path segments. What is no absolute
+// URL is treated as far as it has such parts.
+func RedactURL(u string) string { return redactURL(u, 0) }
+
+// maxNested is how deep URLs in parameters of URLs are looked into; what lies
+// deeper is taken for a credential.
+const maxNested = 4
+
+func redactURL(u string, depth int) string {
 	scheme, authority, rest, ok := splitURL(u)
-	if !ok {
-		if ValueIsCredential(u) {
-			return Redacted
+	prefix := ""
+	if ok && authority != "" {
+		prefix = u[:len(scheme)] + "://" + redactAuthority(authority)
+	} else {
+		rest = u
+		// user:password@ is user information also where slashes are missing.
+		if user, after, found := cutLast(rest, '@'); found && strings.Contains(user, ":") {
+			prefix, rest = Redacted, "@"+after
 		}
-		return u
 	}
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		authority = Redacted + authority[i:]
-	}
-	path, fragment, hasFragment := strings.Cut(rest, "#")
-	path, query, hasQuery := strings.Cut(path, "?")
-	if decoded, err := url.PathUnescape(path); err == nil {
-		if credentialPathRE.MatchString(decoded) || ValueIsCredential(decoded) {
-			path = "/" + Redacted
-		}
-	} else if credentialPathRE.MatchString(path) || ValueIsCredential(path) {
-		path = "/" + Redacted
-	}
-	out := u[:len(scheme)] + "://" + authority + path
+	before, fragment, hasFragment := strings.Cut(rest, "#")
+	path, query, hasQuery := strings.Cut(before, "?")
+	out := prefix + redactPath(path, depth)
 	if hasQuery {
-		out += "?" + redactQuery(query)
+		out += "?" + redactQuery(query, depth)
 	}
 	if hasFragment {
-		out += "#" + redactQuery(fragment)
+		out += "#" + redactQuery(fragment, depth)
 	}
 	return out
 }
 
-func redactQuery(query string) string {
+func redactAuthority(authority string) string {
+	if _, host, found := cutLast(authority, '@'); found {
+		authority = Redacted + "@" + host
+	}
+	if ValueIsCredential(authority) {
+		return Redacted
+	}
+	return authority
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func redactPath(path string, depth int) string {
+	plain := unescape(path, url.PathUnescape)
+	if credentialPathRE.MatchString(plain) || ValueIsCredential(plain) {
+		return "/" + Redacted
+	}
+	if at := credentialAt(path, depth); at >= 0 { // parameters of a segment: /hook;token=…
+		return path[:at] + Redacted
+	}
+	return path
+}
+
+// redactQuery replaces what looks like a credential between two "&".
+func redactQuery(query string, depth int) string {
 	parts := strings.Split(query, "&")
 	for i, part := range parts {
-		name, value, _ := strings.Cut(part, "=")
-		plain := func(s string) string {
-			if d, err := url.QueryUnescape(s); err == nil {
-				return d
-			}
-			return s
-		}
-		switch {
-		case ValueIsCredential(plain(name)):
-			parts[i] = Redacted
-		case LooksLikeCredential(plain(name), plain(value)):
-			parts[i] = name + "=" + Redacted
+		if at := credentialAt(part, depth); at >= 0 {
+			parts[i] = part[:at] + Redacted
 		}
 	}
 	return strings.Join(parts, "&")
 }
 
+// credentialAt returns where a credential begins in a part of a query or path,
+// or -1. ";", "?" and "/" begin another parameter for some servers and belong
+// to the value for others, so all that follows goes with the credential.
+func credentialAt(part string, depth int) int {
+	plain := func(s string) string { return unescape(s, url.QueryUnescape) }
+	name, value, _ := strings.Cut(part, "=")
+	if ValueIsCredential(plain(name)) || nested(plain(name), depth) {
+		return 0
+	}
+	if value = plain(value); LooksLikeCredential(plain(name), value) || nested(value, depth) {
+		return len(name) + 1
+	}
+	for from := 0; ; {
+		end := len(part)
+		if i := strings.IndexAny(part[from:], ";?/"); i >= 0 {
+			end = from + i
+		}
+		name, value, hasValue := strings.Cut(part[from:end], "=")
+		at := from + len(name) + 1
+		if hasValue && at < len(part) && (NamesCredential(plain(name)) || LooksLikeCredential(plain(name), plain(value))) {
+			return at
+		}
+		if end == len(part) {
+			return -1
+		}
+		from = end + 1
+	}
+}
+
+// nested reports whether value is a URL that holds a credential itself.
+func nested(value string, depth int) bool {
+	return strings.Contains(value, "://") && (depth == maxNested || redactURL(value, depth+1) != value)
+}
+
+// unescape undoes percent-encoding, where there is a valid one.
+func unescape(s string, with func(string) (string, error)) string {
+	if plain, err := with(s); err == nil {
+		return plain
+	}
+	return s
+}
+
 // RedactValue returns value, or [Redacted] where it looks like a credential
-// under this name.
+// under this name; of a URL, the parts that do are replaced.
 func RedactValue(name, value string) string {
 	if LooksLikeCredential(name, value) {
 		return Redacted
+	}
+	if strings.Contains(value, "://") {
+		return RedactURL(value)
 	}
 	return value
 }

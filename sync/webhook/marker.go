@@ -14,7 +14,9 @@ import (
 const MarkerHeader = "X-Mkhooks"
 
 // IsMarkerHeader reports whether name is the reserved header, in any case.
-func IsMarkerHeader(name string) bool { return HeaderKey(name) == "x-mkhooks" }
+func IsMarkerHeader(name string) bool {
+	return len(name) == len(MarkerHeader) && HeaderKey(name) == "x-mkhooks"
+}
 
 // Marker is the content of the reserved header, format v=1.
 type Marker struct {

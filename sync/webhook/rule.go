@@ -114,7 +114,8 @@ func (s Spec) Clone() Spec {
 }
 
 // HeaderKey is the form under which two spellings of a header's name are one:
-// ASCII lower case, and nothing else is folded.
+// ASCII lower case, and nothing else is folded. Bytes that are not UTF-8 become
+// U+FFFD, as in the canonical form.
 func HeaderKey(name string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -122,4 +123,28 @@ func HeaderKey(name string) string {
 		}
 		return r
 	}, name)
+}
+
+// HeaderValue is a header's value without the outer white space that a
+// transport may add or drop.
+func HeaderValue(value string) string { return strings.Trim(value, " \t") }
+
+// Without returns the names of a that b does not have, header names compared
+// without regard to case.
+func (a AuthNames) Without(b AuthNames) AuthNames {
+	has := func(list []string, name string) bool {
+		return slices.ContainsFunc(list, func(other string) bool { return HeaderKey(other) == HeaderKey(name) })
+	}
+	var out AuthNames
+	for _, name := range a.Headers {
+		if !has(b.Headers, name) {
+			out.Headers = append(out.Headers, name)
+		}
+	}
+	for _, name := range a.QueryParams {
+		if !slices.Contains(b.QueryParams, name) {
+			out.QueryParams = append(out.QueryParams, name)
+		}
+	}
+	return out
 }

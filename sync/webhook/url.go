@@ -39,17 +39,18 @@ func CanonicalURL(u string) string {
 	return scheme + "://" + user + host + rest
 }
 
-// splitPort cuts the port off a host, IPv6 brackets kept. A colon without
-// digits after it is no port and is dropped, as RFC 3986 section 6.2.3 allows.
+// splitPort cuts the port off a host, IPv6 brackets kept. A colon with nothing
+// after it is no port and is dropped, as RFC 3986 section 6.2.3 allows. What
+// has colons elsewhere is no host with a port, and stays whole.
 func splitPort(host string) (name, port string) {
-	i := strings.LastIndexByte(host, ':')
-	if i < 0 || strings.IndexByte(host[i:], ']') >= 0 {
+	end := strings.IndexByte(host, ':')
+	if strings.HasPrefix(host, "[") {
+		end = strings.IndexByte(host, ']') + 1
+	}
+	if end <= 0 || end == len(host) || host[end] != ':' || strings.Trim(host[end+1:], "0123456789") != "" {
 		return host, ""
 	}
-	if strings.Trim(host[i+1:], "0123456789") != "" {
-		return host, ""
-	}
-	return host[:i], host[i+1:]
+	return host[:end], host[end+1:]
 }
 
 func defaultPort(scheme string) string {
@@ -63,21 +64,55 @@ func defaultPort(scheme string) string {
 }
 
 // Origin is where a rule delivers to: what must stay the same for a secret to
-// go to the same receiver.
+// go to the same receiver. The zero Origin says that this can't be told.
 type Origin struct{ Scheme, Host, Port string }
 
 // OriginOf returns the origin of u, the port always given for http and https.
-// Of something that is no absolute URL it is the zero Origin.
+//
+// Programs disagree about odd URLs: in https://good.example\@evil.example some
+// see the host good.example, some evil.example. Of a URL that two readers could
+// take for two receivers, and of what is no absolute URL, it is the zero
+// Origin, which no pattern matches and which is like no other.
 func OriginOf(u string) Origin {
 	scheme, authority, _, ok := splitURL(u)
-	if !ok {
+	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
 		return Origin{}
 	}
-	name, port := splitPort(authority[strings.LastIndexByte(authority, '@')+1:])
+	if strings.ContainsFunc(authority, odd) || strings.Count(authority, "@") > 1 {
+		return Origin{}
+	}
+	name, port := splitPort(HeaderKey(authority[strings.IndexByte(authority, '@')+1:]))
+	if !plainHost(name) {
+		return Origin{}
+	}
 	if port == "" {
 		port = defaultPort(scheme)
 	}
-	return Origin{Scheme: scheme, Host: HeaderKey(name), Port: port}
+	return Origin{Scheme: scheme, Host: name, Port: port}
+}
+
+// odd reports what some programs drop from a URL before they read it, or take
+// for a slash.
+func odd(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }
+
+// plainHost reports whether name is a host that all programs read alike: a
+// name of letters, digits, "-", "_" and ".", or an IPv6 address in brackets.
+// A host beyond ASCII is not: programs fold ／ to "/" and 。 to "." or don't.
+func plainHost(name string) bool {
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		return ok && inner != "" && strings.Trim(inner, "0123456789abcdef:.") == ""
+	}
+	return name != "" && strings.Trim(name, "0123456789abcdefghijklmnopqrstuvwxyz-_.") == ""
+}
+
+// Known reports whether o says where a rule delivers to.
+func (o Origin) Known() bool { return o.Host != "" }
+
+// Loopback reports whether o is this very machine.
+func (o Origin) Loopback() bool {
+	return o.Host == "localhost" || o.Host == "[::1]" ||
+		strings.HasPrefix(o.Host, "127.") && strings.Trim(o.Host, "0123456789.") == ""
 }
 
 // String is the host, with the port where it is not the scheme's own: the
@@ -91,13 +126,18 @@ func (o Origin) String() string {
 
 // MatchDestination reports whether pattern names o. A pattern is a host
 // ("hooks.example.com"), every host below a name ("*.media.example.com"), and
-// either with ":port"; without a port only the scheme's own port matches.
+// either with ":port"; without a port only the scheme's own port matches. Only
+// https is matched, and http to loopback: elsewhere a secret would travel in
+// clear text.
 func MatchDestination(pattern string, o Origin) bool {
+	if !o.Known() || o.Scheme != "https" && !(o.Scheme == "http" && o.Loopback()) {
+		return false
+	}
 	name, port := splitPort(HeaderKey(pattern))
 	if port == "" {
 		port = defaultPort(o.Scheme)
 	}
-	if port != o.Port || o.Host == "" {
+	if port != o.Port {
 		return false
 	}
 	if suffix, ok := strings.CutPrefix(name, "*."); ok {

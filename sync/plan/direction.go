@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// facts is what is known of one rule beyond what the document shows. desired
+// is nil where no file names the rule, live where there is no such rule.
+type facts struct {
+	desired *webhook.Desired
+	live    *webhook.Rule
+
+	marker webhook.Marker
+	state  webhook.MarkerState
+	// ours is a valid marker of this owner or a former one, foreign a marker
+	// that counts as another owner's.
+	ours, foreign bool
+	// liveSame is true where the live spec is what this owner last applied, or
+	// what the service made of it.
+	liveSame bool
+
+	// wantSpec and haveSpec are the digests of both specs, computed once.
+	wantSpec, haveSpec webhook.Digest
+}
+
+// factsOf reads the marker of a live rule.
+func (b *builder) factsOf(d *webhook.Desired, live *webhook.Rule) facts {
+	f := facts{desired: d, live: live, state: webhook.NoMarker}
+	if d != nil {
+		f.wantSpec = webhook.SpecDigest(d.Spec)
+	}
+	if live == nil {
+		return f
+	}
+	f.haveSpec = webhook.SpecDigest(live.Spec)
+	f.marker, f.state = webhook.ReadMarker(b.Project, *live)
+	switch f.state {
+	case webhook.ValidMarker:
+		f.ours = b.Owner != "" && (f.marker.Owner == b.Owner || slices.Contains(b.FormerOwners, f.marker.Owner))
+		f.foreign = !f.ours
+	case webhook.ForeignMarker:
+		f.foreign = true
+	case webhook.CopiedMarker:
+		// Without an owner, anyone's marker counts as another owner's.
+		f.foreign = b.Owner == ""
+	}
+	f.liveSame = f.ours && (f.haveSpec == f.marker.Spec || f.marker.Kept != "" && f.haveSpec == f.marker.Kept)
+	return f
+}
+
+// kept reports whether the live spec is the service's own spelling of the very
+// spec that the files hold: that is no difference.
+func (f facts) kept() bool {
+	return f.liveSame && f.wantSpec == f.marker.Spec && f.haveSpec != f.marker.Spec
+}
+
+// sameSpec reports whether files and live rule agree in all that is visible.
+func (f facts) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
+
+// plaintext reports whether values in clear text took part, of which no digest
+// says anything.
+func (f facts) plaintext() bool {
+	return f.desired.AuthDigest == webhook.AuthUnknown || f.marker.Auth == webhook.AuthUnknown
+}
+
+// fileSame reports whether the files hold what was last applied, as far as
+// that can be known.
+func (f facts) fileSame() bool {
+	return f.wantSpec == f.marker.Spec &&
+		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.plaintext())
+}
+
+// lastApplied reports whether the files hold exactly what was last applied.
+func (f facts) lastApplied() bool {
+	return f.ours && f.wantSpec == f.marker.Spec && f.desired.AuthDigest == f.marker.Auth
+}
+
+// authState says what is known of the authentication values of a rule that is
+// both desired and live.
+func (f facts) authState() AuthState {
+	want, have := f.desired.Spec.Auth, f.live.Spec.Auth
+	switch {
+	case want.Len() == 0 && (have.Len() == 0 || f.kept()):
+		return AuthNone
+	case f.kept(): // its names are the service's spelling: digests tell
+	case want.Len() == 0:
+		return AuthRemoved
+	case have.Len() == 0:
+		return AuthAdded
+	}
+	switch {
+	case !f.ours || f.plaintext():
+		return AuthUnverifiable
+	case f.desired.AuthDigest == f.marker.Auth && (f.kept() || sameNames(want, have)):
+		return AuthUnchanged
+	}
+	return AuthChanged
+}
+
+func sameNames(a, b webhook.AuthNames) bool {
+	return webhook.SpecDigest(webhook.Spec{Auth: a}) == webhook.SpecDigest(webhook.Spec{Auth: b})
+}
+
+// direction is the table of the contract, section 4, for a rule that is both
+// desired and live. differs is false where nothing is to be sent.
+func (b *builder) direction(f facts, auth AuthState) (d Direction, differs bool) {
+	if b.Owner == "" {
+		return DirUnknown, !f.sameSpec()
+	}
+	if !f.ours {
+		return DirAdopt, true // the marker has to be put, even where nothing differs
+	}
+	authMoved := auth == AuthChanged || !f.sameSpec() && (auth == AuthAdded || auth == AuthRemoved)
+	switch {
+	case f.sameSpec() && !authMoved:
+		return "", false
+	case f.fileSame() && !f.liveSame:
+		return DirDrift, true
+	case f.liveSame || f.sameSpec():
+		// Where only the ciphertext moved there is nothing on the live side
+		// that this overwrites.
+		return DirPending, true
+	}
+	return DirBoth, true
+}
