@@ -1,0 +1,236 @@
+package schema
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+//go:embed rule.schema.json
+var ruleJSON []byte
+
+// Rule is the JSON Schema of a rule file, for editors and for "mkhooks schema rule".
+func Rule() []byte { return bytes.Clone(ruleJSON) }
+
+// Violation is one way in which a value does not fit a schema. It holds names
+// and places, never a value.
+type Violation struct {
+	// Path leads to the value: names of fields and indexes of lists.
+	Path []string
+	Kind ViolationKind
+	// Names are the fields that are missing or unknown, sorted.
+	Names []string
+	// Allowed are the fields or values that the schema names, in its order
+	// for values, sorted for fields; of [WrongType] the types.
+	Allowed []string
+}
+
+// ViolationKind is what is wrong.
+type ViolationKind string
+
+// The kinds.
+const (
+	Missing   ViolationKind = "missing"    // fields that are required
+	Unknown   ViolationKind = "unknown"    // fields that the schema does not know
+	WrongType ViolationKind = "type"       // another type
+	NotListed ViolationKind = "not listed" // none of the values allowed
+	Empty     ViolationKind = "empty"      // a text or list without content
+	Repeated  ViolationKind = "repeated"   // a list that holds an item twice
+	Other     ViolationKind = "other"      // a keyword that has no words here
+)
+
+// compiled is the rule schema, compiled when it is first needed: start-up
+// must not pay for it.
+var compiled = sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
+	const id = "https://github.com/mkhooks/mkhooks/schema/rule.schema.json"
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(id, bytes.NewReader(ruleJSON)); err != nil {
+		panic("schema: " + err.Error()) // the schema is our own and a test compiles it
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(ruleJSON, &raw); err != nil {
+		panic("schema: " + err.Error())
+	}
+	return c.MustCompile(id), raw
+})
+
+// CheckRule says how v, made of what encoding/json decodes to, differs from
+// the schema of a rule file.
+func CheckRule(v any) []Violation {
+	s, raw := compiled()
+	err := s.Validate(v)
+	var failure *jsonschema.ValidationError
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &failure) {
+		return []Violation{{Kind: Other}}
+	}
+	var out []Violation
+	flatten(failure, func(leaf *jsonschema.ValidationError) {
+		out = append(out, violation(leaf, v, raw))
+	})
+	return out
+}
+
+// flatten calls each for the causes that have no causes themselves.
+func flatten(e *jsonschema.ValidationError, each func(*jsonschema.ValidationError)) {
+	if len(e.Causes) == 0 {
+		each(e)
+	}
+	for _, c := range e.Causes {
+		flatten(c, each)
+	}
+}
+
+// violation takes from the library where a value does not fit, and says in
+// words of its own what is wrong: the library's texts hold values, and list
+// names in an order that changes.
+func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Violation {
+	out := Violation{Path: pointer(leaf.InstanceLocation), Kind: Other}
+	at := pointer(leaf.KeywordLocation)
+	if len(at) == 0 {
+		return out
+	}
+	parent, _ := lookup(raw, at[:len(at)-1]).(map[string]any)
+	found, _ := lookup(v, out.Path).(map[string]any)
+	switch at[len(at)-1] {
+	case "required":
+		out.Kind = Missing
+		for _, name := range texts(parent["required"]) {
+			if _, ok := found[name]; !ok {
+				out.Names = append(out.Names, name)
+			}
+		}
+		slices.Sort(out.Names)
+	case "additionalProperties":
+		out.Kind = Unknown
+		properties, _ := parent["properties"].(map[string]any)
+		out.Allowed = slices.Sorted(maps.Keys(properties))
+		for name := range found {
+			if _, ok := properties[name]; !ok {
+				out.Names = append(out.Names, name)
+			}
+		}
+		slices.Sort(out.Names)
+	case "type":
+		out.Kind = WrongType
+		out.Allowed = texts(parent["type"])
+	case "enum":
+		out.Kind = NotListed
+		out.Allowed = texts(parent["enum"])
+	case "minLength", "minItems":
+		out.Kind = Empty
+	case "uniqueItems":
+		out.Kind = Repeated
+	}
+	return out
+}
+
+// texts reads a text or a list of texts.
+func texts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, x := range v {
+			if s, ok := x.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// pointer splits a JSON pointer.
+func pointer(p string) []string {
+	p = strings.TrimPrefix(p, "/")
+	if p == "" {
+		return nil
+	}
+	parts := strings.Split(p, "/")
+	for i, part := range parts {
+		// The library percent-encodes the tokens of its pointers.
+		if plain, err := url.PathUnescape(part); err == nil {
+			part = plain
+		}
+		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+	}
+	return parts
+}
+
+// lookup follows a path into decoded JSON; nil where it leads nowhere.
+func lookup(v any, path []string) any {
+	for _, name := range path {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(x) {
+				return nil
+			}
+			v = x[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+// Nearest returns the candidate that a misspelled word was probably meant to
+// be, or "": letter case and a missing prefix up to a dot count for nothing,
+// and at most a third of the letters may differ.
+func Nearest(word string, candidates []string) string {
+	bare := func(s string) string {
+		if i := strings.LastIndexByte(s, '.'); i >= 0 {
+			s = s[i+1:]
+		}
+		return strings.ToLower(s)
+	}
+	best, bestDistance := "", max(1, len(bare(word))/3)+1
+	for _, c := range candidates {
+		d := min(distance(strings.ToLower(word), strings.ToLower(c)), distance(bare(word), bare(c)))
+		if d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance; of long words it is bounded, because
+// they come from files.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	if len(x) > 100 || len(y) > 100 {
+		return 1000
+	}
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			above, cost := row[j], 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			row[j] = min(row[j]+1, row[j-1]+1, diagonal+cost)
+			diagonal = above
+		}
+	}
+	return row[len(y)]
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// authentication reads spec.authentication: names, sealed values, and the
+// SOPS metadata that must go with them. No message here holds a value.
+func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
+	sopsKey, metadata := child(root, "sops")
+	authKey, auth := child(spec, "authentication")
+	var sealed []webhook.SealedValue
+	plain := secrets.Auth{}
+	clear := 0
+	for _, part := range []struct {
+		name  string
+		names *[]string
+		plain *map[string]secrets.String
+	}{
+		{"headers", &r.Spec.Auth.Headers, &plain.Headers},
+		{"queryParams", &r.Spec.Auth.QueryParams, &plain.QueryParams},
+	} {
+		_, n := child(auth, part.name)
+		each(n, func(key, value *yaml.Node) {
+			*part.names = append(*part.names, key.Value)
+			path := "spec.authentication." + part.name + "." + shortened(key.Value)
+			switch {
+			case !isText(value) || value.Value == "": // the schema says so
+			case secrets.LooksSealed(value.Value):
+				if problem := secrets.SealedProblem(value.Value); problem != "" {
+					f.fail(value, f.mendSealed(problem), "%s %s", path, problem)
+				}
+				sealed = append(sealed, webhook.SealedValue{Path: part.name + "/" + key.Value, Ciphertext: value.Value})
+			default:
+				clear++
+				f.clearValue(value, path, metadata != nil)
+				if *part.plain == nil {
+					*part.plain = map[string]secrets.String{}
+				}
+				(*part.plain)[key.Value] = secrets.NewString(value.Value)
+			}
+		})
+		slices.Sort(*part.names)
+	}
+	r.AuthDigest = webhook.AuthDigest(sealed)
+	r.Sealed.File = f.name
+	if clear > 0 {
+		r.AuthDigest = webhook.AuthUnknown
+		r.Sealed.Plain = plain
+	}
+	if len(sealed) > 0 {
+		r.Sealed.Document = data
+	}
+	switch {
+	case metadata != nil:
+		f.sopsMetadata(sopsKey, metadata, sealed)
+	case len(sealed) > 0:
+		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shellQuote(f.name),
+			"spec.authentication is encrypted, but the file has no sops metadata to open it with")
+	}
+}
+
+// mendSealed is what to do about an encrypted value that is not as SOPS
+// writes it.
+func (f *file) mendSealed(problem string) string {
+	if strings.Contains(problem, "another type") {
+		return "quote the value and encrypt it again: sops edit " + shellQuote(f.name)
+	}
+	return "bring the value back from Git, or set it anew with sops set"
+}
+
+// clearValue reports an authentication value in clear text.
+func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
+	set := fmt.Sprintf("sops set %s '%s' '\"...\"'", shellQuote(f.name), sopsPath(path))
+	switch {
+	case secrets.IsMask(n.Value):
+		f.fail(n, "the API never shows a value: write the value itself and encrypt the file", "%s is a mask (only asterisks), expected an encrypted value", path)
+	case secrets.IsPlaceholder(n.Value):
+		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shellQuote(f.name), "%s is a placeholder, expected an encrypted value", path)
+	case f.o.AllowPlaintextAuth && !hasMetadata:
+		if problem := secrets.NewString(n.Value).Check(); problem != "" {
+			f.fail(n, "", "%s %s", path, problem)
+		}
+	case hasMetadata:
+		f.fail(n, "if it was ever committed, it is no secret any more; remove the line, then "+set, "%s is in clear text, expected a value encrypted with SOPS", path)
+	default:
+		f.fail(n, "sops encrypt --in-place "+shellQuote(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+	}
+}
+
+// sopsPath turns a.b.c into ["a"]["b"]["c"]; a header's name may have dots.
+func sopsPath(path string) string {
+	parts := strings.SplitN(path, ".", 4)
+	return `["` + strings.Join(parts, `"]["`) + `"]`
+}

@@ -1,0 +1,210 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// ruleName checks metadata.name: it becomes one segment of a URL's path.
+func (f *file) ruleName(n *yaml.Node) {
+	name := n.Value
+	problem := ""
+	switch {
+	case name == "": // the schema says so
+	case name == "." || name == "..":
+		problem = "is a path, not a name"
+	case utf8.RuneCountInString(name) > 255:
+		problem = "is longer than 255 characters"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		problem = "has control characters in it"
+	case strings.TrimSpace(name) != name:
+		problem = "has white space around it"
+	}
+	if problem != "" {
+		f.fail(n, "a name such as job-notifications", "metadata.name %s", problem)
+	}
+}
+
+// spec reads all of a spec but its authentication.
+func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
+	if _, n := child(spec, "url"); isText(n) && n.Value != "" {
+		s.URL = n.Value
+		f.url(n)
+	}
+	if _, n := child(spec, "enabled"); n != nil && n.Tag == "!!bool" {
+		s.Enabled = strings.EqualFold(n.Value, "true")
+	}
+	if _, n := child(spec, "events"); n != nil {
+		for _, e := range n.Content {
+			s.Events = append(s.Events, webhook.EventType(e.Value))
+		}
+	}
+	_, headers := child(spec, "headers")
+	_, params := child(spec, "queryParams")
+	_, auth := child(spec, "authentication")
+	_, authHeaders := child(auth, "headers")
+	_, authParams := child(auth, "queryParams")
+	f.headerNames(headers, authHeaders)
+	f.paramNames(params, authParams)
+	s.Headers = f.plainValues("spec.headers", headers, true)
+	s.QueryParams = f.plainValues("spec.queryParams", params, false)
+}
+
+// url checks where a rule delivers to.
+func (f *file) url(n *yaml.Node) {
+	const example = "an absolute URL such as https://hooks.example.com/mkio"
+	raw := n.Value
+	if strings.ContainsFunc(raw, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || r == '\\' || unicode.IsControl(r) || unicode.IsSpace(r)
+	}) {
+		f.fail(n, "percent-encode them", "spec.url has white space, control characters or backslashes in it")
+		return
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Opaque != "":
+		f.fail(n, example, "spec.url is no URL")
+		return
+	case u.Scheme == "" || u.Host == "" || u.Hostname() == "":
+		f.fail(n, example, "spec.url is not absolute")
+		return
+	case u.User != nil:
+		f.fail(n, "put credentials under spec.authentication, and encrypt the file", "spec.url has user information in it, readable by everyone in the project")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		f.fail(n, "remove the part from # on", "spec.url has a fragment, which is never sent")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		f.fail(n, "https://"+u.Host+u.EscapedPath(), "spec.url is http, expected https (http is for loopback hosts only)")
+	case u.Scheme != "https" && u.Scheme != "http":
+		f.fail(n, example, "spec.url has the scheme %q, expected https", shortened(u.Scheme))
+	case !hostOK(u):
+		f.fail(n, example, "spec.url has a host that can't be one")
+	}
+	if u.User == nil && webhook.RedactURL(raw) != raw {
+		f.credential(n, "spec.url has a part that looks like a credential")
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// hostOK reports whether a host is a name or an address, its port a port.
+func hostOK(u *url.URL) bool {
+	host := u.Hostname()
+	if port := u.Port(); port != "" {
+		if len(port) > 5 || strings.Trim(port, "0123456789") != "" || len(port) == 5 && port > "65535" || strings.Trim(port, "0") == "" || port[0] == '0' {
+			return false
+		}
+	}
+	if strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	if strings.Contains(host, ":") {
+		return net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil
+	}
+	if len(host) > 253 || strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
+		return false
+	}
+	return strings.IndexFunc(host, func(r rune) bool {
+		return !(r == '-' || r == '.' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r))
+	}) < 0
+}
+
+// credential reports a plain value that everyone in the project could read.
+func (f *file) credential(n *yaml.Node, format string, args ...any) {
+	const hint = "move it under spec.authentication and encrypt the file; --allow-plain-credentials if it is none"
+	if f.o.AllowPlainCredentials {
+		f.warn(n, "", format+", and everyone in the project can read it", args...)
+		return
+	}
+	f.fail(n, hint, format+", and everyone in the project could read it", args...)
+}
+
+// headerNames checks the names of plain and secret headers together: they go
+// into one request.
+func (f *file) headerNames(plain, secret *yaml.Node) {
+	seen := map[string]*yaml.Node{}
+	for _, part := range []struct {
+		at string
+		n  *yaml.Node
+	}{{"spec.headers", plain}, {"spec.authentication.headers", secret}} {
+		each(part.n, func(key, _ *yaml.Node) {
+			name := key.Value
+			switch {
+			case webhook.IsMarkerHeader(name):
+				f.fail(key, "remove it: mkhooks writes it itself, with --owner", "%s.%s is reserved", part.at, name)
+				return
+			case !isToken(name):
+				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, shortened(name))
+				return
+			}
+			id := webhook.HeaderKey(name)
+			if first, ok := seen[id]; ok && first.Value != name {
+				f.fail(key, "header names are the same in upper and lower case: remove one of them", "header %q stands twice, first as %q on line %d", name, first.Value, first.Line)
+			} else if ok && part.n != plain {
+				f.fail(key, "a header is either plain or secret: remove one of them", "header %q is also in spec.headers, on line %d", name, first.Line)
+			} else if !ok {
+				seen[id] = key
+			}
+		})
+	}
+}
+
+// isToken reports whether name is a field name of RFC 9110, section 5.1.
+func isToken(name string) bool {
+	return name != "" && strings.IndexFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	}) < 0
+}
+
+// paramNames checks the names of plain and secret query parameters together.
+func (f *file) paramNames(plain, secret *yaml.Node) {
+	seen := map[string]int{}
+	check := func(at string, key *yaml.Node) {
+		if key.Value == "" || strings.ContainsFunc(key.Value, unicode.IsControl) {
+			f.fail(key, "", "%s has a name that is empty or has control characters in it", at)
+		}
+	}
+	each(plain, func(key, _ *yaml.Node) {
+		check("spec.queryParams", key)
+		seen[key.Value] = key.Line
+	})
+	each(secret, func(key, _ *yaml.Node) {
+		check("spec.authentication.queryParams", key)
+		if line, ok := seen[key.Value]; ok {
+			f.fail(key, "a parameter is either plain or secret: remove one of them", "query parameter %q is also in spec.queryParams, on line %d", shortened(key.Value), line)
+		}
+	})
+}
+
+// plainValues reads and checks plain headers or parameters; nil for none.
+func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]string {
+	var out map[string]string
+	each(n, func(key, value *yaml.Node) {
+		if !isText(value) {
+			return // the schema says so
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[key.Value] = value.Value
+		where := at + "." + shortened(key.Value)
+		if header && strings.ContainsFunc(value.Value, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
+			f.fail(value, "a header's value is one line", "%s has control characters in it", where)
+		} else if header && strings.TrimSpace(value.Value) != value.Value {
+			f.fail(value, "remove the white space", "%s has white space around its value", where)
+		}
+		if webhook.LooksLikeCredential(key.Value, value.Value) {
+			f.credential(value, "%s looks like a credential", where)
+		}
+	})
+	return out
+}

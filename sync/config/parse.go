@@ -1,0 +1,321 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+	yaml4 "go.yaml.in/yaml/v4"
+
+	"github.com/mkhooks/mkhooks/schema"
+)
+
+// maxProblems is how many problems of one file are listed.
+const maxProblems = 100
+
+// file is one rule file while it is read.
+type file struct {
+	name       string
+	o          Options
+	recipients *recipients
+	problems   []schema.Problem
+}
+
+// ParseRule reads one file's content. The rule is nil where a problem is an
+// error. Nothing outside data is looked at, so recipients are not compared
+// with a .sops.yaml.
+func ParseRule(name string, data []byte, o Options) (*Rule, []schema.Problem) {
+	return parseRule(name, data, o, nil)
+}
+
+func parseRule(name string, data []byte, o Options, recipients *recipients) (rule *Rule, problems []schema.Problem) {
+	f := &file{name: name, o: o, recipients: recipients}
+	defer func() {
+		if recover() != nil {
+			// The YAML library panics on some inputs; its text could hold some
+			// of the file.
+			rule, problems = nil, []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
+		}
+	}()
+	root := f.document(data)
+	if root != nil {
+		rule = f.rule(root, data)
+	}
+	schema.SortProblems(f.problems)
+	if schema.HasErrors(f.problems) {
+		rule = nil
+	}
+	if n := len(f.problems); n > maxProblems {
+		last := f.problems[maxProblems-1]
+		f.problems = append(f.problems[:maxProblems], schema.Problem{
+			Position: last.Position, Severity: schema.Error, Message: fmt.Sprintf("and %d more problems in this file", n-maxProblems),
+		})
+	}
+	return rule, f.problems
+}
+
+func (f *file) at(n *yaml.Node) schema.Position {
+	return schema.Position{File: f.name, Line: max(n.Line, 1), Column: max(n.Column, 1)}
+}
+
+// fail records an error at a node. hint may be empty.
+func (f *file) fail(n *yaml.Node, hint, format string, args ...any) {
+	f.problems = append(f.problems, schema.Problem{Position: f.at(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: schema.Error})
+}
+
+// warn records a warning at a node.
+func (f *file) warn(n *yaml.Node, hint, format string, args ...any) {
+	f.fail(n, hint, format, args...)
+	f.problems[len(f.problems)-1].Severity = schema.Warning
+}
+
+// failAt records an error at a place of the text.
+func (f *file) failAt(line, column int, hint, message string) {
+	f.problems = append(f.problems, schema.Problem{
+		Position: schema.Position{File: f.name, Line: line, Column: column}, Message: message, Hint: hint, Severity: schema.Error})
+}
+
+// document reads the one document of a file and returns its mapping, or nil.
+func (f *file) document(data []byte) *yaml.Node {
+	if len(data) > maxFile {
+		f.failAt(1, 1, "a rule file is some kilobytes; is this one?", "is larger than 1 MiB")
+		return nil
+	}
+	if i := invalidUTF8(data); i >= 0 {
+		line, column := position(data, i)
+		f.failAt(line, column, "save the file as UTF-8", "is not UTF-8")
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 1 && isNull(doc.Content[0]):
+		f.failAt(1, 1, "a rule file holds metadata.name and spec: mkhooks schema rule", "holds no rule")
+		return nil
+	case err != nil:
+		f.syntax(data)
+		return nil
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		f.failAt(max(second.Line, 1), 1, "put it into a file of its own", "a second document begins here; expected one rule a file")
+		return nil
+	} else if !errors.Is(err, io.EOF) {
+		f.syntax(data)
+		return nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		f.fail(root, "a rule file holds metadata.name and spec: mkhooks schema rule", "is %s, expected a mapping with metadata and spec", kindOf(root))
+		return nil
+	}
+	if !f.structure(root, 1) {
+		return nil
+	}
+	return root
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// invalidUTF8 is where data stops being UTF-8, or -1.
+func invalidUTF8(data []byte) int {
+	if utf8.Valid(data) {
+		return -1
+	}
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// position is the line and column of a byte.
+func position(data []byte, i int) (line, column int) {
+	before := data[:i]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
+}
+
+// syntaxWords are the parser's messages that hold none of the file's text, in
+// our words; any other message becomes a general one.
+var syntaxWords = []struct{ has, message, hint string }{
+	{"found character that cannot start any token", "a character that can't begin a value", "put the value in quotes"},
+	{"found a tab character", "a tab character", "YAML is indented with spaces"},
+	{"mapping values are not allowed", "a colon where no key can be", "check the indentation, or put the value in quotes"},
+	{"did not find expected key", "a key was expected here", "check the indentation"},
+	{"could not find expected ':'", "a colon is missing after a key", "write key: value"},
+	{"did not find expected '-' indicator", "a list item was expected here", "check the indentation"},
+	{"did not find expected ',' or ']'", "a list in brackets is not closed", "close it with ]"},
+	{"did not find expected ',' or '}'", "a mapping in braces is not closed", "close it with }"},
+	{"unexpected end of stream", "a quoted text is not closed", "close the quote"},
+	{"unknown escape character", "an unknown escape in a quoted text", "use single quotes for text with backslashes"},
+	{"control characters are not allowed", "a control character", "remove it"},
+	{"block sequence entries are not allowed", "a list item where none can be", "check the indentation"},
+	{"unknown anchor", "an alias without an anchor", "put the text in quotes: * and & are special in YAML"},
+}
+
+// syntax says where a file is no YAML. The file is read again by a newer
+// version of the library, because only that one knows line and column.
+func (f *file) syntax(data []byte) {
+	line, column, text := 1, 1, ""
+	var v any
+	err := yaml4.Unmarshal(data, &v)
+	var load *yaml4.LoadError
+	if errors.As(err, &load) {
+		line, column, text = max(load.Mark.Line, 1), max(load.Mark.Column, 1), load.ContextMsg+": "+load.Message
+	}
+	if l, c, ok := tabIndent(data); ok && (l <= line || line == 1) {
+		f.failAt(l, c, "indent with spaces", "is not YAML: a tab character in the indentation")
+		return
+	}
+	for _, w := range syntaxWords {
+		if strings.Contains(text, w.has) {
+			f.failAt(line, column, w.hint, "is not YAML: "+w.message)
+			return
+		}
+	}
+	f.failAt(line, column, "check the indentation and the quotes around here", "is not YAML")
+}
+
+// tabIndent finds the first tab in the indentation of a line.
+func tabIndent(data []byte) (line, column int, found bool) {
+	for l := range bytes.Lines(data) {
+		line++
+		if i := bytes.IndexFunc(l, func(r rune) bool { return r != ' ' }); i >= 0 && l[i] == '\t' && len(bytes.TrimSpace(l)) > 0 {
+			return line, i + 1, true
+		}
+	}
+	return 0, 0, false
+}
+
+// maxDepth is how many levels of mappings and lists a file may have.
+const maxDepth = 64
+
+// structure checks what YAML allows and a rule file does not, and reports
+// whether the tree can be read on.
+func (f *file) structure(n *yaml.Node, depth int) bool {
+	if depth > maxDepth {
+		f.fail(n, "a rule has five levels at most", "is nested deeper than %d levels", maxDepth)
+		return false
+	}
+	ok := true
+	if n.Anchor != "" || n.Kind == yaml.AliasNode {
+		f.fail(n, "write the value out: what a rule says must be readable where it stands", "anchors and aliases are not allowed")
+		ok = n.Kind != yaml.AliasNode
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		f.fail(n, "remove the tag, and put text in quotes", "a YAML tag is not allowed")
+	}
+	if n.Kind == yaml.MappingNode {
+		f.keys(n)
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			continue
+		}
+		ok = f.structure(c, depth+1) && ok
+	}
+	return ok
+}
+
+// keys checks the keys of a mapping: text, and none of them twice.
+func (f *file) keys(n *yaml.Node) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		switch {
+		case key.Kind == yaml.ScalarNode && key.Tag == "!!merge":
+			f.fail(key, "write the keys out", "merge keys (<<) are not allowed")
+			continue
+		case key.Kind != yaml.ScalarNode || key.Tag != "!!str":
+			f.fail(key, "put the key in quotes", "a key is %s, expected text", kindOf(key))
+			continue
+		case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
+			f.fail(key, "write the key alone", "anchors and tags are not allowed on a key")
+		}
+		for j := 0; j < i; j += 2 {
+			if first := n.Content[j]; first.Kind == yaml.ScalarNode && first.Value == key.Value {
+				f.fail(key, "remove one of them", "key %q stands twice in this mapping, first on line %d", shortened(key.Value), first.Line)
+				break
+			}
+		}
+	}
+}
+
+// shortened keeps a name in a message from being a page long.
+func shortened(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}
+
+// kindOf says in words what a node is, never its value.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.Tag {
+	case "!!str":
+		return "text"
+	case "!!bool":
+		return "true or false"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!null":
+		return "null"
+	case "!!timestamp":
+		return "a date"
+	case "!!binary":
+		return "binary data"
+	}
+	return "something else"
+}
+
+// child returns the key and the value of a name in a mapping; nil where there
+// is none.
+func child(n *yaml.Node, name string) (key, value *yaml.Node) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// find follows names through mappings and lists as far as they lead, and
+// returns the last key and value on the way.
+func find(root *yaml.Node, path []string) (key, value *yaml.Node) {
+	value = root
+	for _, name := range path {
+		if value.Kind == yaml.SequenceNode {
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(value.Content) {
+				return key, value
+			}
+			key, value = nil, value.Content[i]
+			continue
+		}
+		k, v := child(value, name)
+		if v == nil {
+			return key, value
+		}
+		key, value = k, v
+	}
+	return key, value
+}

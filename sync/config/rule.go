@@ -1,0 +1,270 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// rule checks a document and makes the rule of it. What it returns counts only
+// where no problem is an error.
+func (f *file) rule(root *yaml.Node, data []byte) *Rule {
+	if f.encryptedBeyond(root) {
+		return nil
+	}
+	f.shape(root)
+	_, metadata := child(root, "metadata")
+	_, spec := child(root, "spec")
+	_, nameNode := child(metadata, "name")
+	var r Rule
+	r.File = f.name
+	if nameNode != nil && isText(nameNode) {
+		r.Name, r.Line, r.column = nameNode.Value, nameNode.Line, nameNode.Column
+		f.ruleName(nameNode)
+	}
+	f.spec(spec, &r.Spec)
+	f.authentication(root, spec, &r, data)
+	return &r
+}
+
+func isText(n *yaml.Node) bool { return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" }
+
+// shape checks a document against the JSON Schema and says what does not fit
+// in words of its own.
+func (f *file) shape(root *yaml.Node) {
+	for _, v := range schema.CheckRule(jsonOf(root)) {
+		key, node := find(root, v.Path)
+		at := "the file"
+		if len(v.Path) > 0 {
+			at = dotted(v.Path)
+		}
+		inAuth := len(v.Path) > 2 && v.Path[0] == "spec" && v.Path[1] == "authentication"
+		switch v.Kind {
+		case schema.Missing:
+			for _, name := range v.Names {
+				where := name
+				if len(v.Path) > 0 {
+					where = at + "." + name
+				}
+				if key == nil {
+					key = node
+				}
+				f.fail(key, "mkhooks schema rule says what a rule file holds", "%s is missing", where)
+			}
+		case schema.Unknown:
+			f.unknownKeys(node, v, at)
+		case schema.WrongType:
+			f.wrongType(node, v, at, inAuth)
+		case schema.NotListed:
+			f.unknownEvent(node, v, at)
+		case schema.Empty:
+			f.empty(node, at, inAuth)
+		case schema.Repeated:
+			f.repeatedEvent(node, at)
+		default:
+			f.fail(node, "mkhooks schema rule says what a rule file holds", "%s does not fit the schema", at)
+		}
+	}
+}
+
+// dotted is a path as people write it.
+func dotted(path []string) string {
+	var b strings.Builder
+	for i, p := range path {
+		switch {
+		case len(path) > 1 && i > 0 && path[i-1] == "events":
+			fmt.Fprintf(&b, "[%s]", p)
+		case i > 0:
+			b.WriteString("." + shortened(p))
+		default:
+			b.WriteString(shortened(p))
+		}
+	}
+	return b.String()
+}
+
+// homes says under which key a known name belongs.
+var homes = map[string]string{
+	"name": "metadata", "id": "metadata", "url": "spec", "enabled": "spec", "events": "spec", "headers": "spec", "queryParams": "spec",
+	"authentication": "spec", "metadata": "the top level", "spec": "the top level", "sops": "the top level",
+}
+
+func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string) {
+	for _, name := range v.Names {
+		key, _ := child(node, name)
+		if key == nil {
+			key = node
+		}
+		hint := ""
+		if near := schema.Nearest(name, v.Allowed); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		} else if home, ok := homes[name]; ok {
+			hint = fmt.Sprintf("%q belongs under %s", name, home)
+		}
+		in := " in " + at
+		if len(v.Path) == 0 {
+			in = " at the top level"
+		}
+		f.fail(key, hint, "unknown key %q%s; expected %s", shortened(name), in, anyOf(v.Allowed))
+	}
+}
+
+func anyOf(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+// typeWords are the schema's types in words.
+var typeWords = map[string]string{"object": "a mapping", "string": "text", "boolean": "true or false", "array": "a list", "null": ""}
+
+func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth bool) {
+	var want []string
+	for _, t := range v.Allowed {
+		if w := typeWords[t]; w != "" {
+			want = append(want, w)
+		}
+	}
+	hint := ""
+	scalar := node.Kind == yaml.ScalarNode
+	switch {
+	case inAuth && scalar && node.Tag != "!!null":
+		hint = "quote the value and encrypt it again: sops edit " + shellQuote(f.name)
+	case slices.Contains(v.Allowed, "boolean") && scalar:
+		hint = "write true or false, without quotes"
+	case slices.Contains(v.Allowed, "string") && scalar && node.Tag != "!!null":
+		hint = fmt.Sprintf("quote it: %q", shortened(node.Value))
+	case slices.Contains(v.Allowed, "array"):
+		hint = "write a list: [MediaKind.JobFinished]"
+	}
+	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), strings.Join(want, " or "))
+}
+
+func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {
+	if !isText(node) {
+		return // the type is wrong, and that is said
+	}
+	hint := "one of " + strings.Join(v.Allowed, ", ")
+	if near := schema.Nearest(node.Value, v.Allowed); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	f.fail(node, hint, "%s is %q, which is no event type", at, shortened(node.Value))
+}
+
+func (f *file) empty(node *yaml.Node, at string, inAuth bool) {
+	switch {
+	case node.Kind == yaml.SequenceNode:
+		f.fail(node, "name at least one event; to pause a rule, say enabled: false", "%s is empty", at)
+	case inAuth:
+		f.fail(node, "give it a value and encrypt the file, or remove the name", "%s is empty", at)
+	default:
+		f.fail(node, "", "%s is empty", at)
+	}
+}
+
+// repeatedEvent names every event that is listed again: the schema library
+// stops at the first pair.
+func (f *file) repeatedEvent(list *yaml.Node, at string) {
+	seen := map[string]int{}
+	for _, n := range list.Content {
+		if first, ok := seen[n.Value]; ok && isText(n) {
+			f.fail(n, "remove one of them", "%s lists %q twice, first on line %d", at, shortened(n.Value), first)
+			continue
+		}
+		seen[n.Value] = n.Line
+	}
+}
+
+// jsonOf turns nodes into what encoding/json would give. What is no text, no
+// truth value, no number and no null becomes a number, so that a schema that
+// wants text refuses it.
+func jsonOf(n *yaml.Node) any {
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := make(map[string]any, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			m[n.Content[i].Value] = jsonOf(n.Content[i+1])
+		}
+		return m
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.Content))
+		for _, c := range n.Content {
+			list = append(list, jsonOf(c))
+		}
+		return list
+	}
+	switch n.Tag {
+	case "!!str":
+		return n.Value
+	case "!!bool":
+		return n.Value == "true" || n.Value == "True" || n.Value == "TRUE"
+	case "!!null":
+		return nil
+	}
+	return float64(0)
+}
+
+// encryptedBeyond reports a file that is encrypted outside authentication:
+// there a reviewer could read nothing.
+func (f *file) encryptedBeyond(root *yaml.Node) bool {
+	var first *yaml.Node
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if first != nil {
+			return
+		}
+		if n.Kind == yaml.ScalarNode && secrets.LooksSealed(n.Value) {
+			first = n
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	each(root, func(key, value *yaml.Node) {
+		switch key.Value {
+		case "sops":
+		case "spec":
+			if value.Kind != yaml.MappingNode {
+				walk(value)
+			}
+			each(value, func(key, value *yaml.Node) {
+				if key.Value != "authentication" {
+					walk(value)
+				}
+			})
+		default:
+			walk(value)
+		}
+	})
+	if first == nil {
+		return false
+	}
+	q := shellQuote(f.name)
+	f.fail(first, "sops decrypt --in-place "+q+" && sops encrypt --encrypted-regex '^authentication$' --mac-only-encrypted --in-place "+q,
+		"is encrypted outside spec.authentication; expected only that, so that a change can be read in review")
+	return true
+}
+
+// each calls do for every key of a mapping.
+func each(n *yaml.Node, do func(key, value *yaml.Node)) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		do(n.Content[i], n.Content[i+1])
+	}
+}
+
+// shellQuote makes a file's name safe to paste into a shell.
+func shellQuote(s string) string {
+	if s != "" && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
