@@ -1,5 +1,11 @@
 // Package archive stores a rule's delivery history, complete and verified,
-// before the rule is deleted, because the service destroys it then.
+// before the rule is deleted, because the service destroys it then. A history
+// is stored as gzipped JSON lines beside a manifest that says what it is; the
+// manifest is stored last, and an archive without one does not count.
+//
+// It neither talks to the service nor deletes a rule: it reads a history
+// through a [Source], and hands out a [Receipt] as proof. It never overwrites
+// and never deletes what is stored.
 package archive
 
 // Receipt is the proof that a history is stored.

@@ -1,0 +1,331 @@
+package archive
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Reading a history whole.
+//
+// Records have no id, and the service has no snapshot: while the pages are
+// read, new records may come and shift them, so that a record is read twice
+// and another one never. Equal records may also occur by right. So a reading
+// is believed only if the number of records is what the service says the total
+// is, on every page, and if total and the records of the first page are the
+// same once more after the last page. Otherwise it is read again, [maxReads]
+// times in all.
+//
+// One page is held in memory at a time, and the first one beside it.
+
+// Page is one page of a history, in the service's order.
+type Page struct {
+	Events []webhook.Event
+	// Raw are the same records as they came.
+	Raw []json.RawMessage
+	// Total counts the records of the whole history, where HasTotal is true.
+	Total    int
+	HasTotal bool
+	// More is true where another page follows.
+	More bool
+}
+
+// Source reads a history from its beginning, page by page. An error of each
+// ends the reading and is returned as it is.
+type Source func(ctx context.Context, each func(Page) error) error
+
+// Request says which history is stored, and what its manifest says beside.
+type Request struct {
+	Project, BaseURL string
+	// Rule is the rule as last seen; what must not be seen is taken out here.
+	Rule       webhook.Rule
+	WasEnabled bool
+	When       time.Time
+	By, Host   string
+	Commit     string
+	PlanDigest webhook.Digest
+	Tool       string
+	// AllowActive stores a history also while records of it are on their way.
+	AllowActive bool
+}
+
+// NotWholeError says that a history can't be read whole. It is no failure of
+// the store or of the network.
+type NotWholeError struct{ Reason string }
+
+// Error returns the reason.
+func (e *NotWholeError) Error() string { return e.Reason }
+
+// ActiveError says that records are still on their way.
+type ActiveError struct{ Active, Records int }
+
+// Error says how many.
+func (e *ActiveError) Error() string {
+	return fmt.Sprintf("%d of %d records are still on their way", e.Active, e.Records)
+}
+
+// Copy is a stored history.
+type Copy struct {
+	Receipt Receipt
+	shot    snapshot
+}
+
+// maxReads is how often a history is read that moves.
+const maxReads = 5
+
+// Save reads a history whole, stores it, and reads back what is stored. The
+// error is a [*NotWholeError], an [*ActiveError], or that of the source or the
+// store.
+func Save(ctx context.Context, store Store, r Request, src Source) (*Copy, error) {
+	name := baseName(r)
+	for n := 1; ; n++ {
+		c, err := save(ctx, store, r, src, name)
+		var moved *movedError
+		if !errors.As(err, &moved) {
+			return c, err
+		}
+		if n == maxReads {
+			return nil, &NotWholeError{fmt.Sprintf("the history could not be read whole in %d readings: %s; %s", maxReads, moved.how, moved.wayOut)}
+		}
+	}
+}
+
+// save is one reading.
+func save(ctx context.Context, store Store, r Request, src Source, name string) (*Copy, error) {
+	w, err := store.Create(ctx, name+recordsSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", store.Location(name+recordsSuffix), err)
+	}
+	defer w.Discard()
+	read := newReading(w)
+	if err := read.all(ctx, src); err != nil {
+		var storeErr *writeError
+		if errors.As(err, &storeErr) {
+			return nil, fmt.Errorf("write %s: %w", store.Location(name+recordsSuffix), storeErr.err)
+		}
+		return nil, err
+	}
+	if read.active > 0 && !r.AllowActive {
+		return nil, &ActiveError{Active: read.active, Records: read.records}
+	}
+	if err := w.Commit(ctx); err != nil {
+		return nil, fmt.Errorf("store %s: %w", store.Location(name+recordsSuffix), err)
+	}
+	m := manifest(r, read, name)
+	// What was written is read back before anything says that it is there.
+	if err := checkRecords(ctx, store, m); err != nil {
+		return nil, err
+	}
+	if err := storeManifest(ctx, store, name, m); err != nil {
+		return nil, err
+	}
+	return &Copy{
+		Receipt: Receipt{Location: store.Location(m.RecordsFile), Records: m.Records, SHA256: m.SHA256},
+		shot:    read.shot,
+	}, nil
+}
+
+func manifest(r Request, read *reading, name string) Manifest {
+	rule := r.Rule
+	rule.Spec = rule.Spec.Redacted()
+	return Manifest{
+		FormatVersion: FormatVersion, Project: r.Project, BaseURL: r.BaseURL, Rule: rule, WasEnabled: r.WasEnabled,
+		RecordsFile: name + recordsSuffix, Records: read.records, First: read.first, Last: read.last, SHA256: read.sum(),
+		When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit, PlanDigest: r.PlanDigest, Tool: r.Tool,
+	}
+}
+
+// storeManifest stores the manifest, and so commits the archive.
+func storeManifest(ctx context.Context, store Store, name string, m Manifest) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the manifest: %w", err)
+	}
+	data = append(data, '\n')
+	at := store.Location(name + manifestSuffix)
+	w, err := store.Create(ctx, name+manifestSuffix)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", at, err)
+	}
+	defer w.Discard()
+	if _, err := w.Write(data); err != nil {
+		return fmt.Errorf("write %s: %w", at, err)
+	}
+	if err := w.Commit(ctx); err != nil {
+		return fmt.Errorf("store %s: %w", at, err)
+	}
+	stored, err := readObject(ctx, store, name+manifestSuffix)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(stored, data) {
+		return fmt.Errorf("%s does not read back as it was written", at)
+	}
+	return nil
+}
+
+// Unchanged looks at the history once more: whether it is still what was
+// stored, as far as its total and its first page tell.
+func (c *Copy) Unchanged(ctx context.Context, src Source) (bool, error) {
+	again, err := look(ctx, src)
+	if err != nil {
+		return false, err
+	}
+	return c.shot.same(again), nil
+}
+
+// snapshot is what is remembered of a history to tell whether it moved.
+type snapshot struct {
+	total    int
+	hasTotal bool
+	first    []webhook.Event // of the first page
+}
+
+func snapshotOf(p Page) snapshot {
+	return snapshot{total: p.Total, hasTotal: p.HasTotal, first: p.Events}
+}
+
+// same reports whether nothing moved. The service may give a page of another
+// length, so what both hold is compared; both hold the whole of a history that
+// fits one page.
+func (s snapshot) same(again snapshot) bool {
+	if s.hasTotal != again.hasTotal || s.total != again.total {
+		return false
+	}
+	n := min(len(s.first), len(again.first))
+	if n == 0 && len(s.first) != len(again.first) {
+		return false
+	}
+	for i := range n {
+		a, b := s.first[i], again.first[i]
+		if !a.Created.Equal(b.Created) || a.Source != b.Source || a.Type != b.Type || a.Status != b.Status {
+			return false
+		}
+	}
+	return true
+}
+
+var errEnough = errors.New("enough")
+
+// look reads the first page alone.
+func look(ctx context.Context, src Source) (snapshot, error) {
+	var s snapshot
+	err := src(ctx, func(p Page) error {
+		s = snapshotOf(p)
+		return errEnough
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return s, err
+}
+
+// movedError says that a reading is not whole, and how that shows.
+type movedError struct{ how, wayOut string }
+
+func (e *movedError) Error() string { return e.how }
+
+// writeError is an error of the store in the middle of a reading.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+
+const (
+	waitItOut  = "run it again when fewer events come, or pause the rule by hand first"
+	deleteHand = "if the rest may be lost, delete the rule by hand in MK.IO"
+)
+
+// reading is one reading of a history on its way into the store.
+type reading struct {
+	zip  *gzip.Writer
+	hash hash.Hash
+	line bytes.Buffer
+
+	shot        snapshot
+	pages       int
+	records     int
+	active      int
+	first, last *time.Time
+}
+
+func newReading(w io.Writer) *reading {
+	r := &reading{hash: sha256.New()}
+	r.zip = gzip.NewWriter(io.MultiWriter(w, r.hash))
+	return r
+}
+
+func (r *reading) sum() string { return hex.EncodeToString(r.hash.Sum(nil)) }
+
+// all reads the history to its end and checks that it did not move.
+func (r *reading) all(ctx context.Context, src Source) error {
+	if err := src(ctx, r.page); err != nil {
+		return err
+	}
+	if r.pages == 0 {
+		return &NotWholeError{"the service gave no page of the history; " + deleteHand}
+	}
+	if err := r.zip.Close(); err != nil {
+		return &writeError{err}
+	}
+	after, err := look(ctx, src)
+	switch {
+	case err != nil:
+		return err
+	case !r.shot.same(after):
+		return &movedError{"records came or changed meanwhile", waitItOut}
+	case r.records < r.shot.total:
+		return &movedError{fmt.Sprintf("the service counts %d records and lists %d", r.shot.total, r.records), deleteHand}
+	}
+	return nil
+}
+
+func (r *reading) page(p Page) error {
+	if !p.HasTotal {
+		return &NotWholeError{"the service does not say how many records the history has, so no copy can be proved whole; " + deleteHand}
+	}
+	if r.pages++; r.pages == 1 {
+		r.shot = snapshotOf(p)
+	}
+	r.records += len(p.Raw)
+	switch {
+	case p.Total != r.shot.total:
+		return &movedError{fmt.Sprintf("the total went from %d to %d meanwhile", r.shot.total, p.Total), waitItOut}
+	case r.records > p.Total:
+		return &movedError{fmt.Sprintf("the service counts %d records and lists more", p.Total), waitItOut}
+	}
+	for i, raw := range p.Raw {
+		r.note(p.Events[i])
+		r.line.Reset()
+		if err := json.Compact(&r.line, raw); err != nil {
+			return fmt.Errorf("a record is no JSON: %w", err)
+		}
+		r.line.WriteByte('\n')
+		if _, err := r.zip.Write(r.line.Bytes()); err != nil {
+			return &writeError{err}
+		}
+	}
+	return nil
+}
+
+// note counts a record.
+func (r *reading) note(e webhook.Event) {
+	if e.Status.Active() {
+		r.active++
+	}
+	if r.first == nil || e.Created.Before(*r.first) {
+		r.first = &e.Created
+	}
+	if r.last == nil || e.Created.After(*r.last) {
+		r.last = &e.Created
+	}
+}

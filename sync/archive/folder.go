@@ -1,0 +1,211 @@
+package archive
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// folder is a store in a folder of this machine.
+//
+// Everything in it goes through [os.Root], so that no link leads a write out
+// of the folder. An object is written under a temporary name that begins with
+// [tempPrefix], made durable, and only then linked to its own name, which
+// fails where that is taken. A run that is killed leaves temporary files:
+// nothing counts on them, nothing removes them, and they can be deleted by
+// hand once no run is under way.
+type folder struct {
+	path string
+
+	mu   sync.Mutex
+	root *os.Root
+}
+
+// tempPrefix begins the name of what is not committed yet.
+const tempPrefix = ".tmp-"
+
+func newFolder(path string) (*folder, error) {
+	path = filepath.Clean(path)
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("archive location %q is no folder", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("archive folder: %w", err)
+	}
+	return &folder{path: path}, nil
+}
+
+// Location is the path of an object.
+func (f *folder) Location(name string) string { return filepath.Join(f.path, name) }
+
+// open returns the folder; with create it is made where it is missing.
+func (f *folder) open(create bool) (*os.Root, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.root != nil {
+		return f.root, nil
+	}
+	if create {
+		if err := makeFolder(f.path); err != nil {
+			return nil, err
+		}
+	}
+	root, err := os.OpenRoot(f.path)
+	if err != nil {
+		return nil, err
+	}
+	f.root = root
+	return root, nil
+}
+
+// close lets go of the folder.
+func (f *folder) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.root != nil {
+		_ = f.root.Close() // nothing was written through it
+		f.root = nil
+	}
+}
+
+// makeFolder makes path and what is missing above it, for the owner alone, and
+// makes their names durable.
+func makeFolder(path string) error {
+	var missing []string
+	for at := path; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, at := range missing {
+		d, err := os.Open(filepath.Dir(at))
+		if err != nil {
+			return err
+		}
+		err = syncFolder(d)
+		if err := errors.Join(err, d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Open reads a committed object. A link is not followed.
+func (f *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	root, err := f.open(false)
+	if err != nil {
+		return nil, err
+	}
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	return root.Open(name)
+}
+
+// Create begins an object under a temporary name.
+func (f *folder) Create(_ context.Context, name string) (Writer, error) {
+	root, err := f.open(true)
+	if err != nil {
+		return nil, err
+	}
+	temp := tempPrefix + randomPart() + "-" + name
+	file, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &folderWriter{File: file, root: root, temp: temp, name: name}, nil
+}
+
+type folderWriter struct {
+	*os.File
+	root       *os.Root
+	temp, name string
+	ended      bool
+}
+
+// Commit makes the file durable, then its name.
+func (w *folderWriter) Commit(context.Context) error {
+	if err := errors.Join(w.Sync(), w.Close()); err != nil {
+		return err
+	}
+	if err := publish(w.root, w.temp, w.name); err != nil {
+		return err
+	}
+	w.ended = true
+	d, err := w.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncFolder(d), d.Close())
+}
+
+// Discard removes the temporary file. What can't be removed is harmless.
+func (w *folderWriter) Discard() {
+	if w.ended {
+		return
+	}
+	w.ended = true
+	_ = w.Close() // closed already where Commit failed
+	_ = w.root.Remove(w.temp)
+}
+
+// publish gives a file its name, never in place of another. Where the file
+// system has no hard links, the name is taken by an empty file first.
+func publish(root *os.Root, temp, name string) error {
+	err := root.Link(temp, name)
+	if err == nil {
+		// The temporary name is a second one of the same file by now.
+		return root.Remove(temp)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, statErr := root.Lstat(temp); statErr != nil {
+		return err
+	}
+	taken, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := taken.Close(); err != nil {
+		return err
+	}
+	return root.Rename(temp, name)
+}
+
+// syncFolder makes the names in a folder durable, as far as the system has a
+// way to.
+func syncFolder(d *os.File) error {
+	if runtime.GOOS == "windows" { // which can't, and doesn't need to
+		return nil
+	}
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// randomPart is what makes a name one of its own: 16 hex digits.
+func randomPart() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

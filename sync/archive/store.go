@@ -1,0 +1,102 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+)
+
+// Store keeps named objects. It is small enough for an object store to be one:
+// an upload that becomes visible only as a whole is a [Writer].
+type Store interface {
+	// Create begins a new object. Nothing is there under its name before
+	// [Writer.Commit].
+	Create(ctx context.Context, name string) (Writer, error)
+	// Open reads a committed object.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Location is where an object of this name is, for people and receipts.
+	Location(name string) string
+}
+
+// Writer writes one object. Exactly one of Commit and Discard ends it; a
+// Discard after a Commit does nothing.
+type Writer interface {
+	io.Writer
+	// Commit makes what was written durable and gives it its name. It never
+	// replaces an object: where the name is taken, the error is [fs.ErrExist].
+	Commit(ctx context.Context) error
+	// Discard throws away what was written.
+	Discard()
+}
+
+// Open returns the store at location: a folder's path or a file: URL. The
+// folder is made when something is first stored in it.
+func Open(location string) (Store, error) {
+	path, err := folderPath(location)
+	if err != nil {
+		return nil, err
+	}
+	return newFolder(path)
+}
+
+// folderPath is the folder that a location names.
+func folderPath(location string) (string, error) {
+	scheme, _, isURL := strings.Cut(location, ":")
+	switch {
+	case location == "":
+		return "", fmt.Errorf("archive location is empty: expected a folder, such as ./archive")
+	case !isURL || !isScheme(scheme):
+		return location, nil // a path, perhaps with a colon in it, or with a drive letter
+	}
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "file":
+	case "s3", "azblob", "gs":
+		return "", fmt.Errorf("archive location %q: s3:, azblob: and gs: are not supported by this version; expected a folder, such as ./archive", redactLocation(location))
+	default:
+		return "", fmt.Errorf("archive location %q: %s: is not supported; expected a folder, such as ./archive", redactLocation(location), scheme)
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		return "", fmt.Errorf("archive location is no file: URL; expected one such as file:///var/archive, or a folder")
+	}
+	path := u.Path
+	if u.Opaque != "" { // file:archive
+		if path, err = url.PathUnescape(u.Opaque); err != nil {
+			return "", fmt.Errorf("archive location %q has a wrong percent sign", location)
+		}
+	}
+	switch {
+	case u.Host != "" && u.Host != "localhost":
+		return "", fmt.Errorf("archive location %q names the host %q; expected file:///path, with three slashes, for a folder of this machine", redactLocation(location), u.Host)
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return "", fmt.Errorf("archive location %q has more than a path; expected file:///path", redactLocation(location))
+	case path == "":
+		return "", fmt.Errorf("archive location %q has no path; expected file:///path", location)
+	}
+	return drivePath(path), nil
+}
+
+// isScheme reports whether s can begin a URL. One letter is a drive.
+func isScheme(s string) bool {
+	return len(s) > 1 && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "" && !strings.ContainsAny(s[:1], "0123456789+-.")
+}
+
+// drivePath makes C:/x of /C:/x, as a file: URL writes it.
+func drivePath(path string) string {
+	if len(path) >= 3 && path[0] == '/' && path[2] == ':' && isScheme("a"+path[1:2]) {
+		return path[1:]
+	}
+	return path
+}
+
+// redactLocation is location without what may hold a key: user information and
+// what follows a question mark.
+func redactLocation(location string) string {
+	before, _, _ := strings.Cut(location, "?")
+	if i := strings.LastIndexByte(before, '@'); i >= 0 {
+		before = "…" + before[i:]
+	}
+	return before
+}

@@ -1,0 +1,112 @@
+package archive
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// maxManifest bounds a manifest that is read, in bytes.
+const maxManifest = 16 << 20
+
+// maxLine bounds one record that is read, in bytes.
+const maxLine = 64 << 20
+
+// Verify checks a stored archive, named by the path of its records or of its
+// manifest: that both are there, and that the records are what the manifest
+// says. It returns the manifest as far as it could be read.
+func Verify(location string) (Manifest, error) {
+	location = filepath.Clean(location)
+	base, ok := strings.CutSuffix(filepath.Base(location), recordsSuffix)
+	if !ok {
+		base, ok = strings.CutSuffix(filepath.Base(location), manifestSuffix)
+	}
+	if !ok {
+		return Manifest{}, fmt.Errorf("%s is no archive: expected a name that ends in %s or %s", location, recordsSuffix, manifestSuffix)
+	}
+	store, err := newFolder(filepath.Dir(location))
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer store.close()
+	ctx := context.Background() // a local file needs no way to give up
+	data, err := readObject(ctx, store, base+manifestSuffix)
+	if err != nil {
+		return Manifest{}, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s is no manifest: %w", store.Location(base+manifestSuffix), err)
+	}
+	switch {
+	case m.FormatVersion != FormatVersion:
+		return m, fmt.Errorf("%s has format version %d, this version reads %d", store.Location(base+manifestSuffix), m.FormatVersion, FormatVersion)
+	case m.RecordsFile != base+recordsSuffix:
+		return m, fmt.Errorf("%s is the manifest of %q, not of %q", store.Location(base+manifestSuffix), m.RecordsFile, base+recordsSuffix)
+	}
+	return m, checkRecords(ctx, store, m)
+}
+
+// readObject reads a small object.
+func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
+	f, err := store.Open(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read back %s: %w", store.Location(name), err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read back %s: %w", store.Location(name), err)
+	}
+	return data, nil
+}
+
+// checkRecords reads the stored records back: their digest, that they unpack,
+// and that each line is a record.
+func checkRecords(ctx context.Context, store Store, m Manifest) (err error) {
+	at := store.Location(m.RecordsFile)
+	f, err := store.Open(ctx, m.RecordsFile)
+	if err != nil {
+		return fmt.Errorf("read back %s: %w", at, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hash := sha256.New()
+	in := io.TeeReader(f, hash)
+	records, err := countLines(in)
+	if err != nil {
+		return fmt.Errorf("read back %s: %w", at, err)
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		return fmt.Errorf("read back %s: %w", at, err)
+	}
+	if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.SHA256 {
+		return fmt.Errorf("%s has the SHA-256 %s, its manifest says %s", at, sum, m.SHA256)
+	}
+	if records != m.Records {
+		return fmt.Errorf("%s holds %d records, its manifest says %d", at, records, m.Records)
+	}
+	return nil
+}
+
+func countLines(in io.Reader) (int, error) {
+	zip, err := gzip.NewReader(in)
+	if err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(zip)
+	lines.Buffer(nil, maxLine)
+	n := 0
+	for lines.Scan() {
+		if n++; !json.Valid(lines.Bytes()) {
+			return n, fmt.Errorf("line %d is no JSON", n)
+		}
+	}
+	return n, lines.Err()
+}
