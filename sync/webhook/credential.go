@@ -2,8 +2,8 @@ package webhook
 
 import (
 	"encoding/json"
-	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -42,7 +42,7 @@ func ValueIsCredential(value string) bool { return credentialValueRE.MatchString
 
 // functionKeyRE matches the keys of Azure Functions, whose parameter "code" is
 // too common a name to be telling by itself.
-var functionKeyRE = regexp.MustCompile(`^[A-Za-z0-9+/_-]{20,}={0,2}$`)
+var functionKeyRE = regexp.MustCompile(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
 
 // LooksLikeCredential reports whether a plain header or parameter names or is
 // a credential.
@@ -62,10 +62,11 @@ func RedactURL(u string) string { return redactURL(u, 0) }
 const maxNested = 4
 
 func redactURL(u string, depth int) string {
-	scheme, authority, rest, ok := splitURL(u)
+	_, authority, rest, ok := splitURL(u)
 	prefix := ""
 	if ok && authority != "" {
-		prefix = u[:len(scheme)] + "://" + redactAuthority(authority)
+		scheme, _, _ := strings.Cut(u, "://") // as it is spelled
+		prefix = scheme + "://" + redactAuthority(authority)
 	} else {
 		rest = u
 		// user:password@ is user information also where slashes are missing.
@@ -104,7 +105,7 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 }
 
 func redactPath(path string, depth int) string {
-	plain := unescape(path, url.PathUnescape)
+	plain := unescape(path)
 	if credentialPathRE.MatchString(plain) || ValueIsCredential(plain) {
 		return "/" + Redacted
 	}
@@ -129,7 +130,7 @@ func redactQuery(query string, depth int) string {
 // or -1. ";", "?" and "/" begin another parameter for some servers and belong
 // to the value for others, so all that follows goes with the credential.
 func credentialAt(part string, depth int) int {
-	plain := func(s string) string { return unescape(s, url.QueryUnescape) }
+	plain := func(s string) string { return unescape(strings.ReplaceAll(s, "+", " ")) }
 	name, value, _ := strings.Cut(part, "=")
 	if ValueIsCredential(plain(name)) || nested(plain(name), depth) {
 		return 0
@@ -159,12 +160,24 @@ func nested(value string, depth int) bool {
 	return strings.Contains(value, "://") && (depth == maxNested || redactURL(value, depth+1) != value)
 }
 
-// unescape undoes percent-encoding, where there is a valid one.
-func unescape(s string, with func(string) (string, error)) string {
-	if plain, err := with(s); err == nil {
-		return plain
+// unescape undoes percent-encoding wherever it is well-formed: a broken escape
+// must not hide the rest.
+func unescape(s string) string {
+	if !strings.ContainsRune(s, '%') {
+		return s
 	}
-	return s
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b = append(b, byte(c))
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }
 
 // RedactValue returns value, or [Redacted] where it looks like a credential
