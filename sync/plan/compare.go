@@ -87,6 +87,10 @@ func (s shape) addHeader(part, name, value string) {
 	s.values[key], s.names[key] = value, name
 }
 
+// Compare lists the visible differences between two specs, redacted: what a
+// PUT of to over from would change.
+func Compare(from, to webhook.Spec) []Field { return compare(&from, &to) }
+
 // compare lists the visible differences between two specs, redacted, sorted by
 // path, removals before additions. from is nil for a rule that is not there.
 func compare(from, to *webhook.Spec) []Field {
