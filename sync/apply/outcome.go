@@ -1,69 +1,113 @@
 package apply
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// finish counts the changes and says how the run ended.
-func (r *Result) finish(interrupted bool) {
-	if r.Changes == nil {
-		r.Changes = []Change{}
-	}
-	r.Summary = Summary{}
-	counts := map[Status]*int{
-		StatusApplied: &r.Summary.Applied, StatusDone: &r.Summary.Done, StatusUnverified: &r.Summary.Unverified,
-		StatusFailed: &r.Summary.Failed, StatusBlocked: &r.Summary.Blocked, StatusStale: &r.Summary.Stale, StatusSkipped: &r.Summary.Skipped,
-	}
-	for _, c := range r.Changes {
-		*counts[c.Status]++
-	}
-	s := r.Summary
-	written := s.Applied + s.Unverified
-	switch {
-	case interrupted:
-		r.Outcome = Interrupted
-	case s.Failed+s.Unverified > 0 && written > 0:
-		r.Outcome = Partial
-	case s.Failed > 0:
-		r.Outcome = Failed
-	case s.Blocked+s.Stale+s.Skipped > 0:
-		r.Outcome = Refused
-	case written > 0:
-		r.Outcome = Applied
-	default:
-		r.Outcome = Nothing
-	}
-}
-
-// Declined is the result of a plan that the user did not want.
+// Declined is the result of a plan that nobody agreed to: nothing was done.
 func Declined(p *plan.Plan) *Result {
-	r := &Result{FormatVersion: FormatVersion, Digest: p.Digest, Warnings: []string{}}
+	r := newResult(p)
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
-			out := Change{Project: project.Name, Rule: c.Rule, Action: c.Action, Status: StatusSkipped}
+			out := begin(project.Name, c)
+			out.Status = StatusSkipped
 			if c.Blocked != nil {
-				out.Status, out.Blocked = StatusBlocked, c.Blocked
+				out.block(c.Blocked.Guard, c.Blocked.Reason)
 			}
 			r.Changes = append(r.Changes, out)
 		}
 	}
-	r.finish(false)
+	r.sum(false)
 	r.Outcome = Refused
 	return r
 }
 
-// Add reports reviewed changes that the fresh plan no longer held as they were.
+// Add puts in changes that were agreed to and are no longer what they were;
+// those that are in the result already are left alone.
 func (r *Result) Add(moved []plan.Moved) {
-	if len(moved) == 0 {
-		return
-	}
+	declined := r.Outcome == Refused
 	for _, m := range moved {
-		c := Change{Project: m.Project, Rule: m.Change.Rule, Action: m.Change.Action, Status: StatusDone}
-		if !m.Done {
-			c.Status = StatusStale
-			c.Error = &Error{Kind: KindStale, Message: "no longer what was shown: the rule or its file changed since", Hint: "run plan again and look at what changed"}
+		if !slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Project == m.Project && c.Rule == m.Change.Rule }) {
+			r.Changes = append(r.Changes, movedChange(m))
 		}
-		r.Changes = append(r.Changes, c)
 	}
-	r.finish(r.Outcome == Interrupted)
+	// A plan's changes are in order of their rules; projects keep theirs.
+	place := map[string]int{}
+	for _, c := range r.Changes {
+		if _, seen := place[c.Project]; !seen {
+			place[c.Project] = len(place)
+		}
+	}
+	slices.SortStableFunc(r.Changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(place[a.Project], place[b.Project]), cmp.Compare(a.Rule, b.Rule))
+	})
+	r.sum(r.Outcome == Interrupted)
+	if declined {
+		r.Outcome = Refused
+	}
+}
+
+func movedChange(m plan.Moved) Change {
+	out := begin(m.Project, m.Change)
+	if m.Done {
+		out.Status = StatusDone
+		return out
+	}
+	out.Status = StatusStale
+	out.Error = &Error{Kind: KindStale, Message: "the rule changed since the plan was shown", Hint: planAgain}
+	return out
+}
+
+func newResult(p *plan.Plan) *Result {
+	return &Result{FormatVersion: FormatVersion, Digest: p.Digest, Changes: []Change{}, Warnings: []string{}}
+}
+
+// begin is a change of which nothing has come yet.
+func begin(project string, c plan.Change) Change {
+	return Change{Project: project, Rule: c.Rule, Action: c.Action}
+}
+
+// sum counts the changes and says in one word what came of all.
+func (r *Result) sum(interrupted bool) {
+	var s Summary
+	for _, c := range r.Changes {
+		switch c.Status {
+		case StatusApplied:
+			s.Applied++
+		case StatusDone:
+			s.Done++
+		case StatusUnverified:
+			s.Unverified++
+		case StatusFailed:
+			s.Failed++
+		case StatusBlocked:
+			s.Blocked++
+		case StatusStale:
+			s.Stale++
+		case StatusSkipped:
+			s.Skipped++
+		}
+	}
+	r.Summary = s
+	r.Outcome = s.outcome(interrupted)
+}
+
+func (s Summary) outcome(interrupted bool) Outcome {
+	written, bad := s.Applied+s.Unverified, s.Failed+s.Unverified
+	switch {
+	case interrupted:
+		return Interrupted
+	case bad > 0 && written > 0:
+		return Partial
+	case bad > 0:
+		return Failed
+	case s.Blocked+s.Stale+s.Skipped > 0:
+		return Refused
+	case written > 0:
+		return Applied
+	}
+	return Nothing
 }

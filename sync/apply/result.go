@@ -93,6 +93,8 @@ const (
 	KindUnverified  ErrorKind = "unverified"  // the service kept something else
 	KindInterrupted ErrorKind = "interrupted" // stopped by a signal
 	KindGuard       ErrorKind = "guard"       // held back
+	KindAudit       ErrorKind = "audit"       // the record could not be written, so the write was not made
+	KindInternal    ErrorKind = "internal"    // a fault in mkhooks
 )
 
 // Summary counts the changes by status.

@@ -1,0 +1,131 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+const (
+	planAgain  = "run mkhooks plan again and look at what moved"
+	applyAgain = "run mkhooks apply again: it goes on where this run stopped"
+)
+
+func (c *Change) block(g plan.Guard, reason string) {
+	c.Status = StatusBlocked
+	c.Blocked = &plan.Blocked{Guard: g, Reason: reason}
+}
+
+func (c *Change) fail(s Status, k ErrorKind, message, hint string) {
+	c.Status = s
+	c.Error = &Error{Kind: k, Message: message, Hint: hint}
+}
+
+func (c *Change) stale(message string) { c.fail(StatusStale, KindStale, message, planAgain) }
+
+// skip marks a change as not tried, because the run was stopped.
+func (c *Change) skip(message string) {
+	c.fail(StatusSkipped, KindInterrupted, message, applyAgain)
+}
+
+// errorOf says what an error is for programs and for people.
+func errorOf(ctx context.Context, err error) *Error {
+	out := &Error{Kind: KindService, Message: err.Error()}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		out.Hint = hinted.Hint()
+	}
+	var service *mkio.Error
+	switch {
+	case ctx.Err() != nil:
+		out.Kind, out.Message, out.Hint = KindInterrupted, "the run was stopped", applyAgain
+	case errors.As(err, &service) && service.Network():
+		out.Kind = KindNetwork
+	}
+	return out
+}
+
+// refOf is the service's reference in an error, or "".
+func refOf(err error) string {
+	var service *mkio.Error
+	if errors.As(err, &service) {
+		return service.Ref
+	}
+	return ""
+}
+
+// failRead ends a change that could not be looked at: nothing of it was written.
+func (c *Change) failRead(ctx context.Context, err error) {
+	c.Status, c.Error, c.Ref = StatusFailed, errorOf(ctx, err), refOf(err)
+	if c.Error.Kind == KindInterrupted {
+		c.Status = StatusSkipped
+	}
+}
+
+// failWrite ends a change whose write did not come to a good end.
+func (c *Change) failWrite(ctx context.Context, err error, w mkio.Write) {
+	c.failRead(ctx, err)
+	interrupted := c.Error.Kind == KindInterrupted
+	switch {
+	case interrupted && w.Attempts == 0: // it did not leave
+	case interrupted:
+		c.Status = StatusFailed
+		c.Error.Message = "the run was stopped while the request was under way: it may have taken effect"
+	case w.Status/100 == 2:
+		// The service did it, and said something that can't be read.
+		c.Status, c.Error.Kind = StatusUnverified, KindUnverified
+		c.Error.Hint = planAgain
+	case w.Lost:
+		c.Error.Message += "; an attempt may have taken effect although its answer did not come"
+		if c.Error.Hint == "" {
+			c.Error.Hint = planAgain
+		}
+	}
+}
+
+// failArchive ends a delete whose history could not be stored.
+func (c *Change) failArchive(ctx context.Context, err error) {
+	var notWhole *archive.NotWholeError
+	var service *mkio.Error
+	switch {
+	case errors.As(err, &notWhole):
+		c.block(plan.GuardArchive, notWhole.Reason)
+	case ctx.Err() != nil || errors.As(err, &service):
+		c.failRead(ctx, err)
+	default:
+		c.fail(StatusFailed, KindArchive, err.Error(), "the rule was not deleted: make the archive folder writable, with room for the history, and run mkhooks apply again")
+	}
+}
+
+// moved says how a live rule differs from what the plan saw.
+func moved(c plan.Change, live *webhook.Rule) string {
+	switch {
+	case live == nil:
+		return "the rule was deleted since the plan was made"
+	case c.Before == nil:
+		return "a rule of this name has come to exist since the plan was made"
+	}
+	if paths := differing(*c.Before, live.Spec.Redacted()); len(paths) > 0 {
+		return "the live rule changed since the plan was made: " + strings.Join(paths, ", ")
+	}
+	return "the live rule changed since the plan was made: its id, its marker or a part that is not shown"
+}
+
+// differing names the visible fields in which two specs differ, in order.
+func differing(from, to webhook.Spec) []string {
+	var paths []string
+	for _, f := range plan.Compare(from, to) {
+		paths = append(paths, f.Path)
+	}
+	return slices.Compact(paths)
+}
+
+// quoted is a rule's name in a message.
+func quoted(action plan.Action, rule string) string { return fmt.Sprintf("the %s of %q", action, rule) }

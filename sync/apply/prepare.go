@@ -1,0 +1,150 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Prepared is a plan of one project of which every secret that it sends has
+// been opened and checked.
+type Prepared struct {
+	deps  Deps
+	plan  *plan.Plan
+	items map[string]item // by rule
+}
+
+// item is a rule ready to be sent.
+type item struct {
+	desired webhook.Desired
+	auth    secrets.Auth
+	digest  webhook.Digest // the desired digest
+}
+
+// Prepare opens and checks the authentication of every rule that p would
+// create or update in the client's project. It writes nothing. The error joins
+// what is wrong with each file, in the order of the files; none of it holds a
+// value.
+func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepared, error) {
+	out := &Prepared{deps: deps.withDefaults(), plan: p, items: map[string]item{}}
+	byName := make(map[string]*Rule, len(rules))
+	for i := range rules {
+		byName[rules[i].Name] = &rules[i]
+	}
+	var (
+		mu       sync.Mutex
+		problems []problem
+		group    errgroup.Group
+	)
+	group.SetLimit(out.deps.Concurrency)
+	for _, project := range out.projects(p) {
+		for _, c := range project.Changes {
+			if c.Blocked != nil || c.Action == plan.Delete {
+				continue
+			}
+			rule := byName[c.Rule]
+			if rule == nil || webhook.DesiredDigest(rule.Desired, project.Owner) != c.DesiredDigest {
+				return nil, fmt.Errorf("rule %q: the plan was not made from these files", c.Rule)
+			}
+			group.Go(func() error {
+				auth, err := out.open(ctx, rule)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					problems = append(problems, problem{rule.File, rule.Name, err})
+				}
+				out.items[c.Rule] = item{desired: rule.Desired, auth: auth, digest: c.DesiredDigest}
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // problems holds every error
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return out, joined(problems)
+}
+
+// projects are the parts of a plan that this run's client can do.
+func (p *Prepared) projects(pl *plan.Plan) []*plan.Project {
+	var out []*plan.Project
+	for i := range pl.Projects {
+		if pl.Projects[i].Name == p.deps.Client.Project() {
+			out = append(out, &pl.Projects[i])
+		}
+	}
+	return out
+}
+
+// problem is what is wrong with one file.
+type problem struct {
+	file, rule string
+	err        error
+}
+
+// joined is one error of many, in the order of the files; nil of none.
+func joined(problems []problem) error {
+	slices.SortFunc(problems, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.rule, b.rule))
+	})
+	errs := make([]error, 0, len(problems))
+	for _, p := range problems {
+		errs = append(errs, p.err)
+	}
+	return errors.Join(errs...)
+}
+
+// open returns the checked authentication of one rule.
+func (p *Prepared) open(ctx context.Context, rule *Rule) (auth secrets.Auth, err error) {
+	defer func() {
+		// The panic's own text could hold a value.
+		if recover() != nil {
+			auth, err = secrets.Auth{}, fmt.Errorf("%s: opening its secrets broke down, which is a fault in mkhooks", rule.File)
+		}
+	}()
+	if rule.Spec.Auth.Len() == 0 {
+		return secrets.Auth{}, nil
+	}
+	auth = rule.Sealed.Plain
+	if rule.Sealed.Document != nil {
+		if p.deps.Secrets == nil {
+			return secrets.Auth{}, fmt.Errorf("%s: there is nothing to open its secrets with", rule.File)
+		}
+		if auth, err = p.deps.Secrets.Auth(ctx, rule.Sealed); err != nil {
+			return secrets.Auth{}, err
+		}
+	}
+	paths, values := auth.Values()
+	var errs []error
+	for _, path := range paths {
+		if wrong := values[path].Check(); wrong != "" {
+			errs = append(errs, fmt.Errorf("%s: spec.authentication.%s %s", rule.File, strings.Replace(path, "/", ".", 1), wrong))
+		}
+	}
+	if !sameNames(auth, rule.Spec.Auth) {
+		errs = append(errs, fmt.Errorf("%s: spec.authentication holds other names than when it was read", rule.File))
+	}
+	return auth, errors.Join(errs...)
+}
+
+// sameNames reports whether auth holds exactly the names that a spec lists.
+func sameNames(auth secrets.Auth, want webhook.AuthNames) bool {
+	var have webhook.AuthNames
+	for name := range auth.Headers {
+		have.Headers = append(have.Headers, name)
+	}
+	for name := range auth.QueryParams {
+		have.QueryParams = append(have.QueryParams, name)
+	}
+	return webhook.SpecDigest(webhook.Spec{Auth: have}) == webhook.SpecDigest(webhook.Spec{Auth: want})
+}

@@ -1,0 +1,160 @@
+package apply
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// put creates or updates one rule.
+func (r *run) put(ctx context.Context, c plan.Change) Change {
+	out := begin(r.project.Name, c)
+	it, ok := r.items[c.Rule]
+	if !ok || it.digest != c.DesiredDigest {
+		out.fail(StatusFailed, KindInternal, "its secrets were not opened before the first write, which is a fault in mkhooks; nothing was sent", "")
+		return out
+	}
+	live, err := r.client.Rule(ctx, c.Rule)
+	switch {
+	case err != nil:
+		out.failRead(ctx, err)
+		return out
+	case webhook.LiveDigest(live) == c.LiveDigest:
+	case r.asDesired(live, it):
+		out.Status = StatusDone
+		return out
+	default:
+		out.stale(moved(c, live))
+		return out
+	}
+	spec := it.desired.Spec
+	if r.project.Owner != "" {
+		spec = spec.WithMarker(r.marker(it))
+	}
+	answer := r.send(ctx, &out, c, StepPut, c.LiveDigest, spec, it.auth)
+	if answer == nil {
+		return out
+	}
+	r.verify(ctx, &out, c, it, answer)
+	return out
+}
+
+// marker is what says on the live rule that this was applied.
+func (r *run) marker(it item) webhook.Marker {
+	return webhook.Marker{
+		Owner: r.project.Owner, ID: webhook.RuleID(r.project.Name, it.desired.Name),
+		Spec: webhook.SpecDigest(it.desired.Spec), Auth: it.desired.AuthDigest,
+	}
+}
+
+// asDesired reports whether a live rule is known to be what would be written.
+// Of values that no marker tells of nothing is known.
+func (r *run) asDesired(live *webhook.Rule, it item) bool {
+	if live == nil || len(live.Spec.Unknown) > 0 {
+		return false
+	}
+	marker, state := webhook.ReadMarker(r.project.Name, *live)
+	if r.project.Owner == "" {
+		return state == webhook.NoMarker && it.desired.Spec.Auth.Len() == 0 &&
+			webhook.SpecDigest(live.Spec) == webhook.SpecDigest(it.desired.Spec)
+	}
+	same, _ := marker.Applied(live.Spec)
+	marker.Kept = ""
+	return state == webhook.ValidMarker && same && marker == r.marker(it) && it.desired.AuthDigest != webhook.AuthUnknown
+}
+
+// send makes one PUT. Where it does not succeed, out says so and the answer is
+// nil.
+func (r *run) send(ctx context.Context, out *Change, c plan.Change, step Step, before webhook.Digest, spec webhook.Spec, auth secrets.Auth) *webhook.Rule {
+	w, err := r.intend(ctx, c, step, before, c.DesiredDigest)
+	if err != nil {
+		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), "")
+		return nil
+	}
+	result, err := r.client.Put(ctx, c.Rule, spec, auth)
+	out.took(result.Write)
+	d := Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
+	if err != nil {
+		out.failWrite(ctx, err, result.Write)
+		d.Error = out.Error
+		r.record(ctx, w, d)
+		return nil
+	}
+	d.Live = webhook.LiveDigest(&result.Rule)
+	r.record(ctx, w, d)
+	return &result.Rule
+}
+
+// took adds what a write took.
+func (c *Change) took(w mkio.Write) {
+	c.HTTPStatus, c.Ref = w.Status, w.Ref
+	c.Attempts += w.Attempts
+}
+
+// verify compares the answer to a PUT with what was sent.
+func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it item, answer *webhook.Rule) {
+	want := it.desired.Spec
+	owned := r.project.Owner != ""
+	if owned && !r.keptMarker(answer, r.marker(it)) {
+		r.halt("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
+		out.fail(StatusUnverified, KindUnverified, "written, but the service does not keep the header "+webhook.MarkerHeader+": nothing can be known of this rule later",
+			"run without --owner against this service")
+		return
+	}
+	got := webhook.SpecDigest(answer.Spec)
+	if got == webhook.SpecDigest(want) {
+		out.Status = StatusApplied
+		return
+	}
+	message := "written, but the service keeps something else in " + strings.Join(differing(want, answer.Spec), ", ")
+	if !owned {
+		out.fail(StatusUnverified, KindUnverified, message, planAgain)
+		return
+	}
+	r.putKept(ctx, out, c, it, answer)
+	if out.Status == "" {
+		out.fail(StatusUnverified, KindUnverified, message, "look at the live rule: from now on this counts as the service's own spelling, with a warning")
+		return
+	}
+	// The rule itself is written; only the note of its spelling is not.
+	interrupted := out.Error.Kind == KindInterrupted
+	out.Status, out.Error.Message = StatusUnverified, message+"; and noting that in its marker did not succeed: "+out.Error.Message
+	if !interrupted {
+		out.Error.Kind = KindUnverified
+	}
+}
+
+// keptMarker reports whether a rule carries exactly this marker.
+func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
+	got, state := webhook.ReadMarker(r.project.Name, *answer)
+	return state == webhook.ValidMarker && got == want
+}
+
+// putKept writes the rule once more, with the digest of what the service made
+// of it, so that its own spelling is no drift for ever. It leaves out.Status
+// empty where that went well.
+func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, answer *webhook.Rule) {
+	live, err := r.client.Rule(ctx, c.Rule)
+	switch {
+	case err != nil:
+		out.failRead(ctx, err)
+		return
+	case webhook.LiveDigest(live) != webhook.LiveDigest(answer):
+		out.fail(StatusUnverified, KindUnverified, "the live rule is already another one", planAgain)
+		return
+	}
+	marker := r.marker(it)
+	marker.Kept = webhook.SpecDigest(answer.Spec)
+	again := r.send(ctx, out, c, StepKept, webhook.LiveDigest(live), it.desired.Spec.WithMarker(marker), it.auth)
+	switch {
+	case again == nil:
+	case !r.keptMarker(again, marker):
+		out.fail(StatusUnverified, KindUnverified, "the service does not keep the marker", planAgain)
+	case webhook.SpecDigest(again.Spec) != marker.Kept:
+		out.fail(StatusUnverified, KindUnverified, "the service keeps it in another way each time", planAgain)
+	}
+}

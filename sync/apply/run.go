@@ -1,0 +1,234 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// run is one run over one project.
+type run struct {
+	*Prepared
+	client  *mkio.Client
+	project *plan.Project
+	stop    <-chan struct{}
+
+	mu       sync.Mutex
+	halted   string // why nothing more is written; empty while all is well
+	warnings []string
+}
+
+// Run does what p says: the plan that was prepared, or what is left of it
+// after a second look. moved are changes that were agreed to and are no longer
+// the same; deletes depend on them, too.
+//
+// Once stop is closed nothing more is started, and what is under way is
+// finished; a delete that only waits is given up. Once ctx ends, requests
+// under way are given up as well. The result has every change once, whatever
+// happened.
+func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan, moved ...plan.Moved) *Result {
+	result := newResult(p.plan)
+	for _, project := range p.projects(pl) {
+		r := &run{Prepared: p, client: p.deps.Client, project: project, stop: stop}
+		result.Changes = append(result.Changes, r.all(ctx, moved)...)
+		result.Warnings = append(result.Warnings, r.warnings...)
+	}
+	slices.Sort(result.Warnings)
+	stopped := ctx.Err() != nil
+	select {
+	case <-stop:
+		stopped = true
+	default:
+	}
+	result.sum(stopped)
+	result.Add(moved)
+	return result
+}
+
+// all does creates and updates, then deletes.
+func (r *run) all(ctx context.Context, moved []plan.Moved) []Change {
+	changes := r.project.Changes
+	out := make([]Change, len(changes))
+	var writes, deletes []int
+	for i, c := range changes {
+		if c.Action == plan.Delete {
+			deletes = append(deletes, i)
+		} else {
+			writes = append(writes, i)
+		}
+	}
+	// Whether the service keeps the marker shows with the first answer, and
+	// where it does not, that is one rule too many already.
+	if first := slices.IndexFunc(writes, func(i int) bool { return changes[i].Blocked == nil }); first >= 0 && r.project.Owner != "" {
+		i := writes[first]
+		out[i] = r.told(ctx, changes[i], r.put)
+		writes = slices.Delete(writes, first, first+1)
+	}
+	r.sideBySide(writes, func(i int) { out[i] = r.told(ctx, changes[i], r.put) })
+	reason := r.dependence(out, moved)
+	r.sideBySide(deletes, func(i int) {
+		out[i] = r.told(ctx, changes[i], func(ctx context.Context, c plan.Change) Change {
+			if reason != "" {
+				blocked := begin(r.project.Name, c)
+				blocked.block(plan.GuardDependence, reason)
+				return blocked
+			}
+			return r.remove(ctx, c)
+		})
+	})
+	return out
+}
+
+func (r *run) sideBySide(indexes []int, do func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(r.deps.Concurrency)
+	for _, i := range indexes {
+		group.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // each change keeps its own error
+}
+
+// told does one change and tells what came of it.
+func (r *run) told(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
+	out := r.one(ctx, c, do)
+	if r.deps.Finished != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.deps.Finished(out)
+	}
+	return out
+}
+
+// one does one change, unless something holds it back.
+func (r *run) one(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
+	out = begin(r.project.Name, c)
+	if c.Blocked != nil {
+		out.block(c.Blocked.Guard, c.Blocked.Reason)
+		return out
+	}
+	if r.stopped(ctx) {
+		out.skip("not tried: the run was stopped before it")
+		return out
+	}
+	if why := r.haltReason(); why != "" {
+		out.fail(StatusSkipped, KindUnverified, "not tried: "+why, "")
+		return out
+	}
+	defer func() {
+		// A fault in one change must not end the others, and what a panic
+		// says could hold a value.
+		if recover() != nil {
+			out = begin(r.project.Name, c)
+			out.fail(StatusFailed, KindInternal, "broke down, which is a fault in mkhooks; whether the rule was written is not known", planAgain)
+		}
+	}()
+	return do(ctx, c)
+}
+
+// stopped reports whether nothing more is to be started.
+func (r *run) stopped(ctx context.Context) bool {
+	select {
+	case <-r.stop:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+// sleep waits, and reports false where the run was stopped meanwhile.
+func (r *run) sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.stop:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// halt lets nothing more be written to the project.
+func (r *run) halt(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.halted == "" {
+		r.halted = why
+		r.warnings = append(r.warnings, "project "+r.project.Name+": "+why+"; nothing more was written to it")
+	}
+}
+
+func (r *run) haltReason() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.halted
+}
+
+func (r *run) warn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.warnings = append(r.warnings, text)
+}
+
+// dependence says why the deletes of the project have to wait, or "": a create
+// that is not there and verified, or an update that went wrong, may be the
+// other half of what a delete takes away.
+func (r *run) dependence(out []Change, moved []plan.Moved) string {
+	why := func(action plan.Action, rule, is string) string {
+		return "deletes wait until every create and update is done, and " + quoted(action, rule) + " is " + is
+	}
+	for _, c := range out {
+		bad := false
+		switch c.Action {
+		case plan.Create:
+			bad = c.Status != StatusApplied && c.Status != StatusDone
+		case plan.Update:
+			bad = c.Status == StatusFailed || c.Status == StatusUnverified
+		}
+		if bad {
+			return why(c.Action, c.Rule, string(c.Status))
+		}
+	}
+	// What was agreed to and has dropped out since is not done either, unless
+	// a second look found it so.
+	for _, project := range r.projects(r.plan) {
+		for _, c := range project.Changes {
+			is := func(rule string) bool { return rule == c.Rule }
+			if c.Action == plan.Create && !slices.ContainsFunc(out, func(o Change) bool { return is(o.Rule) }) &&
+				!slices.ContainsFunc(moved, func(m plan.Moved) bool { return is(m.Change.Rule) && m.Done }) {
+				return why(c.Action, c.Rule, string(StatusStale))
+			}
+		}
+	}
+	return ""
+}
+
+// intend records that a write is about to leave.
+func (r *run) intend(ctx context.Context, c plan.Change, step Step, before, after webhook.Digest) (Write, error) {
+	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: after}
+	if r.deps.Audit == nil {
+		return w, nil
+	}
+	return w, r.deps.Audit.Intent(ctx, w)
+}
+
+// record records what came of a write. It also runs after an interrupt,
+// because that is when the record matters most.
+func (r *run) record(ctx context.Context, w Write, d Written) {
+	if r.deps.Audit == nil {
+		return
+	}
+	if err := r.deps.Audit.Result(context.WithoutCancel(ctx), w, d); err != nil {
+		r.warn("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
+	}
+}
