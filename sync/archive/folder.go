@@ -181,6 +181,11 @@ func publish(root *os.Root, temp, name string) error {
 	if _, statErr := root.Lstat(temp); statErr != nil {
 		return err
 	}
+	return takeAndRename(root, temp, name)
+}
+
+// takeAndRename gives a file its name where there are no hard links.
+func takeAndRename(root *os.Root, temp, name string) error {
 	taken, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
