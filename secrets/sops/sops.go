@@ -156,7 +156,7 @@ func macError(file string, onlyEncrypted bool) *Error {
 	return &Error{File: file, Kind: WrongMAC,
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
 		hint: "look at the change in Git; if it is right: sops decrypt --ignore-mac --in-place " + quote(file) +
-			" && sops encrypt --mac-only-encrypted --encrypted-regex '^authentication$' --in-place " + quote(file)}
+			" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted " + quote(file)}
 }
 
 // authOf takes the values of spec.authentication out of an opened tree.

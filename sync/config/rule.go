@@ -246,7 +246,7 @@ func (f *file) encryptedBeyond(root *yaml.Node) bool {
 		return false
 	}
 	q := shellQuote(f.name)
-	f.fail(first, "sops decrypt --in-place "+q+" && sops encrypt --encrypted-regex '^authentication$' --mac-only-encrypted --in-place "+q,
+	f.fail(first, "sops decrypt --in-place "+q+" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted "+q,
 		"is encrypted outside spec.authentication; expected only that, so that a change can be read in review")
 	return true
 }

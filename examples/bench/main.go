@@ -1,0 +1,193 @@
+// Command bench measures what the README promises of speed and memory, each
+// figure beside its floor, taken in the same run on the same machine. It prints
+// a Markdown table and exits with 1 where a promise is not kept.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "decode" {
+		if err := decodeAll(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: error:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: error:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run in a folder of its own.
+type bench struct {
+	ctx      context.Context
+	dir      string
+	self     string // this program, to run the floors as processes of their own
+	sealed   string // a rule file that sops encrypted
+	rows     []row
+	identity string
+}
+
+// row is one line of the table.
+type row struct {
+	what, measured, floor, limit string
+	kept                         bool
+}
+
+func run(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "mkhooks-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	b := &bench{ctx: ctx, dir: dir, self: self}
+	for _, step := range []func() error{
+		b.build, b.makeKey, b.start, b.planInSync, b.validateMany,
+		func() error { return b.applyCreations(false) }, func() error { return b.applyCreations(true) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return b.print()
+}
+
+func (b *bench) build() error {
+	fmt.Fprintln(os.Stderr, "bench: building ...")
+	cmd := exec.CommandContext(b.ctx, "go", "build", "-o", b.dir+string(filepath.Separator), ".", "./examples/bench/linksops")
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
+}
+
+// usage is what one process took.
+type usage struct {
+	wall time.Duration
+	peak int64 // bytes
+	out  string
+	errs string
+}
+
+// run1 runs one program and fails unless it exits with 0.
+func (b *bench) run1(env []string, name string, args ...string) (usage, error) {
+	cmd := exec.CommandContext(b.ctx, name, args...)
+	cmd.Dir = b.dir
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "SOPS_") && !strings.HasPrefix(v, "MKIO_") && !strings.HasPrefix(v, "CI=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, env...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	began := time.Now()
+	err := cmd.Run()
+	u := usage{wall: time.Since(began), out: out.String(), errs: errs.String()}
+	if err != nil {
+		return u, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, last(u.errs, 500))
+	}
+	u.peak = peakMemory(cmd.ProcessState)
+	return u, nil
+}
+
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// median runs a program n times and returns its median time and its largest peak.
+func (b *bench) median(n int, env []string, name string, args ...string) (usage, error) {
+	var all []usage
+	for range n {
+		u, err := b.run1(env, name, args...)
+		if err != nil {
+			return u, err
+		}
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(x, y usage) int { return int(x.wall - y.wall) })
+	m := all[n/2]
+	for _, u := range all {
+		m.peak = max(m.peak, u.peak)
+	}
+	return m, nil
+}
+
+// pair measures two programs in turn, so that a noisy neighbour meets both.
+func (b *bench) pair(n int, env []string, first, second []string) (x, y time.Duration, err error) {
+	var xs, ys []time.Duration
+	for range n {
+		u, err := b.run1(env, first[0], first[1:]...)
+		if err != nil {
+			return 0, 0, err
+		}
+		xs = append(xs, u.wall)
+		if u, err = b.run1(env, second[0], second[1:]...); err != nil {
+			return 0, 0, err
+		}
+		ys = append(ys, u.wall)
+	}
+	slices.Sort(xs)
+	slices.Sort(ys)
+	return xs[n/2], ys[n/2], nil
+}
+
+func (b *bench) bin(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *bench) add(kept bool, what, measured, floor, limit string) {
+	fmt.Fprintf(os.Stderr, "bench: %s: %s (%s; must reach: %s)\n", what, measured, floor, limit)
+	b.rows = append(b.rows, row{what, measured, floor, limit, kept})
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) }
+
+func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", float64(a)/float64(b)) }
+
+// print writes the table and says which promises are not kept.
+func (b *bench) print() error {
+	fmt.Printf("\n%s/%s, %d cores, %s, Go %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuName(), strings.TrimPrefix(runtime.Version(), "go"))
+	fmt.Println("| what | measured | beside it, in the same run | must reach | kept |")
+	fmt.Println("| --- | --- | --- | --- | --- |")
+	broken := 0
+	for _, r := range b.rows {
+		kept := "yes"
+		if !r.kept {
+			kept = "**no**"
+			broken++
+		}
+		fmt.Printf("| %s | %s | %s | %s | %s |\n", r.what, r.measured, r.floor, r.limit, kept)
+	}
+	if broken > 0 {
+		return fmt.Errorf("%d of %d not kept", broken, len(b.rows))
+	}
+	return nil
+}
+
+func cpuName() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown CPU"
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return "unknown CPU"
+}
