@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,6 +157,11 @@ func site(url string) string {
 // holder is a rule that holds some ciphertext, and where it sends it.
 type holder struct{ rule, url string }
 
+// before orders holders: a rule may be one twice, by its file and live.
+func (h holder) before(other holder) bool {
+	return cmp.Or(cmp.Compare(h.rule, other.rule), cmp.Compare(h.url, other.url)) < 0
+}
+
 // heldElsewhere looks for a ciphertext in the files and in the live markers,
 // on a rule with another receiver than to; of several, the first by name.
 func (b *builder) heldElsewhere(auth webhook.Digest, to webhook.Origin) (found holder, held bool) {
@@ -166,7 +172,7 @@ func (b *builder) heldElsewhere(auth webhook.Digest, to webhook.Origin) (found h
 		b.findHolders()
 	}
 	for origin, h := range b.holders[auth] {
-		if origin != to && (!held || h.rule < found.rule) {
+		if origin != to && (!held || h.before(found)) {
 			found, held = h, true
 		}
 	}
@@ -182,7 +188,7 @@ func (b *builder) findHolders() {
 		if b.holders[auth] == nil {
 			b.holders[auth] = map[webhook.Origin]holder{}
 		}
-		if first, ok := b.holders[auth][origin]; !ok || h.rule < first.rule || h.rule == first.rule && h.url < first.url {
+		if first, ok := b.holders[auth][origin]; !ok || h.before(first) {
 			b.holders[auth][origin] = h
 		}
 	}
@@ -221,7 +227,7 @@ func (b *builder) guardDeletes() func(*planned) *Blocked {
 	}
 	whose, n := fmt.Sprintf("that %q owns", b.Owner), b.owned
 	if b.Owner == "" {
-		whose, n = "that carry no marker", b.unmarked
+		whose, n = "without a marker", b.unmarked
 	}
 	limit := b.Options.MaxDeletes.of(n)
 	share := ""

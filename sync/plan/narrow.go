@@ -36,6 +36,8 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 		for _, c := range project.Changes {
 			if !n.reviewed[c.Rule] {
 				unreviewed++
+			}
+			if !n.kept[c.Rule] {
 				n.waits(c, "came up since the review")
 			}
 		}
@@ -64,12 +66,13 @@ type narrowing struct {
 	changes  map[string]*Change
 	live     map[string]bool // live rules that no change concerns
 	reviewed map[string]bool
+	kept     map[string]bool // of those, the ones that are still the same
 	moved    []Moved
 	waiting  *Blocked // what deletes wait for
 }
 
 func newNarrowing(fresh Project) *narrowing {
-	n := &narrowing{fresh: fresh, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}}
+	n := &narrowing{fresh: fresh, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}, kept: map[string]bool{}}
 	for i := range fresh.Changes {
 		n.changes[fresh.Changes[i].Rule] = &fresh.Changes[i]
 	}
@@ -100,6 +103,7 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 				n.waits(c, "is blocked")
 			}
 			kept = append(kept, c)
+			n.kept[c.Rule] = true
 			continue
 		}
 		m := Moved{Project: n.fresh.Name, Change: old, Done: n.done(old)}

@@ -29,11 +29,10 @@ const Absent Digest = "absent"
 const AuthUnknown Digest = "00000000000000000000000000000000"
 
 func digestOf(kind string, body []byte) Digest {
-	h := sha256.New()
-	h.Write([]byte(kind))
-	h.Write([]byte{'\n'})
-	h.Write(body)
-	return Digest(hex.EncodeToString(h.Sum(nil))[:32])
+	b := make([]byte, 0, len(kind)+1+len(body))
+	b = append(append(append(b, kind...), '\n'), body...)
+	sum := sha256.Sum256(b)
+	return Digest(hex.EncodeToString(sum[:16]))
 }
 
 // SpecDigest is the digest of the canonical form of s.
@@ -203,26 +202,34 @@ func appendPairs(b []byte, pairs [][2]string) []byte {
 // U+FFFD, as every JSON reader would make them.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for _, r := range s { // a byte that is not UTF-8 comes as U+FFFD
-		switch {
-		case r == '"' || r == '\\':
+	done := 0             // up to here s is written
+	for i, r := range s { // a byte that is not UTF-8 comes as U+FFFD
+		if r >= 0x20 && r != '"' && r != '\\' && r != utf8.RuneError {
+			continue
+		}
+		b = append(b, s[done:i]...)
+		_, size := utf8.DecodeRuneInString(s[i:])
+		done = i + size
+		switch r {
+		case '"', '\\':
 			b = append(b, '\\', byte(r))
-		case r == '\b':
+		case '\b':
 			b = append(b, `\b`...)
-		case r == '\f':
+		case '\f':
 			b = append(b, `\f`...)
-		case r == '\n':
+		case '\n':
 			b = append(b, `\n`...)
-		case r == '\r':
+		case '\r':
 			b = append(b, `\r`...)
-		case r == '\t':
+		case '\t':
 			b = append(b, `\t`...)
-		case r < 0x20:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		default:
+		case utf8.RuneError:
 			b = utf8.AppendRune(b, r)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
 		}
 	}
+	b = append(b, s[done:]...)
 	return append(b, '"')
 }
 

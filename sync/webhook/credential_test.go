@@ -157,7 +157,7 @@ func TestRedactURLOfHostileInput(t *testing.T) {
 	for name, piece := range map[string]string{
 		"pairs": ";a=", "nested": "?u=https://h/", "escaped": "%253D", "codes": "&code=aB1", "slashes": "/", "at": "a:b@",
 	} {
-		u := "https://h/" + strings.Repeat(piece, 20_000)
+		u := "https://h/" + strings.Repeat(piece, 3_000)
 		if got := RedactURL(u); got == "" {
 			t.Errorf("%s: nothing is left", name)
 		}

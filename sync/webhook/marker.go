@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -31,18 +30,24 @@ type Marker struct {
 	Kept Digest
 }
 
-var (
-	ownerRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,63}$`)
-	markerRE = regexp.MustCompile(`^v=1;owner=([a-z0-9][a-z0-9._/-]{0,63});id=([0-9a-f]{16});spec=([0-9a-f]{32});auth=([0-9a-f]{32})(?:;kept=([0-9a-f]{32}))?$`)
-)
-
 // CheckOwner returns an error that says what an owner's name may be.
 func CheckOwner(owner string) error {
-	if !ownerRE.MatchString(owner) {
+	if !isOwner(owner) {
 		return fmt.Errorf("owner %q: expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", owner)
 	}
 	return nil
 }
+
+const (
+	digits  = "0123456789"
+	letters = "abcdefghijklmnopqrstuvwxyz"
+)
+
+func isOwner(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, digits+letters+"._/-") == "" && strings.Trim(s[:1], digits+letters) == ""
+}
+
+func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, digits+"abcdef") == "" }
 
 // RuleID is the digest of project and rule name that a marker carries: 16 hex
 // digits.
@@ -64,11 +69,27 @@ func (m Marker) String() string {
 // ParseMarker reads the header's value. Anything but exactly what [Marker.String]
 // writes, outer white space aside, is not ok: it counts as another owner's.
 func ParseMarker(value string) (m Marker, ok bool) {
-	g := markerRE.FindStringSubmatch(strings.Trim(value, " \t"))
-	if g == nil {
+	rest, v1 := strings.CutPrefix(HeaderValue(value), "v=1;")
+	parts := strings.Split(rest, ";")
+	keys := []string{"owner=", "id=", "spec=", "auth=", "kept="}
+	if !v1 || len(parts) != 4 && len(parts) != 5 {
 		return Marker{}, false
 	}
-	return Marker{Owner: g[1], ID: g[2], Spec: Digest(g[3]), Auth: Digest(g[4]), Kept: Digest(g[5])}, true
+	for i, part := range parts {
+		if parts[i], ok = strings.CutPrefix(part, keys[i]); !ok {
+			return Marker{}, false
+		}
+	}
+	m = Marker{Owner: parts[0], ID: parts[1], Spec: Digest(parts[2]), Auth: Digest(parts[3])}
+	if !isOwner(m.Owner) || !isHex(m.ID, 16) || !isHex(parts[2], 32) || !isHex(parts[3], 32) {
+		return Marker{}, false
+	}
+	if len(parts) == 5 {
+		if m.Kept = Digest(parts[4]); !isHex(parts[4], 32) {
+			return Marker{}, false
+		}
+	}
+	return m, true
 }
 
 // Applied reports whether spec is what this marker says was last applied, or

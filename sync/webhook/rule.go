@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // EventType is what a rule subscribes to, as the API spells it.
@@ -117,6 +118,13 @@ func (s Spec) Clone() Spec {
 // ASCII lower case, and nothing else is folded. Bytes that are not UTF-8 become
 // U+FFFD, as in the canonical form.
 func HeaderKey(name string) string {
+	plain := true
+	for i := 0; i < len(name) && plain; i++ {
+		plain = name[i] < utf8.RuneSelf && (name[i] < 'A' || name[i] > 'Z')
+	}
+	if plain { // as most are
+		return name
+	}
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r + ('a' - 'A')

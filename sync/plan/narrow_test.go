@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// reviewed is a plan as it comes back from its file.
+func reviewed(t *testing.T, p *Plan) *Plan {
+	t.Helper()
+	doc, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Plan
+	if err := json.Unmarshal(doc, &out); err != nil {
+		t.Fatal(err)
+	}
+	return &out
+}
+
+// narrowed tells what Narrow leaves, a line a change: + what is kept, ! what is
+// kept and blocked, then what moved.
+func narrowed(p *Plan, moved []Moved) string {
+	var lines []string
+	for _, c := range p.Projects[0].Changes {
+		if c.Blocked != nil {
+			lines = append(lines, "! "+c.Rule+" "+string(c.Blocked.Guard))
+		} else {
+			lines = append(lines, "+ "+c.Rule)
+		}
+	}
+	for _, m := range moved {
+		state := "stale"
+		if m.Done {
+			state = "done"
+		}
+		lines = append(lines, state+" "+m.Change.Rule)
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	drop := func(in *Input, live string) {
+		in.Live = slices.DeleteFunc(in.Live, func(r webhook.Rule) bool { return r.Name == live })
+	}
+	dropFile := func(in *Input, name string) {
+		in.Desired = slices.DeleteFunc(in.Desired, func(d webhook.Desired) bool { return d.Name == name })
+	}
+	for _, tt := range []struct {
+		name       string
+		since      func(*Input) // what has changed since the review
+		edit       func(*Plan)  // what someone changed in the saved plan
+		want       string
+		unreviewed int
+	}{
+		{name: "nothing has changed", want: "+ gone; + moved; + new"},
+		{name: "a live rule moved", since: func(in *Input) { in.Live[0].ID = "x" }, want: "+ gone; + new; stale moved"},
+		{name: "all is done", since: func(in *Input) { *in = applied(*in, New(*in)) }, want: "done gone; done moved; done new"},
+		{name: "a create was done", since: func(in *Input) {
+			p := New(*in)
+			p.Projects[0].Changes = p.Projects[0].Changes[2:]
+			*in = applied(*in, p)
+		}, want: "+ gone; + moved; done new"},
+		{name: "the file of a create is gone", since: func(in *Input) { dropFile(in, "new") },
+			want: "! gone dependence; + moved; stale new"},
+		{name: "the file of a create changed", since: func(in *Input) { in.Desired[0].Spec.URL += "x" },
+			want: "! gone dependence; + moved; stale new"},
+		{name: "the file of a create changed, and was applied", since: func(in *Input) {
+			in.Desired[0].Spec.URL += "x"
+			p := New(*in)
+			p.Projects[0].Changes = p.Projects[0].Changes[2:]
+			*in = applied(*in, p)
+		}, want: "! gone dependence; + moved; stale new"},
+		{name: "the file of an update is gone", since: func(in *Input) { dropFile(in, "moved") },
+			want: "+ gone; + new; stale moved", unreviewed: 0},
+		{name: "the file of an update is gone, and nothing is pruned", since: func(in *Input) {
+			dropFile(in, "moved")
+			in.Options.Prune = PruneNone
+		}, want: "+ new; stale gone; stale moved"},
+		{name: "the rule of an update is gone", since: func(in *Input) { drop(in, "moved") }, want: "! gone dependence; + new; stale moved"},
+		{name: "the rule of a delete is gone", since: func(in *Input) { drop(in, "gone") }, want: "+ moved; + new; done gone"},
+		{name: "the file of a delete is back", since: func(in *Input) {
+			d := in.Desired[0]
+			d.Name, d.Spec = "gone", in.Live[2].Spec.WithoutMarker()
+			in.Desired = append(in.Desired, d)
+		}, want: "+ moved; + new; stale gone"},
+		{name: "the rule of a delete has another owner", since: func(in *Input) {
+			in.Live[2].Spec = in.Live[2].Spec.WithMarker(webhook.Marker{Owner: "audio", ID: webhook.RuleID("demo", "gone")})
+		}, want: "+ moved; + new; stale gone"},
+		{name: "another create came up", since: func(in *Input) {
+			d := in.Desired[0]
+			d.Name = "newer"
+			in.Desired = append(in.Desired, d)
+		}, want: "! gone dependence; + moved; + new", unreviewed: 1},
+		{name: "another update came up", since: func(in *Input) { in.Live[1].Spec.URL += "x" }, want: "+ gone; + moved; + new", unreviewed: 1},
+		{name: "a guard is in force now", since: func(in *Input) { in.Options.MaxDeletes = Limit{} }, want: "! gone too many deletes; + moved; + new"},
+		{name: "another owner", since: func(in *Input) { in.Owner, in.FormerOwners = "audio", []string{"video"} }, want: "! gone dependence; stale moved; stale new"},
+		{name: "a change was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "x") },
+			want: "! gone protect; + moved; + new"},
+		{name: "a create was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[2].Blocked = blocked(GuardDestination, "x") },
+			want: "! gone dependence; + moved; ! new destination"},
+		{name: "a change was edited out", edit: func(p *Plan) { p.Projects[0].Changes = p.Projects[0].Changes[:2] },
+			want: "! gone dependence; + moved", unreviewed: 1},
+		{name: "a change was edited in twice", edit: func(p *Plan) {
+			p.Projects[0].Changes = append(p.Projects[0].Changes, p.Projects[0].Changes[0])
+		}, want: "+ gone; + moved; + new"},
+		{name: "an action was edited", edit: func(p *Plan) { p.Projects[0].Changes[1].Action = Delete }, want: "+ gone; + new; stale moved"},
+		{name: "a digest was edited", edit: func(p *Plan) { p.Projects[0].Changes[1].LiveDigest = "x" }, want: "+ gone; + new; stale moved"},
+		{name: "guards were edited away", since: func(in *Input) { in.Options.Protect = []string{"gone"} },
+			edit: func(p *Plan) { p.Projects[0].Guards = Guards{} }, want: "! gone protect; + moved; + new"},
+		{name: "another service", edit: func(p *Plan) { p.Projects[0].BaseURL = "https://elsewhere.example" },
+			want: "stale gone; stale moved; stale new", unreviewed: 3},
+	} {
+		saved := reviewed(t, New(baseInput()))
+		if tt.edit != nil {
+			tt.edit(saved)
+		}
+		in := baseInput()
+		if tt.since != nil {
+			tt.since(&in)
+		}
+		fresh := New(in)
+		whole := document(t, fresh)
+		got, moved, unreviewed := Narrow(saved, fresh)
+		if told := narrowed(got, moved); told != tt.want || unreviewed != tt.unreviewed {
+			t.Errorf("%s:\n got %s, %d unreviewed\nwant %s, %d unreviewed", tt.name, told, unreviewed, tt.want, tt.unreviewed)
+		}
+		if diff := cmp.Diff(whole, document(t, fresh)); diff != "" {
+			t.Errorf("%s: Narrow changed the fresh plan:\n%s", tt.name, diff)
+		}
+		if want := summarize(got.Projects); got.Summary != want {
+			t.Errorf("%s: summary %v, want %v", tt.name, got.Summary, want)
+		}
+	}
+}
