@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Redacted stands in every document where a plain value looks like a
@@ -12,12 +13,14 @@ import (
 // the project, but a report travels further than that.
 const Redacted = "(looks like a credential)"
 
+// The expressions are compiled when they are first needed, which is never for
+// most commands.
 var (
 	// credentialNameRE matches names with - and _ taken out, in lower case.
-	credentialNameRE = regexp.MustCompile(`^(authorization|proxyauthorization|cookie|setcookie|sig|auth|xauth|pass|pwd|key|jwt|sas)$` +
+	credentialNameRE = compiled(`^(authorization|proxyauthorization|cookie|setcookie|sig|auth|xauth|pass|pwd|key|jwt|sas)$` +
 		`|signature$|secret|token|passw(or)?d|passphrase|apikey|accesskey|privatekey|credential|authkey|sharedkey|signingkey|hmac|bearer|subscriptionkey|functionskey`)
 	// credentialValueRE matches the forms that issuers document for their keys.
-	credentialValueRE = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
+	credentialValueRE = compiled(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
 		`|(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,})` +
 		`|-----BEGIN [A-Z ]*PRIVATE KEY` +
 		`|\b(AKIA|ASIA)[0-9A-Z]{16}\b` + // AWS
@@ -25,7 +28,7 @@ var (
 		`|\b(sk|rk)_(live|test)_[A-Za-z0-9]{10,}|\bwhsec_[A-Za-z0-9+/=]{10,}` + // Stripe
 		`|\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bAIza[A-Za-z0-9_-]{30,}|\bAGE-SECRET-KEY-1`)
 	// credentialPathRE matches URL paths that are themselves the credential.
-	credentialPathRE = regexp.MustCompile(`/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}` + // Slack
+	credentialPathRE = compiled(`/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}` + // Slack
 		`|/api/webhooks/[0-9]{10,}/[A-Za-z0-9_-]{20,}`) // Discord
 )
 
@@ -33,22 +36,48 @@ var (
 // people put credentials (Authorization, *secret*, *token*, …).
 func NamesCredential(name string) bool {
 	name = strings.NewReplacer("-", "", "_", "", ".", "", "[", "", "]", "").Replace(strings.ToLower(name))
-	return credentialNameRE.MatchString(name)
+	return credentialNameRE().MatchString(name)
 }
 
 // ValueIsCredential reports whether value has the form of a known kind of
 // credential (a JWT, a Bearer value, an issuer's key prefix).
-func ValueIsCredential(value string) bool { return credentialValueRE.MatchString(value) }
+func ValueIsCredential(value string) bool {
+	return mayHoldCredential(value) && credentialValueRE().MatchString(value)
+}
+
+// credentialSigns are texts of which every match of credentialValueRE holds
+// one, case aside: looking for them is cheap, and nearly no value has any.
+var credentialSigns = []string{
+	"eyj", "bearer", "basic", "private key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
+	"_live_", "_test_", "whsec_", "xox", "aiza", "age-secret-key-1",
+}
+
+func mayHoldCredential(value string) bool {
+	if len(value) < 12 {
+		return false // shorter than any of them
+	}
+	lower := strings.ToLower(value)
+	for _, sign := range credentialSigns {
+		if strings.Contains(lower, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+func compiled(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // functionKeyRE matches the keys of Azure Functions, whose parameter "code" is
 // too common a name to be telling by itself.
-var functionKeyRE = regexp.MustCompile(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
+var functionKeyRE = compiled(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
 
 // LooksLikeCredential reports whether a plain header or parameter names or is
 // a credential.
 func LooksLikeCredential(name, value string) bool {
 	return value != "" && NamesCredential(name) || ValueIsCredential(value) ||
-		strings.EqualFold(name, "code") && functionKeyRE.MatchString(value) && strings.ContainsAny(value, "0123456789") &&
+		strings.EqualFold(name, "code") && functionKeyRE().MatchString(value) && strings.ContainsAny(value, "0123456789") &&
 			value != strings.ToLower(value) && value != strings.ToUpper(value)
 }
 
@@ -106,7 +135,7 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 
 func redactPath(path string, depth int) string {
 	plain := unescape(path)
-	if credentialPathRE.MatchString(plain) || ValueIsCredential(plain) {
+	if credentialPathRE().MatchString(plain) || ValueIsCredential(plain) {
 		return "/" + Redacted
 	}
 	if at := credentialAt(path, depth); at >= 0 { // parameters of a segment: /hook;token=…
