@@ -128,4 +128,6 @@ func differing(from, to webhook.Spec) []string {
 }
 
 // quoted is a rule's name in a message.
-func quoted(action plan.Action, rule string) string { return fmt.Sprintf("the %s of %q", action, rule) }
+func quoted(action plan.Action, rule string) string {
+	return fmt.Sprintf("the %s of rule %q", action, rule)
+}

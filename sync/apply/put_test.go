@@ -1,0 +1,275 @@
+package apply_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/emulator"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{})
+	w.settle(rule("changed"), rule("gone", sealed("old-value")), rule("same"))
+	w.service.AddEvents("gone", events(3, "gone")...)
+	before, _ := w.service.Rule("gone")
+
+	w.files(rule("changed", url("https://hooks.example.com/new"), sealed("s3cr3t-value")), rule("new"), rule("same"))
+	r := w.apply()
+	want(t, r, apply.Applied, "changed applied, gone applied, new applied")
+	if diff := cmp.Diff([]string{"PUT changed", "PUT new", "PUT gone", "DELETE gone"}, w.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if got := w.live("changed")["url"]; got != "https://hooks.example.com/new" {
+		t.Errorf("changed has the url %v", got)
+	}
+	changed, _ := w.service.Rule("changed")
+	if diff := cmp.Diff(map[string]string{"headers.X-Webhook-Secret": "s3cr3t-value"}, changed.Auth()); diff != "" {
+		t.Errorf("auth (-want +got):\n%s", diff)
+	}
+	c := change(t, r, "gone")
+	if c.HTTPStatus != 200 || c.Attempts != 1 || c.Archive == nil || c.Archive.Records != 3 {
+		t.Errorf("the delete took %+v with archive %+v", c, c.Archive)
+	}
+	if c := change(t, r, "new"); c.HTTPStatus != 201 || c.Attempts != 1 || c.Archive != nil {
+		t.Errorf("the create took %+v", c)
+	}
+	stored := w.stored("gone")
+	if len(stored) != 1 {
+		t.Fatalf("%d archives, want 1", len(stored))
+	}
+	if diff := cmp.Diff(sources(before.Events), w.records(stored[0])); diff != "" {
+		t.Errorf("stored records (-want +got):\n%s", diff)
+	}
+	m := stored[0]
+	if m.Rule.ID != before.ID || !m.Rule.Spec.Enabled || !m.WasEnabled || m.Rule.Spec.Auth.Len() != 1 || m.By != "ada" || m.Tool != "mkhooks test" || m.PlanDigest != r.Digest {
+		t.Errorf("manifest %+v", m)
+	}
+	w.inSync()
+}
+
+// TestRunTwice runs one plan again: all of it is done already.
+func TestRunTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{})
+	w.settle(rule("changed"), rule("gone"))
+	w.files(rule("changed", sealed("s3cr3t-value")), rule("new"))
+	p := w.mustPlan()
+	prepared := w.prepare(p)
+	want(t, prepared.Run(context.Background(), nil, p), apply.Applied, "changed applied, gone applied, new applied")
+	w.service.ResetRequests()
+	want(t, prepared.Run(context.Background(), nil, p), apply.Nothing, "changed done, gone done, new done")
+	if got := w.writes(); got != nil {
+		t.Errorf("the second run wrote %q", got)
+	}
+}
+
+// TestNotKnownToBeDone is about rules that look as desired: where values are
+// concerned of which no marker tells, they are not called done.
+func TestNotKnownToBeDone(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		owner string
+		rule  apply.Rule
+		want  string
+	}{
+		"no owner, no auth":    {"", rule("a"), "a done"},
+		"no owner, auth":       {"", rule("a", sealed("s3cr3t-value")), "a stale"},
+		"an owner, auth":       {"video", rule("a", sealed("s3cr3t-value")), "a done"},
+		"an owner, plain auth": {"video", rule("a", sealed("s3cr3t-value"), func(r *apply.Rule) { r.AuthDigest = webhook.AuthUnknown }), "a stale"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.owner, w.desired = tt.owner, []apply.Rule{tt.rule}
+			p := w.mustPlan()
+			prepared := w.prepare(p)
+			want(t, prepared.Run(context.Background(), nil, p), apply.Applied, "a applied")
+			if got := statuses(prepared.Run(context.Background(), nil, p)); got != tt.want {
+				t.Errorf("the second run: %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestStale changes the rule between the plan and the second look.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		rule    string
+		between func(s *emulator.Server)
+		says    string
+	}{
+		"a create that came to exist": {"new", func(s *emulator.Server) {
+			s.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+		}, "has come to exist"},
+		"an update, changed": {"changed", func(s *emulator.Server) {
+			s.Edit("changed", func(spec map[string]any) { spec["enabled"] = false })
+		}, "changed since the plan was made: spec.enabled"},
+		"an update, deleted":   {"changed", func(s *emulator.Server) { s.Delete("changed") }, "was deleted"},
+		"an update, made anew": {"changed", func(s *emulator.Server) { s.Recreate("changed") }, "its id, its marker"},
+		"an update, unknown field": {"changed", func(s *emulator.Server) {
+			s.Edit("changed", func(spec map[string]any) { spec["retryPolicy"] = "x" })
+		}, "a part that is not shown"},
+		"a delete, changed": {"gone", func(s *emulator.Server) {
+			s.Edit("gone", func(spec map[string]any) { spec["url"] = "https://x.example/" })
+		}, "spec.url"},
+		"a delete, made anew": {"gone", func(s *emulator.Server) { s.Recreate("gone") }, "its id"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.settle(rule("changed"), rule("gone"))
+			w.files(rule("changed", url("https://hooks.example.com/new")), rule("new"))
+			p := w.mustPlan()
+			p.Projects[0].Changes = []plan.Change{p.Projects[0].Changes[map[string]int{"changed": 0, "gone": 1, "new": 2}[tt.rule]]}
+			prepared := w.prepare(p)
+			tt.between(w.service)
+			before := w.service.Rules()
+			r := prepared.Run(context.Background(), nil, p)
+			want(t, r, apply.Refused, tt.rule+" stale")
+			says(t, change(t, r, tt.rule), "stale", tt.says)
+			if diff := cmp.Diff(before, w.service.Rules()); diff != "" || w.writes() != nil {
+				t.Errorf("a stale change wrote %q (-before +after):\n%s", w.writes(), diff)
+			}
+		})
+	}
+}
+
+func TestServiceWithoutMarkers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{TrimMarker: true})
+	w.service.Put("x", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+	w.options.Prune = plan.PruneAll
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		w.desired = append(w.desired, rule(name))
+	}
+	r := w.apply()
+	want(t, r, apply.Partial, "a unverified, b skipped, c skipped, d skipped, e skipped, x skipped")
+	says(t, change(t, r, "a"), "unverified", "does not keep the header X-Mkhooks")
+	if diff := cmp.Diff([]string{"PUT a"}, w.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "nothing more was written") {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+}
+
+// TestServiceWithItsOwnSpelling is about a service that keeps another spec
+// than was sent, in a way that the canonical form does not forgive.
+func TestServiceWithItsOwnSpelling(t *testing.T) {
+	t.Parallel()
+	slash := func(_ string, spec map[string]any) {
+		if u := spec["url"].(string); !strings.HasSuffix(u, "/") {
+			spec["url"] = u + "/"
+		}
+		if h, ok := spec["headers"].(map[string]any); ok && h["X-Note"] != nil {
+			h["X-Note"] = "shouted"
+		}
+	}
+	w := newWorld(t, emulator.Options{Rewrite: slash})
+	w.desired = []apply.Rule{rule("a", sealed("s3cr3t-value"), func(r *apply.Rule) { r.Spec.Headers = map[string]string{"X-Note": "hello"} })}
+	r := w.apply()
+	want(t, r, apply.Partial, "a unverified")
+	says(t, change(t, r, "a"), "unverified", "keeps something else in spec.headers.X-Note, spec.url")
+	if c := change(t, r, "a"); c.Attempts != 2 || c.HTTPStatus != 200 {
+		t.Errorf("took %+v, want two attempts", c)
+	}
+	second, _ := w.body("a", 2)["headers"].(map[string]any)
+	if marker, _ := second["X-Mkhooks"].(string); !strings.Contains(marker, ";kept=") {
+		t.Errorf("the second PUT has the marker %q, want kept in it", marker)
+	}
+	w.inSync()
+	if p := w.mustPlan(); len(p.Projects[0].Warnings) != 1 {
+		t.Errorf("the next plan warns of %q, want one warning", p.Projects[0].Warnings)
+	}
+	want(t, w.apply(), apply.Nothing, "")
+
+	w.owner = ""
+	w.desired = []apply.Rule{rule("b")}
+	r = w.apply()
+	want(t, r, apply.Partial, "b unverified")
+	if n := change(t, r, "b").Attempts; n != 1 {
+		t.Errorf("without an owner it took %d attempts, want 1", n)
+	}
+}
+
+// TestSpellingThatNeverSettles is about a service whose answers differ from
+// one PUT to the next, and a rule that someone changes between the two.
+func TestSpellingThatNeverSettles(t *testing.T) {
+	t.Parallel()
+	n := 0
+	w := newWorld(t, emulator.Options{})
+	w.desired = []apply.Rule{rule("a")}
+	w.service.Fault(emulator.Fault{Kind: emulator.Put, Edit: func(body map[string]any) {
+		n++
+		body["spec"].(map[string]any)["url"] = "https://hooks.example.com/" + strings.Repeat("x", n)
+	}})
+	r := w.apply()
+	want(t, r, apply.Partial, "a unverified")
+	says(t, change(t, r, "a"), "unverified", "spec.url", "did not succeed: the live rule is already another one")
+	if got := w.writes(); len(got) != 1 {
+		t.Errorf("writes %q, want one PUT", got)
+	}
+}
+
+func TestAnswersToPut(t *testing.T) {
+	t.Parallel()
+	always := 1000
+	tests := map[string]struct {
+		fault   emulator.Fault
+		outcome apply.Outcome
+		status  string
+		kind    string
+		says    string
+		http    int
+	}{
+		"400":                {emulator.Fault{Status: 400}, apply.Failed, "failed", "service", "400 Bad Request", 400},
+		"403":                {emulator.Fault{Status: 403}, apply.Failed, "failed", "service", "403 Forbidden", 403},
+		"503 once":           {emulator.Fault{Status: 503, Nth: 1}, apply.Applied, "applied", "", "", 201},
+		"500 always":         {emulator.Fault{Status: 500, Times: always}, apply.Failed, "failed", "service", "may have taken effect", 500},
+		"no answer once":     {emulator.Fault{Drop: emulator.DropAfter, Nth: 1}, apply.Applied, "applied", "", "", 200},
+		"no answer ever":     {emulator.Fault{Drop: emulator.DropAfter, Times: always}, apply.Failed, "failed", "network", "may have taken effect", 0},
+		"a cut answer once":  {emulator.Fault{Cut: 5, Nth: 1}, apply.Applied, "applied", "", "", 200},
+		"a page of a proxy":  {emulator.Fault{Body: "<html>hello</html>"}, apply.Partial, "unverified", "unverified", "can't be read", 201},
+		"another rule's":     {emulator.Fault{Edit: func(b map[string]any) { b["metadata"].(map[string]any)["name"] = "b" }}, apply.Partial, "unverified", "unverified", `holds rule "b"`, 201},
+		"a field of a later": {emulator.Fault{Edit: func(b map[string]any) { b["spec"].(map[string]any)["retryPolicy"] = 1 }}, apply.Applied, "applied", "", "", 201},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.desired = []apply.Rule{rule("a", sealed("s3cr3t-value"))}
+			tt.fault.Method = "PUT"
+			w.service.Fault(tt.fault)
+			r := w.apply()
+			want(t, r, tt.outcome, "a "+tt.status)
+			c := change(t, r, "a")
+			says(t, c, tt.kind, tt.says)
+			if c.HTTPStatus != tt.http || c.Attempts == 0 {
+				t.Errorf("took %d attempts and the status %d, want %d", c.Attempts, c.HTTPStatus, tt.http)
+			}
+			if tt.status == "failed" && tt.http > 0 && c.Ref == "" {
+				t.Error("the service's ref is missing")
+			}
+		})
+	}
+}
+
+// TestDropsAuth is about an answer that lacks the authentication that was sent.
+func TestDropsAuth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{Rewrite: func(_ string, spec map[string]any) { delete(spec, "authentication") }})
+	w.desired = []apply.Rule{rule("a", sealed("s3cr3t-value"))}
+	r := w.apply()
+	want(t, r, apply.Partial, "a unverified")
+	says(t, change(t, r, "a"), "unverified", "spec.authentication.headers.X-Webhook-Secret")
+}

@@ -1,0 +1,504 @@
+package apply_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/emulator"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// doomed is a world with one rule that no file names any more, with n records.
+func doomed(t *testing.T, o emulator.Options, n int) *world {
+	t.Helper()
+	w := newWorld(t, o)
+	w.settle(rule("gone", sealed("old-value")))
+	w.service.AddEvents("gone", events(n, "gone")...)
+	w.files()
+	return w
+}
+
+// deleted wants the rule gone, and its last archive to hold all its records.
+func (w *world) deleted(all []string) {
+	w.t.Helper()
+	if w.there("gone") {
+		w.t.Error("the rule is still there")
+	}
+	stored := w.stored("gone")
+	if len(stored) == 0 {
+		w.t.Fatal("there is no archive")
+	}
+	best := 0
+	for i, m := range stored {
+		if m.Records > stored[best].Records {
+			best = i
+		}
+	}
+	if diff := cmp.Diff(all, w.records(stored[best])); diff != "" {
+		w.t.Errorf("stored records (-want +got):\n%s", diff)
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	marker := w.live("gone")["headers"].(map[string]any)["X-Mkhooks"]
+	want(t, w.apply(), apply.Applied, "gone applied")
+	if diff := cmp.Diff([]string{"PUT gone", "DELETE gone"}, w.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	wantBody := map[string]any{
+		"url": "https://hooks.example.com/gone", "enabled": false, "events": []any{"MediaKind.JobFinished"},
+		"headers": map[string]any{"X-Mkhooks": marker},
+	}
+	if diff := cmp.Diff(wantBody, w.body("gone", 1)); diff != "" {
+		t.Errorf("the pause (-want +got):\n%s", diff)
+	}
+}
+
+func TestNoPause(t *testing.T) {
+	t.Parallel()
+	edit := func(change func(spec map[string]any)) func(w *world) {
+		return func(w *world) { w.service.Edit("gone", change) }
+	}
+	tests := map[string]struct {
+		set     func(w *world)
+		enabled bool
+	}{
+		"by flag":             {func(w *world) { w.deps.NoPause = true }, true},
+		"paused already":      {edit(func(spec map[string]any) { spec["enabled"] = false }), false},
+		"with unknown fields": {edit(func(spec map[string]any) { spec["retryPolicy"] = "slow" }), true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			tt.set(w)
+			want(t, w.apply(), apply.Applied, "gone applied")
+			if diff := cmp.Diff([]string{"DELETE gone"}, w.writes()); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+			if m := w.stored("gone"); len(m) != 1 || m[0].WasEnabled != tt.enabled || m[0].Rule.Spec.Enabled != tt.enabled {
+				t.Errorf("manifests %+v", m)
+			}
+		})
+	}
+}
+
+// TestPausedAndLeft ends a delete after the pause: the next run deletes the
+// rule, or restores it where its file came back.
+func TestPausedAndLeft(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{false, true} {
+		t.Run(fmt.Sprintf("file came back %v", back), func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			fault := w.service.Fault(emulator.Fault{Method: "DELETE", Status: 400})
+			r := w.apply()
+			want(t, r, apply.Failed, "gone failed")
+			says(t, change(t, r, "gone"), "service", "400", "the rule is paused and stays so")
+			if c := change(t, r, "gone"); c.Archive == nil || c.HTTPStatus != 400 || c.Attempts != 1 {
+				t.Errorf("the change is %+v", c)
+			}
+			if w.live("gone")["enabled"] != false {
+				t.Error("the rule is not paused")
+			}
+			fault.Remove()
+			if !back {
+				want(t, w.apply(), apply.Applied, "gone applied")
+				w.deleted([]string{"/gone/0000", "/gone/0001"})
+				return
+			}
+			w.files(rule("gone", sealed("old-value")))
+			want(t, w.apply(), apply.Applied, "gone applied")
+			if got, _ := w.service.Rule("gone"); got.Spec["enabled"] != true || got.Auth()["headers.X-Webhook-Secret"] != "old-value" || len(got.Events) != 2 {
+				t.Errorf("the restored rule is %+v", got)
+			}
+		})
+	}
+}
+
+func TestPauseThatGoesWrong(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault   func(s *emulator.Server) emulator.Fault
+		outcome apply.Outcome
+		status  string
+		kind    string
+		says    string
+	}{
+		"refused": {func(*emulator.Server) emulator.Fault { return emulator.Fault{Status: 400} },
+			apply.Failed, "failed", "service", "pausing it before the delete: "},
+		"not kept": {func(*emulator.Server) emulator.Fault {
+			return emulator.Fault{Edit: func(b map[string]any) { b["spec"].(map[string]any)["enabled"] = true }}
+		}, apply.Refused, "blocked", "archive", "pass --no-pause"},
+		"the marker lost": {func(*emulator.Server) emulator.Fault {
+			return emulator.Fault{Edit: func(b map[string]any) { delete(b["spec"].(map[string]any), "headers") }}
+		}, apply.Partial, "unverified", "unverified", "lost the header X-Mkhooks"},
+		"deleted by someone at that moment": {func(s *emulator.Server) emulator.Fault {
+			return emulator.Fault{Before: func() { s.Delete("gone") }}
+		}, apply.Refused, "stale", "stale", "made it anew"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			f := tt.fault(w.service)
+			f.Method = "PUT"
+			w.service.Fault(f)
+			r := w.apply()
+			want(t, r, tt.outcome, "gone "+tt.status)
+			says(t, change(t, r, "gone"), tt.kind, tt.says)
+			if diff := cmp.Diff([]string{"PUT gone"}, w.writes()); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestMovingHistory adds records while the history is read and after it.
+func TestMovingHistory(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault  emulator.Fault
+		status string
+		kind   string
+		says   string
+	}{
+		"between two pages":           {emulator.Fault{Kind: emulator.Events, Nth: 2}, "applied", "", ""},
+		"after the last page":         {emulator.Fault{Kind: emulator.Events, Nth: 4}, "applied", "", ""},
+		"while the copy is stored":    {emulator.Fault{Kind: emulator.Get, Nth: 2}, "applied", "", ""},
+		"on the last look":            {emulator.Fault{Kind: emulator.Events, Nth: 5}, "applied", "", ""},
+		"on every page for ever":      {emulator.Fault{Kind: emulator.Events}, "blocked", "archive", "could not be read whole in 5 readings"},
+		"on every last look for ever": {emulator.Fault{Kind: emulator.Get}, "blocked", "archive", "moved each of 5 times after it was stored"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, order := range []emulator.RecordOrder{emulator.NewestFirst, emulator.OldestFirst} {
+				w := doomed(t, emulator.Options{MaxTop: 2, RecordOrder: order}, 5)
+				w.deps.NoPause = true
+				p := w.mustPlan()
+				prepared := w.prepare(p)
+				n := 0
+				tt.fault.Before = func() {
+					n++
+					w.service.AddEvents("gone", events(1, fmt.Sprintf("more-%04d", n))...)
+				}
+				if tt.says == "" {
+					tt.fault.Times = 1
+				}
+				// The record must be there for the plan's rule to be the same.
+				w.service.Fault(tt.fault)
+				r := prepared.Run(context.Background(), nil, p)
+				if tt.status == "blocked" {
+					want(t, r, apply.Refused, "gone blocked")
+					says(t, change(t, r, "gone"), tt.kind, tt.says)
+					if !w.there("gone") || w.writes() != nil {
+						t.Errorf("writes %q", w.writes())
+					}
+					continue
+				}
+				want(t, r, apply.Applied, "gone applied")
+				if n != 1 {
+					t.Errorf("%d records came, want 1: the case does not happen", n)
+				}
+				w.deleted([]string{"/gone/0000", "/gone/0001", "/gone/0002", "/gone/0003", "/gone/0004", "/more-0001/0000"})
+			}
+		})
+	}
+}
+
+// TestHistoryThatCannotBeRead is about services that keep a part to themselves.
+func TestHistoryThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		options emulator.Options
+		says    string
+	}{
+		"no total":              {emulator.Options{NoSupplemental: true}, "does not say how many records"},
+		"more than can be read": {emulator.Options{ReadableRecords: 3}, "counts 5 records and lists 3; if the rest may be lost, delete the rule by hand"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, tt.options, 5)
+			r := w.apply()
+			want(t, r, apply.Refused, "gone blocked")
+			says(t, change(t, r, "gone"), "archive", tt.says, "the rule is paused and stays so")
+			if !w.there("gone") || w.stored("gone") != nil {
+				t.Error("the rule is gone, or there is an archive of a part")
+			}
+		})
+	}
+}
+
+// TestPagingFaults is about pages that repeat, are left out or lead elsewhere.
+func TestPagingFaults(t *testing.T) {
+	t.Parallel()
+	for _, link := range []emulator.Link{emulator.LinkElsewhere, emulator.LinkItself, emulator.LinkRepeat, emulator.LinkSkip, emulator.LinkLost} {
+		t.Run(string(link), func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{MaxTop: 2}, 5)
+			p := w.mustPlan()
+			prepared := w.prepare(p)
+			w.service.Fault(emulator.Fault{Kind: emulator.Events, Link: link})
+			r := prepared.Run(context.Background(), nil, p)
+			if r.Outcome == apply.Applied || !w.there("gone") {
+				t.Errorf("deleted after %s", show(r))
+			}
+			if stored := w.stored("gone"); stored != nil {
+				t.Errorf("stored %+v", stored)
+			}
+		})
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	active := func(t *testing.T) *world {
+		w := doomed(t, emulator.Options{}, 2)
+		w.service.EditEvents("gone", func(e *emulator.Event) { e.Status = emulator.Retrying })
+		return w
+	}
+	t.Run("waited for", func(t *testing.T) {
+		t.Parallel()
+		w := active(t)
+		w.deps.Drain = time.Hour
+		w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 3, Before: func() {
+			w.service.EditEvents("gone", func(e *emulator.Event) { e.Status = emulator.Failed })
+		}})
+		want(t, w.apply(), apply.Applied, "gone applied")
+		w.deleted([]string{"/gone/0000", "/gone/0001"})
+	})
+	t.Run("not waited for", func(t *testing.T) {
+		t.Parallel()
+		w := active(t)
+		r := w.apply()
+		want(t, r, apply.Refused, "gone blocked")
+		says(t, change(t, r, "gone"), "live deliveries", "2 of 2 records are still on their way after 0s", "--delete-active", "the rule is paused")
+		if !w.there("gone") || w.stored("gone") != nil {
+			t.Error("the rule is gone, or an archive is there")
+		}
+	})
+	t.Run("lifted", func(t *testing.T) {
+		t.Parallel()
+		w := active(t)
+		w.deps.DeleteActive = true
+		want(t, w.apply(), apply.Applied, "gone applied")
+		w.deleted([]string{"/gone/0000", "/gone/0001"})
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		w := active(t)
+		w.deps.Drain = time.Hour
+		stop := make(chan struct{})
+		w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 2, Before: func() { close(stop) }})
+		p := w.mustPlan()
+		r := w.prepare(p).Run(context.Background(), stop, p)
+		want(t, r, apply.Interrupted, "gone skipped")
+		says(t, change(t, r, "gone"), "interrupted", "waited for deliveries", "the rule is paused")
+	})
+}
+
+// TestDeleteAnswers is about the attempts of the DELETE itself.
+func TestDeleteAnswers(t *testing.T) {
+	t.Parallel()
+	one := emulator.Fault{Method: "DELETE", Nth: 1}
+	tests := map[string]struct {
+		fault   func(s *emulator.Server, f emulator.Fault) emulator.Fault
+		outcome apply.Outcome
+		status  string
+		deletes int
+		says    string
+	}{
+		"lost after it took effect": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop = emulator.DropAfter
+			return f
+		}, apply.Applied, "applied", 1, ""},
+		"lost before it took effect": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop = emulator.DropBefore
+			return f
+		}, apply.Applied, "applied", 2, ""},
+		"503 without effect": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Status = 503
+			return f
+		}, apply.Applied, "applied", 2, ""},
+		"503 with effect": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Status, f.Effect = 503, true
+			return f
+		}, apply.Applied, "applied", 1, ""},
+		"someone was first": {func(s *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Before = func() { s.Delete("gone") }
+			return f
+		}, apply.Refused, "stale", 1, "someone else deleted the rule at this moment"},
+		"429, then someone was first": {func(s *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Status, f.Before = 429, func() { s.Delete("gone") }
+			return f
+		}, apply.Refused, "stale", 1, "someone else deleted the rule"},
+		"lost, and made anew": {func(s *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop, f.Before = emulator.DropBefore, func() { s.Recreate("gone") }
+			return f
+		}, apply.Refused, "stale", 1, "made anew by someone else"},
+		"lost, and changed": {func(s *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop, f.Before = emulator.DropBefore, func() {
+				s.Edit("gone", func(spec map[string]any) { spec["enabled"] = true })
+			}
+			return f
+		}, apply.Refused, "stale", 1, "someone changed the rule"},
+		"lost, and a record came": {func(s *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop, f.Before = emulator.DropBefore, func() { s.AddEvents("gone", events(1, "more")...) }
+			return f
+		}, apply.Applied, "applied", 2, ""},
+	}
+	for name, tt := range tests {
+		for _, missing404 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, 404 %v", name, missing404), func(t *testing.T) {
+				t.Parallel()
+				w := doomed(t, emulator.Options{DeleteMissing404: missing404}, 2)
+				w.service.Fault(tt.fault(w.service, one))
+				r := w.apply()
+				want(t, r, tt.outcome, "gone "+tt.status)
+				c := change(t, r, "gone")
+				says(t, c, map[string]string{"stale": "stale"}[tt.status], tt.says)
+				if c.Archive == nil || c.Attempts != tt.deletes {
+					t.Errorf("archive %v after %d attempts, want %d", c.Archive, c.Attempts, tt.deletes)
+				}
+				if n := strings.Count(strings.Join(w.writes(), " "), "DELETE"); n != tt.deletes {
+					t.Errorf("%d DELETEs, want %d", n, tt.deletes)
+				}
+				if tt.status == "applied" {
+					all := []string{"/gone/0000", "/gone/0001"}
+					if name == "lost, and a record came" {
+						all = append(all, "/more/0000")
+					}
+					w.deleted(all)
+				}
+				if strings.HasSuffix(name, "anew") && !w.there("gone") {
+					t.Error("the rule that someone else made is deleted")
+				}
+			})
+		}
+	}
+}
+
+// TestGoneWhileItIsRead is about a rule that vanishes under our hands.
+func TestGoneWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	for _, at := range []emulator.Fault{{Kind: emulator.Events, Nth: 1}, {Kind: emulator.Events, Nth: 3}, {Kind: emulator.Get, Nth: 2}} {
+		w := doomed(t, emulator.Options{}, 2)
+		at.Before = func() { w.service.Delete("gone") }
+		w.service.Fault(at)
+		r := w.apply()
+		want(t, r, apply.Refused, "gone stale")
+		says(t, change(t, r, "gone"), "stale", "someone else deleted the rule")
+	}
+}
+
+func TestArchiveTrouble(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	w.deps.Archive = nil
+	r := w.apply()
+	want(t, r, apply.Refused, "gone blocked")
+	says(t, change(t, r, "gone"), "archive", "--archive DIR")
+	if w.writes() != nil {
+		t.Errorf("without an archive it wrote %q", w.writes())
+	}
+
+	dir := w.archive + "/sub"
+	store, err := archive.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.deps.Archive = store
+	r = w.apply()
+	want(t, r, apply.Failed, "gone failed")
+	says(t, change(t, r, "gone"), "archive", dir, "the rule is paused")
+	if !w.there("gone") {
+		t.Error("the rule was deleted without an archive")
+	}
+}
+
+// TestDependence is about deletes behind creates and updates that went wrong.
+func TestDependence(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault emulator.Fault
+		want  string
+		says  string
+	}{
+		"a create failed":   {emulator.Fault{Method: "PUT", Rule: "new", Status: 400}, "gone blocked, new failed, old applied", `the create of rule "new" is failed`},
+		"a create stale":    {emulator.Fault{Method: "GET", Rule: "new"}, "gone blocked, new stale, old applied", `the create of rule "new" is stale`},
+		"an update failed":  {emulator.Fault{Method: "PUT", Rule: "old", Status: 400}, "gone blocked, new applied, old failed", `the update of rule "old" is failed`},
+		"an update stale":   {emulator.Fault{Method: "GET", Rule: "old"}, "gone applied, new applied, old stale", ""},
+		"an update differs": {emulator.Fault{Method: "PUT", Rule: "old", Edit: func(b map[string]any) { b["spec"].(map[string]any)["url"] = "x" }}, "gone blocked, new applied, old unverified", `the update of rule "old" is unverified`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.settle(rule("gone"), rule("old"))
+			w.files(rule("new"), rule("old", url("https://hooks.example.com/x")))
+			p := w.mustPlan()
+			prepared := w.prepare(p)
+			spec := map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{}}
+			if strings.HasSuffix(name, "stale") {
+				tt.fault.Before = func() { w.service.Put(tt.fault.Rule, spec) }
+			}
+			w.service.Fault(tt.fault)
+			r := prepared.Run(context.Background(), nil, p)
+			if got := statuses(r); got != tt.want {
+				t.Errorf("want %s\ngot %s", tt.want, show(r))
+			}
+			if tt.says != "" {
+				says(t, change(t, r, "gone"), "dependence", tt.says)
+			}
+			if w.there("gone") != (tt.says != "") {
+				t.Errorf("the rule is there: %v", w.there("gone"))
+			}
+		})
+	}
+}
+
+// TestDroppedOut narrows the plan between its review and the run.
+func TestDroppedOut(t *testing.T) {
+	t.Parallel()
+	for _, done := range []bool{false, true} {
+		w := newWorld(t, emulator.Options{})
+		w.settle(rule("gone"))
+		w.files(rule("new"))
+		shown := w.mustPlan()
+		prepared := w.prepare(shown)
+		if done {
+			want(t, prepared.Run(context.Background(), nil, &plan.Plan{Projects: []plan.Project{func() plan.Project {
+				p := shown.Projects[0]
+				p.Changes = p.Changes[1:]
+				return p
+			}()}}), apply.Applied, "new applied")
+		} else {
+			w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+		}
+		narrowed, moved, _ := plan.Narrow(shown, w.mustPlan())
+		if done {
+			want(t, prepared.Run(context.Background(), nil, narrowed, moved...), apply.Applied, "gone applied, new done")
+			continue
+		}
+		r := prepared.Run(context.Background(), nil, narrowed, moved...)
+		want(t, r, apply.Refused, "gone blocked, new stale")
+		says(t, change(t, r, "gone"), "dependence", `the create of rule "new" is stale`)
+		r.Add(moved)
+		want(t, r, apply.Refused, "gone blocked, new stale")
+	}
+}
