@@ -53,6 +53,8 @@ func TestParseMarker(t *testing.T) {
 		{"two of a header, joined", good + ", " + good, Marker{}, false},
 		{"capital digits", strings.ToUpper(good), Marker{}, false},
 		{"short digest", good[:len(good)-1], Marker{}, false},
+		{"short id", strings.Replace(good, "id="+markerA().ID, "id=0123456789abcde", 1), Marker{}, false},
+		{"id that is no digest", strings.Replace(good, "id="+markerA().ID, "id=0123456789abcdeg", 1), Marker{}, false},
 		{"long digest", good + "0", Marker{}, false},
 		{"kept without digest", good + ";kept=", Marker{}, false},
 		{"no owner", strings.Replace(good, "video-platform", "", 1), Marker{}, false},

@@ -78,9 +78,10 @@ func OriginOf(u string) Origin {
 	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
 		return Origin{}
 	}
-	if strings.ContainsFunc(authority, odd) || strings.Count(authority, "@") > 1 {
+	if strings.ContainsFunc(authority, odd) {
 		return Origin{}
 	}
+	// A second @ stays in the host and makes it one that can't be told.
 	name, port := splitPort(HeaderKey(authority[strings.IndexByte(authority, '@')+1:]))
 	if !plainHost(name) {
 		return Origin{}
