@@ -13,7 +13,6 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/emulator"
-	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
 // doomed is a world with one rule that no file names any more, with n records.
@@ -469,36 +468,5 @@ func TestDependence(t *testing.T) {
 				t.Errorf("the rule is there: %v", w.there("gone"))
 			}
 		})
-	}
-}
-
-// TestDroppedOut narrows the plan between its review and the run.
-func TestDroppedOut(t *testing.T) {
-	t.Parallel()
-	for _, done := range []bool{false, true} {
-		w := newWorld(t, emulator.Options{})
-		w.settle(rule("gone"))
-		w.files(rule("new"))
-		shown := w.mustPlan()
-		prepared := w.prepare(shown)
-		if done {
-			want(t, prepared.Run(context.Background(), nil, &plan.Plan{Projects: []plan.Project{func() plan.Project {
-				p := shown.Projects[0]
-				p.Changes = p.Changes[1:]
-				return p
-			}()}}), apply.Applied, "new applied")
-		} else {
-			w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-		}
-		narrowed, moved, _ := plan.Narrow(shown, w.mustPlan())
-		if done {
-			want(t, prepared.Run(context.Background(), nil, narrowed, moved...), apply.Applied, "gone applied, new done")
-			continue
-		}
-		r := prepared.Run(context.Background(), nil, narrowed, moved...)
-		want(t, r, apply.Refused, "gone blocked, new stale")
-		says(t, change(t, r, "gone"), "dependence", `the create of rule "new" is stale`)
-		r.Add(moved)
-		want(t, r, apply.Refused, "gone blocked, new stale")
 	}
 }

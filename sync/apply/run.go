@@ -25,19 +25,18 @@ type run struct {
 	warnings []string
 }
 
-// Run does what p says: the plan that was prepared, or what is left of it
-// after a second look. moved are changes that were agreed to and are no longer
-// the same; deletes depend on them, too.
+// Run does what pl says: the plan that was prepared, or what [plan.Narrow] left
+// of it after a second look; [Result.Add] puts in the rest.
 //
 // Once stop is closed nothing more is started, and what is under way is
 // finished; a delete that only waits is given up. Once ctx ends, requests
 // under way are given up as well. The result has every change once, whatever
 // happened.
-func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan, moved ...plan.Moved) *Result {
+func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan) *Result {
 	result := newResult(p.plan)
 	for _, project := range p.projects(pl) {
 		r := &run{Prepared: p, client: p.deps.Client, project: project, stop: stop}
-		result.Changes = append(result.Changes, r.all(ctx, moved)...)
+		result.Changes = append(result.Changes, r.all(ctx)...)
 		result.Warnings = append(result.Warnings, r.warnings...)
 	}
 	slices.Sort(result.Warnings)
@@ -48,12 +47,11 @@ func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan,
 	default:
 	}
 	result.sum(stopped)
-	result.Add(moved)
 	return result
 }
 
 // all does creates and updates, then deletes.
-func (r *run) all(ctx context.Context, moved []plan.Moved) []Change {
+func (r *run) all(ctx context.Context) []Change {
 	changes := r.project.Changes
 	out := make([]Change, len(changes))
 	var writes, deletes []int
@@ -72,7 +70,7 @@ func (r *run) all(ctx context.Context, moved []plan.Moved) []Change {
 		writes = slices.Delete(writes, first, first+1)
 	}
 	r.sideBySide(writes, func(i int) { out[i] = r.told(ctx, changes[i], r.put) })
-	reason := r.dependence(out, moved)
+	reason := dependence(out)
 	r.sideBySide(deletes, func(i int) {
 		out[i] = r.told(ctx, changes[i], func(ctx context.Context, c plan.Change) Change {
 			if reason != "" {
@@ -183,10 +181,7 @@ func (r *run) warn(text string) {
 // dependence says why the deletes of the project have to wait, or "": a create
 // that is not there and verified, or an update that went wrong, may be the
 // other half of what a delete takes away.
-func (r *run) dependence(out []Change, moved []plan.Moved) string {
-	why := func(action plan.Action, rule, is string) string {
-		return "deletes wait until every create and update is done, and " + quoted(action, rule) + " is " + is
-	}
+func dependence(out []Change) string {
 	for _, c := range out {
 		bad := false
 		switch c.Action {
@@ -196,18 +191,7 @@ func (r *run) dependence(out []Change, moved []plan.Moved) string {
 			bad = c.Status == StatusFailed || c.Status == StatusUnverified
 		}
 		if bad {
-			return why(c.Action, c.Rule, string(c.Status))
-		}
-	}
-	// What was agreed to and has dropped out since is not done either, unless
-	// a second look found it so.
-	for _, project := range r.projects(r.plan) {
-		for _, c := range project.Changes {
-			is := func(rule string) bool { return rule == c.Rule }
-			if c.Action == plan.Create && !slices.ContainsFunc(out, func(o Change) bool { return is(o.Rule) }) &&
-				!slices.ContainsFunc(moved, func(m plan.Moved) bool { return is(m.Change.Rule) && m.Done }) {
-				return why(c.Action, c.Rule, string(StatusStale))
-			}
+			return "deletes wait until every create and update is done, and " + quoted(c.Action, c.Rule) + " is " + string(c.Status)
 		}
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -113,15 +114,12 @@ func TestOneFailureLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
 	w.settle(rule("gone-1"), rule("gone-2"))
-	for i := range 40 {
-		w.service.Put(fmt.Sprintf("x%02d", i), map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{}})
-	}
 	w.service.Fault(emulator.Fault{Method: "DELETE", Rule: "gone-1", Status: 400})
 	w.files()
 	r := w.apply()
 	want(t, r, apply.Partial, "gone-1 failed, gone-2 applied")
 
-	w = newWorld(t, emulator.Options{})
+	w = newWorld(t, emulator.Options{Latency: 10 * time.Millisecond})
 	for i := range 40 {
 		w.desired = append(w.desired, rule(fmt.Sprintf("r%02d", i)))
 	}
@@ -340,4 +338,22 @@ func TestNotPrepared(t *testing.T) {
 	if w.writes() != nil {
 		t.Errorf("writes %q", w.writes())
 	}
+}
+
+// TestNarrowed runs what is left of a plan after a second look: a delete does
+// not go before a create that someone else has made impossible.
+func TestNarrowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{})
+	w.settle(rule("gone"), rule("old"))
+	w.files(rule("new"), rule("old", url("https://hooks.example.com/x")))
+	shown := w.mustPlan()
+	prepared := w.prepare(shown)
+	w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+	narrowed, moved, _ := plan.Narrow(shown, w.mustPlan())
+	r := prepared.Run(context.Background(), nil, narrowed)
+	r.Add(moved)
+	r.Add(moved)
+	want(t, r, apply.Refused, "gone blocked, new stale, old applied")
+	says(t, change(t, r, "gone"), "dependence", `the create of rule "new"`)
 }
