@@ -1,0 +1,80 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/schema"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected outputs")
+
+// lines is how problems stand in a .out file.
+func lines(problems []schema.Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		fmt.Fprintf(&b, "%d:%d: %s: %s\n", p.Line, p.Column, p.Severity, p.Message)
+		if p.Hint != "" {
+			fmt.Fprintf(&b, "    %s\n", p.Hint)
+		}
+	}
+	return b.String()
+}
+
+// TestFiles reads every file of testdata/ok and testdata/err and compares the
+// problems with the file beside it.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"ok", "err"} {
+		files, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files in testdata/%s: %v", folder, err)
+		}
+		for _, file := range files {
+			t.Run(folder+"/"+filepath.Base(file), func(t *testing.T) {
+				t.Parallel()
+				data, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rule, problems := ParseRule("x.yaml", data, Options{})
+				got := lines(problems)
+				if (rule != nil) != (folder == "ok") || schema.HasErrors(problems) != (folder == "err") {
+					t.Errorf("rule %t, problems:\n%s", rule != nil, got)
+				}
+				if strings.Contains(got, "hunter2") || strings.Contains(got, "some-secret") || strings.Contains(got, "ENC[AES256_GCM,data:") && !strings.Contains(got, "data:…") {
+					t.Errorf("a value under authentication is shown:\n%s", got)
+				}
+				compare(t, strings.TrimSuffix(file, ".yaml")+".out", got)
+			})
+		}
+	}
+}
+
+// compare compares got with a file; with -update it writes the file.
+func compare(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if got == "" {
+			_ = os.Remove(file) // no file means no problem
+			return
+		}
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("problems differ (-want +got):\n%s", diff)
+	}
+}
