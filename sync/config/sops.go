@@ -81,6 +81,12 @@ func (f *file) selector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 			return
 		}
 	}
+	for _, path := range [][]string{{"metadata", "name"}, {"spec", "url"}, {"spec", "headers", "X-A"}} {
+		if covers(path...) {
+			f.fail(at, set, "sops.%s covers more than spec.authentication, so SOPS expects %s to be encrypted, too", name, strings.Join(path[:2], "."))
+			return
+		}
+	}
 	// An empty probe stands for names that are still to come.
 	if !covers("spec", "authentication", "headers", "") || !covers("spec", "authentication", "queryParams", "") {
 		f.fail(at, set, "sops.%s does not cover all of spec.authentication", name)
