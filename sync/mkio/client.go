@@ -7,7 +7,6 @@
 package mkio
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"sync"
@@ -170,85 +169,4 @@ func segment(name string) string {
 		return out
 	}
 	return url.PathEscape(name)
-}
-
-// lane is one kind of requests (reading or writing), which share a rate limit
-// and, after a 429, a pause.
-type lane struct {
-	places chan struct{} // nil means no limit
-
-	mu    sync.Mutex
-	until time.Time
-}
-
-// window is the time over which the service counts requests.
-const window = 60 * time.Second
-
-func newLane(limit int) *lane {
-	if limit < 0 {
-		return &lane{}
-	}
-	return &lane{places: make(chan struct{}, limit)}
-}
-
-// enter waits until a request may leave. The place it takes is given back a
-// window after the answer, so that the service, by its own clock, never sees
-// more requests in a window than there are places, whatever the time in
-// transit. Below the limit nothing waits. limited is the time that waiting for
-// a place took.
-func (l *lane) enter(ctx context.Context) (limited time.Duration, err error) {
-	if err := l.waitPause(ctx); err != nil {
-		return 0, err
-	}
-	if l.places == nil {
-		return 0, ctx.Err()
-	}
-	began := time.Now()
-	select {
-	case l.places <- struct{}{}:
-		return time.Since(began), nil
-	case <-ctx.Done():
-		return time.Since(began), ctx.Err()
-	}
-}
-
-// leave says that the answer came, or that none will.
-func (l *lane) leave() {
-	if l.places != nil {
-		time.AfterFunc(window, func() { <-l.places })
-	}
-}
-
-// pause holds back every request of this kind for d.
-func (l *lane) pause(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if until := time.Now().Add(d); until.After(l.until) {
-		l.until = until
-	}
-}
-
-func (l *lane) waitPause(ctx context.Context) error {
-	for {
-		l.mu.Lock()
-		d := time.Until(l.until)
-		l.mu.Unlock()
-		if d <= 0 {
-			return ctx.Err()
-		}
-		if err := sleep(ctx, d); err != nil {
-			return err
-		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -42,6 +42,12 @@ type Error struct {
 	host       string // of a name that does not resolve
 }
 
+func asError(err error) (*Error, bool) {
+	var e *Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
+
 var errReadOnly = errors.New("this command may only read, and the request would write: that is a fault in mkhooks")
 
 // Error says what was tried and what came of it.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -77,28 +76,6 @@ func decodeEvents(p page) (EventPage, error) {
 		out.Raw = append(out.Raw, json.RawMessage(raw))
 	}
 	return out, nil
-}
-
-func decodeEvent(raw rawJSON) (webhook.Event, error) {
-	o, err := object(raw, "the record")
-	if err != nil {
-		return webhook.Event{}, err
-	}
-	var e webhook.Event
-	var created, kind, status string
-	for _, f := range []struct {
-		name string
-		to   *string
-	}{{"created", &created}, {"source", &e.Source}, {"type", &kind}, {"status", &status}} {
-		if err := o.text(f.name, f.to); err != nil {
-			return webhook.Event{}, err
-		}
-	}
-	e.Type, e.Status = webhook.EventType(kind), webhook.Status(status)
-	if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
-		return webhook.Event{}, fmt.Errorf("created is %q, expected an RFC 3339 time", firstWords(created))
-	}
-	return e, nil
 }
 
 // NotFound reports whether err says that there is no such rule.

@@ -117,7 +117,11 @@ func (c *Client) Rule(ctx context.Context, name string) (*webhook.Rule, error) {
 // decodeNamed reads the rule that an answer holds and checks that it is the
 // one asked for.
 func (c *Client) decodeNamed(k call, a answer, name string) (webhook.Rule, error) {
-	r, err := decodeRule(a.body)
+	var r webhook.Rule
+	o, err := parse(a.body, "the answer")
+	if err == nil {
+		r, err = ruleOf(o)
+	}
 	if err == nil && r.Name != name {
 		err = fmt.Errorf("the answer holds rule %q", r.Name)
 	}
@@ -181,14 +185,6 @@ func (c *Client) Delete(ctx context.Context, name string, before func(context.Co
 		out.Existed = !nothing || a.lost
 	}
 	return out, err
-}
-
-// page is one page of a list as it came.
-type page struct {
-	value    []rawJSON
-	total    int
-	hasTotal bool
-	next     string
 }
 
 // maxEmptyPages bounds pages without a record that all have a next link.

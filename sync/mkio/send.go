@@ -67,8 +67,15 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 				return answer{attempts: n - 1, lost: lost}, err
 			}
 		}
-		held, err := lane.enter(ctx)
+		// Waiting for a place may outlast a pause that began meanwhile, so
+		// pauses are looked at last.
+		held, err := lane.take(ctx)
 		limited += held
+		if err == nil {
+			if err = lane.waitPause(ctx); err != nil {
+				lane.untake()
+			}
+		}
 		if err != nil {
 			return answer{attempts: n - 1, lost: lost}, err
 		}
@@ -95,7 +102,7 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		}
 		if failure.Status == http.StatusTooManyRequests {
 			lane.pause(wait)
-			continue // enter waits
+			continue // waitPause waits
 		}
 		if err := sleep(ctx, wait); err != nil {
 			a.lost = lost

@@ -1,0 +1,47 @@
+// Command mkhooks keeps the webhook rules of MK.IO projects as a directory of
+// YAML files says, and shows first what it would do.
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/mkhooks/mkhooks/sync/cli"
+)
+
+func main() {
+	// The first signal asks a run to stop at a safe place, the second ends
+	// the requests that are under way.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stop := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		close(stop)
+		<-signals
+		cancel()
+	}()
+
+	width, _, _ := term.GetSize(int(os.Stdout.Fd()))
+	os.Exit(cli.Main(ctx, cli.Env{
+		Args:      os.Args[1:],
+		Stdin:     os.Stdin,
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Getenv:    os.Getenv,
+		StdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
+		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Width:     width,
+		Now:       time.Now,
+		Transport: http.DefaultTransport,
+		Stop:      stop,
+	}))
+}

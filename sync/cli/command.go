@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+const (
+	formatText = "text"
+	formatJSON = "json"
+)
+
+const rootLong = `mkhooks keeps the webhook rules of a MK.IO project as a directory of YAML
+files says: it compares them with the live rules, shows a plan, applies it,
+and stores a rule's delivery history before it deletes the rule.
+
+A first use, with a token that may only read:
+
+  export MKIO_TOKEN=... MKIO_PROJECT=my-project
+  mkhooks validate rules/
+  mkhooks plan --owner video-platform rules/
+
+Environment:
+  MKIO_TOKEN     token for the API (or --token-file)
+  MKIO_PROJECT   project, where -p is not given
+  MKIO_BASE_URL  base URL, where --base-url is not given (https://app.mk.io)
+  NO_COLOR       no colour on a terminal
+
+Exit codes:
+  0    done, or nothing to do
+  1    failed (network, service, I/O), and nothing was applied
+  2    differences found (drift, plan --detailed-exitcode)
+  3    invalid input; nothing was sent
+  4    refused: a change is blocked or stale, or the answer was no
+  5    partial: something was applied and something failed or is unverified
+  130  interrupted`
+
+// run finds the command, runs it and maps what it says to an exit code. A
+// panic is reported without its value, which could be a secret.
+func (a *app) run() (code int) {
+	root := a.command()
+	defer func() {
+		if r := recover(); r != nil {
+			a.line("error", "a fault in mkhooks itself ended the run; what it had already applied is applied")
+			a.line("hint", "run the command again, and report the fault with this trace")
+			fmt.Fprintln(a.Stderr, stackWithoutValues())
+			code = exitFailed
+		}
+	}()
+	root.SetArgs(append([]string{}, a.Args...))
+	err := root.Execute()
+	var e *codeError
+	if err != nil && !errors.As(err, &e) && !a.started {
+		// Everything that cobra itself says is about how it was called.
+		err = a.usageError(root, err)
+	}
+	return a.finish(err)
+}
+
+// stackWithoutValues is the trace with the arguments cut off: a string's
+// address is no secret, but its neighbours in registers may be.
+func stackWithoutValues() string {
+	var b strings.Builder
+	for l := range strings.Lines(string(debug.Stack())) {
+		if i := strings.LastIndexByte(l, '('); i > 0 && !strings.HasPrefix(l, "\t") {
+			l = l[:i] + "(...)\n"
+		}
+		b.WriteString("mkhooks: | " + l)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "mkhooks",
+		Short:             "Webhook rules of MK.IO, kept as files in Git say",
+		Long:              rootLong,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		// Suggestions need cobra's own check of the arguments, so no Args here.
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	f := root.PersistentFlags()
+	f.StringVar(&a.color, "color", "auto", "colour: auto, always or never")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr: method, path, status, time; never a body or header")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return a.flagError(cmd, err) })
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		a.started = true
+		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
+			return invalidf("", "--color %q: expected auto, always or never", a.color)
+		}
+		if a.format != "" && a.format != formatText && a.format != formatJSON {
+			wrong := a.format
+			a.format = formatText
+			return invalidf("", "--format %q: expected text or json", wrong)
+		}
+		return nil
+	}
+	root.AddCommand(
+		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a),
+		newEmulateCommand(a), newSchemaCommand(a), newVersionCommand(a),
+	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(root.Name())
+	strictGroups(root)
+	return root
+}
+
+// strictGroups makes "help nonsense" and "completion tcsh" errors: cobra
+// prints help for both and exits with 0.
+func strictGroups(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				target, rest, err := root.Find(args)
+				if err != nil || target == nil || len(rest) > 0 {
+					return invalidf("mkhooks help", "help: there is no command %q", strings.Join(args, " "))
+				}
+				target.InitDefaultHelpFlag()
+				return target.Help()
+			}
+			c.Run = nil
+		case "completion":
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return invalidf("mkhooks completion bash", "completion: expected a shell: bash, fish, powershell or zsh")
+				}
+				return invalidf("mkhooks completion bash", "completion: there is no script for %q; expected bash, fish, powershell or zsh", args[0])
+			}
+			c.Args = cobra.ArbitraryArgs
+		}
+	}
+}
+
+// addFormat adds --format to a command.
+func (a *app) addFormat(f *pflag.FlagSet) {
+	f.StringVar(&a.format, "format", formatText, "format of the document on stdout: text or json")
+}
+
+// usageError turns what cobra says of a wrong call into our words.
+func (a *app) usageError(root *cobra.Command, err error) error {
+	cmd, _, ferr := root.Find(a.Args)
+	if ferr != nil || cmd == root {
+		name := ""
+		for _, arg := range a.Args {
+			if !strings.HasPrefix(arg, "-") {
+				name = arg
+				break
+			}
+		}
+		if name != "" {
+			hint := "mkhooks help"
+			if s := root.SuggestionsFor(name); len(s) > 0 {
+				hint = "did you mean: mkhooks " + s[0]
+			}
+			return invalidf(hint, "there is no command %q", name)
+		}
+		return invalid(err, "mkhooks help")
+	}
+	return invalid(err, "mkhooks help "+strings.TrimPrefix(cmd.CommandPath(), "mkhooks "))
+}
+
+// flagError rewrites pflag's errors: they echo the whole argument, which may
+// hold a token ("-tSECRET"), and have no suggestions.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	path := cmd.CommandPath()
+	help := "mkhooks help " + strings.TrimPrefix(path, "mkhooks ")
+	var unknown *pflag.NotExistError
+	var invalidValue *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &unknown):
+		name := unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			return invalidf(help, "%s has no flag -%s", path, name)
+		}
+		if strings.HasPrefix(name, "token") {
+			return invalidf("export MKIO_TOKEN=..., or --token-file FILE",
+				"%s has no flag --%s: a token is never a flag's value, because a command line is visible to others", path, name)
+		}
+		if near := nearestFlag(cmd, name); near != "" {
+			return invalidf("did you mean --"+near, "%s has no flag --%s", path, name)
+		}
+		return invalidf(help, "%s has no flag --%s", path, name)
+	case errors.As(err, &invalidValue):
+		f := invalidValue.GetFlag()
+		return invalidf(help, "--%s %q: expected %s", f.Name, invalidValue.GetValue(), expectedValue(f))
+	case errors.As(err, &missing):
+		return invalidf(help, "--%s needs a value: %s", missing.GetFlag().Name, missing.GetFlag().Usage)
+	case errors.As(err, &syntax):
+		return invalidf(help, "an argument of %s is no flag: expected --name or --name=value", path)
+	}
+	return invalid(errors.New(report.Escape(err.Error())), help)
+}
+
+func expectedValue(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "duration":
+		return "a time such as 30s or 2m"
+	case "bool":
+		return "true or false"
+	case "int":
+		return "a whole number"
+	}
+	return f.Usage
+}
+
+// nearestFlag is the flag of cmd whose name is nearest to name, if near enough.
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var names []string
+	begins := ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		names = append(names, f.Name)
+		if begins == "" && name != "" && strings.HasPrefix(f.Name, name) {
+			begins = f.Name
+		}
+	})
+	if begins != "" {
+		return begins
+	}
+	return schema.Nearest(name, names)
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+const driftLong = `Drift is the plan for schedules: it says per rule which side moved since the
+last apply, and exits with 2 when any rule differs. It sends GET requests only
+and decrypts nothing.
+
+Without --owner nothing says which side moved, only that a rule differs.
+
+Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
+3 invalid input.`
+
+type driftOptions struct {
+	runOptions
+	only string
+}
+
+func newDriftCommand(a *app) *cobra.Command {
+	var o driftOptions
+	cmd := &cobra.Command{
+		Use:     "drift PATH...",
+		Short:   "Say which live rules differ, and by which side",
+		Long:    driftLong,
+		Example: "  mkhooks drift -p my-project --owner video-platform rules/",
+		RunE:    func(_ *cobra.Command, args []string) error { return runDrift(a, o, args) },
+	}
+	o.AddFlags(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
+	o.runOptions.AddFlags(f)
+	f.StringVar(&o.only, "only", "", "differences that count for the exit code: drift counts live-side changes alone")
+}
+
+func runDrift(a *app, o driftOptions, paths []string) error {
+	switch {
+	case o.only != "" && o.only != "drift":
+		return invalidf("", "--only %q: expected drift", o.only)
+	case o.only != "" && o.owner == "":
+		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	g, err := o.gather(ctx, a, paths, true)
+	if err != nil {
+		return err
+	}
+	if err := a.writePlan(g.plan, true); err != nil {
+		return err
+	}
+	differs := g.plan.HasDifferences()
+	if o.only == "drift" {
+		differs = slices.ContainsFunc(g.plan.Projects[0].Changes, func(c plan.Change) bool {
+			return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
+		})
+	}
+	if differs {
+		return exit(exitDifferences)
+	}
+	return nil
+}

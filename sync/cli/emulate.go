@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+const emulateLong = `Emulate serves a local stand-in of the webhook-rules API, in memory, for tests
+and for trying things out: bearer token, masking, paging, full replacement,
+delivery history that goes with its rule, and errors as the service words them.
+
+It prints one line on stdout, MKIO_BASE_URL=http://..., and serves until it is
+interrupted. It listens on loopback only, unless --expose is given.`
+
+type emulateOptions struct {
+	listen, project, token, seed string
+	expose, rateLimit            bool
+	pageSize                     int
+	latency                      time.Duration
+}
+
+func newEmulateCommand(a *app) *cobra.Command {
+	var o emulateOptions
+	cmd := &cobra.Command{
+		Use:     "emulate",
+		Short:   "Serve a local stand-in of the API",
+		Long:    emulateLong,
+		Example: "  mkhooks emulate --listen 127.0.0.1:8080 --token T --project P --seed live.json",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return runEmulate(a, o) },
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *emulateOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
+	f.StringVar(&o.project, "project", "demo", "the project that exists")
+	f.StringVar(&o.token, "token", "", "the token that is taken, with every capability; any text, it opens nothing else")
+	f.StringVar(&o.seed, "seed", "", "file of live rules and their history, JSON or YAML")
+	f.BoolVar(&o.expose, "expose", false, "listen beyond loopback")
+	f.BoolVar(&o.rateLimit, "rate-limit", false, "enforce the published rate limits")
+	f.IntVar(&o.pageSize, "page-size", 100, "most records of one page")
+	f.DurationVar(&o.latency, "latency", 0, "time that every answer takes")
+}
+
+func runEmulate(a *app, o emulateOptions) error {
+	if o.token == "" {
+		return invalidf("mkhooks emulate --token T", "emulate: --token is needed: any text that clients must send")
+	}
+	if o.pageSize < 1 || o.latency < 0 {
+		return invalidf("", "emulate: expected --page-size of at least 1, and --latency not below 0s")
+	}
+	if err := checkListen(o.listen, o.expose); err != nil {
+		return err
+	}
+	server := emulator.New(emulator.Options{
+		Project:   o.project,
+		Tokens:    map[string][]emulator.Capability{o.token: emulator.AllCapabilities()},
+		PageSize:  o.pageSize,
+		MaxTop:    o.pageSize,
+		Latency:   o.latency,
+		RateLimit: o.rateLimit,
+		Now:       a.Now,
+	})
+	if o.seed != "" {
+		f, err := os.Open(o.seed)
+		if err != nil {
+			return invalid(fmt.Errorf("emulate: %w", err))
+		}
+		err = server.Load(f)
+		f.Close()
+		if err != nil {
+			return invalid(fmt.Errorf("emulate: %s: %w", o.seed, err))
+		}
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return failed(fmt.Errorf("emulate: %w", err))
+	}
+	fmt.Fprintf(a.Stdout, "MKIO_BASE_URL=http://%s\n", listener.Addr())
+	return serve(ctx, listener, server)
+}
+
+// checkListen refuses an address that others could reach: whoever can connect
+// can read and change what is served.
+func checkListen(address string, expose bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return invalidf("", "--listen %q: expected host:port, such as 127.0.0.1:8080", address)
+	}
+	ip := net.ParseIP(host)
+	if expose || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return invalidf("--listen 127.0.0.1:8080, or add --expose", "--listen %q reaches beyond this machine", address)
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return failed(fmt.Errorf("emulate: %w", err))
+	}
+	return nil
+}

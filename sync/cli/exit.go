@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+// What goes where, and how it reads:
+//
+//   - stdout carries the document that was asked for and nothing else.
+//   - stderr carries lines that begin with "mkhooks: error: ", "mkhooks:
+//     warning: " or "mkhooks: hint: "; lower case, no full stop. A hint is
+//     what to do next, at best a command that can be pasted.
+//   - Problems of input files are "file:line:column: message", so that editors
+//     and terminals make them links.
+//   - An error says what was found, where, what was expected. Text that comes
+//     from a file or from the service is escaped.
+
+// The exit codes: contract, section 8. This is the only place with numbers.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitDifferences = 2
+	exitInvalid     = 3
+	exitRefused     = 4
+	exitPartial     = 5
+	exitInterrupted = 130
+)
+
+// exitRank orders the codes by which comes before which: 130, then 3, 1 or 5,
+// 4, 2. 1 and 5 exclude each other by what they mean.
+var exitRank = map[int]int{
+	exitOK: 0, exitDifferences: 1, exitRefused: 2, exitFailed: 3, exitPartial: 4, exitInvalid: 5, exitInterrupted: 6,
+}
+
+// worse returns the code that comes first of the two.
+func worse(a, b int) int {
+	if exitRank[b] > exitRank[a] {
+		return b
+	}
+	return a
+}
+
+// outcomeCode is the exit code of an apply.
+func outcomeCode(o apply.Outcome) int {
+	switch o {
+	case apply.Applied, apply.Nothing:
+		return exitOK
+	case apply.Refused:
+		return exitRefused
+	case apply.Partial:
+		return exitPartial
+	case apply.Interrupted:
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// codeError is how a command ends with another code than 0. Without an err
+// there is nothing more to print: the document has said it.
+type codeError struct {
+	code     int
+	err      error
+	hints    []string
+	problems []schema.Problem
+}
+
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *codeError) Unwrap() error { return e.err }
+
+// exit ends a command whose document says why.
+func exit(code int) error {
+	if code == exitOK {
+		return nil
+	}
+	return &codeError{code: code}
+}
+
+// invalid is wrong input: exit 3, nothing was sent.
+func invalid(err error, hints ...string) error {
+	return &codeError{code: exitInvalid, err: err, hints: withHint(err, hints)}
+}
+
+func invalidf(hint, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if hint == "" {
+		return invalid(err)
+	}
+	return invalid(err, hint)
+}
+
+// failed is trouble with network, service or files: exit 1.
+func failed(err error, hints ...string) error {
+	return &codeError{code: exitFailed, err: err, hints: withHint(err, hints)}
+}
+
+// withHint adds the hint that an error itself carries.
+func withHint(err error, hints []string) []string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		hints = append(hints, h.Hint())
+	}
+	return hints
+}
+
+// finish prints what err has to say and returns the exit code.
+func (a *app) finish(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var e *codeError
+	if !errors.As(err, &e) {
+		e = &codeError{code: exitFailed, err: err, hints: withHint(err, nil)}
+	}
+	if a.stopped() && e.code != exitInterrupted && (e.err == nil || errors.Is(e.err, context.Canceled)) {
+		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
+	}
+	if e.err != nil {
+		a.line("error", e.err.Error())
+		for _, h := range e.hints {
+			a.line("hint", h)
+		}
+	}
+	if e.code == exitInvalid && a.format == formatJSON && !a.documentWritten {
+		problems := e.problems
+		if len(problems) == 0 && e.err != nil {
+			problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
+		}
+		if werr := report.ProblemsJSON(a.Stdout, problems); werr != nil {
+			a.line("error", "write standard output: "+werr.Error())
+		}
+	}
+	return e.code
+}
+
+// line prints one message on stderr, in lines that can't begin with foreign text.
+func (a *app) line(kind, text string) {
+	for i, l := range strings.Split(text, "\n") {
+		if i == 0 {
+			fmt.Fprintf(a.Stderr, "mkhooks: %s: %s\n", kind, report.Escape(l))
+		} else {
+			fmt.Fprintf(a.Stderr, "mkhooks: | %s\n", report.Escape(l))
+		}
+	}
+}
+
+func (a *app) warn(format string, args ...any) { a.line("warning", fmt.Sprintf(format, args...)) }

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// historyPages is how many first pages of delivery histories are read side by
+// side for a plan.
+const historyPages = 16
+
+// runOptions are what plan, apply and drift share.
+type runOptions struct {
+	connectOptions
+	ruleOptions
+	planOptions
+}
+
+// gathered is what a plan was made from, kept to apply it or to make it anew.
+type gathered struct {
+	client *mkio.Client
+	rules  *config.Rules
+	input  plan.Input
+	plan   *plan.Plan
+}
+
+// gather is steps 1 to 4 of every run: read the files, list the live rules,
+// plan. plan, drift and apply share it, so that what was shown is what is done.
+func (o *runOptions) gather(ctx context.Context, a *app, paths []string, readOnly bool) (*gathered, error) {
+	options, err := o.planOptions.plan(a)
+	if err != nil {
+		return nil, err
+	}
+	rules, warnings, err := o.ruleOptions.load(ctx, a, paths)
+	if err != nil {
+		return nil, err
+	}
+	client, err := o.connectOptions.client(a, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	source := make(chan plan.Source, 1)
+	go func() { source <- gitSource(ctx, a, paths) }()
+	live, err := client.Rules(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	g := &gathered{client: client, rules: rules, input: plan.Input{
+		Project: client.Project(), BaseURL: client.BaseURL(), Owner: o.owner,
+		Paths: paths, Desired: desired(rules), Live: live, Options: options, Warnings: warnings,
+		Now: a.Now().UTC(), Tool: plan.Tool{Name: "mkhooks", Version: version()}, Source: <-source,
+	}}
+	g.plan, err = g.makePlan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// refresh reads the list again and returns the plan of now.
+func (g *gathered) refresh(ctx context.Context, a *app) (*plan.Plan, error) {
+	live, err := g.client.Rules(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	fresh := *g
+	fresh.input.Live = live
+	fresh.input.Now = a.Now().UTC()
+	return fresh.makePlan(ctx)
+}
+
+// makePlan plans, and reads one page of the history of each rule that would be
+// deleted.
+func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
+	p := plan.New(g.input)
+	pages := map[string]mkio.EventPage{}
+	var names []string
+	for _, c := range p.Projects[0].Changes {
+		if c.Action == plan.Delete {
+			names = append(names, c.Rule)
+		}
+	}
+	results := make([]mkio.EventPage, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(historyPages)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			results[i], err = g.client.EventsPage(ctx, name)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, failed(fmt.Errorf("read the delivery history of a rule to be deleted: %w", err))
+	}
+	for i, name := range names {
+		pages[name] = results[i]
+	}
+	for _, name := range names {
+		page := pages[name]
+		h := plan.History{Records: page.Total}
+		for _, e := range page.Events {
+			if e.Status.Active() {
+				h.Pending++
+			}
+		}
+		p.SetHistory(g.input.Project, name, h, page.HasTotal)
+	}
+	return p, nil
+}
+
+func desired(rules *config.Rules) []webhook.Desired {
+	out := make([]webhook.Desired, 0, len(rules.Rules))
+	for _, r := range rules.Rules {
+		out = append(out, r.Desired)
+	}
+	return out
+}
+
+// load reads the rule files; problems that are errors end the run, warnings
+// are printed and returned for the document.
+func (o *ruleOptions) load(ctx context.Context, a *app, paths []string) (*config.Rules, []string, error) {
+	rules, problems, err := o.read(ctx, a, paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	if schema.HasErrors(problems) {
+		if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
+			return nil, nil, failed(err)
+		}
+		n := 0
+		for _, p := range problems {
+			if p.Severity == schema.Error {
+				n++
+			}
+		}
+		return nil, nil, &codeError{
+			code: exitInvalid, problems: problems,
+			err:   fmt.Errorf("%s in the rule files; nothing was sent", count(n, "problem", "problems")),
+			hints: []string{"mkhooks validate " + quotePaths(paths)},
+		}
+	}
+	var warnings []string
+	for _, p := range problems {
+		warnings = append(warnings, p.Position.String()+": "+p.Message)
+	}
+	return rules, warnings, nil
+}
+
+// read loads the rule files below paths.
+func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config.Rules, []schema.Problem, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	if len(paths) == 0 {
+		hint := "name a file or folder of rule files"
+		if info, err := os.Stat("rules"); err == nil && info.IsDir() {
+			hint = "did you mean: rules/"
+		}
+		return nil, nil, invalidf(hint, "no path of rule files is given")
+	}
+	rules, problems, err := config.LoadRules(ctx, paths, o.config(a))
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil, nil, err
+		}
+		return nil, nil, invalid(err)
+	}
+	return rules, problems, nil
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// quotePaths makes paths safe to paste into a shell.
+func quotePaths(paths []string) string {
+	out := make([]string, 0, len(paths))
+	for _, p := range paths {
+		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+@%:,=") != "" || strings.HasPrefix(p, "-") {
+			p = "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
+		}
+		out = append(out, p)
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mkhooks/mkhooks"
+
+// mayImport says what of ours and of others each package may import itself,
+// the standard library aside. The borders are the point of it: planning is
+// pure, one package talks to the service, one decrypts, one prints.
+var mayImport = map[string][]string{
+	"":                        {"sync/cli", "golang.org/x/term"},
+	"schema":                  {"github.com/santhosh-tekuri/jsonschema/v5"},
+	"secrets":                 {},
+	"secrets/sops":            {"secrets", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
+	"sync/webhook":            {},
+	"sync/config":             {"schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
+	"sync/mkio":               {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
+	"sync/plan":               {"sync/webhook", "github.com/r3labs/diff/v3"},
+	"sync/archive":            {"sync/webhook"},
+	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
+	"sync/report":             {"schema", "sync/apply", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
+	"sync/emulator":           {"sigs.k8s.io/yaml"},
+	"sync/cli":                {"schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/"},
+	"secrets/sops/sopstest":   nil, // a helper of tests
+	"examples/demo":           nil, // programs of their own
+	"examples/bench":          nil,
+	"examples/bench/linksops": nil,
+}
+
+// listed is what the go command says of a package.
+type listed struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+	Deps       []string
+}
+
+func goList(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", module+"/...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func short(importPath string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/")
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	packages := goList(t)
+	if len(packages) < len(mayImport)-1 {
+		t.Fatalf("go list named %d packages, the table has %d", len(packages), len(mayImport))
+	}
+	for _, p := range packages {
+		name := short(p.ImportPath)
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s is not in the table of imports: say what it may import", p.ImportPath)
+			continue
+		}
+		if allowed == nil {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
+				continue // standard library
+			}
+			of := short(imported)
+			ok := slices.ContainsFunc(allowed, func(a string) bool {
+				return of == a || strings.HasSuffix(a, "/") && strings.HasPrefix(of, a)
+			})
+			if !ok {
+				t.Errorf("%s imports %s, which the table does not allow", p.ImportPath, imported)
+			}
+		}
+		checkReach(t, name, p)
+	}
+}
+
+// checkReach holds what must not be reached, by whatever way.
+func checkReach(t *testing.T, name string, p listed) {
+	t.Helper()
+	switch name {
+	case "sync/plan":
+		for _, never := range []string{"net/http"} {
+			if slices.Contains(p.Deps, never) {
+				t.Errorf("sync/plan reaches %s", never)
+			}
+		}
+		for _, never := range []string{"os", "io", "context"} {
+			if slices.Contains(p.Imports, never) {
+				t.Errorf("sync/plan imports %s: planning is pure", never)
+			}
+		}
+	case "secrets/sops":
+		for _, never := range []string{"/stores/yaml", "/config", "/decrypt"} {
+			if slices.Contains(p.Deps, "github.com/getsops/sops/v3"+never) {
+				t.Errorf("secrets/sops reaches sops%s, which costs size and start", never)
+			}
+		}
+	}
+}
+
+// TestOnlyMainTouchesTheProcess: streams, environment, exit and clock come in
+// as values; a secret is revealed in one file.
+func TestOnlyMainTouchesTheProcess(t *testing.T) {
+	t.Parallel()
+	revealed := map[string]bool{}
+	root := filepath.Join("..", "..")
+	for _, top := range []string{"sync", "schema", "secrets"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(file string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			rel, err := filepath.Rel(root, file)
+			if err != nil {
+				return err
+			}
+			rel = filepath.ToSlash(rel)
+			if strings.HasPrefix(rel, "secrets/sops/sopstest/") {
+				return nil
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				x, _ := s.X.(*ast.Ident)
+				switch {
+				case s.Sel.Name == "Reveal":
+					revealed[rel] = true
+				case x != nil && x.Name == "os" && slices.Contains([]string{"Stdout", "Stderr", "Stdin", "Exit", "Getenv", "LookupEnv", "Environ", "Args"}, s.Sel.Name):
+					t.Errorf("%s uses os.%s: only main.go may", rel, s.Sel.Name)
+				case x != nil && x.Name == "time" && s.Sel.Name == "Now" && path.Dir(rel) == "sync/plan":
+					t.Errorf("%s uses time.Now: planning is pure", rel)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(revealed) != 1 {
+		t.Errorf("secrets are revealed in %v, expected exactly one file, of sync/mkio", revealed)
+	}
+	for file := range revealed {
+		if path.Dir(file) != "sync/mkio" {
+			t.Errorf("%s reveals a secret, expected a file of sync/mkio", file)
+		}
+	}
+}

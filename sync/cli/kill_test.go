@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// mixed is a project in the middle of its life: rules that this owner applied,
+// and files that have moved on since.
+type mixed struct {
+	*repo
+	applied map[string]map[string]any // live specs after the first apply
+	apply   []string
+	// history is how many records each rule has that will be deleted.
+	history map[string]int
+}
+
+// newMixed applies a first state and then changes the files: creates, an
+// update, a rotated secret and deletes; drift is made on each server.
+func newMixed(t *testing.T) *mixed {
+	t.Helper()
+	m := &mixed{repo: newRepo(t), history: map[string]int{"gone-busy": 250, "gone-empty": 0, "gone-few": 7}}
+	m.rule("rules", "keep", "keep", secretOne)
+	m.rule("rules", "update", "before", secretOne)
+	m.rule("rules", "rotate", "rotate", secretOne)
+	m.rule("rules", "drifted", "drifted", "")
+	for name := range m.history {
+		m.rule("rules", name, name, secretOne)
+	}
+	s := serveEmulator(t, emulator.Options{})
+	m.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+	m.applied = map[string]map[string]any{}
+	for name, r := range s.Rules() {
+		m.applied[name] = r.Spec
+	}
+	for name := range m.history {
+		if err := os.Remove(m.dir + "/rules/" + name + ".yaml"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.rule("rules", "new-plain", "new", "")
+	m.rule("rules", "new-secret", "new", secretTwo)
+	m.rule("rules", "update", "after", secretOne)
+	m.sops("set", "rules/rotate.yaml", `["spec"]["authentication"]["headers"]["X-Secret"]`, quoteJSON(secretTwo))
+	m.apply = []string{"apply", "--owner", "team", "--yes", "--prune", "owned", "--max-deletes", "9", "--drain", "1s", "--retry-for", "1s", "rules"}
+	return m
+}
+
+func quoteJSON(s string) string {
+	data, _ := json.Marshal(s) // a string always has a JSON form
+	return string(data)
+}
+
+// serve starts a service in the state before the second apply.
+func (m *mixed) serve() *served { return m.serveWith(emulator.Options{MaxTop: 100}) }
+
+func (m *mixed) serveWith(o emulator.Options) *served {
+	s := serveEmulator(m.t, o)
+	for name, spec := range m.applied {
+		s.Put(name, spec)
+	}
+	for name, n := range m.history {
+		s.AddEvents(name, records(n)...)
+	}
+	s.Edit("drifted", func(spec map[string]any) { spec["enabled"] = false })
+	return s
+}
+
+// archived wants every record of every rule that was live once and is not any
+// more in an archive.
+func (m *mixed) archived(folder string, was map[string]emulator.Rule, s *served) {
+	m.t.Helper()
+	live := map[string]bool{}
+	for _, r := range s.Rules() {
+		live[r.ID] = true
+	}
+	stored := m.archives(folder)
+	for name, r := range was {
+		if live[r.ID] {
+			continue
+		}
+		if n, ok := stored[r.ID]; !ok || n != len(r.Events) {
+			m.t.Errorf("rule %s (%s) is gone with %d records, its archive has %d (stored: %t)", name, r.ID, len(r.Events), n, ok)
+		}
+	}
+}
+
+// specs are the stored specs of all rules, ids and history aside.
+func specs(s *served) map[string]any {
+	out := map[string]any{}
+	for name, r := range s.Rules() {
+		out[name] = r.Spec
+	}
+	return out
+}
+
+// noSecretOutsidePut wants the secrets in PUT bodies and nowhere else, and no
+// mask in any.
+func noSecretOutsidePut(t *testing.T, s *served) {
+	t.Helper()
+	for _, r := range s.Requests() {
+		if r.Method == http.MethodPut && strings.Contains(string(r.Body), "***") {
+			t.Errorf("a mask was sent: %s %s", r.Method, r.Path)
+		}
+		all := r.Path + r.Query
+		if r.Method != http.MethodPut {
+			all += string(r.Body)
+		}
+		if strings.Contains(all, "s3cr3t") {
+			t.Errorf("a secret left in %s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// TestKill ends an apply by SIGKILL at every request of a mixed plan, before
+// and after the request takes effect, and wants the next run to bring about
+// the same end.
+func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a hundred processes: left out by -short")
+	}
+	t.Parallel()
+	m := newMixed(t)
+
+	whole := m.serve()
+	m.must(whole, 0, append(m.apply, "--archive", "whole")...)
+	want := specs(whole)
+	requests := len(whole.Requests())
+	m.archived("whole", nil, whole)
+	if requests < 25 {
+		t.Fatalf("the plan takes %d requests, expected more: is it mixed?", requests)
+	}
+
+	for k := 1; k <= requests; k++ {
+		for _, after := range []bool{false, true} {
+			folder := fmt.Sprintf("kill-%d-%t", k, after)
+			t.Run(folder, func(t *testing.T) {
+				m := &mixed{repo: &repo{t: t, dir: m.dir, key: m.key}, applied: m.applied, apply: m.apply, history: m.history}
+				s := m.serve()
+				was := s.Rules()
+				killAt(m, s, k, after, append(m.apply, "--archive", folder))
+				// Somebody brings a rule back under its old name between the runs.
+				if _, live := s.Rule("gone-few"); live && k%3 == 0 {
+					s.Recreate("gone-few")
+					s.AddEvents("gone-few", records(5)...)
+					delete(was, "gone-few") // they deleted it, not this tool
+					was["gone-few again"] = s.Rules()["gone-few"]
+				}
+				m.must(s, 0, append(m.apply, "--archive", folder)...)
+				if diff := cmp.Diff(want, specs(s)); diff != "" {
+					t.Errorf("another end than without the kill (-want +got):\n%s", diff)
+				}
+				m.must(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
+				m.archived(folder, was, s)
+				noSecretOutsidePut(t, s)
+			})
+		}
+	}
+	t.Logf("killed at %d requests, before and after each took effect", requests)
+}
+
+// killAt runs mkhooks and kills it at its k-th request.
+func killAt(m *mixed, s *served, k int, after bool, args []string) {
+	m.t.Helper()
+	cmd := m.command(s, args...)
+	var once sync.Once
+	kill := func() { once.Do(func() { _ = cmd.Process.Kill() }) }
+	n := 0
+	var mu sync.Mutex
+	hit := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return n == k
+	}
+	hook := emulator.Fault{Times: -1}
+	if after {
+		hook.After = func() {
+			if hit() {
+				kill()
+			}
+		}
+	} else {
+		hook.Before = func() {
+			if hit() {
+				kill()
+			}
+		}
+	}
+	injected := s.Fault(hook)
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed, or done where the order of requests made it shorter
+	injected.Remove()
+}
+
+// TestTwoRunsMeet starts the same apply twice at once: whoever comes first,
+// nothing is lost, and a third run finds nothing to do.
+func TestTwoRunsMeet(t *testing.T) {
+	t.Parallel()
+	m := newMixed(t)
+	for i := range 5 {
+		s := m.serve()
+		was := s.Rules()
+		folder := fmt.Sprintf("meet-%d", i)
+		args := append(m.apply, "--archive", folder)
+		var wg sync.WaitGroup
+		for range 2 {
+			cmd := m.command(s, args...)
+			wg.Go(func() { _ = cmd.Run() }) // either may be refused: that is the point
+		}
+		wg.Wait()
+		m.must(s, 0, args...)
+		m.must(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
+		m.archived(folder, was, s)
+		noSecretOutsidePut(t, s)
+	}
+}

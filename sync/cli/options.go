@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+const defaultBaseURL = "https://app.mk.io"
+
+// ruleOptions say how rule files are read.
+type ruleOptions struct {
+	allowPlaintextAuth    bool
+	allowPlainCredentials bool
+	keyServices           []string
+}
+
+func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
+	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
+	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key service that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault (repeatable)")
+}
+
+// keyServiceNames are the values of --key-service.
+var keyServiceNames = []string{"awskms", "gcpkms", "azkv", "hcvault"}
+
+func (o *ruleOptions) check() error {
+	for _, k := range o.keyServices {
+		if !slices.Contains(keyServiceNames, k) {
+			return invalidf("", "--key-service %q: expected one of %s", k, strings.Join(keyServiceNames, ", "))
+		}
+	}
+	return nil
+}
+
+func (o *ruleOptions) config(a *app) config.Options {
+	return config.Options{
+		AllowPlaintextAuth:    o.allowPlaintextAuth,
+		AllowPlainCredentials: o.allowPlainCredentials,
+		KeyServices:           o.keyServices,
+		VaultAddr:             a.Getenv("VAULT_ADDR"),
+	}
+}
+
+// connectOptions say which project is meant and how to reach it.
+type connectOptions struct {
+	project   string
+	baseURL   string
+	tokenFile string
+	retryFor  time.Duration
+	timeout   time.Duration
+}
+
+func (o *connectOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.project, "project", "p", "", "project (default $MKIO_PROJECT)")
+	f.StringVar(&o.baseURL, "base-url", "", "base URL of the service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
+	f.StringVar(&o.tokenFile, "token-file", "", "file to read the token from (default $MKIO_TOKEN)")
+	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "how long one request is tried again before it counts as failed")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long one attempt of a request may take")
+}
+
+// client makes the client of the project. readOnly refuses anything but GET.
+func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
+	project := o.project
+	if project == "" {
+		project = a.Getenv("MKIO_PROJECT")
+	}
+	if project == "" {
+		return nil, invalidf("pass -p PROJECT, or set MKIO_PROJECT", "no project is given")
+	}
+	raw := o.baseURL
+	if raw == "" {
+		raw = a.Getenv("MKIO_BASE_URL")
+	}
+	if raw == "" {
+		raw = defaultBaseURL
+	}
+	base, err := mkio.CheckBaseURL(raw)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if o.retryFor <= 0 || o.timeout <= 0 {
+		return nil, invalidf("", "--retry-for and --timeout: expected more than 0s")
+	}
+	token, err := o.token(a)
+	if err != nil {
+		return nil, err
+	}
+	a.warnOfExpiry(token)
+	client, err := mkio.New(mkio.Options{
+		BaseURL:   base,
+		Project:   project,
+		Token:     token,
+		Transport: a.Transport,
+		ReadOnly:  readOnly,
+		RetryFor:  o.retryFor,
+		Timeout:   o.timeout,
+		UserAgent: "mkhooks/" + version(),
+		Log:       a.requestLog(),
+	})
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return client, nil
+}
+
+// token reads the token from --token-file or MKIO_TOKEN.
+func (o *connectOptions) token(a *app) (secrets.String, error) {
+	value, from := a.Getenv("MKIO_TOKEN"), "MKIO_TOKEN"
+	if o.tokenFile != "" {
+		from = o.tokenFile
+		f, err := os.Open(o.tokenFile)
+		if err != nil {
+			return secrets.String{}, invalid(fmt.Errorf("read the token: %w", err))
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+		if err != nil {
+			return secrets.String{}, invalid(fmt.Errorf("read the token: %w", err))
+		}
+		value = string(data)
+	}
+	value = strings.TrimSpace(value)
+	if value == "" {
+		if o.tokenFile != "" {
+			return secrets.String{}, invalidf("", "%s: expected a token, the file is empty", from)
+		}
+		return secrets.String{}, invalidf("export MKIO_TOKEN=..., or --token-file FILE; plan, drift and validate need webhooks.config.get only",
+			"no token: MKIO_TOKEN is not set")
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secrets.String{}, invalidf("a token is one line of visible ASCII, without \"Bearer \" before it",
+			"%s: this can't be a token: it has white space or other characters in it", from)
+	}
+	return secrets.NewString(value), nil
+}
+
+// warnOfExpiry points out a JWT that has expired or is about to.
+func (a *app) warnOfExpiry(token secrets.String) {
+	const soon = 14 * 24 * time.Hour
+	at, ok := mkio.TokenExpiry(token)
+	if !ok {
+		return
+	}
+	day := at.UTC().Format("2006-01-02 15:04 UTC")
+	switch left := at.Sub(a.Now()); {
+	case left <= 0:
+		a.warn("the token expired on %s", day)
+	case left < soon:
+		a.warn("the token expires on %s", day)
+	}
+}
+
+// requestLog is what -v prints of each request.
+func (a *app) requestLog() func(mkio.RequestLog) {
+	if !a.verbose {
+		return nil
+	}
+	return a.logRequest
+}
+
+// planOptions are the settings and guards of a run: what the config file will
+// hold.
+type planOptions struct {
+	owner        string
+	prune        string
+	maxDeletes   string
+	protect      []string
+	destinations []string
+	archive      string
+
+	archiveIsDurable  bool
+	resendAuth        bool
+	allowEmpty        bool
+	dropUnknown       bool
+	deleteActive      bool
+	dropAuth          []string
+	takeOver          []string
+	adopt             []string
+	allowDestinations []string
+}
+
+func (o *planOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.owner, "owner", "", "name of the config repo that owns the rules; turns the marker on")
+	f.StringVar(&o.prune, "prune", "none", "delete live rules that no file names: none, owned or all")
+	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count, or a share of the rules owned such as 30% (default 30%)")
+	f.StringArrayVar(&o.protect, "protect", nil, "rules never deleted, a name or pattern (repeatable)")
+	f.StringArrayVar(&o.destinations, "destination", nil, "host that may receive secrets, such as hooks.example.com or *.example.com:8443 (repeatable)")
+	f.StringVar(&o.archive, "archive", "", "folder where delivery histories go before a delete")
+	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "the archive folder outlives this machine (asked for under CI)")
+	f.BoolVar(&o.resendAuth, "resend-auth", false, "send every rule that has authentication again")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "go on when the files hold no rule")
+	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow updates that drop fields this version does not know")
+	f.BoolVar(&o.deleteActive, "delete-active", false, "allow deletes while deliveries are on their way")
+	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "rule whose authentication may be dropped (repeatable)")
+	f.StringArrayVar(&o.takeOver, "take-over", nil, "rule of another owner to take over (repeatable)")
+	f.StringArrayVar(&o.adopt, "adopt", nil, "rule made elsewhere that may be changed by its adoption (repeatable)")
+	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "host that may receive secrets in this run (repeatable)")
+}
+
+// plan checks the flags against each other and returns what a plan rests on.
+func (o *planOptions) plan(a *app) (plan.Options, error) {
+	none := plan.Options{}
+	if o.owner != "" {
+		if err := webhook.CheckOwner(o.owner); err != nil {
+			return none, invalid(fmt.Errorf("--%w", err))
+		}
+	}
+	prune := plan.Prune(o.prune)
+	switch prune {
+	case plan.PruneNone, plan.PruneAll:
+	case plan.PruneOwned:
+		if o.owner == "" {
+			return none, invalidf("pass --owner NAME", "--prune owned needs an owner: without one nothing says which rules are ours")
+		}
+	default:
+		return none, invalidf("", "--prune %q: expected none, owned or all", o.prune)
+	}
+	limit, err := plan.ParseLimit("30%")
+	if o.maxDeletes != "" {
+		limit, err = plan.ParseLimit(o.maxDeletes)
+	}
+	if err != nil {
+		return none, invalid(fmt.Errorf("--max-deletes: %w", err))
+	}
+	for _, d := range slices.Concat(o.destinations, o.allowDestinations) {
+		if err := checkDestination(d); err != nil {
+			return none, invalid(err, "a host, *.host or host:port, such as hooks.example.com")
+		}
+	}
+	return plan.Options{
+		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "",
+		Protect: o.protect, Destinations: o.destinations,
+		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,
+		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,
+		ArchiveSet: o.archive != "", ArchiveLocal: true, ArchiveDurable: o.archiveIsDurable,
+		CI: a.Getenv("CI") == "true",
+	}, nil
+}
+
+// checkDestination refuses what can never match a host: a URL, a path, a
+// pattern with * elsewhere than in front.
+func checkDestination(d string) error {
+	switch {
+	case d == "":
+		return errors.New("--destination: expected a host, got nothing")
+	case strings.Contains(d, "/"):
+		return fmt.Errorf("--destination %q: expected a host, not a URL or path", d)
+	case strings.Contains(strings.TrimPrefix(d, "*."), "*"):
+		return fmt.Errorf("--destination %q: * may only stand in front, as in *.example.com", d)
+	case strings.ContainsAny(d, " \t@?#"):
+		return fmt.Errorf("--destination %q: this can't be a host", d)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+// textOptions says how text looks on a stream that is or is not a terminal.
+func (a *app) textOptions(tty bool) report.TextOptions {
+	o := report.TextOptions{Verbose: a.verbose}
+	switch a.color {
+	case "always":
+		o.Color = true
+	case "auto":
+		o.Color = tty && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
+	}
+	if tty {
+		o.Width = a.Width
+	}
+	return o
+}
+
+// document writes what was asked for on stdout.
+func (a *app) document(write func(io.Writer) error) error {
+	a.documentWritten = true
+	if err := write(a.Stdout); err != nil {
+		return failed(fmt.Errorf("write standard output: %w", err))
+	}
+	return nil
+}
+
+// writePlan writes a plan on stdout in the format asked for.
+func (a *app) writePlan(p *plan.Plan, drift bool) error {
+	return a.document(func(w io.Writer) error {
+		if a.format == formatJSON {
+			return report.PlanJSON(w, p)
+		}
+		o := a.textOptions(a.StdoutTTY)
+		o.Drift = drift
+		return report.PlanText(w, p, o)
+	})
+}
+
+// logRequest prints one request for -v: never a body, never a header, and of
+// the query nothing.
+func (a *app) logRequest(l mkio.RequestLog) {
+	line := l.Method + " " + report.Escape(l.Path)
+	if l.Status > 0 {
+		line += fmt.Sprintf(" %d", l.Status)
+	}
+	if l.Err != "" {
+		line += " " + report.Escape(l.Err)
+	}
+	line += " " + l.Duration.Round(time.Millisecond).String()
+	if l.Attempt > 1 {
+		line += fmt.Sprintf(" attempt=%d", l.Attempt)
+	}
+	if l.Ref != "" {
+		line += " ref=" + report.Escape(l.Ref)
+	}
+	a.logLine(line)
+}
+
+// logLine prints one line of the log on stderr, whole.
+func (a *app) logLine(line string) {
+	a.stderr.Lock()
+	defer a.stderr.Unlock()
+	fmt.Fprintln(a.Stderr, "mkhooks: "+line)
+}
+
+// logChange tells of each change as it ends, with -v.
+func (a *app) logChange(c apply.Change) {
+	if a.verbose {
+		a.logLine(fmt.Sprintf("%s rule %s: %s", c.Action, report.Escape(c.Rule), c.Status))
+	}
+}

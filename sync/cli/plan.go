@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+)
+
+const planLong = `Plan reads the rule files, lists the live rules and shows what apply would do.
+It sends GET requests only and decrypts nothing: a rotated secret is seen by
+its ciphertext. A token with webhooks.config.get is enough.
+
+Exit codes: 0 done; with --detailed-exitcode 2 if anything differs; 1 the
+service could not be read; 3 invalid input.`
+
+type planCommandOptions struct {
+	runOptions
+	detailedExitcode bool
+	decrypt          bool
+}
+
+func newPlanCommand(a *app) *cobra.Command {
+	var o planCommandOptions
+	cmd := &cobra.Command{
+		Use:     "plan PATH...",
+		Short:   "Show what apply would do",
+		Long:    planLong,
+		Example: "  mkhooks plan -p my-project --owner video-platform rules/",
+		RunE:    func(_ *cobra.Command, args []string) error { return runPlan(a, o, args) },
+	}
+	o.AddFlags(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+// AddFlags adds what plan, apply and drift share.
+func (o *runOptions) AddFlags(f *pflag.FlagSet) {
+	o.connectOptions.AddFlags(f)
+	o.planOptions.AddFlags(f)
+	o.ruleOptions.AddFlags(f)
+}
+
+func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
+	o.runOptions.AddFlags(f)
+	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit 2 if anything differs")
+	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that what apply would send can be decrypted")
+}
+
+func runPlan(a *app, o planCommandOptions, paths []string) error {
+	ctx, cancel := a.context()
+	defer cancel()
+	g, err := o.gather(ctx, a, paths, true)
+	if err != nil {
+		return err
+	}
+	var notOpened error
+	if o.decrypt {
+		notOpened = o.proveSendable(ctx, a, g)
+	}
+	if err := a.writePlan(g.plan, false); err != nil {
+		return err
+	}
+	if notOpened != nil {
+		return notOpened
+	}
+	if o.detailedExitcode && g.plan.HasDifferences() {
+		return exit(exitDifferences)
+	}
+	return nil
+}
+
+// proveSendable decrypts what apply would send, and throws it away.
+func (o *runOptions) proveSendable(ctx context.Context, a *app, g *gathered) error {
+	_, err := o.prepare(ctx, a, g, apply.Deps{})
+	return err
+}

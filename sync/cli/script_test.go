@@ -1,0 +1,257 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/term"
+
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// TestMain makes the test binary the program itself, so that scripts run it as
+// a process: with real signals, streams and exit codes.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mkhooks": mainForTest})
+}
+
+// mainForTest is what main.go does.
+func mainForTest() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stop := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		close(stop)
+		<-signals
+		cancel()
+	}()
+	os.Exit(Main(ctx, Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Now:       time.Now, Transport: http.DefaultTransport, Stop: stop,
+	}))
+}
+
+// sopsCommand is the real sops, a tool of the module.
+var sopsCommand = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "sops").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// scriptToken is the token that emulators of scripts take; readToken may only
+// read.
+const (
+	scriptToken = "token-of-the-test-scripts"
+	readToken   = "token-that-may-only-read"
+)
+
+// TestScripts runs testdata/script/*.txtar: whole commands against an emulator
+// over HTTP, with the real sops command and an age key of the script's own.
+//
+// Verbs beside testscript's: "emulator start [FLAGS]" serves the file seed.yaml
+// where there is one; "emulator put NAME FILE", "delete NAME", "fault ...",
+// "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS"; "encrypt FILE...".
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	sops, err := sopsCommand()
+	if err != nil {
+		t.Fatalf("find the sops command: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			key, err := age.GenerateX25519Identity()
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(env.WorkDir, ".age-key")
+			env.Setenv("SOPS_AGE_KEY_FILE", file)
+			env.Setenv("RECIPIENT", key.Recipient().String())
+			env.Setenv("SOPS", sops)
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("CI", "")
+			config := "creation_rules:\n  - age: " + key.Recipient().String() +
+				"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n"
+			if err := os.WriteFile(filepath.Join(env.WorkDir, ".sops.yaml"), []byte(config), 0o600); err != nil {
+				return err
+			}
+			return os.WriteFile(file, []byte(key.String()+"\n"), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"emulator": scriptEmulator,
+			"sops":     scriptSops,
+			"encrypt": func(ts *testscript.TestScript, neg bool, args []string) {
+				scriptSops(ts, neg, append([]string{"encrypt", "--in-place"}, args...))
+			},
+			"exitcode": scriptExitCode,
+			"replace":  scriptReplace,
+		},
+		RequireExplicitExec: false,
+	})
+}
+
+// scriptSops runs the real sops command.
+func scriptSops(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) > 2 && args[0] == "encrypt" {
+		for _, file := range args[2:] {
+			ts.Check(ts.Exec(ts.Getenv("SOPS"), "encrypt", "--in-place", file))
+		}
+		return
+	}
+	err := ts.Exec(ts.Getenv("SOPS"), args...)
+	if (err != nil) != neg {
+		ts.Fatalf("sops %s: %v", strings.Join(args, " "), err)
+	}
+}
+
+// scriptExitCode runs a command and compares its exit code: exitcode 4 mkhooks apply ...
+func scriptExitCode(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// scriptReplace replaces text in a file: replace FILE OLD NEW.
+func scriptReplace(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
+
+// emulators of the running scripts, by working folder.
+var emulators sync.Map
+
+func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "start" {
+		startEmulator(ts, args[1:])
+		return
+	}
+	v, ok := emulators.Load(ts.Getenv("WORK"))
+	if !ok {
+		ts.Fatalf("emulator start comes first")
+	}
+	s := v.(*emulator.Server)
+	switch args[0] {
+	case "put":
+		var spec map[string]any
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &spec))
+		s.Put(args[1], spec)
+	case "change": // change NAME FIELD JSON: keeps the rest, the marker included
+		spec := s.Rules()[args[1]].Spec
+		var v any
+		ts.Check(json.Unmarshal([]byte(args[3]), &v))
+		spec[args[2]] = v
+		s.Put(args[1], spec)
+	case "delete":
+		s.Delete(args[1])
+	case "token":
+		ts.Setenv("MKIO_TOKEN", map[string]string{"read": readToken, "full": scriptToken, "wrong": "a-wrong-token"}[args[1]])
+	case "fault":
+		s.Fault(parseFault(ts, args[1:]))
+	case "clear":
+		s.ClearFaults()
+	case "reset":
+		s.ResetRequests()
+	case "requests":
+		countRequests(ts, s, args[1], args[2])
+	case "show":
+		data, err := json.MarshalIndent(s.Rules()[args[1]].Spec, "", "  ")
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), append(data, '\n'), 0o600))
+	case "event": // event NAME STATUS
+		s.AddEvents(args[1], emulator.Event{Status: args[2]})
+	default:
+		ts.Fatalf("emulator %s?", args[0])
+	}
+}
+
+func startEmulator(ts *testscript.TestScript, flags []string) {
+	o := emulator.Options{
+		Project: "demo",
+		Tokens:  map[string][]emulator.Capability{scriptToken: emulator.AllCapabilities(), readToken: {emulator.CanGet}},
+	}
+	o.EchoErrors = slices.Contains(flags, "echo")
+	o.NoSupplemental = slices.Contains(flags, "no-totals")
+	o.TrimMarker = slices.Contains(flags, "drop-marker")
+	if slices.Contains(flags, "own-spelling") {
+		o.Rewrite = func(_ string, spec map[string]any) {
+			spec["url"] = strings.TrimSuffix(fmt.Sprint(spec["url"]), "/") + "/"
+		}
+	}
+	if slices.Contains(flags, "extra-field") {
+		o.ExtraFields = map[string]any{"retryPolicy": map[string]any{"attempts": 3}}
+	}
+	s := emulator.New(o)
+	if seed, err := os.Open(ts.MkAbs("seed.yaml")); err == nil {
+		err = s.Load(seed)
+		seed.Close()
+		ts.Check(err)
+	}
+	h := httptest.NewServer(s)
+	emulators.Store(ts.Getenv("WORK"), s)
+	ts.Defer(h.Close)
+	ts.Setenv("MKIO_BASE_URL", h.URL)
+	ts.Setenv("MKIO_PROJECT", "demo")
+	ts.Setenv("MKIO_TOKEN", scriptToken)
+}
+
+// parseFault reads "KIND STATUS|drop-before|drop-after [TIMES]".
+func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
+	f := emulator.Fault{Kind: emulator.Kind(args[0]), Times: 1}
+	if status, err := strconv.Atoi(args[1]); err == nil {
+		f.Status = status
+	} else {
+		f.Drop = emulator.Drop(strings.TrimPrefix(args[1], "drop-"))
+	}
+	if len(args) > 2 {
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		f.Times = n
+	}
+	return f
+}
+
+// countRequests compares how many requests of a method came since the last reset.
+func countRequests(ts *testscript.TestScript, s *emulator.Server, method, want string) {
+	n := 0
+	for _, r := range s.Requests() {
+		if r.Method == method {
+			n++
+		}
+	}
+	if fmt.Sprint(n) != want {
+		ts.Fatalf("%d %s requests, want %s", n, method, want)
+	}
+}

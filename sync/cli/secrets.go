@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+// decrypter opens the secrets of rule files.
+func (o *ruleOptions) decrypter(a *app) *sops.Decrypter {
+	return sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR")})
+}
+
+// logged is a decrypter that names each file it opens, with -v.
+func (a *app) logged(d apply.Decrypter) apply.Decrypter {
+	if !a.verbose {
+		return d
+	}
+	return loggedDecrypter{d, a}
+}
+
+type loggedDecrypter struct {
+	apply.Decrypter
+	a *app
+}
+
+func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
+	l.a.logLine("decrypt " + report.Escape(s.File))
+	return l.Decrypter.Auth(ctx, s)
+}
+
+// proveSecrets opens every sealed file and throws the values away. What can't
+// be opened is a problem of its file; opened is how many could.
+func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
+	d := a.logged(o.decrypter(a))
+	var mu sync.Mutex
+	var ok atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, r := range rules.Rules {
+		if r.Sealed.Document == nil {
+			continue
+		}
+		group.Go(func() error {
+			_, err := d.Auth(ctx, r.Sealed)
+			if err == nil {
+				ok.Add(1)
+				return nil
+			}
+			if errors.Is(err, context.Canceled) {
+				return err
+			}
+			p := schema.Problem{Position: schema.Position{File: r.File}, Message: err.Error(), Severity: schema.Error}
+			var hinted interface{ Hint() string }
+			if errors.As(err, &hinted) {
+				p.Hint = hinted.Hint()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			problems = append(problems, p)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, 0, err
+	}
+	schema.SortProblems(problems)
+	return problems, int(ok.Load()), nil
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// repo is a config repository of a test: rule files sealed by the real sops
+// command for an age key of its own.
+type repo struct {
+	t   *testing.T
+	dir string
+	key string
+}
+
+// The secrets of tests that search for them: long, and with characters that
+// every escape treats in its own way.
+const (
+	secretOne = `s3cr3t-one/"quoted"+<tag>&more=Ünïcode`
+	secretTwo = `s3cr3t-two\back'slash'%41 %zz`
+)
+
+func newRepo(t *testing.T) *repo {
+	t.Helper()
+	r := &repo{t: t, dir: t.TempDir()}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.key = filepath.Join(r.dir, "age-key.txt")
+	r.write("age-key.txt", key.String()+"\n")
+	r.write(".sops.yaml", "creation_rules:\n  - age: "+key.Recipient().String()+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
+	return r
+}
+
+func (r *repo) write(name, text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// rule writes a rule file; with a secret it is encrypted by sops.
+func (r *repo) rule(folder, name, path, secret string) {
+	r.t.Helper()
+	spec := map[string]any{
+		"url": "https://hooks.example.com/" + path, "enabled": true, "events": []string{"MediaKind.JobFinished"},
+		"headers": map[string]string{"X-Source": "mkio"},
+	}
+	if secret != "" {
+		spec["authentication"] = map[string]any{"headers": map[string]string{"X-Secret": secret}}
+	}
+	// JSON is YAML.
+	data, err := json.MarshalIndent(map[string]any{"metadata": map[string]string{"name": name}, "spec": spec}, "", "  ")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	file := filepath.Join(folder, name+".yaml")
+	r.write(file, string(data))
+	if secret != "" {
+		r.sops("encrypt", "--in-place", file)
+	}
+}
+
+func (r *repo) sops(args ...string) {
+	r.t.Helper()
+	sops, err := sopsCommand()
+	if err != nil {
+		r.t.Fatalf("find the sops command: %v", err)
+	}
+	cmd := exec.Command(sops, args...)
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "SOPS_AGE_KEY_FILE="+r.key)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("sops %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// served is an emulator over HTTP.
+type served struct {
+	*emulator.Server
+	url string
+}
+
+func serveEmulator(t *testing.T, o emulator.Options) *served {
+	t.Helper()
+	o.Project = "demo"
+	if o.Tokens == nil {
+		o.Tokens = map[string][]emulator.Capability{scriptToken: emulator.AllCapabilities()}
+	}
+	s := emulator.New(o)
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	return &served{s, h.URL}
+}
+
+// command is mkhooks as a process of its own, in the repo.
+func (r *repo) command(s *served, args ...string) *exec.Cmd {
+	cmd := exec.Command("mkhooks", args...)
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "SOPS_AGE_KEY_FILE="+r.key, "MKIO_PROJECT=demo", "MKIO_TOKEN="+scriptToken, "CI=", "GITHUB_ACTIONS=")
+	if s != nil {
+		cmd.Env = append(cmd.Env, "MKIO_BASE_URL="+s.url)
+	}
+	return cmd
+}
+
+// run runs mkhooks and returns what it wrote and its exit code.
+func (r *repo) run(s *served, args ...string) (stdout, stderr string, code int) {
+	r.t.Helper()
+	cmd := r.command(s, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		r.t.Fatalf("mkhooks %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// must runs mkhooks and wants an exit code.
+func (r *repo) must(s *served, want int, args ...string) (stdout, stderr string) {
+	r.t.Helper()
+	stdout, stderr, code := r.run(s, args...)
+	if code != want {
+		r.t.Fatalf("mkhooks %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// archives verifies every archive in a folder of the repo and returns the
+// number of records by rule id.
+func (r *repo) archives(folder string) map[string]int {
+	r.t.Helper()
+	manifests, err := filepath.Glob(filepath.Join(r.dir, folder, "*manifest.json"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, file := range manifests {
+		if strings.HasPrefix(filepath.Base(file), ".") {
+			continue // left over by a killed run
+		}
+		m, err := archive.Verify(file)
+		if err != nil {
+			r.t.Errorf("%s: %v", filepath.Base(file), err)
+			continue
+		}
+		out[m.Rule.ID] = max(out[m.Rule.ID], m.Records)
+	}
+	return out
+}
+
+// records makes n records of a history.
+func records(n int) []emulator.Event {
+	var out []emulator.Event
+	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	for i := range n {
+		out = append(out, emulator.Event{Created: at.Add(time.Duration(i) * time.Minute)})
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package mkio
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Answers are read field by field and by exact names. encoding/json would take
+// "URL" for "url", let the last of two equal names win, leave a field of the
+// wrong type out of a map, and say nothing of a field that is missing. Here
+// each of these is an error that names the field, because a rule that is read
+// wrongly is written wrongly.
+//
+// encoding/json checks a whole answer once (its nesting, too, to 10,000
+// levels); what follows may therefore trust the syntax and only cuts it into
+// parts, which is many times faster than decoding each level anew.
+
+type rawJSON = json.RawMessage
+
+// field is one member of an object.
+type field struct {
+	name string
+	raw  rawJSON
+}
+
+// object is a JSON object in its own order, and its place in words, for
+// messages.
+type object struct {
+	at   string
+	list []field
+}
+
+// manyFields is from how many fields on a map finds duplicates faster.
+const manyFields = 16
+
+// parse checks a whole answer and reads it as an object.
+func parse(body []byte, at string) (object, error) {
+	if len(body) == 0 {
+		return object{}, fmt.Errorf("%s is empty, expected a JSON object", at)
+	}
+	if !json.Valid(body) {
+		return object{}, fmt.Errorf("%s is not JSON, or only the beginning of it", at)
+	}
+	c := cursor{b: body}
+	c.space()
+	return objectOf(c.value(), at)
+}
+
+// objectOf reads a part of a checked answer as an object.
+func objectOf(raw rawJSON, at string) (object, error) {
+	o := object{at: at}
+	if kind(raw) != "an object" {
+		return o, fmt.Errorf("%s is %s, expected an object", at, kind(raw))
+	}
+	c := cursor{b: raw, i: 1}
+	var seen map[string]bool
+	for c.next('}') {
+		f := field{name: unquote(c.value())}
+		c.next(0) // the colon
+		f.raw = c.value()
+		twice := seen[f.name]
+		if seen == nil {
+			twice = o.get(f.name) != nil
+		}
+		if twice {
+			return o, fmt.Errorf("%s has the field %q twice", at, clean(f.name))
+		}
+		o.list = append(o.list, f)
+		if seen == nil && len(o.list) >= manyFields {
+			seen = make(map[string]bool, 4*manyFields)
+			for _, f := range o.list {
+				seen[f.name] = true
+			}
+		} else if seen != nil {
+			seen[f.name] = true
+		}
+	}
+	return o, nil
+}
+
+// listOf reads a part of a checked answer as a list; ok is false where it is
+// none.
+func listOf(raw rawJSON) (out []rawJSON, ok bool) {
+	if kind(raw) != "a list" {
+		return nil, false
+	}
+	c := cursor{b: raw, i: 1}
+	for c.next(']') {
+		out = append(out, c.value())
+	}
+	return out, true
+}
+
+// cursor walks over checked JSON.
+type cursor struct {
+	b []byte
+	i int
+}
+
+func (c *cursor) space() {
+	for c.i < len(c.b) && (c.b[c.i] == ' ' || c.b[c.i] == '\n' || c.b[c.i] == '\t' || c.b[c.i] == '\r') {
+		c.i++
+	}
+}
+
+// next goes to the next value, over a comma or colon. It is false at end.
+func (c *cursor) next(end byte) bool {
+	c.space()
+	if c.b[c.i] == ',' || c.b[c.i] == ':' {
+		c.i++
+		c.space()
+	}
+	return c.b[c.i] != end
+}
+
+// value returns the value that begins here and goes behind it.
+func (c *cursor) value() rawJSON {
+	from, depth := c.i, 0
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
+		case '"':
+			c.text()
+		case '{', '[':
+			depth++
+			c.i++
+		case '}', ']':
+			depth--
+			c.i++
+		default:
+			c.plain(depth)
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return rawJSON(c.b[from:c.i:c.i])
+}
+
+// text goes behind a string.
+func (c *cursor) text() {
+	for c.i++; c.b[c.i] != '"'; c.i++ {
+		if c.b[c.i] == '\\' {
+			c.i++
+		}
+	}
+	c.i++
+}
+
+// plain goes over what is neither a string nor a bracket: inside of a value
+// punctuation, too; as a value itself up to its end.
+func (c *cursor) plain(depth int) {
+	for ; c.i < len(c.b); c.i++ {
+		switch c.b[c.i] {
+		case '"', '{', '[', '}', ']':
+			return
+		case ',', ' ', '\n', '\t', '\r':
+			if depth == 0 {
+				return
+			}
+		}
+	}
+}
+
+// unquote returns the text of a checked JSON string.
+func unquote(raw rawJSON) string {
+	inner := raw[1 : len(raw)-1]
+	simple := true
+	for _, b := range inner {
+		if b == '\\' || b >= utf8.RuneSelf {
+			simple = false
+			break
+		}
+	}
+	if simple {
+		return string(inner)
+	}
+	var s string
+	_ = json.Unmarshal(raw, &s) // it was checked
+	return s
+}
+
+// kind says in words what a part of a checked answer is.
+func kind(raw rawJSON) string {
+	if len(raw) == 0 {
+		return "missing"
+	}
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// get returns a field; nil where it is missing.
+func (o object) get(name string) rawJSON {
+	for i := range o.list {
+		if o.list[i].name == name {
+			return o.list[i].raw
+		}
+	}
+	return nil
+}
+
+func (o object) wrong(name, expected string) error {
+	return fmt.Errorf("%s.%s is %s, expected %s", o.at, clean(name), kind(o.get(name)), expected)
+}
+
+// text reads a field that must be text.
+func (o object) text(name string) (string, error) {
+	raw := o.get(name)
+	if kind(raw) != "text" {
+		return "", o.wrong(name, "text")
+	}
+	return unquote(raw), nil
+}
+
+// absent reports whether a field is missing or null.
+func (o object) absent(name string) bool {
+	raw := o.get(name)
+	return raw == nil || raw[0] == 'n'
+}
+
+// inner reads a field that is an object; null and absent are an empty one.
+func (o object) inner(name string) (object, error) {
+	at := o.at + "." + name
+	if o.absent(name) {
+		return object{at: at}, nil
+	}
+	return objectOf(o.get(name), at)
+}

@@ -1,0 +1,359 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// signs and colours of the actions; a blocked change has its own.
+var signs = map[plan.Action]span{
+	plan.Create: solid("+ ", styleGreen),
+	plan.Update: solid("~ ", styleYellow),
+	plan.Delete: solid("- ", styleRed),
+}
+
+var blockedSign = solid("! ", styleBlock)
+
+func signOf(a plan.Action) span {
+	if s, ok := signs[a]; ok {
+		return s
+	}
+	return solid("? ", styleNone) // a document of a later version
+}
+
+// row is a line below a rule: a sign, a label and what there is to say. more
+// goes on a line of its own where both don't fit on one.
+type row struct {
+	sign        span
+	label       string
+	value, more string
+}
+
+func fact(label, value string) row {
+	return row{sign: solid("  ", styleNone), label: label, value: value}
+}
+
+// The columns at which rules and their rows begin.
+const (
+	ruleIndent = 2
+	rowIndent  = 4
+)
+
+func (p *printer) changes(project plan.Project) {
+	var last *plan.Blocked
+	for i := range project.Changes {
+		c := &project.Changes[i]
+		p.blank()
+		sign, verb := signOf(c.Action), ""
+		if c.Blocked != nil {
+			sign, verb = blockedSign, string(c.Action)+" "
+		}
+		p.line(ruleIndent, rowIndent, sign, text(verb), styled(name(c.Rule), styleBold), text(": "+p.why(c)))
+		p.blocked(c.Blocked, last)
+		p.rows(p.rowsOf(c))
+		last = c.Blocked
+	}
+}
+
+// blocked says what holds a change back and what lifts it. Where a limit holds
+// back many changes the reason stands at the first of them.
+func (p *printer) blocked(b, last *plan.Blocked) {
+	if b == nil {
+		return
+	}
+	by := styled("blocked by "+string(b.Guard), styleBlock)
+	if last != nil && *last == *b {
+		p.line(rowIndent, rowIndent, by, text(", as above"))
+		return
+	}
+	reason, lift := cutLift(b.Reason)
+	p.line(rowIndent, rowIndent, by, text(": "+reason))
+	if lift != "" {
+		p.raw(rowIndent, text("lift with "+lift))
+	}
+}
+
+// cutLift takes what lifts a guard off its reason, so that it can be pasted.
+// Where the words come twice, one of them is in a name, and nothing is cut.
+func cutLift(reason string) (why, lift string) {
+	const words = "; lift with "
+	if strings.Count(reason, words) != 1 {
+		return reason, ""
+	}
+	why, lift, _ = strings.Cut(reason, words)
+	return why, lift
+}
+
+// why says in words how a change came about.
+func (p *printer) why(c *plan.Change) string {
+	if p.Drift {
+		return driftWhy(c)
+	}
+	switch c.Direction {
+	case plan.DirNew:
+		return "new, or its live rule was deleted by hand"
+	case plan.DirGone:
+		return "no file names it any more"
+	case plan.DirPending:
+		if onlyAuth(c) && c.Auth == plan.AuthChanged {
+			return "secret rotated"
+		}
+		return "the files moved on"
+	case plan.DirDrift:
+		return "changed by hand since the last apply"
+	case plan.DirBoth:
+		return "changed by hand, and the files moved on, too"
+	case plan.DirAdopt:
+		if len(c.Fields) == 0 {
+			return "adopt: exists, made elsewhere; only the marker is added"
+		}
+		return "adopt: exists, made elsewhere"
+	}
+	switch {
+	case c.Action == plan.Delete:
+		return "no file names it, and prune is all"
+	case c.Action == plan.Update && !visible(c):
+		return "no difference seen; its secret is sent again"
+	}
+	return "differs; without an owner nothing says which side moved"
+}
+
+func driftWhy(c *plan.Change) string {
+	switch c.Direction {
+	case plan.DirNew:
+		return "pending: a file, but no live rule (not applied yet, or deleted by hand)"
+	case plan.DirGone:
+		return "pending: no file names it any more"
+	case plan.DirPending:
+		if onlyAuth(c) && c.Auth == plan.AuthChanged {
+			return "pending: the secret was rotated in the files"
+		}
+		return "pending: the files moved since the last apply"
+	case plan.DirDrift:
+		return "drift: the live rule moved since the last apply"
+	case plan.DirBoth:
+		return "both: the live rule and the files moved since the last apply"
+	case plan.DirAdopt:
+		return "pending: a file names it, but it was made elsewhere"
+	}
+	if c.Action == plan.Delete {
+		return "differs: no file names it, and prune is all"
+	}
+	return "differs: without an owner nothing says which side moved"
+}
+
+// onlyAuth reports whether nothing differs beside authentication.
+func onlyAuth(c *plan.Change) bool {
+	for _, f := range c.Fields {
+		if !authPath(f.Path) && !unknownField(c, f) {
+			return false
+		}
+	}
+	return true
+}
+
+// visible reports whether a field differs that this version knows.
+func visible(c *plan.Change) bool {
+	for _, f := range c.Fields {
+		if !unknownField(c, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownField reports whether a field is one that this version does not know
+// and a PUT would lose.
+func unknownField(c *plan.Change, f plan.Field) bool {
+	if f.Op != plan.OpRemove || c.Before == nil {
+		return false
+	}
+	_, ok := c.Before.Unknown[strings.TrimPrefix(f.Path, "spec.")]
+	return ok
+}
+
+// rowsOf is what there is to say of a change, field by field.
+func (p *printer) rowsOf(c *plan.Change) []row {
+	var rows []row
+	switch c.Action {
+	case plan.Delete:
+		rows = p.deleteRows(c)
+	case plan.Create:
+		rows = p.createRows(c)
+	default:
+		rows = p.fieldRows(c)
+	}
+	if r, ok := authRow(c); ok {
+		rows = append(rows, r)
+	}
+	if c.RenameOf != "" {
+		what := "which this plan deletes"
+		if c.Action == plan.Delete {
+			what = "which this plan creates"
+		}
+		rows = append(rows, fact("rename?", "same spec as "+name(c.RenameOf)+", "+what))
+	}
+	if c.File != "" {
+		rows = append(rows, fact("file", name(c.File)))
+	}
+	return rows
+}
+
+func (p *printer) deleteRows(c *plan.Change) []row {
+	var rows []row
+	if c.Before != nil {
+		rows = append(rows, fact("url", cut(c.Before.URL, 0, p.limit())))
+		if !c.Before.Enabled {
+			rows = append(rows, fact("enabled", "false"))
+		}
+	}
+	return append(rows, fact("history", historyWords(c.History)))
+}
+
+func historyWords(h *plan.History) string {
+	switch {
+	case h == nil:
+		return "not read yet; it is archived before the delete"
+	case h.Records == 0:
+		return "no records; the archive will say so"
+	}
+	out := plural(h.Records, "record", "records") + " to archive before the delete"
+	if h.Pending > 0 {
+		out += ", " + count(h.Pending) + " still on their way"
+	}
+	return out
+}
+
+// createRows are the fields of a new rule; all are additions, so they have no
+// signs, and the events stand together.
+func (p *printer) createRows(c *plan.Change) []row {
+	var rows []row
+	events := -1
+	for _, f := range c.Fields {
+		switch {
+		case authPath(f.Path):
+		case f.Path == "spec.events" && events >= 0:
+			rows[events].value += ", " + cut(f.After, 0, p.limit())
+		default:
+			if f.Path == "spec.events" {
+				events = len(rows)
+			}
+			rows = append(rows, fact(label(f.Path), cut(f.After, 0, p.limit())))
+		}
+	}
+	return rows
+}
+
+func (p *printer) fieldRows(c *plan.Change) []row {
+	var rows []row
+	for _, f := range c.Fields {
+		r := row{label: label(f.Path)}
+		switch f.Op {
+		case plan.OpAdd:
+			r.sign, r.value = signs[plan.Create], cut(f.After, 0, p.limit())
+		case plan.OpRemove:
+			r.sign, r.value = signs[plan.Delete], cut(f.Before, 0, p.limit())
+		default:
+			r.sign = signs[plan.Update]
+			r.value, r.more = cutPair(f.Before, f.After, p.limit())
+		}
+		unknown := unknownField(c, f)
+		switch {
+		case authPath(f.Path) && !unknown:
+			continue
+		case authPath(f.Path):
+			r.value, r.more = "(not shown)", ""
+		}
+		if unknown {
+			r.value += "  (unknown to this version, a PUT drops it)"
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// authRow says of authentication what can be said: names and words.
+func authRow(c *plan.Change) (row, bool) {
+	if c.Action == plan.Delete {
+		return row{}, false
+	}
+	var added, dropped []string
+	for _, f := range c.Fields {
+		if !authPath(f.Path) || unknownField(c, f) {
+			continue
+		}
+		n := strings.TrimPrefix(f.Path, "spec.authentication.")
+		if f.Op == plan.OpRemove {
+			dropped = append(dropped, clip(n))
+		} else {
+			added = append(added, clip(n))
+		}
+	}
+	r := row{label: "authentication", sign: signs[plan.Update]}
+	var words []string
+	switch c.Auth {
+	case plan.AuthChanged:
+		words = append(words, "rotated (ciphertext changed)")
+	case plan.AuthUnverifiable:
+		words = append(words, "can't be verified")
+	case plan.AuthUnchanged:
+		r.sign = solid("  ", styleNone)
+		words = append(words, "unchanged")
+	case plan.AuthAdded:
+		r.sign = signs[plan.Create]
+	case plan.AuthRemoved:
+		r.sign = signs[plan.Delete]
+	}
+	if c.Action == plan.Create {
+		r.sign = solid("  ", styleNone)
+	}
+	if len(added) > 0 {
+		words = append(words, "added "+strings.Join(added, ", "))
+	}
+	if len(dropped) > 0 {
+		words = append(words, "removed "+strings.Join(dropped, ", "))
+	}
+	if c.SecretTo != "" {
+		words = append(words, "sent to "+Escape(c.SecretTo))
+	}
+	r.value = strings.Join(words, "; ")
+	return r, len(words) > 0
+}
+
+// label is a field's path below spec.
+func label(path string) string { return clip(strings.TrimPrefix(path, "spec.")) }
+
+// clip shortens a path that is too long for a label, and says by how much.
+func clip(s string) string {
+	if runes := []rune(s); len(runes) > maxLabel {
+		return Escape(string(runes[:maxLabel])) + "… (" + count(len(runes)-maxLabel) + " more)"
+	}
+	return Escape(s)
+}
+
+// maxColumn is the widest label that others are aligned to.
+const maxColumn = 32
+
+func (p *printer) rows(rows []row) {
+	wide := 0
+	for _, r := range rows {
+		if n := columns(r.label); n <= maxColumn {
+			wide = max(wide, n)
+		}
+	}
+	start := rowIndent + 2 + wide + 2
+	for _, r := range rows {
+		head := []span{r.sign, solid(pad(r.label, wide)+"  ", styleNone)}
+		if r.more == "" {
+			p.line(rowIndent, start, append(head, text(r.value))...)
+			continue
+		}
+		if p.Width == 0 || start+columns(r.value)+columns(r.more)+3 <= p.Width {
+			p.line(rowIndent, start, append(head, text(r.value), styled(" → ", styleDim), text(r.more))...)
+			continue
+		}
+		p.line(rowIndent, start, append(head, text(r.value))...)
+		p.line(min(start, p.Width/2), start+2, solid("→ ", styleDim), text(r.more))
+	}
+}

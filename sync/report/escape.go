@@ -1,0 +1,155 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Escape makes text of files and of the service fit for a line of output:
+// control characters (C0, DEL, C1), line and paragraph separators, bidi and
+// zero-width characters, and every space but the plain one become \u{1b};
+// bytes that are no UTF-8 become \xff. "##" becomes #\u{23}, because CI
+// runners look for "##[", "##vso[" and the like anywhere in a line.
+//
+// It is idempotent: what is escaped stays as it is.
+func Escape(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	last := rune(0)
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+			last = 0
+		case hidden(r) || r == '#' && last == '#':
+			fmt.Fprintf(&b, `\u{%x}`, r)
+			last = 0
+		default:
+			b.WriteRune(r)
+			last = r
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// plain reports whether s needs no escape; nearly all text does not.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '#' && i > 0 && s[i-1] == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// hidden reports whether a character is not seen where it stands, or changes
+// how others are seen. What Unicode calls printable is letters, marks,
+// numbers, punctuation, symbols and the plain space; a few of those letters
+// are blanks all the same.
+func hidden(r rune) bool {
+	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// name shows a rule, project or the like: as it is where it can't be mistaken
+// for anything else, otherwise in quotes.
+func name(s string) string {
+	if s == "" || s[0] == '-' || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") != "" {
+		return quote(s)
+	}
+	return s
+}
+
+// quote is s escaped and in quotes.
+func quote(s string) string {
+	return `"` + Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
+}
+
+// value shows a field's value. Text is in quotes where it is empty, has
+// spaces or quotes, or had to be escaped.
+func value(v any) string {
+	s, ok := v.(string)
+	if !ok {
+		return compact(v)
+	}
+	if s == webhook.Redacted {
+		return s
+	}
+	if s == "" || strings.ContainsAny(s, " \"\\") || Escape(s) != s {
+		return quote(s)
+	}
+	return s
+}
+
+// compact is the JSON of a value that is no text.
+func compact(v any) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return "(a value without a JSON form)"
+	}
+	return Escape(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// The most characters of a value and of a label that are shown unless all was
+// asked for, and how many of those are context before a difference.
+const (
+	maxValue   = 240
+	maxLabel   = 64
+	cutContext = 24
+)
+
+// cut shows a value from a character on, at most limit of them (0: all), and
+// says what is left out.
+func cut(v any, from, limit int) string {
+	s, ok := v.(string)
+	if !ok {
+		s = compact(v)
+	}
+	runes := []rune(s)
+	if limit == 0 || len(runes) <= limit {
+		return value(v)
+	}
+	from = max(0, min(from, len(runes)-limit))
+	after := len(runes) - from - limit
+	var left []string
+	if from > 0 {
+		left = append(left, count(from)+" characters before")
+	}
+	if after > 0 {
+		left = append(left, count(after)+" after")
+	}
+	return quote(string(runes[from:from+limit])) + " (left out: " + strings.Join(left, ", ") + ")"
+}
+
+// cutPair shows two values from where they begin to differ.
+func cutPair(before, after any, limit int) (string, string) {
+	b, bText := before.(string)
+	a, aText := after.(string)
+	from := 0
+	if limit > 0 && bText && aText {
+		x, y := []rune(b), []rune(a)
+		for from < len(x) && from < len(y) && x[from] == y[from] {
+			from++
+		}
+		from = max(0, from-cutContext)
+	}
+	return cut(before, from, limit), cut(after, from, limit)
+}
+
+// authPath reports whether a field is authentication or below it: only its
+// name may be shown.
+func authPath(path string) bool {
+	path = strings.ToLower(strings.TrimPrefix(path, "spec"))
+	return strings.HasPrefix(path, ".authentication") || strings.HasPrefix(path, `["authentication`)
+}

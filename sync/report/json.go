@@ -1,0 +1,106 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// ProblemsFormatVersion is the version of the problems document.
+const ProblemsFormatVersion = 1
+
+// PlanJSON writes the plan document.
+func PlanJSON(w io.Writer, p *plan.Plan) error { return writeJSON(w, withoutAuthValues(p)) }
+
+// ResultJSON writes the result document.
+func ResultJSON(w io.Writer, r *apply.Result) error { return writeJSON(w, r) }
+
+// ProblemsJSON writes the problems document.
+func ProblemsJSON(w io.Writer, problems []schema.Problem) error {
+	if problems == nil {
+		problems = []schema.Problem{}
+	}
+	return writeJSON(w, struct {
+		FormatVersion int              `json:"formatVersion"`
+		Problems      []schema.Problem `json:"problems"`
+	}{ProblemsFormatVersion, problems})
+}
+
+// writeJSON writes v indented by two, with a newline at the end. Beyond what
+// JSON demands it escapes what must not reach a terminal or a CI runner's log
+// as it is: the set of [Escape], as \uXXXX.
+func writeJSON(w io.Writer, v any) error {
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(escapeJSON(raw.Bytes()))
+	return err
+}
+
+// escapeJSON works on finished JSON: outside of strings there is nothing to
+// escape but the newlines and spaces of the layout.
+func escapeJSON(raw []byte) []byte {
+	out := make([]byte, 0, len(raw)+64)
+	last := rune(0)
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRune(raw)
+		switch {
+		case r != '\n' && hidden(r) || r == '#' && last == '#':
+			out = appendJSONEscape(out, r)
+			last = 0
+		default:
+			out = append(out, raw[:size]...)
+			last = r
+		}
+		raw = raw[size:]
+	}
+	return out
+}
+
+func appendJSONEscape(out []byte, r rune) []byte {
+	if r > 0xffff {
+		r -= 0x10000
+		return fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+	}
+	return fmt.Appendf(out, `\u%04x`, r)
+}
+
+// withoutAuthValues is p without any value below authentication. A plan has
+// none; this is for the day when one does by mistake.
+func withoutAuthValues(p *plan.Plan) *plan.Plan {
+	out := *p
+	out.Projects = slices.Clone(p.Projects)
+	for i := range out.Projects {
+		changes := slices.Clone(out.Projects[i].Changes)
+		for j := range changes {
+			c := &changes[j]
+			c.Fields = slices.Clone(c.Fields)
+			for k := range c.Fields {
+				if f := &c.Fields[k]; authPath(f.Path) {
+					f.Before, f.After = redacted(f.Before), redacted(f.After)
+				}
+			}
+		}
+		out.Projects[i].Changes = changes
+	}
+	return &out
+}
+
+func redacted(v any) any {
+	if v == nil {
+		return nil
+	}
+	return webhook.Redacted
+}

@@ -1,0 +1,209 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+)
+
+// style is how a piece of a line looks, as the parameters of an ANSI SGR
+// sequence; empty is the terminal's own.
+type style string
+
+const (
+	styleNone   style = ""
+	styleBold   style = "1"
+	styleDim    style = "2"
+	styleRed    style = "31"
+	styleGreen  style = "32"
+	styleYellow style = "33"
+	styleBlock  style = "1;35" // bold magenta: held back
+)
+
+// span is a piece of a line. A solid span is not broken at its spaces.
+type span struct {
+	text  string
+	style style
+	solid bool
+}
+
+func text(s string) span            { return span{text: s} }
+func styled(s string, c style) span { return span{text: s, style: c} }
+func solid(s string, c style) span  { return span{text: s, style: c, solid: true} }
+
+// cell is one character of a line.
+type cell struct {
+	r     rune
+	cols  int
+	style style
+	solid bool
+}
+
+// continuation is what a wrapped line goes on behind, so that it never begins
+// with text of others.
+const continuation = "│ "
+
+// minWidth is the least width that text is laid out for.
+const minWidth = 40
+
+// printer lays out lines. It escapes all that it prints, so that nothing of
+// others can be forgotten.
+type printer struct {
+	buf bytes.Buffer
+	TextOptions
+}
+
+func newPrinter(o TextOptions) *printer {
+	if o.Width > 0 && o.Width < minWidth {
+		o.Width = minWidth
+	}
+	return &printer{TextOptions: o}
+}
+
+// limit is how many characters of a value are shown; 0 means all.
+func (p *printer) limit() int {
+	if p.Verbose {
+		return 0
+	}
+	return maxValue
+}
+
+// flush writes all lines at once.
+func (p *printer) flush(w io.Writer) error {
+	_, err := w.Write(p.buf.Bytes())
+	return err
+}
+
+func (p *printer) blank() {
+	if p.buf.Len() > 0 {
+		p.buf.WriteByte('\n')
+	}
+}
+
+// line prints spans behind indent spaces and wraps them; wrapped lines are
+// indented by hang. The first span is always text of our own.
+func (p *printer) line(indent, hang int, spans ...span) {
+	p.lines(indent, hang, p.Width, spans)
+}
+
+// raw prints one line that is never wrapped.
+func (p *printer) raw(indent int, spans ...span) { p.lines(indent, indent, 0, spans) }
+
+func (p *printer) lines(indent, hang, width int, spans []span) {
+	rest := cells(spans)
+	hang = min(hang, max(indent, width/2))
+	lead := strings.Repeat(" ", indent)
+	for first := true; first || len(rest) > 0; first = false {
+		room := 0
+		if width > 0 {
+			room = width - columns(lead)
+		}
+		var now []cell
+		now, rest = breakLine(rest, room)
+		p.buf.WriteString(lead)
+		p.cells(now)
+		p.buf.WriteByte('\n')
+		lead = strings.Repeat(" ", hang) + continuation
+	}
+}
+
+// cells escapes spans and takes them apart.
+func cells(spans []span) []cell {
+	var out []cell
+	for _, s := range spans {
+		t := Escape(s.text)
+		if n := len(out); n > 0 && out[n-1].r == '#' && strings.HasPrefix(t, "#") {
+			t = `\u{23}` + t[1:]
+		}
+		for _, r := range t {
+			out = append(out, cell{r, runeColumns(r), s.style, s.solid})
+		}
+	}
+	return out
+}
+
+// breakLine cuts a line of at most room columns off the front: after the last
+// space that fits, otherwise within the word. room 0 takes all.
+func breakLine(all []cell, room int) (line, rest []cell) {
+	used, end, space := 0, 0, -1
+	for end < len(all) {
+		c := all[end]
+		if room > 0 && end > 0 && used+c.cols > room {
+			break
+		}
+		used += c.cols
+		if c.r == ' ' && !c.solid {
+			space = end
+		}
+		end++
+	}
+	if end < len(all) && all[end].r == ' ' && !all[end].solid {
+		space = end
+	}
+	if end < len(all) && space > 0 {
+		end = space + 1
+	}
+	line, rest = all[:min(end, len(all))], all[min(end, len(all)):]
+	if len(rest) > 0 || room == 0 {
+		for len(line) > 0 && line[len(line)-1].r == ' ' {
+			line = line[:len(line)-1]
+		}
+	}
+	for len(rest) > 0 && rest[0].r == ' ' {
+		rest = rest[1:]
+	}
+	return line, rest
+}
+
+func (p *printer) cells(line []cell) {
+	now := styleNone
+	set := func(s style) {
+		if !p.Color || s == now {
+			return
+		}
+		if now != styleNone {
+			p.buf.WriteString("\x1b[0m")
+		}
+		if s != styleNone {
+			fmt.Fprintf(&p.buf, "\x1b[%sm", s)
+		}
+		now = s
+	}
+	for _, c := range line {
+		set(c.style)
+		p.buf.WriteRune(c.r)
+	}
+	set(styleNone)
+}
+
+// columns is how many columns of a terminal s takes once it is escaped.
+func columns(s string) int {
+	n := 0
+	for _, r := range Escape(s) {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch {
+	case r < 0x7f:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// pad fills s with spaces up to n columns.
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-columns(s)))
+}

@@ -1,0 +1,46 @@
+package report
+
+import (
+	"io"
+
+	"github.com/mkhooks/mkhooks/schema"
+)
+
+// ProblemsText writes each problem as file:line:column: message, so that
+// editors and terminals make it a link, and its hint on an indented line.
+// Neither is wrapped: programs read the first, people paste the second.
+func ProblemsText(w io.Writer, problems []schema.Problem, o TextOptions) error {
+	p := newPrinter(o)
+	for _, problem := range problems {
+		severity, color := "", styleRed
+		if problem.Severity == schema.Warning {
+			severity, color = "warning: ", styleYellow
+		}
+		at := problem.Position
+		at.File = place(at.File)
+		switch {
+		case at.File != "":
+			p.raw(0, styled(at.String()+": ", styleBold), styled(severity, color), text(problem.Message))
+		case severity != "":
+			p.raw(0, styled(severity, color), text(problem.Message))
+		default:
+			p.raw(0, styled("error: ", color), text(problem.Message))
+		}
+		if problem.Hint != "" {
+			p.raw(4, styled("hint: ", styleDim), text(problem.Hint))
+		}
+	}
+	return p.flush(w)
+}
+
+// place is a file's name as it may begin a line: a runner would obey a file
+// called "::add-path::x".
+func place(file string) string {
+	if file == "" {
+		return ""
+	}
+	if c := file[0]; c == '/' || c == '.' || c == '_' || 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' {
+		return file
+	}
+	return "./" + file
+}
