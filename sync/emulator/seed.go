@@ -9,28 +9,44 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// seed is the file that "mkhooks emulate --seed" reads.
+// seed is a file of rules that are live from the start.
 type seed struct {
-	Rules []struct {
-		Metadata struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
-		Spec    map[string]any `json:"spec"`
-		Events  []Event        `json:"events"`
-		History *history       `json:"history"`
-	} `json:"rules"`
+	Rules []seedRule `json:"rules"`
 }
 
-// history makes records instead of listing them.
-type history struct {
-	Count int    `json:"count"`
-	Since string `json:"since"`
-	Every string `json:"every"`
+// seedRule has the shape of the API's answer, with a history beside it: listed
+// record by record, or made.
+type seedRule struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec    map[string]any `json:"spec"`
+	Events  []seedEvent    `json:"events"`
+	History *seedHistory   `json:"history"`
+}
+
+type seedEvent struct {
+	Created time.Time `json:"created"`
+	Source  string    `json:"source"`
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+}
+
+// seedHistory makes Count records, the first at Since and one Every so often.
+type seedHistory struct {
+	Count int       `json:"count"`
+	Since time.Time `json:"since"`
+	Every string    `json:"every"`
 	// FailedEvery makes each record of that number Failed; 0 makes none.
 	FailedEvery int `json:"failedEvery"`
 }
 
-// Load reads rules and their history from JSON or YAML.
+// Load adds the rules of a seed file, JSON or YAML:
+//
+//	{"rules": [{"metadata": {"name"}, "spec": {...}, "events": [...] or "history": {...}}]}
+//
+// An unknown key is an error, and so is a spec that the service would refuse;
+// then nothing is added.
 func (s *Server) Load(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -38,53 +54,56 @@ func (s *Server) Load(r io.Reader) error {
 	}
 	var in seed
 	if err := yaml.UnmarshalStrict(data, &in); err != nil {
-		return fmt.Errorf("expected {\"rules\": [{\"metadata\": {\"name\"}, \"spec\", \"events\" or \"history\"}]}: %w", err)
+		return fmt.Errorf("the seed is no list of rules: %w", err)
 	}
+	histories := make([][]Event, len(in.Rules))
 	for i, rule := range in.Rules {
-		name := rule.Metadata.Name
-		if name == "" {
+		if rule.Metadata.Name == "" {
 			return fmt.Errorf("rule %d has no metadata.name", i+1)
 		}
-		if problem := checkSpec(rule.Spec); problem != "" {
-			return fmt.Errorf("rule %q: %s", name, problem)
+		if f := s.check(rule.Spec); f != nil {
+			return fmt.Errorf("rule %q: %s", rule.Metadata.Name, f.detail)
 		}
-		events := rule.Events
-		if rule.History != nil {
-			if events, err = rule.History.events(s.o.Project, rule.Spec); err != nil {
-				return fmt.Errorf("rule %q: %w", name, err)
-			}
+		if histories[i], err = rule.events(); err != nil {
+			return fmt.Errorf("rule %q: %w", rule.Metadata.Name, err)
 		}
-		s.Put(name, rule.Spec)
-		s.AddEvents(name, events...)
+	}
+	for i, rule := range in.Rules {
+		s.Put(rule.Metadata.Name, rule.Spec)
+		s.AddEvents(rule.Metadata.Name, histories[i]...)
 	}
 	return nil
 }
 
-func (h *history) events(project string, spec map[string]any) ([]Event, error) {
-	at, err := time.Parse(time.RFC3339, h.Since)
-	if err != nil {
-		return nil, fmt.Errorf("history.since is %q, expected an RFC 3339 time", h.Since)
+// events are the records of a rule, oldest first.
+func (r seedRule) events() ([]Event, error) {
+	var out []Event
+	for _, e := range r.Events {
+		out = append(out, Event(e))
+	}
+	h := r.History
+	if h == nil {
+		return out, nil
 	}
 	every, err := time.ParseDuration(h.Every)
-	if err != nil || every <= 0 {
+	switch {
+	case err != nil || every <= 0:
 		return nil, fmt.Errorf("history.every is %q, expected a time such as 10m", h.Every)
+	case h.Count < 0 || h.FailedEvery < 0:
+		return nil, errors.New("history.count and history.failedEvery: expected no negative number")
+	case h.Since.IsZero():
+		return nil, errors.New("history.since is missing, expected a time such as 2026-01-01T00:00:00Z")
 	}
-	types, _ := spec["events"].([]any)
-	if len(types) == 0 || h.Count < 0 {
-		return nil, errors.New("history needs spec.events and a count")
-	}
-	events := make([]Event, 0, h.Count)
+	types, _ := r.Spec["events"].([]any)
 	for i := range h.Count {
-		e := Event{
-			Created: at.Add(time.Duration(i) * every).UTC().Format(time.RFC3339),
-			Source:  fmt.Sprintf("/projects/%s/jobs/job-%05d", project, i+1),
-			Type:    fmt.Sprint(types[i%len(types)]),
-			Status:  "Sent",
+		e := Event{Created: h.Since.Add(time.Duration(i) * every)}
+		if len(types) > 0 {
+			e.Type, _ = types[i%len(types)].(string)
 		}
 		if h.FailedEvery > 0 && (i+1)%h.FailedEvery == 0 {
-			e.Status = "Failed"
+			e.Status = Failed
 		}
-		events = append(events, e)
+		out = append(out, e)
 	}
-	return events, nil
+	return out, nil
 }

@@ -1,378 +1,238 @@
-// Package emulator is a stand-in of the MK.IO webhook-rules API in memory: an
-// http.Handler for tests and for "mkhooks emulate". It is an independent
-// reading of what is known of the service and imports nothing of ours, so that
-// a mistake in the client can't hide behind the same mistake here. What the
-// service leaves unspecified is an option.
+// Package emulator stands in for the webhook-rules API of MK.IO, in memory:
+// bearer tokens with capabilities, masked authentication values, paging, full
+// replacement by PUT, delivery history that goes with its rule, errors with a
+// ref, rate limits, and as options whatever the documentation leaves open. It
+// is an [http.Handler]; tests set faults on it, and "mkhooks emulate" serves
+// it.
 //
-// It keeps nothing on disk and protects nothing: it is for tests.
+// It is an independent reading of that documentation: it imports nothing else
+// of this module, so that a mistake of the client can't hide in it. It
+// delivers no event to anyone and keeps nothing on disk.
 package emulator
 
 import (
-	"crypto/rand"
-	"encoding/json"
-	"fmt"
+	"bytes"
+	"context"
 	"io"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
 
-// Capability is what a token may do.
-type Capability string
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 16 << 20
 
-// The capabilities of the webhook rules.
-const (
-	CanGet    Capability = "webhooks.config.get"
-	CanCreate Capability = "webhooks.config.create"
-	CanUpdate Capability = "webhooks.config.update"
-	CanDelete Capability = "webhooks.config.delete"
-)
-
-// AllCapabilities is what a full-access token may do.
-func AllCapabilities() []Capability { return []Capability{CanGet, CanCreate, CanUpdate, CanDelete} }
-
-// Options say what the emulator serves. The zero value of a field is the
-// plainest behaviour.
-type Options struct {
-	// Project is the one that exists.
-	Project string
-	// Tokens are the bearer tokens that are taken, with what each may do.
-	Tokens map[string][]Capability
-	// PageSize is the size of a page where $top is not given, MaxTop the most
-	// that $top gets; 0 means 100.
-	PageSize, MaxTop int
-	// Latency is how long every answer takes.
-	Latency time.Duration
-	// RateLimit enforces GetLimit and WriteLimit requests in any 60 seconds;
-	// 0 means what the service publishes, 2000 and 1000.
-	RateLimit            bool
-	GetLimit, WriteLimit int
-	// RetryAfter is the Retry-After header of a 429; empty means none.
-	RetryAfter string
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
-
-	Unspecified
-}
-
-// Unspecified is what the service's documents leave open.
-type Unspecified struct {
-	// EmptyMaps says how empty maps read back: "" absent, "null" or "{}".
-	EmptyMaps string
-	// EventOrder says how a rule's events read back: "" as sent, "sorted" or "reversed".
-	EventOrder string
-	// HeaderCase says how header names read back: "" as sent, "lower" or "canonical".
-	HeaderCase string
-	// Mask makes the mask of a value; nil means eight asterisks.
-	Mask func(value string) string
-	// ListPaging gives the list of rules the paging fields, total included.
-	// Without it the list still has next links, because it must end somehow.
-	ListPaging bool
-	// NoTotals leaves pagination out of the history.
-	NoTotals bool
-	// ExtraFields are in every spec that is read.
-	ExtraFields map[string]any
-	// NormalizeURL adds a slash to a URL that ends without one, which the
-	// canonical form of mkhooks does not forgive.
-	NormalizeURL bool
-	// DropHeaders are header names, in lower case, that are not kept.
-	DropHeaders []string
-	// OldestFirst lists the history from its beginning.
-	OldestFirst bool
-	// EchoErrors puts the request's body and token into every error.
-	EchoErrors bool
-}
-
-// Event is one record of a delivery history.
-type Event struct {
-	Created string `json:"created"`
-	Source  string `json:"source"`
-	Type    string `json:"type"`
-	Status  string `json:"status"`
-}
-
-// Rule is a stored rule, auth values as they were sent.
-type Rule struct {
-	ID     string
-	Name   string
-	Spec   map[string]any
-	Events []Event // oldest first
-}
-
-// Request is one request as it came, and the status it got.
-type Request struct {
-	Method, Path, Query string
-	Header              http.Header
-	Body                string
-	Status              int
-	At                  time.Time
-}
-
-// Server is the emulator. It is safe for use by several goroutines.
+// Server is the service in memory. It is safe for concurrent use. The zero
+// Server is of no use: make one with [New].
 type Server struct {
 	o Options
 
-	mu       sync.Mutex
-	rules    map[string]*Rule
-	requests []Request
-	faults   []*fault
-	count    int
-	onCount  func(n int, r *http.Request)
-	gets     []time.Time
-	writes   []time.Time
-	refs     int
+	mu        sync.Mutex
+	rules     map[string]*rule
+	lastSeq   uint64 // of rules and records, in the order in which they came
+	refs      int
+	limiter   limiter
+	faults    []*Injected
+	onRequest func(n int, r *http.Request)
+	log       []*Request
+	active    int
 }
 
-// New returns an emulator without rules.
+// New returns a service without rules.
 func New(o Options) *Server {
-	for _, d := range []struct {
-		v  *int
-		to int
-	}{{&o.PageSize, 100}, {&o.MaxTop, 100}, {&o.GetLimit, 2000}, {&o.WriteLimit, 1000}} {
-		if *d.v == 0 {
-			*d.v = d.to
-		}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Mask == nil {
-		o.Mask = func(string) string { return "********" }
-	}
-	return &Server{o: o, rules: map[string]*Rule{}}
+	o = o.withDefaults()
+	o.Tokens = maps.Clone(o.Tokens)
+	o.Expires = maps.Clone(o.Expires)
+	return &Server{o: o, rules: map[string]*rule{}, onRequest: o.OnRequest}
 }
 
-// OnRequest calls f with the number of each request, from 1, before it is
-// handled: a test may kill its client there.
+// OnRequest has f called before each request is handled, with its number: the
+// first after [New] or [Server.ResetRequests] is 1. A test can so end a client
+// at a request of its choice. nil ends that.
 func (s *Server) OnRequest(f func(n int, r *http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.onCount = f
+	s.onRequest = f
 }
 
-// Requests are the requests so far, in the order in which they were answered.
+// Request is one request as it came, and what came of it.
+type Request struct {
+	// N counts from 1.
+	N      int
+	Method string
+	// Path is percent-encoded, as it came; Query is raw.
+	Path, Query string
+	Kind        Kind
+	// Rule is the decoded name of the rule in the path.
+	Rule   string
+	Header http.Header
+	Body   []byte
+	Time   time.Time
+	// Concurrent is the number of requests under way, this one included.
+	Concurrent int
+	// Handled is the status that the service came to; 0 where a fault came
+	// before it.
+	Handled int
+	// Status is what was answered; 0 where no answer was given, or not yet.
+	Status int
+	// Ref is that of an error.
+	Ref string
+}
+
+// Requests returns what was asked so far, in the order of arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
+	out := make([]Request, len(s.log))
+	for i, r := range s.log {
+		out[i] = *r
+		out[i].Header = r.Header.Clone()
+		out[i].Body = slices.Clone(r.Body)
+	}
+	return out
 }
 
-// ResetRequests forgets the requests so far, their count for faults included.
+// ResetRequests forgets what was asked; the next request is number 1 again.
 func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests, s.count = nil, 0
+	s.log = nil
 }
 
-// SetOptions changes how the server behaves from now on.
-func (s *Server) SetOptions(change func(*Options)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.o)
+// exchange is one request and its answer under way.
+type exchange struct {
+	s      *Server
+	r      *http.Request
+	at     target
+	token  string
+	body   []byte
+	entry  *Request // guarded by s.mu
+	acting *Injected
 }
 
-// Put stores a rule as someone else would, by the web application: it keeps
-// id and history where the rule exists.
-func (s *Server) Put(name string, spec map[string]any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.store(name, clone(spec))
-}
-
-func (s *Server) store(name string, spec map[string]any) (created bool) {
-	r, ok := s.rules[name]
-	if !ok {
-		r = &Rule{ID: newID(), Name: name}
-		s.rules[name] = r
-	}
-	r.Spec = spec
-	return !ok
-}
-
-// Delete removes a rule and its history.
-func (s *Server) Delete(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.rules, name)
-}
-
-// AddEvents appends records to a rule's history, oldest first.
-func (s *Server) AddEvents(name string, events ...Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, ok := s.rules[name]; ok {
-		r.Events = append(r.Events, events...)
-	}
-}
-
-// SetEvents replaces a rule's history.
-func (s *Server) SetEvents(name string, events ...Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, ok := s.rules[name]; ok {
-		r.Events = slices.Clone(events)
-	}
-}
-
-// Rules are copies of the stored rules by name, secrets included.
-func (s *Server) Rules() map[string]Rule {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make(map[string]Rule, len(s.rules))
-	for name, r := range s.rules {
-		out[name] = Rule{ID: r.ID, Name: r.Name, Spec: clone(r.Spec), Events: slices.Clone(r.Events)}
-	}
-	return out
-}
-
-func clone(m map[string]any) map[string]any {
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic(fmt.Sprintf("emulator: a spec that is no JSON: %v", err))
-	}
-	var out map[string]any
-	if err := json.Unmarshal(data, &out); err != nil {
-		panic(err)
-	}
-	return out
-}
-
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// reply is an answer before it is written.
-type reply struct {
+// answer is what is to be written.
+type answer struct {
 	status int
 	header http.Header
-	body   any    // marshalled, unless raw is set
-	raw    []byte // sent as it is
+	body   []byte
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, 8<<20))
-	op := operationOf(r)
-	s.mu.Lock()
-	s.count++
-	n, onCount, latency := s.count, s.onCount, s.o.Latency
-	f := s.matchFault(op)
-	s.mu.Unlock()
-	if onCount != nil {
-		onCount(n, r)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client is gone, or sends without end
 	}
-	if latency > 0 {
-		time.Sleep(latency)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	x, onRequest := s.begin(r, body)
+	defer s.end()
+	if onRequest != nil {
+		onRequest(x.entry.N, r)
 	}
-	if f != nil && f.Before != nil {
-		f.Before()
+	if !wait(r.Context(), s.o.Latency) {
+		panic(http.ErrAbortHandler)
 	}
-	if f != nil && f.cuts() {
-		s.record(r, body, 0)
-		f.cut(w, r, func() reply { return s.handle(r, op, body) })
-		return
+	before, after := x.match()
+	for _, hook := range before {
+		hook()
 	}
-	var a reply
-	if f != nil && f.Status > 0 {
-		a = reply{status: f.Status, header: f.Header, raw: []byte(f.Body)}
-		if f.Body == "" {
-			a = s.fail(r, body, f.Status, "Fault", "a fault was asked for")
-			a.header = f.Header
-		}
-	} else {
-		a = s.handle(r, op, body)
-		if f != nil && f.Rewrite != nil && a.body != nil {
-			a.raw = f.Rewrite(marshal(a.body))
-		}
+	f := Fault{}
+	if x.acting != nil {
+		f = x.acting.fault
 	}
-	if f != nil && f.After != nil {
-		f.After()
+	if f.Stall && !f.late() {
+		x.stall(f)
 	}
-	s.record(r, body, a.status)
-	a.write(w)
+	if f.Drop == DropBefore {
+		panic(http.ErrAbortHandler)
+	}
+	var a answer
+	if f.handles() {
+		a = x.handle()
+		s.mu.Lock()
+		x.entry.Handled = a.status
+		s.mu.Unlock()
+	}
+	for _, hook := range after {
+		hook()
+	}
+	a = x.rewrite(f, a)
+	if f.Stall && f.late() && f.Cut == 0 {
+		x.stall(f)
+	}
+	if f.Drop == DropAfter {
+		panic(http.ErrAbortHandler)
+	}
+	x.write(w, f, a)
 }
 
-func (s *Server) record(r *http.Request, body []byte, status int) {
+func (s *Server) begin(r *http.Request, body []byte) (*exchange, func(int, *http.Request)) {
+	x := &exchange{s: s, r: r, at: parsePath(r), token: bearer(r), body: body}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = append(s.requests, Request{
-		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Header: r.Header.Clone(), Body: string(body), Status: status, At: s.o.Now(),
-	})
+	s.active++
+	x.entry = &Request{N: len(s.log) + 1, Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
+		Kind: x.at.kind, Rule: x.at.rule, Header: r.Header.Clone(), Body: body, Time: s.o.Now(), Concurrent: s.active}
+	s.log = append(s.log, x.entry)
+	return x, s.onRequest
 }
 
-func marshal(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("emulator: an answer that is no JSON: %v", err))
-	}
-	return data
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active--
 }
 
-func (a reply) write(w http.ResponseWriter) {
-	data := a.raw
-	if data == nil && a.body != nil {
-		data = marshal(a.body)
-	}
-	w.Header().Set("Content-Type", "application/json")
+// write sends the answer, or the beginning of it.
+func (x *exchange) write(w http.ResponseWriter, f Fault, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
+	w.Header().Set("Date", x.s.o.Now().UTC().Format(http.TimeFormat))
+	x.s.mu.Lock()
+	x.entry.Status = a.status
+	x.s.mu.Unlock()
+	if a.status != http.StatusNoContent {
+		w.Header().Set("Content-Length", itoa(len(a.body)))
+	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(data) // a client that is gone needs no answer
-}
-
-// operation is what a request asks for.
-type operation struct {
-	Kind    Kind
-	project string
-	rule    string
-}
-
-// Kind is the kind of a request.
-type Kind string
-
-// The kinds of requests.
-const (
-	KindList   Kind = "list"
-	KindRule   Kind = "rule"
-	KindPut    Kind = "put"
-	KindDelete Kind = "delete"
-	KindEvents Kind = "events"
-	KindOther  Kind = "other"
-)
-
-// operationOf reads the path as it came: a name with a slash in it is one
-// segment, %2F.
-func operationOf(r *http.Request) operation {
-	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
-	for i, p := range parts {
-		plain, err := url.PathUnescape(p)
-		if err != nil {
-			return operation{Kind: KindOther}
+	sent := a.body
+	if f.Cut > 0 {
+		sent = sent[:max(0, len(sent)-f.Cut)]
+	}
+	_, _ = w.Write(sent) // a client that is gone has no use for it
+	if f.Cut > 0 {
+		_ = http.NewResponseController(w).Flush()
+		if f.Stall {
+			x.stall(f)
 		}
-		parts[i] = plain
+		panic(http.ErrAbortHandler)
 	}
-	if len(parts) < 6 || !slices.Equal(parts[:3], []string{"api", "v1", "projects"}) || parts[4] != "webhook" || parts[5] != "rules" {
-		return operation{Kind: KindOther}
+}
+
+// stall holds the request until it is released; it ends it where the client
+// gives up.
+func (x *exchange) stall(f Fault) {
+	select {
+	case <-f.Release:
+	case <-x.r.Context().Done():
+		panic(http.ErrAbortHandler)
 	}
-	op := operation{Kind: KindOther, project: parts[3]}
-	switch {
-	case len(parts) == 6 && r.Method == http.MethodGet:
-		op.Kind = KindList
-	case len(parts) == 8 && parts[7] == "events" && r.Method == http.MethodGet:
-		op.Kind, op.rule = KindEvents, parts[6]
-	case len(parts) == 7 && parts[6] != "":
-		op.rule = parts[6]
-		op.Kind = map[string]Kind{http.MethodGet: KindRule, http.MethodPut: KindPut, http.MethodDelete: KindDelete}[r.Method]
+}
+
+// wait reports false where ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
 	}
-	if op.Kind == "" {
-		op.Kind = KindOther
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return op
 }

@@ -1,0 +1,133 @@
+package emulator
+
+import "fmt"
+
+// Rule is a rule as it is stored.
+type Rule struct {
+	ID, Name string
+	// Spec is what was stored, authentication values included.
+	Spec map[string]any
+	// Events is the delivery history, oldest first.
+	Events []Event
+}
+
+// Headers returns spec.headers.
+func (r Rule) Headers() map[string]string { return texts(r.Spec["headers"]) }
+
+// Auth returns the stored authentication values by their path below
+// authentication, such as "headers.X-Secret".
+func (r Rule) Auth() map[string]string {
+	out := map[string]string{}
+	auth, _ := r.Spec["authentication"].(map[string]any)
+	for _, part := range []string{"headers", "queryParams"} {
+		for name, value := range texts(auth[part]) {
+			out[part+"."+name] = value
+		}
+	}
+	return out
+}
+
+func texts(v any) map[string]string {
+	out := map[string]string{}
+	m, _ := v.(map[string]any)
+	for name, value := range m {
+		out[name], _ = value.(string)
+	}
+	return out
+}
+
+// copied is the rule as callers may keep it. s.mu is held.
+func (r *rule) copied() Rule {
+	out := Rule{ID: r.id, Name: r.name, Spec: clone(r.spec)}
+	for _, e := range r.history {
+		out.Events = append(out.Events, e.Event)
+	}
+	return out
+}
+
+// Rules returns all rules by name.
+func (s *Server) Rules() map[string]Rule {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]Rule{}
+	for name, r := range s.rules {
+		out[name] = r.copied()
+	}
+	return out
+}
+
+// Rule returns one rule; ok is false where there is none.
+func (s *Server) Rule(name string) (_ Rule, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rules[name]
+	if r == nil {
+		return Rule{}, false
+	}
+	return r.copied(), true
+}
+
+// Put makes or changes a rule behind everyone's back, unchecked. A rule that
+// exists keeps its id and history.
+func (s *Server) Put(name string, spec map[string]any) {
+	spec = clone(spec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.rules[name]; r != nil {
+		r.spec = spec
+		return
+	}
+	s.newRule(name, spec)
+}
+
+// Edit changes a rule in place behind everyone's back.
+func (s *Server) Edit(name string, change func(spec map[string]any)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.must(name)
+	spec := clone(r.spec)
+	change(spec)
+	r.spec = clone(spec)
+}
+
+// Delete removes a rule and its history behind everyone's back.
+func (s *Server) Delete(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.rules, name)
+}
+
+// Recreate deletes a rule and makes it anew with the same spec: another id,
+// no history.
+func (s *Server) Recreate(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newRule(name, s.must(name).spec)
+}
+
+// AddEvents appends records to the history of a rule, oldest first.
+func (s *Server) AddEvents(name string, events ...Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(s.must(name), events)
+}
+
+// EditEvents has change called with each record of a rule's history, oldest
+// first: deliveries that come to an end keep their place.
+func (s *Server) EditEvents(name string, change func(e *Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.must(name)
+	for i := range r.history {
+		change(&r.history[i].Event)
+	}
+}
+
+// must returns a rule that a test relies on. s.mu is held.
+func (s *Server) must(name string) *rule {
+	r := s.rules[name]
+	if r == nil {
+		panic(fmt.Sprintf("emulator: there is no rule %q", name))
+	}
+	return r
+}

@@ -1,0 +1,47 @@
+package emulator
+
+import (
+	"math"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// limiter remembers when requests were let through, those of GET and those of
+// writes apart.
+type limiter struct{ get, write []time.Time }
+
+// limit counts a request against the limits of the project: no more than that
+// many in any window. What is refused does not count.
+func (x *exchange) limit() *failure {
+	o := x.s.o
+	if o.Limits == nil {
+		return nil
+	}
+	now, window := o.Now(), o.Limits.Window
+	if window <= 0 {
+		window = time.Minute
+	}
+	times, most := &x.s.limiter.write, o.Limits.Write
+	if x.r.Method == http.MethodGet {
+		times, most = &x.s.limiter.get, o.Limits.Get
+	}
+	if most <= 0 {
+		return nil
+	}
+	*times = slices.DeleteFunc(*times, func(t time.Time) bool { return now.Sub(t) >= window })
+	if len(*times) < most {
+		*times = append(*times, now)
+		return nil
+	}
+	f := fail(http.StatusTooManyRequests, "TooManyRequests", "more than %d requests of this kind in %s", most, window)
+	free := (*times)[0].Add(window)
+	switch o.RetryAfter {
+	case RetrySeconds:
+		f.header = http.Header{"Retry-After": {itoa(int(math.Ceil(free.Sub(now).Seconds())))}}
+	case RetryDate:
+		// A date has whole seconds: the next one is not too early.
+		f.header = http.Header{"Retry-After": {free.Add(time.Second - 1).Truncate(time.Second).UTC().Format(http.TimeFormat)}}
+	}
+	return f
+}

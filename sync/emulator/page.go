@@ -1,0 +1,146 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// listing is a list to take a page of.
+type listing struct {
+	// n can be listed, of total.
+	n, total int
+	// key orders the list: ascending, or descending where desc is true.
+	key  func(i int) string
+	desc bool
+}
+
+// page is a part of a list: start up to, not including, end.
+type page struct {
+	start, end, total int
+	next              string
+}
+
+func seqKey(seq uint64) string { return fmt.Sprintf("%020d", seq) }
+
+// page finds the part that $top and $skiptoken ask for. A fault may bend it.
+func (x *exchange) page(l listing) (page, *failure) {
+	query := x.r.URL.Query()
+	size := x.s.o.PageSize
+	if top := query.Get("$top"); top != "" {
+		n, err := strconv.Atoi(top)
+		if err != nil || n < 1 {
+			return page{}, invalidf("$top is %q, expected a number of at least 1", top)
+		}
+		size = n
+	}
+	size = min(size, x.s.o.MaxTop)
+	start := 0
+	if token := query.Get("$skiptoken"); token != "" {
+		var ok bool
+		if start, ok = l.find(token); !ok {
+			return page{}, invalidf("$skiptoken is not one of this list")
+		}
+	}
+	p := page{start: min(start, l.n), end: min(start+size, l.n), total: l.total}
+	if p.end < l.n {
+		p.next = x.link(l.token(x.s.o.SkipTokens, p.end))
+	}
+	if x.acting != nil {
+		x.bend(x.acting.fault.Link, l, size, &p)
+	}
+	return p, nil
+}
+
+// bend does what a fault says of paging. The record number in a link keeps it
+// from being the address of a page that was read before.
+func (x *exchange) bend(link Link, l listing, size int, p *page) {
+	if p.next == "" && link != LinkEmpty {
+		return
+	}
+	again := x.link(l.token(x.s.o.SkipTokens, p.start) + "." + itoa(x.entry.N))
+	switch link {
+	case LinkElsewhere:
+		u, _ := url.Parse(p.next)
+		u.Host = "elsewhere.example"
+		p.next = u.String()
+	case LinkItself:
+		p.next = base(x) + x.r.URL.RequestURI()
+	case LinkRepeat:
+		p.next = again
+	case LinkSkip:
+		p.next = ""
+		if at := p.end + size; at < l.n {
+			p.next = x.link(l.token(x.s.o.SkipTokens, at))
+		}
+	case LinkEmpty:
+		p.next, p.end = again, p.start
+	case LinkLost:
+		p.next = ""
+	}
+}
+
+// token names the place before element i.
+func (l listing) token(kind SkipTokens, i int) string {
+	plain := "o" + itoa(i)
+	if kind == TokenCursor && i > 0 {
+		plain = "c" + l.key(i-1)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(plain))
+}
+
+// find returns the place that a token names.
+func (l listing) find(token string) (int, bool) {
+	token, _, _ = strings.Cut(token, ".")
+	data, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(data) == 0 {
+		return 0, false
+	}
+	rest := string(data[1:])
+	switch data[0] {
+	case 'o':
+		n, err := strconv.Atoi(rest)
+		return n, err == nil && n >= 0
+	case 'c':
+		return sort.Search(l.n, func(i int) bool {
+			if l.desc {
+				return l.key(i) < rest
+			}
+			return l.key(i) > rest
+		}), true
+	}
+	return 0, false
+}
+
+func base(x *exchange) string {
+	scheme := "http"
+	if x.r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + x.r.Host
+}
+
+// link is the absolute address of another page of the list that was asked for.
+func (x *exchange) link(token string) string {
+	query := x.r.URL.Query()
+	query.Set("$skiptoken", token)
+	return base(x) + x.r.URL.EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "%24", "$")
+}
+
+// body is the answer that holds a page.
+func (p page) body(kind string, value []any, supplemental bool) map[string]any {
+	out := map[string]any{"value": value}
+	if p.next != "" {
+		out["@odata.nextLink"] = p.next
+	}
+	if supplemental {
+		out["supplemental"] = map[string]any{
+			"kind": kind, "count": len(value), "operation": "list",
+			"pagination": map[string]any{"start": p.start, "end": p.end, "records": len(value), "total": p.total},
+		}
+	}
+	return out
+}
