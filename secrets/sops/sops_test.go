@@ -359,10 +359,9 @@ func TestPGP(t *testing.T) {
 // stub is a key service that answers as one of the clouds would.
 type stub struct {
 	keyservice.KeyServiceClient
-	mu      sync.Mutex
-	calls   []string
-	answer  func(*keyservice.Key) ([]byte, error)
-	release chan struct{}
+	mu     sync.Mutex
+	calls  []string
+	answer func(*keyservice.Key) ([]byte, error)
 }
 
 func (s *stub) Decrypt(ctx context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {

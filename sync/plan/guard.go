@@ -117,7 +117,15 @@ func (b *builder) guardDestination(x *planned) *Blocked {
 	switch {
 	case among(b.Options.AllowDestinations) || among(b.Options.Destinations):
 		return nil
-	case !listed && x.Action == Update && (x.sameReceiver() || x.lastApplied()):
+	case !listed && x.Action == Update && x.lastApplied():
+		return nil
+	case !listed && x.Action == Update && x.sameReceiver():
+		// A rule could be made without authentication first, and be given a
+		// copied ciphertext later: then the receiver stays the same, and the
+		// secret is another rule's all the same.
+		if x.Auth == AuthAdded || x.ours && x.desired.AuthDigest != x.marker.Auth {
+			return b.copied(x, to)
+		}
 		return nil
 	case !to.Known():
 		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
@@ -126,15 +134,21 @@ func (b *builder) guardDestination(x *planned) *Blocked {
 		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s; allow it with %s",
 			to, strings.Join(inOrder(b.Options.Destinations), ", "), flagFor("allow-destination", to.String()))
 	case x.Action == Create:
-		other, held := b.heldElsewhere(x.desired.AuthDigest, to)
-		if !held {
-			return nil
-		}
-		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
-			to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+		return b.copied(x, to)
 	}
 	return blocked(GuardDestination, "would send the secret to %s instead of %s; allow it with %s",
 		site(x.desired.Spec.URL), site(x.live.Spec.URL), flagFor("allow-destination", to.String()))
+}
+
+// copied blocks a change whose ciphertext belongs, by another file or a live
+// marker, to a rule with another host.
+func (b *builder) copied(x *planned, to webhook.Origin) *Blocked {
+	other, held := b.heldElsewhere(x.desired.AuthDigest, to)
+	if !held {
+		return nil
+	}
+	return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
+		to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
 }
 
 // sameReceiver reports whether an update leaves the rule's receiver as it is.
