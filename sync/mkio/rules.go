@@ -66,8 +66,11 @@ func (c *Client) Rules(ctx context.Context) ([]webhook.Rule, error) {
 		var rules []webhook.Rule
 		var again bool
 		rules, again, err = c.listOnce(ctx)
-		if err == nil || !again {
-			return rules, err
+		if err == nil {
+			return rules, nil
+		}
+		if !again {
+			return nil, err
 		}
 	}
 	return nil, err
