@@ -100,8 +100,10 @@ func session(t *testing.T, to *url.URL, args []string) string {
 	env := map[string]string{"MKIO_TOKEN": scriptToken, "MKIO_PROJECT": "demo"}
 	code := Main(t.Context(), Env{
 		Args: args, Stdin: strings.NewReader(""), Stdout: &shown, Stderr: &shown, Width: 100, StdoutTTY: true,
-		Getenv: func(name string) string { return map[string]string{"NO_COLOR": "1", "MKIO_TOKEN": env["MKIO_TOKEN"], "MKIO_PROJECT": env["MKIO_PROJECT"]}[name] },
-		Now:    time.Now, Transport: toEmulator{to},
+		Getenv: func(name string) string {
+			return map[string]string{"NO_COLOR": "1", "MKIO_TOKEN": env["MKIO_TOKEN"], "MKIO_PROJECT": env["MKIO_PROJECT"]}[name]
+		},
+		Now: time.Now, Transport: toEmulator{to},
 	})
 	if code != 0 {
 		fmt.Fprintf(&shown, "(exit code %d)\n", code)
