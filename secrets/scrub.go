@@ -32,13 +32,13 @@ func (s *Scrubber) With(values ...String) *Scrubber {
 		out.needles = append(out.needles, s.needles...)
 		out.words = append(out.words, s.words...)
 	}
-	for _, v := range values {
-		switch {
-		case v.value == "":
-		case len(v.value) < minScrub:
-			out.words = append(out.words, v.value)
+	for _, s := range values {
+		switch v := s.text(); {
+		case v == "":
+		case len(v) < minScrub:
+			out.words = append(out.words, v)
 		default:
-			out.needles = append(out.needles, forms(v.value)...)
+			out.needles = append(out.needles, forms(v)...)
 		}
 	}
 	return out

@@ -49,7 +49,7 @@ type Sealed struct {
 // empty, a mask, a placeholder, outer white space or control characters. The
 // text never holds the value.
 func (s String) Check() string {
-	v := s.value
+	v := s.text()
 	switch {
 	case v == "":
 		return "is empty"

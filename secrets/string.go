@@ -19,7 +19,10 @@ const Mask = "********"
 // String is a secret. However it is formatted, marshalled or logged, it shows
 // as [Mask]; [String.Reveal] is the only way out, and one file of the client,
 // where a request is written, is the only caller.
-type String struct{ value string }
+//
+// The value stands behind a pointer, because fmt calls no method on what it
+// finds in unexported fields of others, and would print a string there.
+type String struct{ value *string }
 
 var (
 	_ fmt.Formatter          = String{}
@@ -28,13 +31,20 @@ var (
 )
 
 // NewString makes a secret of value.
-func NewString(value string) String { return String{value} }
+func NewString(value string) String { return String{&value} }
 
 // Reveal returns the value itself.
-func (s String) Reveal() string { return s.value }
+func (s String) Reveal() string { return s.text() }
+
+func (s String) text() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Empty reports whether there is no value.
-func (s String) Empty() bool { return s.value == "" }
+func (s String) Empty() bool { return s.text() == "" }
 
 // String returns [Mask], also for an empty value.
 func (s String) String() string { return Mask }

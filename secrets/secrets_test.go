@@ -1,0 +1,150 @@
+package secrets
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+const value = `pa$$/w"o<r>d&%41+ü\n`
+
+// TestStringIsAMask: however a secret is formatted, nested, marshalled or
+// logged, it is a mask.
+func TestStringIsAMask(t *testing.T) {
+	t.Parallel()
+	s := NewString(value)
+	type inner struct {
+		Exported String
+		hidden   String
+		List     []String
+		Map      map[string]String
+		Pointer  *String
+	}
+	things := []any{s, &s, []String{s}, map[string]String{"a": s}, inner{s, s, []String{s}, map[string]String{"b": s}, &s},
+		&inner{hidden: s}, Auth{Headers: map[string]String{"X": s}}, Sealed{Plain: Auth{QueryParams: map[string]String{"c": s}}}, errors.New(s.String())}
+	for _, thing := range things {
+		texts := []string{}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%08.3f", "%p", "%t", "%c", "%U", "%b", "%o", "%e", "%w"} {
+			texts = append(texts, fmt.Sprintf(verb, thing))
+		}
+		if data, err := json.Marshal(thing); err == nil {
+			texts = append(texts, string(data))
+		}
+		var log strings.Builder
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "thing", thing)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "thing", thing)
+		texts = append(texts, log.String(), fmt.Sprint(thing), fmt.Errorf("%v", thing).Error())
+		for _, text := range texts {
+			if strings.Contains(text, "pa$$") || strings.Contains(text, hex.EncodeToString([]byte("pa$$"))) || strings.Contains(text, strings.ToUpper(hex.EncodeToString([]byte("pa$$")))) {
+				t.Errorf("%T shows the value: %s", thing, text)
+			}
+		}
+	}
+	if s.Reveal() != value || s.Empty() || !NewString("").Empty() {
+		t.Error("the value itself is lost")
+	}
+	var back String
+	if json.Unmarshal([]byte(`"x"`), &back) == nil && !back.Empty() {
+		t.Error("a secret can be read from a document")
+	}
+}
+
+func TestScrubber(t *testing.T) {
+	t.Parallel()
+	s := NewScrubber(NewString(value), NewString(""), NewString("abc"), NewString("other-secret"))
+	quoted, _ := json.Marshal(value)
+	unicode := strings.ReplaceAll(strings.ReplaceAll(string(quoted), "$", `\u0024`), "p", `\u0070`)
+	twice, _ := json.Marshal(string(quoted))
+	found := map[string]string{
+		"raw": value, "JSON": string(quoted), "JSON without HTML escapes": strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(quoted)),
+		"JSON with every escape": unicode, "JSON in JSON": string(twice),
+		"query": url.QueryEscape(value), "path": url.PathEscape(value), "lower-case percent": strings.ToLower(url.QueryEscape(value)),
+		"HTML": html.EscapeString(value), "decimal HTML": strings.ReplaceAll(value, "$", "&#36;"), "hex HTML": strings.ReplaceAll(value, "$", "&#x24;"), "named HTML": strings.ReplaceAll(value, "$", "&dollar;"),
+		"hex": hex.EncodeToString([]byte(value)), "short, alone": "it was abc, indeed", "second": "an other-secret here",
+	}
+	for shift := range 3 {
+		for name, enc := range map[string]*base64.Encoding{"std": base64.StdEncoding, "URL": base64.URLEncoding, "raw std": base64.RawStdEncoding, "raw URL": base64.RawURLEncoding} {
+			found[fmt.Sprintf("base64 %s, %d before", name, shift)] = enc.EncodeToString([]byte("xyz"[:shift] + value + "tail"))
+		}
+	}
+	for name, text := range found {
+		if !s.Found("an error: " + text + " (end)") {
+			t.Errorf("%s: not found in %q", name, text)
+		}
+	}
+	for name, text := range map[string]string{
+		"nothing": "", "other text": "the url is not valid", "part of the value": value[:8], "short within a word": "abcdef xabc", "other case": strings.ToUpper(value),
+	} {
+		if s.Found(text) {
+			t.Errorf("%s: found in %q", name, text)
+		}
+	}
+	if NewScrubber().Found(value) || (*Scrubber)(nil).Found(value) {
+		t.Error("found without a value to look for")
+	}
+	if more := s.With(NewString("a-third-one")); !more.Found("a-third-one") || !more.Found(value) || s.Found("a-third-one") {
+		t.Error("With does not add, or changes what it is called on")
+	}
+}
+
+func FuzzScrubber(f *testing.F) {
+	f.Add("secret-value", "prefix", "suffix")
+	f.Add(value, "%", "+&\\u00")
+	f.Fuzz(func(t *testing.T, secret, before, after string) {
+		if len(secret) < 8 {
+			return
+		}
+		s := NewScrubber(NewString(secret))
+		if !s.Found(before + secret + after) {
+			t.Fatalf("%q not found raw", secret)
+		}
+		if !s.Found(base64.StdEncoding.EncodeToString([]byte(before + secret + after))) {
+			t.Fatalf("%q not found in base64", secret)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[string]string{
+		"": "is empty", "***": "mask", "••••": "mask", "REPLACE_ME": "placeholder", "change-me": "placeholder", "<your secret>": "placeholder", "${TOKEN}": "placeholder",
+		" a-value": "white space", "a-value\n": "white space", "a\x00value": "control characters", "a\u0085value": "control characters", "a\xffvalue": "not UTF-8",
+		"a-value": "", "*a*": "", "xxx-real": "", "with space inside": "", "ünïcode": "",
+	} {
+		got := NewString(v).Check()
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("Check(%q) = %q, want %q", v, got, want)
+		}
+		if v != "" && len(v) > 3 && strings.Contains(got, v) {
+			t.Errorf("Check(%q) shows the value", v)
+		}
+	}
+}
+
+func TestSealedProblem(t *testing.T) {
+	t.Parallel()
+	iv, tag := base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(make([]byte, 16))
+	good := "ENC[AES256_GCM,data:AAAA,iv:" + iv + ",tag:" + tag + ",type:str]"
+	if p := SealedProblem(good); p != "" {
+		t.Errorf("good: %s", p)
+	}
+	for name, v := range map[string]string{
+		"clear": "hunter2", "empty": "", "trailing": good + " x", "leading": " " + good, "newline": good + "\n",
+		"int": strings.Replace(good, "type:str", "type:int", 1), "bytes": strings.Replace(good, "type:str", "type:bytes", 1), "no type": strings.Replace(good, ",type:str", "", 1),
+		"two types": strings.Replace(good, "type:str", "type:str]]", 1), "short tag": strings.Replace(good, tag, tag[:8], 1), "short iv": strings.Replace(good, iv, "AAAA", 1),
+		"no data": strings.Replace(good, "AAAA,", ",", 1), "loose base64": strings.Replace(good, "data:AAAA", "data:AAB=", 1), "newline in base64": strings.Replace(good, "data:AAAA", "data:AA\nAA", 1),
+		"order": "ENC[AES256_GCM,data:AAAA,tag:" + tag + ",iv:" + iv + ",type:str]", "cut": good[:40],
+	} {
+		p := SealedProblem(v)
+		if p == "" || strings.Contains(p, "hunter2") || strings.Contains(p, iv) {
+			t.Errorf("%s: problem %q", name, p)
+		}
+	}
+}
