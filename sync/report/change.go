@@ -1,9 +1,11 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // signs and colours of the actions; a blocked change has its own.
@@ -40,7 +42,7 @@ const (
 	rowIndent  = 4
 )
 
-func (p *printer) changes(project plan.Project) {
+func (p *printer) changes(project *plan.Project) {
 	var last *plan.Blocked
 	for i := range project.Changes {
 		c := &project.Changes[i]
@@ -96,7 +98,7 @@ func (p *printer) why(c *plan.Change) string {
 	case plan.DirGone:
 		return "no file names it any more"
 	case plan.DirPending:
-		if onlyAuth(c) && c.Auth == plan.AuthChanged {
+		if rotated(c) {
 			return "secret rotated"
 		}
 		return "the files moved on"
@@ -105,10 +107,13 @@ func (p *printer) why(c *plan.Change) string {
 	case plan.DirBoth:
 		return "changed by hand, and the files moved on, too"
 	case plan.DirAdopt:
-		if len(c.Fields) == 0 {
-			return "adopt: exists, made elsewhere; only the marker is added"
+		switch {
+		case visible(c):
+			return "adopt: exists, made elsewhere"
+		case c.SecretTo != "":
+			return "adopt: made elsewhere; the marker is added, its secret sent"
 		}
-		return "adopt: exists, made elsewhere"
+		return "adopt: made elsewhere; only the marker is added"
 	}
 	switch {
 	case c.Action == plan.Delete:
@@ -122,11 +127,11 @@ func (p *printer) why(c *plan.Change) string {
 func driftWhy(c *plan.Change) string {
 	switch c.Direction {
 	case plan.DirNew:
-		return "pending: a file, but no live rule (not applied yet, or deleted by hand)"
+		return "pending: no live rule (not applied yet, or deleted by hand)"
 	case plan.DirGone:
 		return "pending: no file names it any more"
 	case plan.DirPending:
-		if onlyAuth(c) && c.Auth == plan.AuthChanged {
+		if rotated(c) {
 			return "pending: the secret was rotated in the files"
 		}
 		return "pending: the files moved since the last apply"
@@ -143,15 +148,8 @@ func driftWhy(c *plan.Change) string {
 	return "differs: without an owner nothing says which side moved"
 }
 
-// onlyAuth reports whether nothing differs beside authentication.
-func onlyAuth(c *plan.Change) bool {
-	for _, f := range c.Fields {
-		if !authPath(f.Path) && !unknownField(c, f) {
-			return false
-		}
-	}
-	return true
-}
+// rotated reports whether nothing differs but a secret's value.
+func rotated(c *plan.Change) bool { return c.Auth == plan.AuthChanged && !visible(c) }
 
 // visible reports whether a field differs that this version knows.
 func visible(c *plan.Change) bool {
@@ -203,7 +201,7 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 func (p *printer) deleteRows(c *plan.Change) []row {
 	var rows []row
 	if c.Before != nil {
-		rows = append(rows, fact("url", cut(c.Before.URL, 0, p.limit())))
+		rows = append(rows, fact("url", cut(c.Before.URL, p.limit())))
 		if !c.Before.Enabled {
 			rows = append(rows, fact("enabled", "false"))
 		}
@@ -225,8 +223,8 @@ func historyWords(h *plan.History) string {
 	return out
 }
 
-// createRows are the fields of a new rule; all are additions, so they have no
-// signs, and the events stand together.
+// createRows are the fields of a new rule. All are additions, so those of the
+// API have no sign; the events stand together.
 func (p *printer) createRows(c *plan.Change) []row {
 	var rows []row
 	events := -1
@@ -234,15 +232,29 @@ func (p *printer) createRows(c *plan.Change) []row {
 		switch {
 		case authPath(f.Path):
 		case f.Path == "spec.events" && events >= 0:
-			rows[events].value += ", " + cut(f.After, 0, p.limit())
+			rows[events].value += ", " + cut(f.After, p.limit())
 		default:
 			if f.Path == "spec.events" {
 				events = len(rows)
 			}
-			rows = append(rows, fact(label(f.Path), cut(f.After, 0, p.limit())))
+			r := fact(label(f.Path), cut(f.After, p.limit()))
+			if !apiField(r.label) {
+				r.sign = signs[plan.Create] // a line does not begin with a name of others
+			}
+			rows = append(rows, r)
 		}
 	}
 	return rows
+}
+
+// apiField reports whether a label begins with the name of a field of the API
+// as this version knows it.
+func apiField(label string) bool {
+	top := label
+	if i := strings.IndexAny(label, ".["); i >= 0 {
+		top = label[:i]
+	}
+	return slices.Contains([]string{"url", "enabled", "events", "headers", "queryParams"}, top)
 }
 
 func (p *printer) fieldRows(c *plan.Change) []row {
@@ -251,22 +263,23 @@ func (p *printer) fieldRows(c *plan.Change) []row {
 		r := row{label: label(f.Path)}
 		switch f.Op {
 		case plan.OpAdd:
-			r.sign, r.value = signs[plan.Create], cut(f.After, 0, p.limit())
+			r.sign, r.value = signs[plan.Create], cut(f.After, p.limit())
 		case plan.OpRemove:
-			r.sign, r.value = signs[plan.Delete], cut(f.Before, 0, p.limit())
+			r.sign, r.value = signs[plan.Delete], cut(f.Before, p.limit())
 		default:
 			r.sign = signs[plan.Update]
 			r.value, r.more = cutPair(f.Before, f.After, p.limit())
+			if f.Before == webhook.Redacted && f.After == webhook.Redacted {
+				r.value, r.more = "changed "+webhook.Redacted, ""
+			}
 		}
-		unknown := unknownField(c, f)
-		switch {
+		switch unknown := unknownField(c, f); {
 		case authPath(f.Path) && !unknown:
-			continue
+			continue // authRow says it
 		case authPath(f.Path):
-			r.value, r.more = "(not shown)", ""
-		}
-		if unknown {
-			r.value += "  (unknown to this version, a PUT drops it)"
+			r.value, r.more = "not shown (unknown to this version, a PUT drops it)", ""
+		case unknown:
+			r.value += " (unknown to this version, a PUT drops it)"
 		}
 		rows = append(rows, r)
 	}
@@ -294,7 +307,9 @@ func authRow(c *plan.Change) (row, bool) {
 	var words []string
 	switch c.Auth {
 	case plan.AuthChanged:
-		words = append(words, "rotated (ciphertext changed)")
+		if len(added)+len(dropped) == 0 {
+			words = append(words, "rotated (ciphertext changed)")
+		}
 	case plan.AuthUnverifiable:
 		words = append(words, "can't be verified")
 	case plan.AuthUnchanged:

@@ -57,6 +57,9 @@ func plain(s string) bool {
 // numbers, punctuation, symbols and the plain space; a few of those letters
 // are blanks all the same.
 func hidden(r rune) bool {
+	if 0x20 <= r && r <= 0x7e {
+		return false
+	}
 	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
@@ -102,54 +105,61 @@ func compact(v any) string {
 }
 
 // The most characters of a value and of a label that are shown unless all was
-// asked for, and how many of those are context before a difference.
+// asked for, and how many of those stand before a difference.
 const (
-	maxValue   = 240
+	maxValue   = 160
 	maxLabel   = 64
 	cutContext = 24
 )
 
-// cut shows a value from a character on, at most limit of them (0: all), and
-// says what is left out.
-func cut(v any, from, limit int) string {
-	s, ok := v.(string)
-	if !ok {
-		s = compact(v)
-	}
-	runes := []rune(s)
+// cut shows a value, of a long one its beginning, and says what is left out.
+// limit 0 shows all.
+func cut(v any, limit int) string {
+	runes := []rune(textOf(v))
 	if limit == 0 || len(runes) <= limit {
 		return value(v)
 	}
-	from = max(0, min(from, len(runes)-limit))
-	after := len(runes) - from - limit
-	var left []string
-	if from > 0 {
-		left = append(left, count(from)+" characters before")
-	}
-	if after > 0 {
-		left = append(left, count(after)+" after")
-	}
-	return quote(string(runes[from:from+limit])) + " (left out: " + strings.Join(left, ", ") + ")"
+	return window(runes, 0, limit)
 }
 
-// cutPair shows two values from where they begin to differ.
+// cutPair shows two values; of long ones what is around the place where they
+// begin to differ.
 func cutPair(before, after any, limit int) (string, string) {
-	b, bText := before.(string)
-	a, aText := after.(string)
-	from := 0
-	if limit > 0 && bText && aText {
-		x, y := []rune(b), []rune(a)
-		for from < len(x) && from < len(y) && x[from] == y[from] {
-			from++
-		}
-		from = max(0, from-cutContext)
+	x, y := []rune(textOf(before)), []rune(textOf(after))
+	if limit == 0 || len(x) <= limit && len(y) <= limit {
+		return value(before), value(after)
 	}
-	return cut(before, from, limit), cut(after, from, limit)
+	from := 0
+	for from < len(x) && from < len(y) && x[from] == y[from] {
+		from++
+	}
+	from = max(0, from-cutContext)
+	return window(x, from, limit), window(y, from, limit)
+}
+
+func textOf(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return compact(v)
+}
+
+// window shows limit characters of a value from one on.
+func window(runes []rune, from, limit int) string {
+	to := min(from+limit, len(runes))
+	var left list
+	left.add(from, "characters before")
+	left.add(len(runes)-to, "characters after")
+	out := value(string(runes[from:to]))
+	if len(left) > 0 {
+		out += " (left out: " + left.String() + ")"
+	}
+	return out
 }
 
 // authPath reports whether a field is authentication or below it: only its
 // name may be shown.
 func authPath(path string) bool {
-	path = strings.ToLower(strings.TrimPrefix(path, "spec"))
-	return strings.HasPrefix(path, ".authentication") || strings.HasPrefix(path, `["authentication`)
+	path = strings.TrimPrefix(strings.ToLower(path), "spec")
+	return strings.HasPrefix(strings.TrimLeft(path, `.["`), "authentication")
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -86,6 +88,7 @@ func withoutAuthValues(p *plan.Plan) *plan.Plan {
 		changes := slices.Clone(out.Projects[i].Changes)
 		for j := range changes {
 			c := &changes[j]
+			c.Before, c.After = specWithoutAuthValues(c.Before), specWithoutAuthValues(c.After)
 			c.Fields = slices.Clone(c.Fields)
 			for k := range c.Fields {
 				if f := &c.Fields[k]; authPath(f.Path) {
@@ -103,4 +106,20 @@ func redacted(v any) any {
 		return nil
 	}
 	return webhook.Redacted
+}
+
+// specWithoutAuthValues: of authentication a spec has names, and in its
+// unknown fields what a later version of the API may keep there.
+func specWithoutAuthValues(s *webhook.Spec) *webhook.Spec {
+	if s == nil || len(s.Unknown) == 0 {
+		return s
+	}
+	out := *s
+	out.Unknown = maps.Clone(s.Unknown)
+	for path := range out.Unknown {
+		if authPath("spec." + path) {
+			out.Unknown[path] = json.RawMessage(strconv.Quote(webhook.Redacted))
+		}
+	}
+	return &out
 }

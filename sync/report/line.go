@@ -113,7 +113,11 @@ func (p *printer) lines(indent, hang, width int, spans []span) {
 
 // cells escapes spans and takes them apart.
 func cells(spans []span) []cell {
-	var out []cell
+	n := 0
+	for _, s := range spans {
+		n += len(s.text)
+	}
+	out := make([]cell, 0, n)
 	for _, s := range spans {
 		t := Escape(s.text)
 		if n := len(out); n > 0 && out[n-1].r == '#' && strings.HasPrefix(t, "#") {
@@ -141,17 +145,17 @@ func breakLine(all []cell, room int) (line, rest []cell) {
 		}
 		end++
 	}
-	if end < len(all) && all[end].r == ' ' && !all[end].solid {
-		space = end
-	}
-	if end < len(all) && space > 0 {
-		end = space + 1
-	}
-	line, rest = all[:min(end, len(all))], all[min(end, len(all)):]
-	if len(rest) > 0 || room == 0 {
-		for len(line) > 0 && line[len(line)-1].r == ' ' {
-			line = line[:len(line)-1]
+	if end < len(all) {
+		if all[end].r == ' ' && !all[end].solid {
+			space = end
 		}
+		if space > 0 {
+			end = space // the spaces themselves are dropped below
+		}
+	}
+	line, rest = all[:end], all[end:]
+	for len(line) > 0 && line[len(line)-1].r == ' ' {
+		line = line[:len(line)-1]
 	}
 	for len(rest) > 0 && rest[0].r == ' ' {
 		rest = rest[1:]

@@ -1,160 +1,254 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// PlanText writes a plan for people.
-func PlanText(w io.Writer, p *plan.Plan, o TextOptions) error {
-	out := newPrinter(o)
-	for i := range p.Projects {
-		out.blank()
-		out.project(&p.Projects[i])
-	}
-	out.blank()
-	out.planSum(p)
-	return out.flush(w)
-}
-
-// project writes one project's part: which guards are in force first, because
-// they decide how the rest is to be read.
-func (p *printer) project(project *plan.Project) {
-	head := []span{styled("project ", styleNone), styled(name(project.Name), styleBold), text(" at " + project.BaseURL)}
-	if project.Owner != "" {
-		head = append(head, text(", owner "+name(project.Owner)))
-	} else {
-		head = append(head, text(", no owner"))
-	}
-	head = append(head, text(", prune "+string(project.Guards.Prune)))
-	p.line(0, 2, head...)
-	p.line(0, 2, styled("guards in force: "+strings.Join(project.Guards.InForce, ", "), styleDim))
-	if len(project.Guards.Lifted) > 0 {
-		p.line(0, 2, styled("guards lifted: ", styleYellow), styled(strings.Join(project.Guards.Lifted, ", "), styleYellow))
-	}
-	p.changes(*project)
-	notes := p.unmanaged(project.Unmanaged)
-	notes = append(notes, unsettled(project.Unsettled)...)
-	if len(notes)+len(project.Warnings) > 0 {
+// PlanText writes a plan for reading: for each project a head and its changes,
+// then what is left alone, and a sum at the end. With o.Drift it is worded for
+// people who ask which side moved.
+func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
+	p := newPrinter(o)
+	for i := range doc.Projects {
 		p.blank()
+		p.head(&doc.Projects[i])
+		p.changes(&doc.Projects[i])
+		p.unmanaged(doc.Projects[i].Unmanaged)
+		p.unsettled(doc.Projects[i].Unsettled)
+		if len(doc.Projects[i].Warnings) > 0 {
+			p.blank()
+			p.warnings(doc.Projects[i].Warnings)
+		}
 	}
-	for _, n := range notes {
-		p.line(0, 2, styled(n, styleDim))
+	p.blank()
+	p.planSum(doc)
+	return p.flush(w)
+}
+
+// head says where and whose, which guards are in force, and which are lifted:
+// they decide how the rest is to be read.
+func (p *printer) head(project *plan.Project) {
+	owner := "no owner"
+	if project.Owner != "" {
+		owner = "owner " + name(project.Owner)
 	}
-	for _, warning := range project.Warnings {
-		p.line(0, 2, styled("warning: ", styleYellow), text(warning))
+	about := ", " + owner + ", prune " + string(project.Guards.Prune)
+	if len(project.Paths) > 0 {
+		about += ", files " + p.names(project.Paths, maxPaths)
+	}
+	p.line(0, 2, text("Project "), styled(name(project.Name), styleBold), text(" at "+host(project.BaseURL)+about))
+	p.line(0, 2, text("Guards in force: "+p.inForce(project.Guards.InForce)))
+	if len(project.Guards.Lifted) > 0 {
+		p.line(0, 2, styled("Guards lifted: --"+strings.Join(project.Guards.Lifted, ", --"), styleYellow))
+	}
+	if p.Drift && len(project.Changes) > 0 {
+		p.line(0, 2, text("Signs and values go from live to file: what apply would do."))
 	}
 }
 
-// reasons are the headings of rules that are left alone.
+// host is what tells one service from another: https is not worth a word.
+func host(baseURL string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(baseURL, "https://"), "/")
+}
+
+// guards are those in force wherever they are not lifted, in the contract's
+// order; protect is in force only for the names it is given.
+var guards = []plan.Guard{
+	plan.GuardDeletes, plan.GuardEmpty, plan.GuardMissingAuth, plan.GuardForeign, plan.GuardDestination,
+	plan.GuardAdopt, plan.GuardUnknown, plan.GuardActive, plan.GuardArchive, plan.GuardDependence,
+}
+
+// inForce names the guards: as "all", or all but a few, with the settings that
+// some have; one by one where that is not so, or where everything was asked for.
+func (p *printer) inForce(entries []string) string {
+	there := map[string]bool{}
+	var settings, missing []string
+	for _, entry := range entries {
+		guard, _, set := strings.Cut(entry, " (")
+		there[guard] = true
+		if set || strings.HasPrefix(entry, string(plan.GuardProtect)+" ") {
+			settings = append(settings, entry)
+		}
+	}
+	for _, g := range guards {
+		if !there[string(g)] {
+			missing = append(missing, string(g))
+		}
+	}
+	if p.Verbose || len(missing) > len(guards)/2 {
+		return orWords(strings.Join(entries, ", "), "none")
+	}
+	out := "all"
+	if len(missing) > 0 {
+		out += " but " + strings.Join(missing, ", ")
+	}
+	if len(settings) > 0 {
+		out += "; " + strings.Join(settings, ", ")
+	}
+	return out
+}
+
+// orWords is s, or words where s is empty.
+func orWords(s, words string) string {
+	if s == "" {
+		return words
+	}
+	return s
+}
+
+// The most names of a list that are shown unless all was asked for.
+const (
+	maxNames = 5
+	maxPaths = 3
+)
+
+// names lists names, at most limit of them, and counts the rest.
+func (p *printer) names(all []string, limit int) string {
+	shown := make([]string, 0, len(all))
+	for _, n := range all {
+		shown = append(shown, name(n))
+	}
+	return p.some(shown, limit)
+}
+
+func (p *printer) some(all []string, limit int) string {
+	if p.Verbose || len(all) <= limit+1 { // "and 1 more" is no shorter than a name
+		return strings.Join(all, ", ")
+	}
+	return strings.Join(all[:limit], ", ") + " and " + count(len(all)-limit) + " more"
+}
+
+// group is a line of rules that have a reason in common.
+type group struct {
+	why   string
+	rules []string
+}
+
+func (g group) label() string { return count(len(g.rules)) + " " + g.why }
+
+// groups lists those that have rules, aligned, below a title.
+func (p *printer) groups(title string, groups []group) {
+	wide := 0
+	for _, g := range groups {
+		if len(g.rules) > 0 {
+			wide = max(wide, columns(g.label()))
+		}
+	}
+	if wide == 0 {
+		return
+	}
+	p.blank()
+	p.line(0, 2, text(title))
+	for _, g := range groups {
+		if len(g.rules) > 0 {
+			p.line(2, 2+wide+2, solid(pad(g.label(), wide)+"  ", styleNone), text(p.some(g.rules, maxNames)))
+		}
+	}
+}
+
+// reasons says why a rule is left alone.
 var reasons = []struct {
 	reason plan.UnmanagedReason
 	words  string
 }{
-	{plan.ReasonUnmanaged, "unmanaged, no file names them: "},
-	{plan.ReasonForeign, "of other owners, left alone: "},
-	{plan.ReasonCopied, "with a copied marker, left alone: "},
-	{plan.ReasonKept, "ours without a file, kept because nothing is pruned: "},
+	{plan.ReasonUnmanaged, "without a marker"},
+	{plan.ReasonForeign, "of other owners"},
+	{plan.ReasonCopied, "with a copied marker"},
+	{plan.ReasonKept, "ours, but nothing is pruned"},
 }
 
-// maxNames is how many names a list shows unless all was asked for.
-const maxNames = 10
-
-func (p *printer) unmanaged(rules []plan.Unmanaged) []string {
-	var out []string
+func (p *printer) unmanaged(rules []plan.Unmanaged) {
+	var groups []group
 	for _, r := range reasons {
-		var names []string
+		g := group{why: r.words}
 		for _, u := range rules {
 			if u.Reason == r.reason {
-				names = append(names, name(u.Rule))
+				g.rules = append(g.rules, name(u.Rule))
 			}
 		}
-		if n := len(names); n > maxNames && !p.Verbose {
-			names = append(names[:maxNames], fmt.Sprintf("and %s more", count(n-maxNames)))
-		}
-		if len(names) > 0 {
-			out = append(out, r.words+strings.Join(names, ", "))
-		}
+		groups = append(groups, g)
 	}
-	return out
+	p.groups("Unmanaged: live rules that no file names, left alone", groups)
 }
 
-func unsettled(rules []plan.Unsettled) []string {
-	var auth, fields []string
+func (p *printer) unsettled(rules []plan.Unsettled) {
+	auth, unknown := group{why: "whose secret can't be verified"}, group{why: "with unknown fields"}
 	for _, u := range rules {
 		if u.Auth {
-			auth = append(auth, name(u.Rule))
+			auth.rules = append(auth.rules, name(u.Rule))
 		}
 		if len(u.Unknown) > 0 {
-			fields = append(fields, name(u.Rule)+" ("+strings.Join(u.Unknown, ", ")+")")
+			unknown.rules = append(unknown.rules, name(u.Rule)+" ("+strings.Join(u.Unknown, ", ")+")")
 		}
 	}
-	var out []string
-	if len(auth) > 0 {
-		out = append(out, "no visible difference, authentication can't be verified: "+strings.Join(auth, ", "))
-	}
-	if len(fields) > 0 {
-		out = append(out, "no difference, but fields that this version does not know: "+strings.Join(fields, ", "))
-	}
-	return out
+	p.groups("Unsettled: no difference seen, but not all is known", []group{auth, unknown})
 }
 
-// planSum is the last line: counts, and the digest that stands for the plan.
+func (p *printer) warnings(warnings []string) {
+	for _, w := range warnings {
+		p.line(0, 2, solid("warning: ", styleYellow), text(w))
+	}
+}
+
+// planSum is the last word: counts, and the digest that stands for the plan.
 func (p *printer) planSum(doc *plan.Plan) {
-	s := doc.Summary
-	var rest list
-	rest.add(s.InSync, "in sync")
-	rest.add(s.Unmanaged, "unmanaged")
 	unsettled := 0
+	blocked := map[plan.Action]int{}
 	for _, project := range doc.Projects {
 		unsettled += len(project.Unsettled)
+		for _, c := range project.Changes {
+			if c.Blocked != nil {
+				blocked[c.Action]++
+			}
+		}
 	}
-	rest.add(unsettled, "not verifiable")
-	tail := ""
-	if len(rest) > 0 {
-		tail = "; " + rest.String()
-	}
+	var rest list
+	rest.add(doc.Summary.InSync, "in sync")
+	rest.add(unsettled, "unsettled")
+	rest.add(doc.Summary.Unmanaged, "unmanaged")
 	if !doc.HasDifferences() {
-		p.line(0, 2, styled("Nothing to do", styleBold), text(strings.Replace(tail, ";", ":", 1)+"."))
+		nothing := "Nothing to do"
+		if p.Drift {
+			nothing = "No difference"
+		}
+		p.line(0, 2, styled(nothing, styleGreen), text(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
 		return
 	}
-	var counts list
 	if p.Drift {
-		counts = driftCounts(doc)
-	} else {
-		counts.add(s.Create, "to create")
-		counts.add(s.Update, "to update")
-		counts.add(s.Delete, "to delete")
+		p.line(0, 2, styled("Drift: ", styleBold), text(append(driftCounts(doc), rest...).String()+"."))
+		p.line(0, 2, text("Exit code 2 means that something differs."))
+		return
 	}
-	if s.Blocked > 0 {
-		tail = fmt.Sprintf(", %s of them blocked", count(s.Blocked)) + tail
+	var todo list
+	for _, a := range []struct {
+		action plan.Action
+		n      int
+	}{{plan.Create, doc.Summary.Create}, {plan.Update, doc.Summary.Update}, {plan.Delete, doc.Summary.Delete}} {
+		what := "to " + string(a.action)
+		if n := blocked[a.action]; n > 0 {
+			what += " (" + count(n) + " blocked)"
+		}
+		todo.add(a.n, what)
 	}
-	head := "Plan: "
-	if p.Drift {
-		head = "Differences: "
-	}
-	p.line(0, 2, styled(head, styleBold), text(counts.String()+tail+"."))
-	p.line(0, 2, styled("digest "+string(doc.Digest), styleDim))
+	p.line(0, 2, styled("Plan: ", styleBold), text(append(todo, rest...).String()+"."))
+	p.line(0, 2, styled("Digest "+string(doc.Digest), styleDim))
 }
 
 // driftCounts counts differences by the side that moved.
 func driftCounts(doc *plan.Plan) list {
-	n := map[plan.Direction]int{}
+	by := map[plan.Direction]int{}
 	for _, project := range doc.Projects {
 		for _, c := range project.Changes {
-			n[c.Direction]++
+			by[c.Direction]++
 		}
 	}
 	var out list
-	out.add(n[plan.DirDrift], "changed on the live side")
-	out.add(n[plan.DirBoth], "changed on both sides")
-	out.add(n[plan.DirPending], "pending in the files")
-	out.add(n[plan.DirNew], "without a live rule")
-	out.add(n[plan.DirGone], "without a file")
-	out.add(n[plan.DirAdopt], "to adopt")
-	out.add(n[plan.DirUnknown], "that differ")
+	out.add(by[plan.DirDrift], "drifted")
+	out.add(by[plan.DirPending]+by[plan.DirNew]+by[plan.DirGone]+by[plan.DirAdopt], "pending")
+	out.add(by[plan.DirBoth], "on both sides")
+	out.add(by[plan.DirUnknown], "of unknown direction")
 	return out
 }

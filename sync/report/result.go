@@ -1,70 +1,134 @@
 package report
 
 import (
-	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// statusStyles are the colours of what became of a change; the word says it, too.
-var statusStyles = map[apply.Status]style{
-	apply.StatusApplied: styleGreen, apply.StatusDone: styleGreen, apply.StatusUnverified: styleYellow, apply.StatusFailed: styleRed,
-	apply.StatusBlocked: styleBlock, apply.StatusStale: styleYellow, apply.StatusSkipped: styleDim,
-}
-
-// ResultText writes what became of a plan for people.
+// ResultText writes what became of a plan: a line for each change, below it
+// what went wrong and what to do, and a sum at the end with what comes next.
 func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p := newPrinter(o)
+	several := false
 	for i := range r.Changes {
-		p.result(&r.Changes[i])
+		several = several || r.Changes[i].Project != r.Changes[0].Project
 	}
-	for _, warning := range r.Warnings {
-		p.line(0, 2, styled("warning: ", styleYellow), text(warning))
+	hints := map[string]bool{}
+	for i := range r.Changes {
+		c := &r.Changes[i]
+		if several && (i == 0 || c.Project != r.Changes[i-1].Project) {
+			p.blank()
+			p.line(0, 2, text("Project "), styled(name(c.Project), styleBold))
+		}
+		p.result(c, hints)
 	}
+	if len(r.Warnings) > 0 {
+		p.blank()
+		p.warnings(r.Warnings)
+	}
+	p.blank()
 	p.resultSum(r)
 	return p.flush(w)
 }
 
-// widest is the length of the longest status.
-const widest = len(apply.StatusUnverified)
+// statusStyles are the colours of what became of a change; the word says it, too.
+var statusStyles = map[apply.Status]style{
+	apply.StatusApplied: styleGreen, apply.StatusDone: styleGreen, apply.StatusUnverified: styleYellow, apply.StatusFailed: styleRed,
+	apply.StatusBlocked: styleBlock, apply.StatusStale: styleYellow, apply.StatusSkipped: styleYellow,
+}
 
-func (p *printer) result(c *apply.Change) {
-	tail := ""
-	if c.Attempts > 1 {
-		tail = fmt.Sprintf("  (%d attempts)", c.Attempts)
-		if c.Action == plan.Delete && c.Status == apply.StatusApplied {
-			tail = "" // a pause, then a delete
-		}
+// The columns at which the statuses and what follows them begin.
+const (
+	statusIndent = 2
+	saidIndent   = statusIndent + len(apply.StatusUnverified) + 2
+)
+
+// result is what became of one change. A hint stands at the first change that
+// it is for.
+func (p *printer) result(c *apply.Change, hints map[string]bool) {
+	sign := signOf(c.Action)
+	if c.Status == apply.StatusBlocked {
+		sign = blockedSign
 	}
-	p.line(0, widest+1, solid(pad(string(c.Status), widest)+" ", statusStyles[c.Status]),
-		signOf(c.Action), text(string(c.Action)+" "), styled(name(c.Rule), styleBold), text(tail))
-	if c.Error != nil {
-		p.line(widest+1, widest+3, styled("| ", styleDim), text(c.Error.Message))
-		if c.Error.Hint != "" {
-			p.raw(widest+1, styled("hint: ", styleDim), text(c.Error.Hint))
-		}
+	status := string(c.Status)
+	color, known := statusStyles[c.Status]
+	if !known {
+		status = "status " + name(status) // of a later version
 	}
-	if c.Blocked != nil && c.Error == nil {
-		p.line(widest+1, widest+3, styled("| "+string(c.Blocked.Guard)+": ", styleDim), text(c.Blocked.Reason))
+	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		sign, text(string(c.Action)+" "), styled(name(c.Rule), styleBold), text(facts(c)))
+	hint := ""
+	switch {
+	case c.Blocked != nil:
+		reason, lift := cutLift(c.Blocked.Reason)
+		p.said(string(c.Blocked.Guard) + ": " + reason)
+		if lift != "" {
+			hint = "lift with " + lift
+		}
+	case c.Error != nil:
+		p.said(c.Error.Message)
+		hint = c.Error.Hint
+	}
+	if hint != "" && !hints[hint] {
+		hints[hint] = true
+		p.raw(saidIndent, styled("hint: ", styleDim), text(hint))
 	}
 	if a := c.Archive; a != nil {
-		p.raw(widest+1, styled("archive: ", styleDim), text(a.Location), styled("  ("+plural(a.Records, "record", "records")+")", styleDim))
+		what := "archived "
+		if c.Status != apply.StatusApplied {
+			what = "not deleted, but archived "
+		}
+		p.raw(saidIndent, text(what+plural(a.Records, "record", "records")+" in "+name(a.Location)))
 	}
 }
 
-// outcomeWords begin the last line.
-var outcomeWords = map[apply.Outcome]string{
-	apply.Applied: "Applied", apply.Nothing: "Nothing to do", apply.Partial: "Partly applied",
-	apply.Refused: "Refused", apply.Failed: "Failed", apply.Interrupted: "Interrupted",
+// said is a message, each of its lines behind a bar.
+func (p *printer) said(message string) {
+	for _, l := range strings.Split(strings.TrimRight(message, "\n"), "\n") {
+		p.line(saidIndent, saidIndent, solid(continuation, styleDim), text(l))
+	}
 }
 
-// nextSteps say what to do where something is left to do.
-var nextSteps = map[apply.Outcome]string{
-	apply.Partial:     "look at what is not applied, then run apply again: it converges",
-	apply.Failed:      "nothing was applied; run apply again once the cause is gone",
-	apply.Interrupted: "run apply again: it converges",
+// facts are what is worth knowing of the write: how often it was sent, and,
+// where it is not simply applied and the message does not say so itself, the
+// status and the reference for the service's support.
+func facts(c *apply.Change) string {
+	message := ""
+	if c.Error != nil {
+		message = c.Error.Message
+	}
+	var l list
+	usual := 1
+	if c.Action == plan.Delete {
+		usual = 2 // the pause counts
+	}
+	if c.Attempts > usual {
+		l.add(c.Attempts, "attempts")
+	}
+	if status := strconv.Itoa(c.HTTPStatus); c.HTTPStatus >= 300 && !strings.Contains(message, status) {
+		l = append(l, "HTTP "+status)
+	}
+	if c.Status != apply.StatusApplied && c.Ref != "" && !strings.Contains(message, c.Ref) {
+		l = append(l, "ref "+name(c.Ref))
+	}
+	if len(l) == 0 {
+		return ""
+	}
+	return "  (" + l.String() + ")"
+}
+
+// outcomes are the run in a word.
+var outcomes = map[apply.Outcome]span{
+	apply.Applied:     styled("Applied", styleGreen),
+	apply.Nothing:     styled("Nothing to do", styleGreen),
+	apply.Partial:     styled("Partly applied", styleYellow),
+	apply.Refused:     styled("Refused", styleYellow),
+	apply.Failed:      styled("Failed", styleRed),
+	apply.Interrupted: styled("Interrupted", styleYellow),
 }
 
 func (p *printer) resultSum(r *apply.Result) {
@@ -77,23 +141,37 @@ func (p *printer) resultSum(r *apply.Result) {
 	counts.add(s.Blocked, "blocked")
 	counts.add(s.Stale, "stale")
 	counts.add(s.Skipped, "skipped")
-	if len(r.Changes) > 0 {
-		p.blank()
-	}
-	words := outcomeWords[r.Outcome]
+	end := "."
 	if len(counts) > 0 {
-		words += ": " + counts.String()
+		end = ": " + counts.String() + "."
+		if s.Applied+s.Done+s.Unverified == 0 {
+			end = ": " + counts.String() + "; nothing was applied."
+		}
 	}
-	p.line(0, 2, styled(words+".", styleBold))
-	next := nextSteps[r.Outcome]
+	word, ok := outcomes[r.Outcome]
+	if !ok {
+		word = text("Outcome " + string(r.Outcome)) // of a later version
+	}
+	p.line(0, 2, word, text(end))
+	if next := nextStep(r); next != "" {
+		p.line(0, 2, text("Next: "+next))
+	}
+}
+
+// nextStep is the one thing to do now; empty where there is none.
+func nextStep(r *apply.Result) string {
+	s := r.Summary
 	switch {
-	case next != "":
+	case r.Outcome == apply.Applied || r.Outcome == apply.Nothing:
+		return ""
+	case s.Failed > 0 || r.Outcome == apply.Interrupted:
+		return "run the same mkhooks apply again; what is done stays done."
+	case s.Unverified > 0:
+		return "run mkhooks plan with the same flags; it shows what the service kept."
 	case s.Stale > 0:
-		next = "run plan again and look at what changed since"
-	case s.Skipped > 0 && r.Outcome == apply.Refused:
-		next = "nothing was changed"
+		return "run mkhooks plan with the same flags; it shows what moved."
+	case s.Blocked > 0:
+		return "settle what blocks, then run mkhooks apply again."
 	}
-	if next != "" {
-		p.line(0, 2, styled("next: ", styleDim), text(next))
-	}
+	return "" // the answer was no
 }

@@ -1,0 +1,315 @@
+package report
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// The documents that the goldens are made of. They are written by hand, not by
+// package plan, so that a change of its wording does not change them.
+
+var allGuards = []string{
+	"too many deletes (limit 30%)", "protect billing-*", "empty", "missing auth", "foreign owner",
+	"destination", "adopt", "unknown field", "live deliveries", "archive", "dependence",
+}
+
+func digestOf(c string) webhook.Digest { return webhook.Digest(strings.Repeat(c, 32)) }
+
+func document(projects ...plan.Project) *plan.Plan {
+	p := &plan.Plan{
+		FormatVersion: plan.FormatVersion, Digest: "1f3c9a0b5d7e42c68811a0b2c3d4e5f6",
+		CreatedAt: time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC),
+		Tool:      plan.Tool{Name: "mkhooks", Version: "v0.1.0"}, Source: plan.Source{Commit: "7b1e0c2"},
+		Projects: projects,
+	}
+	for _, project := range projects {
+		for _, c := range project.Changes {
+			switch c.Action {
+			case plan.Create:
+				p.Summary.Create++
+			case plan.Update:
+				p.Summary.Update++
+			case plan.Delete:
+				p.Summary.Delete++
+			}
+			if c.Blocked != nil {
+				p.Summary.Blocked++
+			}
+		}
+		p.Summary.InSync += project.InSync
+		p.Summary.Unmanaged += len(project.Unmanaged)
+	}
+	return p
+}
+
+func project(changes ...plan.Change) plan.Project {
+	for i := range changes {
+		c := &changes[i]
+		c.DesiredDigest, c.LiveDigest = digestOf("d"), digestOf("e")
+		if c.Fields == nil {
+			c.Fields = []plan.Field{}
+		}
+	}
+	return plan.Project{
+		Name: "demo", BaseURL: "https://app.mk.io", Owner: "video-platform", Paths: []string{"rules/"},
+		Guards:  plan.Guards{Prune: plan.PruneOwned, InForce: slices.Clone(allGuards), Lifted: []string{}},
+		Changes: changes, Unmanaged: []plan.Unmanaged{}, Unsettled: []plan.Unsettled{}, Warnings: []string{},
+		InSync: 41,
+	}
+}
+
+func live(url string, enabled bool, unknown ...string) *webhook.Spec {
+	s := &webhook.Spec{URL: url, Enabled: enabled, Events: []webhook.EventType{"MediaKind.JobFinished"}}
+	for _, u := range unknown {
+		if s.Unknown == nil {
+			s.Unknown = map[string]json.RawMessage{}
+		}
+		s.Unknown[u] = json.RawMessage(`{"max":3}`)
+	}
+	return s
+}
+
+func add(path string, v any) plan.Field { return plan.Field{Path: path, Op: plan.OpAdd, After: v} }
+func remove(path string, v any) plan.Field {
+	return plan.Field{Path: path, Op: plan.OpRemove, Before: v}
+}
+func replace(path string, a, b any) plan.Field {
+	return plan.Field{Path: path, Op: plan.OpReplace, Before: a, After: b}
+}
+
+const hooks = "https://hooks.example.com/mkio"
+
+// creates are new rules, with a field of every kind.
+func creates() []plan.Change {
+	return []plan.Change{
+		{
+			Rule: "channel-alerts", Action: plan.Create, Direction: plan.DirNew, Auth: plan.AuthAdded,
+			File: "rules/channel-alerts.yaml", SecretTo: "hooks.example.com", After: live(hooks, true),
+			Fields: []plan.Field{
+				add("spec.authentication.headers.X-Webhook-Secret", nil),
+				add("spec.authentication.queryParams.sig", nil),
+				add("spec.enabled", true),
+				add("spec.events", "MediaKind.ChannelInstanceError"),
+				add("spec.events", "MediaKind.ChannelInstanceStarted"),
+				add("spec.events", "MediaKind.ChannelInstanceStopped"),
+				add("spec.headers.X-Source", "mkio"),
+				add(`spec.headers["X Team!"]`, "video platform"),
+				add("spec.queryParams.v", ""),
+				add("spec.url", hooks+"/channels"),
+			},
+		},
+		{
+			Rule: "job-done", Action: plan.Create, Direction: plan.DirNew, Auth: plan.AuthNone, RenameOf: "job-finished",
+			File: "rules/job-done.yaml", After: live(hooks, true),
+			Fields: []plan.Field{add("spec.enabled", true), add("spec.events", "MediaKind.JobFinished"), add("spec.url", hooks)},
+		},
+	}
+}
+
+// updates have every direction and every word of authentication.
+func updates() []plan.Change {
+	long := hooks + "/" + strings.Repeat("segment/", 60)
+	return []plan.Change{
+		{
+			Rule: "adopt me", Action: plan.Update, Direction: plan.DirAdopt, Auth: plan.AuthUnverifiable,
+			File: "rules/adopt me.yaml", SecretTo: "hooks.example.com", Before: live(hooks, false),
+		},
+		{
+			Rule: "billing-fees", Action: plan.Update, Direction: plan.DirBoth, Auth: plan.AuthUnchanged,
+			File: "rules/billing-fees.yaml", SecretTo: "hooks.example.com", Before: live(hooks, true),
+			Fields: []plan.Field{
+				replace("spec.enabled", true, false),
+				remove("spec.events", "MediaKind.JobStarted"),
+				add("spec.events", "MediaKind.JobFinished"),
+				remove("spec.headers.X-Debug", "1"),
+				replace("spec.headers.X-Token", webhook.Redacted, webhook.Redacted),
+				add("spec.queryParams.v", "2"),
+				replace("spec.url", long+"old?x=1", long+"new?x=1"),
+			},
+		},
+		{
+			Rule: "job-notifications", Action: plan.Update, Direction: plan.DirDrift, Auth: plan.AuthUnchanged,
+			File: "rules/job-notifications.yaml", SecretTo: "hooks.example.com", Before: live(hooks, true),
+			Fields: []plan.Field{replace("spec.url", "https://staging.hooks.example.com/mkio", hooks)},
+		},
+		{
+			Rule: "locators", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthChanged,
+			File: "rules/locators.yaml", SecretTo: "hooks.example.com", Before: live(hooks, true),
+		},
+		{
+			Rule: "names", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthChanged,
+			File: "rules/names.yaml", SecretTo: "hooks.example.com", Before: live(hooks, true),
+			Fields: []plan.Field{
+				remove("spec.authentication.headers.X-Old", nil),
+				add("spec.authentication.headers.X-New", nil),
+			},
+		},
+		{
+			Rule: "open", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthRemoved,
+			File: "rules/open.yaml", Before: live(hooks, true),
+			Fields:  []plan.Field{remove("spec.authentication.headers.X-Old", nil)},
+			Blocked: &plan.Blocked{Guard: plan.GuardMissingAuth, Reason: "would drop authentication.headers.X-Old, which was not set by the last apply; lift with --drop-auth open"},
+		},
+		{
+			Rule: "retries", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthNone,
+			File: "rules/retries.yaml", Before: live(hooks, true, "retryPolicy", "authentication.oauth"),
+			Fields: []plan.Field{
+				remove("spec.authentication.oauth", "hunter2"),
+				remove("spec.retryPolicy", map[string]any{"max": 3}),
+				replace("spec.headers.X-Source", "mkio", "mk.io"),
+			},
+			Blocked: &plan.Blocked{Guard: plan.GuardUnknown, Reason: "this version does not know spec.authentication.oauth, spec.retryPolicy, and a PUT would drop it; lift with --drop-unknown"},
+		},
+	}
+}
+
+func deletes() []plan.Change {
+	limit := &plan.Blocked{Guard: plan.GuardDeletes, Reason: `14 rules would be deleted, the limit is 13, 30% of the 41 rules that "video-platform" owns; lift with --max-deletes 14`}
+	gone := func(rule string, h *plan.History, b *plan.Blocked) plan.Change {
+		return plan.Change{
+			Rule: rule, Action: plan.Delete, Direction: plan.DirGone, Auth: plan.AuthRemoved,
+			Before: live("https://old.example.com/"+rule, rule != "paused"), History: h, Blocked: b,
+		}
+	}
+	finished := gone("job-finished", &plan.History{Records: 1203, Pending: 2}, nil)
+	finished.RenameOf = "job-done"
+	return []plan.Change{
+		gone("billing-eu", &plan.History{Records: 1}, &plan.Blocked{Guard: plan.GuardProtect, Reason: `protected by "billing-*", never deleted while that stands`}),
+		finished,
+		gone("paused", &plan.History{}, nil),
+		gone("unread", nil, nil),
+		gone("y1", &plan.History{Records: 10}, limit),
+		gone("y2", &plan.History{Records: 20}, limit),
+	}
+}
+
+// blockedByEach has a change for every guard.
+func blockedByEach() []plan.Change {
+	var out []plan.Change
+	for _, b := range []plan.Blocked{
+		{Guard: plan.GuardEmpty, Reason: "the files hold no rule at all, which is more often a wrong path than meant; lift with --allow-empty"},
+		{Guard: plan.GuardForeign, Reason: `the live rule belongs to owner "playout"; lift with --take-over rule-2`},
+		{Guard: plan.GuardDestination, Reason: "would send the secret to https://evil.example.net instead of https://hooks.example.com; lift with --allow-destination evil.example.net"},
+		{Guard: plan.GuardAdopt, Reason: "the rule was made elsewhere, and adopting it would change 2 fields; lift with --adopt rule-4"},
+		{Guard: plan.GuardActive, Reason: "2 records of the newest page are still on their way; apply waits for them, lift with --delete-active"},
+		{Guard: plan.GuardArchive, Reason: "there is no place for the delivery history, which the delete destroys; pass --archive DIR"},
+		{Guard: plan.GuardDependence, Reason: `deletes wait until every create is done, and the create of "rule-1" is blocked`},
+	} {
+		c := plan.Change{
+			Rule: "rule-" + count(len(out)+1), Action: plan.Delete, Direction: plan.DirUnknown, Auth: plan.AuthNone,
+			Before: live(hooks, true), Blocked: &b,
+		}
+		if b.Guard == plan.GuardForeign || b.Guard == plan.GuardDestination || b.Guard == plan.GuardAdopt {
+			c.Action, c.Direction = plan.Update, plan.DirAdopt
+			c.Fields = []plan.Field{replace("spec.url", hooks, hooks+"/2")}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func mixedPlan() *plan.Plan {
+	p := project(append(append(creates(), updates()...), deletes()...)...)
+	p.Guards.Lifted = []string{"take-over=legacy-*", "delete-active"}
+	p.Unmanaged = []plan.Unmanaged{
+		{Rule: "copied-rule", Reason: plan.ReasonCopied},
+		{Rule: "legacy-1", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-2", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-3", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-4", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-5", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-6", Reason: plan.ReasonUnmanaged},
+		{Rule: "legacy-7", Reason: plan.ReasonUnmanaged},
+		{Rule: "ours-kept", Reason: plan.ReasonKept},
+		{Rule: "playout-main", Reason: plan.ReasonForeign},
+	}
+	p.Unsettled = []plan.Unsettled{
+		{Rule: "clear-secret", Auth: true},
+		{Rule: "new-api", Unknown: []string{"spec.retryPolicy"}},
+	}
+	p.Warnings = []string{
+		`rule "copied-rule" carries a marker that was made for another rule or project; it is left alone`,
+		`rule "job-done" looks like a rename of "job-finished": a rename starts a new delivery history, the old one goes to the archive`,
+	}
+	return document(p)
+}
+
+func guardsPlan() *plan.Plan {
+	p := project(blockedByEach()...)
+	p.Owner, p.BaseURL, p.InSync = "", "http://127.0.0.1:8080", 0
+	p.Guards = plan.Guards{Prune: plan.PruneAll, InForce: []string{
+		"too many deletes (limit 12)", "missing auth", "foreign owner", "destination (only *.example.com)", "adopt",
+		"live deliveries", "archive", "dependence",
+	}, Lifted: []string{"allow-empty", "drop-unknown"}}
+	return document(p)
+}
+
+func quietPlan() *plan.Plan { return document(project()) }
+
+func emptyPlan() *plan.Plan {
+	p := project()
+	p.InSync, p.Paths = 0, nil
+	return document(p)
+}
+
+// smallPlan is what most days look like.
+func smallPlan() *plan.Plan {
+	all := updates()
+	return document(project(all[2], all[3]))
+}
+
+func twoProjects() *plan.Plan {
+	other := project(deletes()[1])
+	other.Name, other.InSync = "staging", 3
+	return document(project(updates()[2]), other)
+}
+
+func mixedResult() *apply.Result {
+	return &apply.Result{
+		FormatVersion: apply.FormatVersion, Digest: digestOf("a"), Outcome: apply.Partial,
+		Changes: []apply.Change{
+			{Project: "demo", Rule: "channel-alerts", Action: plan.Create, Status: apply.StatusApplied, HTTPStatus: 201, Attempts: 1},
+			{Project: "demo", Rule: "job-done", Action: plan.Create, Status: apply.StatusDone, Attempts: 0},
+			{Project: "demo", Rule: "job-notifications", Action: plan.Update, Status: apply.StatusApplied, HTTPStatus: 200, Ref: "aa11", Attempts: 3},
+			{Project: "demo", Rule: "locators", Action: plan.Update, Status: apply.StatusUnverified, HTTPStatus: 200, Attempts: 1,
+				Error: &apply.Error{Kind: apply.KindUnverified, Message: "the service kept something else: spec.url", Hint: "mkhooks plan shows what differs"}},
+			{Project: "demo", Rule: "names", Action: plan.Update, Status: apply.StatusFailed, HTTPStatus: 503, Ref: "7f3a", Attempts: 6,
+				Error: &apply.Error{Kind: apply.KindService, Message: "PUT rule \"names\": 503 Service Unavailable: upstream connect error or disconnect/reset before headers (ref 7f3a)", Hint: "try again later; give the ref to the service's support"}},
+			{Project: "demo", Rule: "timeouts", Action: plan.Update, Status: apply.StatusFailed, Attempts: 2,
+				Error: &apply.Error{Kind: apply.KindNetwork, Message: "PUT rule \"timeouts\": no answer\nread tcp 10.0.0.1:443: i/o timeout"}},
+			{Project: "demo", Rule: "open", Action: plan.Update, Status: apply.StatusBlocked,
+				Blocked: updates()[5].Blocked},
+			{Project: "demo", Rule: "moved", Action: plan.Update, Status: apply.StatusStale,
+				Error: &apply.Error{Kind: apply.KindStale, Message: "the live rule is no longer what the plan saw"}},
+			{Project: "demo", Rule: "job-finished", Action: plan.Delete, Status: apply.StatusApplied, HTTPStatus: 200, Attempts: 1,
+				Archive: &archive.Receipt{Location: "archive/demo/job-finished-3f2a.jsonl.gz", Records: 1203, SHA256: strings.Repeat("ab", 32)}},
+			{Project: "demo", Rule: "kept", Action: plan.Delete, Status: apply.StatusFailed, HTTPStatus: 403, Ref: "b0b0", Attempts: 1,
+				Archive: &archive.Receipt{Location: "archive/demo/kept-77aa.jsonl.gz", Records: 7, SHA256: strings.Repeat("cd", 32)},
+				Error:   &apply.Error{Kind: apply.KindService, Message: "DELETE rule \"kept\": forbidden", Hint: "the token needs webhooks.config.delete"}},
+			{Project: "demo", Rule: "later", Action: plan.Delete, Status: apply.StatusSkipped},
+		},
+		Summary:  apply.Summary{Applied: 3, Done: 1, Unverified: 1, Failed: 3, Blocked: 1, Stale: 1, Skipped: 1},
+		Warnings: []string{"the token expires on 2026-03-09"},
+	}
+}
+
+func someProblems() []schema.Problem {
+	at := func(file string, line, column int) schema.Position {
+		return schema.Position{File: file, Line: line, Column: column}
+	}
+	return []schema.Problem{
+		{Position: at("rules", 0, 0), Message: "no rule file (.yaml, .yml) found", Severity: schema.Warning},
+		{Position: at("rules/a.yaml", 5, 12), Message: `spec.events[0]: unknown event "MediaKind.JobFinish"; expected one of the ten event types`, Hint: `did you mean "MediaKind.JobFinished"?`, Severity: schema.Error},
+		{Position: at("rules/a.yaml", 9, 3), Message: "spec.authentication is not encrypted", Hint: "sops encrypt --in-place rules/a.yaml", Severity: schema.Error},
+		{Position: at("rules/b.yaml", 1, 1), Message: "mac_only_encrypted is missing", Hint: "a hand edit of url breaks the file's MAC without it", Severity: schema.Warning},
+		{Message: "a problem of no file", Severity: schema.Error},
+	}
+}

@@ -1,0 +1,90 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.golden")
+
+// documents are what the goldens show: a name and how it is written.
+var documents = map[string]func(io.Writer) error{
+	"plan-mixed-0":         func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{}) },
+	"plan-mixed-80":        func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 80}) },
+	"plan-mixed-120":       func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 120}) },
+	"plan-mixed-80-color":  func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 80, Color: true}) },
+	"plan-mixed-120-color": func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 120, Color: true}) },
+	"plan-mixed-verbose":   func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Verbose: true}) },
+	"plan-mixed-json":      func(w io.Writer) error { return PlanJSON(w, mixedPlan()) },
+	"plan-guards-80":       func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80}) },
+	"plan-small-80":        func(w io.Writer) error { return PlanText(w, smallPlan(), TextOptions{Width: 80}) },
+	"plan-quiet-80":        func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80}) },
+	"plan-empty-80":        func(w io.Writer) error { return PlanText(w, emptyPlan(), TextOptions{Width: 80}) },
+	"plan-projects-80":     func(w io.Writer) error { return PlanText(w, twoProjects(), TextOptions{Width: 80}) },
+	"drift-mixed-80":       func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 80, Drift: true}) },
+	"drift-guards-80":      func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80, Drift: true}) },
+	"drift-quiet-80":       func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80, Drift: true}) },
+	"result-mixed-0":       func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{}) },
+	"result-mixed-80":      func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 80}) },
+	"result-mixed-120":     func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 120, Color: true}) },
+	"result-mixed-json":    func(w io.Writer) error { return ResultJSON(w, mixedResult()) },
+	"result-outcomes-80":   everyOutcome,
+	"problems-text":        func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80}) },
+	"problems-color":       func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80, Color: true}) },
+	"problems-json":        func(w io.Writer) error { return ProblemsJSON(w, someProblems()) },
+	"problems-none-json":   func(w io.Writer) error { return ProblemsJSON(w, nil) },
+}
+
+// everyOutcome writes the sum of a run of each outcome and what comes next.
+func everyOutcome(w io.Writer) error {
+	for _, r := range []apply.Result{
+		{Outcome: apply.Applied, Summary: apply.Summary{Applied: 3, Done: 1}},
+		{Outcome: apply.Nothing},
+		{Outcome: apply.Partial, Summary: apply.Summary{Applied: 1, Unverified: 1}},
+		{Outcome: apply.Refused, Summary: apply.Summary{Stale: 1}},
+		{Outcome: apply.Refused, Summary: apply.Summary{Applied: 2, Blocked: 1}},
+		{Outcome: apply.Refused, Summary: apply.Summary{Skipped: 4}},
+		{Outcome: apply.Failed, Summary: apply.Summary{Failed: 1200}},
+		{Outcome: apply.Interrupted, Summary: apply.Summary{Applied: 1, Skipped: 3}},
+	} {
+		if err := ResultText(w, &r, TextOptions{Width: 80}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for name, write := range documents {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got bytes.Buffer
+			if err := write(&got); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("%v; -update writes it", err)
+			}
+			if d := cmp.Diff(string(want), got.String()); d != "" {
+				t.Errorf("%s (-want +got):\n%s", name, d)
+			}
+		})
+	}
+}
