@@ -151,6 +151,12 @@ func window(runes []rune, from, limit int) string {
 	left.add(from, "characters before")
 	left.add(len(runes)-to, "characters after")
 	out := value(string(runes[from:to]))
+	if from > 0 {
+		out = "…" + out
+	}
+	if to < len(runes) {
+		out += "…"
+	}
 	if len(left) > 0 {
 		out += " (left out: " + left.String() + ")"
 	}

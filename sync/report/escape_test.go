@@ -59,9 +59,9 @@ func TestCut(t *testing.T) {
 	}{
 		{"short", "a", "b c", 10, "a", `"b c"`},
 		{"values of other kinds", true, map[string]any{"b": 1, "a": "<"}, 100, "true", `{"a":"<","b":1}`},
-		{"begins the same", long + "x", long + "y", 50, strings.Repeat("a", 24) + "x (left out: 976 characters before)", strings.Repeat("a", 24) + "y (left out: 976 characters before)"},
-		{"differs at once", "x" + long, "y", 5, "xaaaa (left out: 996 characters after)", "y"},
-		{"one is a part of the other", long, long[:990], 5, "aaaaa (left out: 966 characters before, 29 characters after)", "aaaaa (left out: 966 characters before, 19 characters after)"},
+		{"begins the same", long + "x", long + "y", 50, "…" + strings.Repeat("a", 24) + "x (left out: 976 characters before)", "…" + strings.Repeat("a", 24) + "y (left out: 976 characters before)"},
+		{"differs at once", "x" + long, "y", 5, "xaaaa… (left out: 996 characters after)", "y"},
+		{"one is a part of the other", long, long[:990], 5, "…aaaaa… (left out: 966 characters before, 29 characters after)", "…aaaaa… (left out: 966 characters before, 19 characters after)"},
 		{"all was asked for", long, "b", 0, long, "b"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestCut(t *testing.T) {
 			}
 		})
 	}
-	if got, want := cut(long, 5), "aaaaa (left out: 995 characters after)"; got != want {
+	if got, want := cut(long, 5), "aaaaa… (left out: 995 characters after)"; got != want {
 		t.Errorf("cut: got %s, want %s", got, want)
 	}
 }

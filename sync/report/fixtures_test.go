@@ -288,7 +288,9 @@ func mixedResult() *apply.Result {
 			{Project: "demo", Rule: "open", Action: plan.Update, Status: apply.StatusBlocked,
 				Blocked: updates()[5].Blocked},
 			{Project: "demo", Rule: "moved", Action: plan.Update, Status: apply.StatusStale,
-				Error: &apply.Error{Kind: apply.KindStale, Message: "the live rule is no longer what the plan saw"}},
+				Error: &apply.Error{Kind: apply.KindStale, Message: "the rule changed since the plan was shown", Hint: "run mkhooks plan again and look at what moved"}},
+			{Project: "demo", Rule: "moved-too", Action: plan.Update, Status: apply.StatusStale,
+				Error: &apply.Error{Kind: apply.KindStale, Message: "the rule changed since the plan was shown", Hint: "run mkhooks plan again and look at what moved"}},
 			{Project: "demo", Rule: "job-finished", Action: plan.Delete, Status: apply.StatusApplied, HTTPStatus: 200, Attempts: 1,
 				Archive: &archive.Receipt{Location: "archive/demo/job-finished-3f2a.jsonl.gz", Records: 1203, SHA256: strings.Repeat("ab", 32)}},
 			{Project: "demo", Rule: "kept", Action: plan.Delete, Status: apply.StatusFailed, HTTPStatus: 403, Ref: "b0b0", Attempts: 1,
@@ -296,7 +298,7 @@ func mixedResult() *apply.Result {
 				Error:   &apply.Error{Kind: apply.KindService, Message: "DELETE rule \"kept\": forbidden", Hint: "the token needs webhooks.config.delete"}},
 			{Project: "demo", Rule: "later", Action: plan.Delete, Status: apply.StatusSkipped},
 		},
-		Summary:  apply.Summary{Applied: 3, Done: 1, Unverified: 1, Failed: 3, Blocked: 1, Stale: 1, Skipped: 1},
+		Summary:  apply.Summary{Applied: 3, Done: 1, Unverified: 1, Failed: 3, Blocked: 1, Stale: 2, Skipped: 1},
 		Warnings: []string{"the token expires on 2026-03-09"},
 	}
 }
