@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 		_, n := child(auth, part.name)
 		each(n, func(key, value *yaml.Node) {
 			*part.names = append(*part.names, key.Value)
-			path := "spec.authentication." + part.name + "." + shortened(key.Value)
+			path := "spec.authentication." + part.name + "." + shown(key.Value, true)
 			switch {
 			case !isText(value) || value.Value == "": // the schema says so
 			case secrets.LooksSealed(value.Value):
@@ -38,6 +37,8 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 					f.fail(value, f.mendSealed(problem), "%s %s", path, problem)
 				}
 				sealed = append(sealed, webhook.SealedValue{Path: part.name + "/" + key.Value, Ciphertext: value.Value})
+			case strings.Contains(value.Value, "ENC[AES256_GCM,"):
+				f.fail(value, f.mendSealed(""), "%s has text before the encrypted value", path)
 			default:
 				clear++
 				f.clearValue(value, path, metadata != nil)
@@ -60,7 +61,7 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 	}
 	switch {
 	case metadata != nil:
-		f.sopsMetadata(sopsKey, metadata, sealed)
+		f.sopsMetadata(root, sopsKey, metadata, sealed)
 	case len(sealed) > 0:
 		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shellQuote(f.name),
 			"spec.authentication is encrypted, but the file has no sops metadata to open it with")
@@ -73,12 +74,11 @@ func (f *file) mendSealed(problem string) string {
 	if strings.Contains(problem, "another type") {
 		return "quote the value and encrypt it again: sops edit " + shellQuote(f.name)
 	}
-	return "bring the value back from Git, or set it anew with sops set"
+	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shellQuote(f.name)
 }
 
 // clearValue reports an authentication value in clear text.
 func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
-	set := fmt.Sprintf("sops set %s '%s' '\"...\"'", shellQuote(f.name), sopsPath(path))
 	switch {
 	case secrets.IsMask(n.Value):
 		f.fail(n, "the API never shows a value: write the value itself and encrypt the file", "%s is a mask (only asterisks), expected an encrypted value", path)
@@ -86,17 +86,11 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shellQuote(f.name), "%s is a placeholder, expected an encrypted value", path)
 	case f.o.AllowPlaintextAuth && !hasMetadata:
 		if problem := secrets.NewString(n.Value).Check(); problem != "" {
-			f.fail(n, "", "%s %s", path, problem)
+			f.fail(n, "mend the value", "%s %s", path, problem)
 		}
 	case hasMetadata:
-		f.fail(n, "if it was ever committed, it is no secret any more; remove the line, then "+set, "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, "remove the line and add the value with sops edit "+shellQuote(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:
 		f.fail(n, "sops encrypt --in-place "+shellQuote(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	}
-}
-
-// sopsPath turns a.b.c into ["a"]["b"]["c"]; a header's name may have dots.
-func sopsPath(path string) string {
-	parts := strings.SplitN(path, ".", 4)
-	return `["` + strings.Join(parts, `"]["`) + `"]`
 }

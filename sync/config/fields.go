@@ -75,16 +75,21 @@ func (f *file) url(n *yaml.Node) {
 	case u.Scheme == "" || u.Host == "" || u.Hostname() == "":
 		f.fail(n, example, "spec.url is not absolute")
 		return
-	case u.User != nil:
+	}
+	if u.User != nil {
 		f.fail(n, "put credentials under spec.authentication, and encrypt the file", "spec.url has user information in it, readable by everyone in the project")
-	case u.Fragment != "" || strings.Contains(raw, "#"):
+	}
+	if strings.Contains(raw, "#") {
 		f.fail(n, "remove the part from # on", "spec.url has a fragment, which is never sent")
+	}
+	switch {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		f.fail(n, "https://"+u.Host+u.EscapedPath(), "spec.url is http, expected https (http is for loopback hosts only)")
+		f.fail(n, "write https://"+u.Host+"/…", "spec.url is http, expected https (http is for loopback hosts only)")
 	case u.Scheme != "https" && u.Scheme != "http":
 		f.fail(n, example, "spec.url has the scheme %q, expected https", shortened(u.Scheme))
-	case !hostOK(u):
-		f.fail(n, example, "spec.url has a host that can't be one")
+	}
+	if !hostOK(u) {
+		f.fail(n, example, "spec.url has a host or port that can't be one")
 	}
 	if u.User == nil && webhook.RedactURL(raw) != raw {
 		f.credential(n, "spec.url has a part that looks like a credential")
@@ -93,7 +98,7 @@ func (f *file) url(n *yaml.Node) {
 
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // hostOK reports whether a host is a name or an address, its port a port.
@@ -139,18 +144,21 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 		each(part.n, func(key, _ *yaml.Node) {
 			name := key.Value
 			switch {
+			case key.Kind != yaml.ScalarNode: // keys says so
+				return
 			case webhook.IsMarkerHeader(name):
 				f.fail(key, "remove it: mkhooks writes it itself, with --owner", "%s.%s is reserved", part.at, name)
 				return
 			case !isToken(name):
-				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, shortened(name))
+				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, shown(name, part.n != plain))
 				return
 			}
 			id := webhook.HeaderKey(name)
 			if first, ok := seen[id]; ok && first.Value != name {
-				f.fail(key, "header names are the same in upper and lower case: remove one of them", "header %q stands twice, first as %q on line %d", name, first.Value, first.Line)
+				f.fail(key, "header names are the same in upper and lower case: remove one of them", "header %q stands twice, first as %q on line %d",
+					shown(name, part.n != plain), shortened(first.Value), first.Line)
 			} else if ok && part.n != plain {
-				f.fail(key, "a header is either plain or secret: remove one of them", "header %q is also in spec.headers, on line %d", name, first.Line)
+				f.fail(key, "a header is either plain or secret: remove one of them", "header %q is also in spec.headers, on line %d", shortened(name), first.Line)
 			} else if !ok {
 				seen[id] = key
 			}
@@ -160,9 +168,11 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 
 // isToken reports whether name is a field name of RFC 9110, section 5.1.
 func isToken(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r))
-	}) < 0
+	return name != "" && strings.IndexFunc(name, func(r rune) bool { return !tokenRune(r) }) < 0
+}
+
+func tokenRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // paramNames checks the names of plain and secret query parameters together.
@@ -170,7 +180,7 @@ func (f *file) paramNames(plain, secret *yaml.Node) {
 	seen := map[string]int{}
 	check := func(at string, key *yaml.Node) {
 		if key.Value == "" || strings.ContainsFunc(key.Value, unicode.IsControl) {
-			f.fail(key, "", "%s has a name that is empty or has control characters in it", at)
+			f.fail(key, "give the parameter a name", "%s has a name that is empty or has control characters in it", at)
 		}
 	}
 	each(plain, func(key, _ *yaml.Node) {
@@ -180,7 +190,7 @@ func (f *file) paramNames(plain, secret *yaml.Node) {
 	each(secret, func(key, _ *yaml.Node) {
 		check("spec.authentication.queryParams", key)
 		if line, ok := seen[key.Value]; ok {
-			f.fail(key, "a parameter is either plain or secret: remove one of them", "query parameter %q is also in spec.queryParams, on line %d", shortened(key.Value), line)
+			f.fail(key, "a parameter is either plain or secret: remove one of them", "query parameter %q is also in spec.queryParams, on line %d", shown(key.Value, true), line)
 		}
 	})
 }
@@ -197,6 +207,9 @@ func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]stri
 		}
 		out[key.Value] = value.Value
 		where := at + "." + shortened(key.Value)
+		if f.sealed[value] {
+			return // that is said
+		}
 		if header && strings.ContainsFunc(value.Value, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
 			f.fail(value, "a header's value is one line", "%s has control characters in it", where)
 		} else if header && strings.TrimSpace(value.Value) != value.Value {

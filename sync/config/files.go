@@ -53,6 +53,10 @@ func reason(err error) string {
 
 // start looks at a path that the user named; being named, it may be a link.
 func (c *collector) start(path string) {
+	if path == "" {
+		c.problem(path, "an empty path", "name a file or folder of rule files")
+		return
+	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil && strings.Contains(err.Error(), "too many links") {
 		err = syscall.ELOOP
@@ -67,7 +71,13 @@ func (c *collector) start(path string) {
 	}
 	switch {
 	case info.IsDir():
+		files, problems, again := len(c.files), len(c.problems), c.seen[real]
 		c.folder(path, real, real)
+		if len(c.files) == files && len(c.problems) == problems && !again {
+			p := fileProblem(path, "no rule file (.yaml, .yml) found", "check the path; a rule file holds metadata.name and spec")
+			p.Severity = schema.Warning
+			c.problems = append(c.problems, p)
+		}
 	case !info.Mode().IsRegular():
 		c.problem(path, "is neither a file nor a folder", "name a file or folder of rule files")
 	case !isYAML(path):
@@ -101,8 +111,9 @@ func (c *collector) folder(path, real, root string) {
 		return
 	}
 	for _, e := range entries {
-		// Hidden files, .sops.yaml among them, are other tools'.
-		if strings.HasPrefix(e.Name(), ".") {
+		// Hidden files, .sops.yaml among them, are other tools', and
+		// mkhooks.yaml is no rule.
+		if strings.HasPrefix(e.Name(), ".") || e.Name() == "mkhooks.yaml" && !e.IsDir() {
 			continue
 		}
 		sub := filepath.Join(path, e.Name())
@@ -111,7 +122,7 @@ func (c *collector) folder(path, real, root string) {
 			c.link(sub, root)
 		case e.IsDir():
 			c.folder(sub, filepath.Join(real, e.Name()), root)
-		case !isYAML(e.Name()) || e.Name() == "mkhooks.yaml":
+		case !isYAML(e.Name()):
 		case !e.Type().IsRegular():
 			c.problem(sub, "is no regular file", "remove it, or name the rule files one by one")
 		default:

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -58,10 +59,6 @@ type Rules struct {
 // the context's.
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
 	files, problems := collect(paths)
-	type parsed struct {
-		rule     *Rule
-		problems []schema.Problem
-	}
 	results := make([]parsed, len(files))
 	recipients := newRecipients()
 	group, ctx := errgroup.WithContext(ctx)
@@ -75,8 +72,7 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				r, p := readRule(files[i], o, recipients)
-				results[i] = parsed{r, p}
+				results[i] = readRule(files[i], o, recipients)
 			}
 			return nil
 		})
@@ -87,18 +83,14 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	out := &Rules{Files: len(files)}
 	for _, r := range results {
 		problems = append(problems, r.problems...)
-		if r.rule != nil {
+		if r.rule != nil && !schema.HasErrors(r.problems) {
 			out.Rules = append(out.Rules, *r.rule)
 		}
 	}
-	if len(files) == 0 && len(problems) == 0 {
-		problems = append(problems, schema.Problem{
-			Position: schema.Position{File: strings.Join(paths, ", ")}, Severity: schema.Warning,
-			Message: "no rule file (.yaml, .yml) found",
-			Hint:    "check the path; a rule file holds metadata.name and spec",
-		})
+	if len(paths) == 0 {
+		problems = append(problems, schema.Problem{Message: "no rule path is given", Hint: "name a file or folder of rule files", Severity: schema.Warning})
 	}
-	problems = append(problems, duplicates(out.Rules)...)
+	problems = append(problems, duplicates(results)...)
 	slices.SortStableFunc(out.Rules, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
 	schema.SortProblems(problems)
 	return out, problems, nil
@@ -109,31 +101,44 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 const maxFile = 1 << 20
 
 // readRule reads one file, no more of it than is allowed.
-func readRule(file string, o Options, recipients *recipients) (*Rule, []schema.Problem) {
-	f, err := os.Open(file)
+func readRule(file string, o Options, recipients *recipients) parsed {
+	data, err := readSome(file)
 	if err != nil {
-		return nil, []schema.Problem{fileProblem(file, "can't be read: "+reason(err), "")}
+		return parsed{problems: []schema.Problem{fileProblem(file, "can't be read: "+reason(err), "")}}
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, []schema.Problem{fileProblem(file, "can't be read: "+reason(err), "")}
-	}
-	r, problems := parseRule(file, data, o, recipients)
-	return r, problems
+	return parseRule(file, data, o, recipients)
 }
 
-// duplicates names both places of every name that two files use. rules are in
-// the order of their files.
-func duplicates(rules []Rule) []schema.Problem {
-	first := make(map[string]*Rule, len(rules))
+// readSome reads a file up to the first byte that is too many.
+func readSome(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	buf := bytes.NewBuffer(make([]byte, 0, min(info.Size(), maxFile)+bytes.MinRead))
+	_, err = buf.ReadFrom(io.LimitReader(f, maxFile+1))
+	return buf.Bytes(), err
+}
+
+// duplicates names both places of every name that two files use, files with
+// other problems included. files are in order.
+func duplicates(files []parsed) []schema.Problem {
+	first := make(map[string]*Rule, len(files))
 	var problems []schema.Problem
-	for i := range rules {
-		r := &rules[i]
+	for _, file := range files {
+		r := file.rule
+		if r == nil || r.Name == "" {
+			continue
+		}
 		if f, ok := first[r.Name]; ok {
 			problems = append(problems, schema.Problem{
 				Position: schema.Position{File: r.File, Line: r.Line, Column: r.column}, Severity: schema.Error,
-				Message: fmt.Sprintf("rule %q is also defined at %s", r.Name, schema.Position{File: f.File, Line: f.Line, Column: f.column}),
+				Message: fmt.Sprintf("rule %q is also defined at %s", shortened(r.Name), schema.Position{File: f.File, Line: f.Line, Column: f.column}),
 				Hint:    "one rule a name: rename one of them, or remove a file",
 			})
 			continue

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +68,9 @@ func TestLoadFolders(t *testing.T) {
 		"b.yaml": ruleNamed("b"), "sub/a.yml": ruleNamed("a"), "sub/C.YAML": ruleNamed("c"),
 		"README.md": "no rule", ".hidden.yaml": "no rule", ".git/x.yaml": "no rule", "mkhooks.yaml": "no rule", ".sops.yaml": "creation_rules: []",
 	})
+	if err := os.Symlink("README.md", filepath.Join(dir, "sub", "mkhooks.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	rules, problems := load(t, dir, filepath.Join(dir, "b.yaml"), dir+"/sub/../b.yaml")
 	if got := names(rules); !slices.Equal(got, []string{"a", "b", "c"}) || rules.Files != 3 || len(problems) > 0 {
 		t.Errorf("rules %v, %d files, problems %v", got, rules.Files, problems)
@@ -87,6 +91,15 @@ func TestLoadTroubles(t *testing.T) {
 		_, problems := load(t, dir+"/one/a.yaml", dir+"/two/b.yaml")
 		wantProblem(t, problems, "two/b.yaml:3:9: rule \"same\" is also defined at "+dir+"/one/a.yaml:2:9")
 	})
+	t.Run("names in a file with another problem", func(t *testing.T) {
+		bad := filepath.Join(t.TempDir(), "bad.yaml")
+		if err := os.WriteFile(bad, []byte(strings.Replace(ruleNamed("same"), "enabled: true", "enabled: 'yes'", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, problems := load(t, dir+"/one/a.yaml", bad)
+		wantProblem(t, problems, "rule \"same\" is also defined at")
+		wantProblem(t, problems, "bad.yaml:5:12: spec.enabled is text")
+	})
 	t.Run("links", func(t *testing.T) {
 		_, problems := load(t, dir+"/one", dir+"/two")
 		for _, want := range []string{"one/up: is a link that leads out of the folder given", "one/self: is a link that can't be followed: its links lead round in a circle",
@@ -101,6 +114,40 @@ func TestLoadTroubles(t *testing.T) {
 		wantProblem(t, problems, "/nowhere: no such file or folder")
 		wantProblem(t, problems, "/note.txt: is no rule file by its name")
 		wantProblem(t, problems, "/dev/null: is neither a file nor a folder")
+	})
+	t.Run("empty beside another", func(t *testing.T) {
+		empty := t.TempDir()
+		rules, problems := load(t, dir+"/good.yaml", empty, "")
+		wantProblem(t, problems, empty+": no rule file (.yaml, .yml) found")
+		wantProblem(t, problems, ": an empty path")
+		if rules.Files != 1 {
+			t.Errorf("%d files", rules.Files)
+		}
+	})
+	t.Run("pipe", func(t *testing.T) {
+		pipes := t.TempDir()
+		if err := syscall.Mkfifo(pipes+"/pipe.yaml", 0o600); err != nil {
+			t.Skipf("no pipes on this file system: %v", err)
+		}
+		_, problems := load(t, pipes)
+		wantProblem(t, problems, "pipe.yaml: is no regular file")
+		_, problems = load(t, pipes+"/pipe.yaml")
+		wantProblem(t, problems, "pipe.yaml: is neither a file nor a folder")
+	})
+	t.Run("unreadable file", func(t *testing.T) {
+		const unreadable = "/proc/self/mem" // for root, too: its first page is not mapped
+		if _, err := os.Stat(unreadable); err != nil {
+			t.Skipf("no file here that root can't read: %v", err)
+		}
+		link := t.TempDir() + "/mem.yaml"
+		if err := os.Symlink(unreadable, link); err != nil {
+			t.Fatal(err)
+		}
+		rules, problems := load(t, link, dir+"/good.yaml")
+		wantProblem(t, problems, "mem.yaml: can't be read: input/output error")
+		if got := names(rules); !slices.Equal(got, []string{"good"}) {
+			t.Errorf("rules %v", got)
+		}
 	})
 	t.Run("unreadable", func(t *testing.T) {
 		if os.Geteuid() == 0 {
@@ -157,14 +204,18 @@ func TestRecipients(t *testing.T) {
 		config string
 		warns  bool
 	}{
-		"same":            {"creation_rules:\n  - age: " + key, false},
-		"another":         {"creation_rules:\n  - age: age1other", true},
-		"one more":        {"creation_rules:\n  - age: [" + key + ", age1other]", true},
-		"another's rule":  {"creation_rules:\n  - path_regex: ^secrets/\n    age: age1other", false},
-		"first that fits": {"creation_rules:\n  - path_regex: ^secrets/\n    age: age1other\n  - path_regex: rules/.*\\.yaml$\n    age: >-\n      " + key, false},
-		"key groups":      {"creation_rules:\n  - key_groups: [{age: [age1other]}]", false},
-		"none":            {"{}", false},
-		"no YAML":         {"a: [", false},
+		"same":             {"creation_rules:\n  - age: " + key, false},
+		"another":          {"creation_rules:\n  - age: age1other", true},
+		"one more":         {"creation_rules:\n  - age: [" + key + ", age1other]", true},
+		"another's rule":   {"creation_rules:\n  - path_regex: ^secrets/\n    age: age1other", false},
+		"first that fits":  {"creation_rules:\n  - path_regex: ^secrets/\n    age: age1other\n  - path_regex: rules/.*\\.yaml$\n    age: >-\n      " + key, false},
+		"key groups":       {"creation_rules:\n  - age: " + key + "\n    key_groups: [{age: [age1other]}]", true},
+		"same key groups":  {"creation_rules:\n  - age: age1other\n    key_groups: [{age: [" + key + "]}]", false},
+		"merged groups":    {"creation_rules:\n  - key_groups: [{merge: [{age: [age1other]}]}]", false},
+		"a cloud key more": {"creation_rules:\n  - age: " + key + "\n    kms: arn:aws:kms:eu-north-1:1:key/a", true},
+		"bad expression":   {"creation_rules:\n  - path_regex: '('\n    age: age1other", false},
+		"none":             {"{}", false},
+		"no YAML":          {"a: [", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 	yaml4 "go.yaml.in/yaml/v4"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // maxProblems is how many problems of one file are listed.
@@ -24,39 +25,56 @@ type file struct {
 	o          Options
 	recipients *recipients
 	problems   []schema.Problem
+	// sealed are the encrypted values outside authentication: one problem
+	// says so, and no other is reported of them.
+	sealed map[*yaml.Node]bool
+	// wide indexes the keys of mappings with many of them.
+	wide map[*yaml.Node]map[string]int
 }
 
 // ParseRule reads one file's content. The rule is nil where a problem is an
 // error. Nothing outside data is looked at, so recipients are not compared
 // with a .sops.yaml.
 func ParseRule(name string, data []byte, o Options) (*Rule, []schema.Problem) {
-	return parseRule(name, data, o, nil)
+	r := parseRule(name, data, o, nil)
+	if schema.HasErrors(r.problems) {
+		return nil, r.problems
+	}
+	return r.rule, r.problems
 }
 
-func parseRule(name string, data []byte, o Options, recipients *recipients) (rule *Rule, problems []schema.Problem) {
+// parsed is what was read of one file. Where a problem is an error, rule holds
+// what could be read all the same, or is nil.
+type parsed struct {
+	rule     *Rule
+	problems []schema.Problem
+}
+
+func parseRule(name string, data []byte, o Options, recipients *recipients) (out parsed) {
 	f := &file{name: name, o: o, recipients: recipients}
 	defer func() {
 		if recover() != nil {
 			// The YAML library panics on some inputs; its text could hold some
 			// of the file.
-			rule, problems = nil, []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
+			out = parsed{problems: []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}}
 		}
 	}()
 	root := f.document(data)
 	if root != nil {
-		rule = f.rule(root, data)
+		out.rule = f.rule(root, data)
 	}
 	schema.SortProblems(f.problems)
-	if schema.HasErrors(f.problems) {
-		rule = nil
-	}
+	failed := schema.HasErrors(f.problems) // also where the errors are past the limit
 	if n := len(f.problems); n > maxProblems {
 		last := f.problems[maxProblems-1]
-		f.problems = append(f.problems[:maxProblems], schema.Problem{
-			Position: last.Position, Severity: schema.Error, Message: fmt.Sprintf("and %d more problems in this file", n-maxProblems),
-		})
+		more := schema.Problem{Position: last.Position, Severity: schema.Warning, Message: fmt.Sprintf("and %d more problems in this file", n-maxProblems)}
+		if failed {
+			more.Severity = schema.Error
+		}
+		f.problems = append(f.problems[:maxProblems], more)
 	}
-	return rule, f.problems
+	out.problems = f.problems
+	return out
 }
 
 func (f *file) at(n *yaml.Node) schema.Position {
@@ -65,13 +83,18 @@ func (f *file) at(n *yaml.Node) schema.Position {
 
 // fail records an error at a node. hint may be empty.
 func (f *file) fail(n *yaml.Node, hint, format string, args ...any) {
-	f.problems = append(f.problems, schema.Problem{Position: f.at(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: schema.Error})
+	f.report(schema.Error, n, hint, format, args...)
 }
 
 // warn records a warning at a node.
 func (f *file) warn(n *yaml.Node, hint, format string, args ...any) {
-	f.fail(n, hint, format, args...)
-	f.problems[len(f.problems)-1].Severity = schema.Warning
+	f.report(schema.Warning, n, hint, format, args...)
+}
+
+func (f *file) report(severity schema.Severity, n *yaml.Node, hint, format string, args ...any) {
+	if !f.sealed[n] {
+		f.problems = append(f.problems, schema.Problem{Position: f.at(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity})
+	}
 }
 
 // failAt records an error at a place of the text.
@@ -94,7 +117,7 @@ func (f *file) document(data []byte) *yaml.Node {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 1 && isNull(doc.Content[0]):
+	case errors.Is(err, io.EOF):
 		f.failAt(1, 1, "a rule file holds metadata.name and spec: mkhooks schema rule", "holds no rule")
 		return nil
 	case err != nil:
@@ -110,11 +133,15 @@ func (f *file) document(data []byte) *yaml.Node {
 		return nil
 	}
 	root := doc.Content[0]
+	if isNull(root) {
+		f.failAt(1, 1, "a rule file holds metadata.name and spec: mkhooks schema rule", "holds no rule")
+		return nil
+	}
 	if root.Kind != yaml.MappingNode {
 		f.fail(root, "a rule file holds metadata.name and spec: mkhooks schema rule", "is %s, expected a mapping with metadata and spec", kindOf(root))
 		return nil
 	}
-	if !f.structure(root, 1) {
+	if !f.structure(root, 1, false) {
 		return nil
 	}
 	return root
@@ -166,8 +193,12 @@ var syntaxWords = []struct{ has, message, hint string }{
 // version of the library, because only that one knows line and column.
 func (f *file) syntax(data []byte) {
 	line, column, text := 1, 1, ""
-	var v any
-	err := yaml4.Unmarshal(data, &v)
+	var v yaml4.Node
+	dec := yaml4.NewDecoder(bytes.NewReader(data))
+	err := dec.Decode(&v)
+	if err == nil {
+		err = dec.Decode(&v) // no more than two documents were read before
+	}
 	var load *yaml4.LoadError
 	if errors.As(err, &load) {
 		line, column, text = max(load.Mark.Line, 1), max(load.Mark.Column, 1), load.ContextMsg+": "+load.Message
@@ -200,8 +231,8 @@ func tabIndent(data []byte) (line, column int, found bool) {
 const maxDepth = 64
 
 // structure checks what YAML allows and a rule file does not, and reports
-// whether the tree can be read on.
-func (f *file) structure(n *yaml.Node, depth int) bool {
+// whether the tree can be read on; secret says that n lies under authentication.
+func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
 	if depth > maxDepth {
 		f.fail(n, "a rule has five levels at most", "is nested deeper than %d levels", maxDepth)
 		return false
@@ -215,19 +246,21 @@ func (f *file) structure(n *yaml.Node, depth int) bool {
 		f.fail(n, "remove the tag, and put text in quotes", "a YAML tag is not allowed")
 	}
 	if n.Kind == yaml.MappingNode {
-		f.keys(n)
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			continue
+		f.keys(n, secret)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			ok = f.structure(n.Content[i+1], depth+1, secret || n.Content[i].Value == "authentication") && ok
 		}
-		ok = f.structure(c, depth+1) && ok
+		return ok
+	}
+	for _, c := range n.Content {
+		ok = f.structure(c, depth+1, secret) && ok
 	}
 	return ok
 }
 
 // keys checks the keys of a mapping: text, and none of them twice.
-func (f *file) keys(n *yaml.Node) {
+func (f *file) keys(n *yaml.Node, secret bool) {
+	first := f.firstKeys(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		switch {
@@ -240,13 +273,65 @@ func (f *file) keys(n *yaml.Node) {
 		case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
 			f.fail(key, "write the key alone", "anchors and tags are not allowed on a key")
 		}
-		for j := 0; j < i; j += 2 {
-			if first := n.Content[j]; first.Kind == yaml.ScalarNode && first.Value == key.Value {
-				f.fail(key, "remove one of them", "key %q stands twice in this mapping, first on line %d", shortened(key.Value), first.Line)
-				break
-			}
+		if j := first(key.Value); j < i {
+			f.fail(key, "remove one of them", "key %q stands twice in this mapping, first on line %d", shown(key.Value, secret), n.Content[j].Line)
 		}
 	}
+}
+
+// manyKeys is from how many keys on a mapping is indexed: below, looking
+// through them is faster; far above, it would take minutes.
+const manyKeys = 32
+
+// firstKeys returns where a mapping has a text key first, as an index into its
+// Content; the length of Content if it has none.
+func (f *file) firstKeys(n *yaml.Node) func(name string) int {
+	if len(n.Content) < 2*manyKeys {
+		return func(name string) int {
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if key := n.Content[i]; key.Kind == yaml.ScalarNode && key.Value == name {
+					return i
+				}
+			}
+			return len(n.Content)
+		}
+	}
+	index, ok := f.wide[n]
+	if !ok {
+		index = make(map[string]int, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if key := n.Content[i]; key.Kind == yaml.ScalarNode {
+				if _, ok := index[key.Value]; !ok {
+					index[key.Value] = i
+				}
+			}
+		}
+		if f.wide == nil {
+			f.wide = map[*yaml.Node]map[string]int{}
+		}
+		f.wide[n] = index
+	}
+	return func(name string) int {
+		if i, ok := index[name]; ok {
+			return i
+		}
+		return len(n.Content)
+	}
+}
+
+// shown is a key as a message may hold it. Under authentication a slip of the
+// pen ({X-Secret:hunter2}, no space) makes a value part of a key: there
+// only what can be a name is shown.
+func shown(name string, secret bool) string {
+	if secret {
+		if webhook.ValueIsCredential(name) {
+			return webhook.Redacted
+		}
+		if i := strings.IndexFunc(name, func(r rune) bool { return !tokenRune(r) && r != '[' && r != ']' }); i >= 0 {
+			name = name[:i] + "…"
+		}
+	}
+	return shortened(name)
 }
 
 // shortened keeps a name in a message from being a page long.
@@ -300,7 +385,7 @@ func child(n *yaml.Node, name string) (key, value *yaml.Node) {
 
 // find follows names through mappings and lists as far as they lead, and
 // returns the last key and value on the way.
-func find(root *yaml.Node, path []string) (key, value *yaml.Node) {
+func (f *file) find(root *yaml.Node, path []string) (key, value *yaml.Node) {
 	value = root
 	for _, name := range path {
 		if value.Kind == yaml.SequenceNode {
@@ -311,11 +396,14 @@ func find(root *yaml.Node, path []string) (key, value *yaml.Node) {
 			key, value = nil, value.Content[i]
 			continue
 		}
-		k, v := child(value, name)
-		if v == nil {
+		if value.Kind != yaml.MappingNode {
 			return key, value
 		}
-		key, value = k, v
+		at := f.firstKeys(value)(name)
+		if at == len(value.Content) {
+			return key, value
+		}
+		key, value = value.Content[at], value.Content[at+1]
 	}
 	return key, value
 }

@@ -13,7 +13,7 @@ import (
 
 // recipients finds, for a rule file, the keys that the nearest .sops.yaml
 // wants: a file that was encrypted for someone who has left is worth a word.
-// Only age and PGP keys are compared.
+// Keys are compared, not how they are grouped.
 type recipients struct {
 	mu   sync.Mutex
 	dirs map[string]*sopsConfig
@@ -25,11 +25,13 @@ func newRecipients() *recipients { return &recipients{dirs: map[string]*sopsConf
 type sopsConfig struct {
 	dir   string
 	rules []creationRule
+	// odd says that SOPS would not take the file: nothing is compared then.
+	odd bool
 }
 
 type creationRule struct {
 	path *regexp.Regexp // nil matches every file
-	keys []string       // sorted; nil means that they can't be compared
+	keys []string       // sorted; none means that they can't be compared
 }
 
 // nearest returns the .sops.yaml that SOPS would use for a file of dir.
@@ -38,11 +40,12 @@ func (r *recipients) nearest(dir string) *sopsConfig {
 		return c
 	}
 	var c *sopsConfig
-	data, err := os.ReadFile(filepath.Join(dir, ".sops.yaml"))
-	switch {
-	case err == nil && len(data) <= maxFile:
-		c = parseSopsConfig(dir, data)
-	case filepath.Dir(dir) != dir:
+	if info, err := os.Stat(filepath.Join(dir, ".sops.yaml")); err == nil && info.Mode().IsRegular() {
+		c = &sopsConfig{dir: dir, odd: true}
+		if data, err := readSome(filepath.Join(dir, ".sops.yaml")); err == nil && len(data) <= maxFile {
+			c = parseSopsConfig(dir, data)
+		}
+	} else if filepath.Dir(dir) != dir {
 		c = r.nearest(filepath.Dir(dir))
 	}
 	r.dirs[dir] = c
@@ -50,106 +53,150 @@ func (r *recipients) nearest(dir string) *sopsConfig {
 }
 
 // parseSopsConfig reads what it can; what it can't read it does not compare.
-func parseSopsConfig(dir string, data []byte) *sopsConfig {
+func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
+	odd := &sopsConfig{dir: dir, odd: true}
+	defer func() {
+		if recover() != nil { // the YAML library panics on some inputs
+			c = odd
+		}
+	}()
 	var in struct {
-		Rules []struct {
-			PathRegex string    `yaml:"path_regex"`
-			Age       yaml.Node `yaml:"age"`
-			PGP       yaml.Node `yaml:"pgp"`
-			KeyGroups yaml.Node `yaml:"key_groups"`
-		} `yaml:"creation_rules"`
+		Rules []yaml.Node `yaml:"creation_rules"`
 	}
-	c := &sopsConfig{dir: dir}
 	if yaml.Unmarshal(data, &in) != nil {
-		return c
+		return odd
 	}
-	for _, rule := range in.Rules {
+	c = &sopsConfig{dir: dir}
+	for i := range in.Rules {
+		rule := &in.Rules[i]
 		out := creationRule{}
-		if rule.PathRegex != "" {
-			re, err := regexp.Compile(rule.PathRegex)
+		if _, n := child(rule, "path_regex"); n != nil && n.Value != "" {
+			re, err := regexp.Compile(n.Value)
 			if err != nil {
-				return c
+				return odd
 			}
 			out.path = re
 		}
-		if rule.KeyGroups.Kind == 0 {
-			out.keys = append(keysOf(&rule.Age), keysOf(&rule.PGP)...)
-			slices.Sort(out.keys)
+		groups := []*yaml.Node{rule}
+		if _, list := child(rule, "key_groups"); list != nil && len(list.Content) > 0 {
+			groups = list.Content // SOPS then leaves the lists of the rule itself out
 		}
+		for _, g := range groups {
+			if _, merge := child(g, "merge"); merge != nil {
+				out.keys = nil // groups made of groups are not compared
+				break
+			}
+			for _, l := range keyLists {
+				for _, name := range l.config {
+					_, n := child(g, name)
+					out.keys = append(out.keys, configKeys(l, n)...)
+				}
+			}
+		}
+		slices.Sort(out.keys)
 		c.rules = append(c.rules, out)
 	}
 	return c
 }
 
-// keysOf reads a list of keys, or a text of keys with commas between.
-func keysOf(n *yaml.Node) []string {
-	var texts []string
-	switch n.Kind {
-	case yaml.ScalarNode:
-		texts = strings.Split(n.Value, ",")
-	case yaml.SequenceNode:
-		for _, c := range n.Content {
-			texts = append(texts, strings.Split(c.Value, ",")...)
-		}
+// configKeys reads a list of keys of a .sops.yaml: a text with commas between,
+// a list of texts, or a list of mappings as in the metadata of a file.
+func configKeys(l keyList, n *yaml.Node) []string {
+	if n == nil {
+		return nil
 	}
-	out := []string{}
-	for _, t := range texts {
-		if t = normalKey(t); t != "" {
-			out = append(out, t)
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	var out []string
+	for _, item := range items {
+		if item.Kind == yaml.MappingNode {
+			out = append(out, fileKey(l, item))
+			continue
+		}
+		for text := range strings.SplitSeq(item.Value, ",") {
+			if text = normalKey(text); text != "" {
+				out = append(out, text)
+			}
 		}
 	}
 	return out
 }
 
+// fileKey is a key of a file's metadata as a .sops.yaml names it.
+func fileKey(l keyList, n *yaml.Node) string {
+	field := func(name string) string {
+		for _, name := range strings.Split(name, "|") {
+			if _, v := child(n, name); v != nil && v.Value != "" {
+				return v.Value
+			}
+		}
+		return ""
+	}
+	switch l.list {
+	case "kms":
+		if role := field("role"); role != "" {
+			return normalKey(field("arn") + "+" + role)
+		}
+	case "azure_kv":
+		return normalKey(strings.TrimSuffix(field("vault_url|vaultUrl"), "/") + "/keys/" + field("name|key") + "/" + field("version"))
+	case "hc_vault":
+		return normalKey(strings.TrimSuffix(field("vault_address"), "/") + "/v1/" + field("engine_path") + "/keys/" + field("key_name"))
+	}
+	return normalKey(field(l.id))
+}
+
 // normalKey is a key without what people write differently.
 func normalKey(k string) string {
-	return strings.ToLower(strings.ReplaceAll(strings.TrimSpace(k), " ", ""))
+	return strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(k), " ", "")), "/")
 }
 
 // wanted are the keys that SOPS would encrypt file for; ok is false where
 // nothing says.
-func (r *recipients) wanted(file string) (keys []string, config string, ok bool) {
+func (r *recipients) wanted(file string) (keys []string, ok bool) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		return nil, "", false
+		return nil, false
 	}
 	r.mu.Lock()
 	c := r.nearest(filepath.Dir(abs))
 	r.mu.Unlock()
-	if c == nil {
-		return nil, "", false
+	if c == nil || c.odd {
+		return nil, false
 	}
 	rel, err := filepath.Rel(c.dir, abs)
 	if err != nil {
-		return nil, "", false
+		return nil, false
 	}
 	for _, rule := range c.rules {
-		if rule.path == nil || rule.path.MatchString(filepath.ToSlash(rel)) {
-			return rule.keys, filepath.Join(c.dir, ".sops.yaml"), len(rule.keys) > 0
+		if rule.path == nil || rule.path.MatchString(rel) {
+			return rule.keys, len(rule.keys) > 0
 		}
 	}
-	return nil, "", false
+	return nil, false
 }
 
 // compareRecipients warns where a file is encrypted for others than the
 // nearest .sops.yaml says.
 func (f *file) compareRecipients(key, m *yaml.Node) {
-	want, _, ok := f.recipients.wanted(f.name)
+	want, ok := f.recipients.wanted(f.name)
 	if !ok {
 		return
 	}
-	have := []string{}
-	for _, l := range keyLists {
-		if l.service != "" {
-			continue
-		}
-		_, list := child(m, l.list)
-		if list == nil {
-			continue
-		}
-		for _, k := range list.Content {
-			if _, id := child(k, l.id); id != nil {
-				have = append(have, normalKey(id.Value))
+	groups := []*yaml.Node{m}
+	if _, list := child(m, "key_groups"); list != nil && len(list.Content) > 0 {
+		groups = list.Content
+	}
+	var have []string
+	for _, g := range groups {
+		for _, l := range keyLists {
+			_, list := child(g, l.list)
+			if list == nil {
+				continue
+			}
+			for _, k := range list.Content {
+				have = append(have, fileKey(l, k))
 			}
 		}
 	}

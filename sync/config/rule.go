@@ -9,14 +9,13 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // rule checks a document and makes the rule of it. What it returns counts only
 // where no problem is an error.
 func (f *file) rule(root *yaml.Node, data []byte) *Rule {
-	if f.encryptedBeyond(root) {
-		return nil
-	}
+	f.encryptedBeyond(root)
 	f.shape(root)
 	_, metadata := child(root, "metadata")
 	_, spec := child(root, "spec")
@@ -24,7 +23,10 @@ func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	var r Rule
 	r.File = f.name
 	if nameNode != nil && isText(nameNode) {
-		r.Name, r.Line, r.column = nameNode.Value, nameNode.Line, nameNode.Column
+		if !f.sealed[nameNode] {
+			r.Name = nameNode.Value
+		}
+		r.Line, r.column = nameNode.Line, nameNode.Column
 		f.ruleName(nameNode)
 	}
 	f.spec(spec, &r.Spec)
@@ -38,12 +40,13 @@ func isText(n *yaml.Node) bool { return n != nil && n.Kind == yaml.ScalarNode &&
 // in words of its own.
 func (f *file) shape(root *yaml.Node) {
 	for _, v := range schema.CheckRule(jsonOf(root)) {
-		key, node := find(root, v.Path)
+		key, node := f.find(root, v.Path)
+		secret := len(v.Path) > 1 && v.Path[0] == "spec" && v.Path[1] == "authentication"
 		at := "the file"
 		if len(v.Path) > 0 {
-			at = dotted(v.Path)
+			at = dotted(v.Path, secret)
 		}
-		inAuth := len(v.Path) > 2 && v.Path[0] == "spec" && v.Path[1] == "authentication"
+		inAuth := secret && len(v.Path) > 2
 		switch v.Kind {
 		case schema.Missing:
 			for _, name := range v.Names {
@@ -57,7 +60,7 @@ func (f *file) shape(root *yaml.Node) {
 				f.fail(key, "mkhooks schema rule says what a rule file holds", "%s is missing", where)
 			}
 		case schema.Unknown:
-			f.unknownKeys(node, v, at)
+			f.unknownKeys(node, v, at, secret)
 		case schema.WrongType:
 			f.wrongType(node, v, at, inAuth)
 		case schema.NotListed:
@@ -73,14 +76,14 @@ func (f *file) shape(root *yaml.Node) {
 }
 
 // dotted is a path as people write it.
-func dotted(path []string) string {
+func dotted(path []string, secret bool) string {
 	var b strings.Builder
 	for i, p := range path {
 		switch {
 		case len(path) > 1 && i > 0 && path[i-1] == "events":
 			fmt.Fprintf(&b, "[%s]", p)
 		case i > 0:
-			b.WriteString("." + shortened(p))
+			b.WriteString("." + shown(p, secret))
 		default:
 			b.WriteString(shortened(p))
 		}
@@ -94,9 +97,9 @@ var homes = map[string]string{
 	"authentication": "spec", "metadata": "the top level", "spec": "the top level", "sops": "the top level",
 }
 
-func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string) {
+func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secret bool) {
 	for _, name := range v.Names {
-		key, _ := child(node, name)
+		key, _ := f.find(node, []string{name})
 		if key == nil {
 			key = node
 		}
@@ -110,7 +113,7 @@ func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string) {
 		if len(v.Path) == 0 {
 			in = " at the top level"
 		}
-		f.fail(key, hint, "unknown key %q%s; expected %s", shortened(name), in, anyOf(v.Allowed))
+		f.fail(key, hint, "unknown key %q%s; expected %s", shown(name, secret), in, anyOf(v.Allowed))
 	}
 }
 
@@ -134,12 +137,17 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 	hint := ""
 	scalar := node.Kind == yaml.ScalarNode
 	switch {
-	case inAuth && scalar && node.Tag != "!!null":
-		hint = "quote the value and encrypt it again: sops edit " + shellQuote(f.name)
+	case inAuth && scalar && node.Tag == "!!null":
+		hint = "give it a value and encrypt the file, or remove the name"
+	case inAuth && scalar:
+		hint = "quote the value, and encrypt it"
 	case slices.Contains(v.Allowed, "boolean") && scalar:
 		hint = "write true or false, without quotes"
 	case slices.Contains(v.Allowed, "string") && scalar && node.Tag != "!!null":
-		hint = fmt.Sprintf("quote it: %q", shortened(node.Value))
+		hint = "quote it"
+		if value := webhook.RedactValue(v.Path[len(v.Path)-1], node.Value); value != webhook.Redacted {
+			hint = fmt.Sprintf("quote it: %q", shortened(value))
+		}
 	case slices.Contains(v.Allowed, "array"):
 		hint = "write a list: [MediaKind.JobFinished]"
 	}
@@ -154,7 +162,7 @@ func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {
 	if near := schema.Nearest(node.Value, v.Allowed); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	f.fail(node, hint, "%s is %q, which is no event type", at, shortened(node.Value))
+	f.fail(node, hint, "%s is %q, which is no event type", at, shortened(webhook.RedactValue("", node.Value)))
 }
 
 func (f *file) empty(node *yaml.Node, at string, inAuth bool) {
@@ -174,7 +182,7 @@ func (f *file) repeatedEvent(list *yaml.Node, at string) {
 	seen := map[string]int{}
 	for _, n := range list.Content {
 		if first, ok := seen[n.Value]; ok && isText(n) {
-			f.fail(n, "remove one of them", "%s lists %q twice, first on line %d", at, shortened(n.Value), first)
+			f.fail(n, "remove one of them", "%s lists %q twice, first on line %d", at, shortened(webhook.RedactValue("", n.Value)), first)
 			continue
 		}
 		seen[n.Value] = n.Line
@@ -210,45 +218,44 @@ func jsonOf(n *yaml.Node) any {
 	return float64(0)
 }
 
-// encryptedBeyond reports a file that is encrypted outside authentication:
-// there a reviewer could read nothing.
-func (f *file) encryptedBeyond(root *yaml.Node) bool {
+// encryptedBeyond reports, once, a file that is encrypted outside
+// authentication: there a reviewer could read nothing.
+func (f *file) encryptedBeyond(root *yaml.Node) {
 	var first *yaml.Node
-	var walk func(n *yaml.Node)
-	walk = func(n *yaml.Node) {
-		if first != nil {
-			return
-		}
+	var at []string
+	sealed := map[*yaml.Node]bool{}
+	var walk func(n *yaml.Node, path []string)
+	walk = func(n *yaml.Node, path []string) {
 		if n.Kind == yaml.ScalarNode && secrets.LooksSealed(n.Value) {
-			first = n
-		}
-		for _, c := range n.Content {
-			walk(c)
-		}
-	}
-	each(root, func(key, value *yaml.Node) {
-		switch key.Value {
-		case "sops":
-		case "spec":
-			if value.Kind != yaml.MappingNode {
-				walk(value)
+			if first == nil {
+				first, at = n, slices.Clone(path)
 			}
-			each(value, func(key, value *yaml.Node) {
-				if key.Value != "authentication" {
-					walk(value)
-				}
-			})
-		default:
-			walk(value)
+			sealed[n] = true
 		}
-	})
-	if first == nil {
-		return false
+		for i, c := range n.Content {
+			switch {
+			case n.Kind != yaml.MappingNode:
+				walk(c, path)
+			case i%2 == 0:
+				walk(c, nil) // a key
+			case len(path) == 0 && n.Content[i-1].Value == "sops":
+			case len(path) == 1 && path[0] == "spec" && n.Content[i-1].Value == "authentication":
+			default:
+				walk(c, append(path, n.Content[i-1].Value))
+			}
+		}
 	}
-	q := shellQuote(f.name)
-	f.fail(first, "sops decrypt --in-place "+q+" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted "+q,
-		"is encrypted outside spec.authentication; expected only that, so that a change can be read in review")
-	return true
+	walk(root, nil)
+	if first == nil {
+		return
+	}
+	_, metadata := child(root, "sops")
+	hint := "SOPS reads no value that was encrypted elsewhere: write it in clear here, or anew under spec.authentication"
+	if covers, ok := coverage(metadata); ok && covers(at...) {
+		hint = f.encryptAnew(metadata)
+	}
+	f.fail(first, hint, "is encrypted outside spec.authentication; expected only that, so that a change can be read in review")
+	f.sealed = sealed
 }
 
 // each calls do for every key of a mapping.

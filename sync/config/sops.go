@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -12,37 +13,127 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// keyLists are SOPS's names of the lists of keys in its metadata, with the
-// name of the key service; age and pgp call nobody.
-var keyLists = []struct{ list, service, id string }{
-	{"age", "", "recipient"}, {"pgp", "", "fp"}, {"kms", "awskms", "arn"}, {"gcp_kms", "gcpkms", "resource_id"},
-	{"azure_kv", "azkv", "vault_url"}, {"hc_vault", "hcvault", "vault_address"}, {"hckms", "hckms", "key_id"},
+// keyList is one kind of key.
+type keyList struct {
+	list    string   // of the keys in a file's metadata
+	service string   // that is called; "" for age and PGP, which call nobody
+	id      string   // the field that names a key
+	config  []string // the lists in a .sops.yaml
+}
+
+// keyLists are the kinds of keys that SOPS knows.
+var keyLists = []keyList{
+	{"age", "", "recipient", []string{"age"}},
+	{"pgp", "", "fp", []string{"pgp"}},
+	{"kms", "awskms", "arn", []string{"kms"}},
+	{"gcp_kms", "gcpkms", "resource_id", []string{"gcp_kms"}},
+	{"azure_kv", "azkv", "vault_url", []string{"azure_keyvault"}},
+	{"hc_vault", "hcvault", "vault_address", []string{"hc_vault_transit_uri", "hc_vault"}},
+	{"hckms", "hckms", "key_id", []string{"hckms"}},
 }
 
 // sopsMetadata checks what a file's metadata says, as far as no key is needed.
-func (f *file) sopsMetadata(key, m *yaml.Node, sealed []webhook.SealedValue) {
+func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	if m.Kind != yaml.MappingNode {
 		return // the schema says so
 	}
-	again := "bring the file back from Git, or encrypt it anew: sops encrypt --in-place " + shellQuote(f.name)
+	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: sops encrypt --in-place " + shellQuote(f.name)
+	whole := f.metadataShape(m, again)
 	for _, name := range []string{"lastmodified", "mac", "version"} {
-		if _, n := child(m, name); n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
+		if _, n := child(m, name); n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
 			f.fail(key, again, "sops.%s is missing", name)
-			return
+			whole = false
 		}
+	}
+	if !whole {
+		return
 	}
 	if _, mac := child(m, "mac"); secrets.SealedProblem(mac.Value) != "" {
 		f.fail(mac, again, "sops.mac is damaged")
 	}
-	f.selector(key, m, sealed)
+	if _, n := child(m, "lastmodified"); !isRFC3339(n.Value) {
+		f.fail(n, again, "sops.lastmodified is no time as SOPS writes it")
+	}
+	if f.sealed == nil { // otherwise it is said that the file is encrypted beyond authentication
+		f.selector(root, key, m, sealed)
+	}
 	f.keyGroups(key, m)
-	if _, n := child(m, "mac_only_encrypted"); n == nil || n.Value != "true" {
-		f.warn(key, "set mac_only_encrypted: true in .sops.yaml, then: sops decrypt --in-place "+shellQuote(f.name)+" && sops encrypt --in-place "+shellQuote(f.name),
-			"sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
+	if _, n := child(m, "mac_only_encrypted"); (n == nil || n.Value != "true") && f.sealed == nil {
+		f.warn(key, f.encryptAnew(m), "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
 	}
 	if f.recipients != nil {
 		f.compareRecipients(key, m)
 	}
+}
+
+func isRFC3339(s string) bool {
+	_, err := time.Parse(time.RFC3339, s)
+	return err == nil
+}
+
+// metadataTypes are the kinds of the metadata's fields; null counts as absent.
+// A date that stands without quotes is one all the same.
+var metadataTypes = map[string][]string{
+	"mac": {"!!str"}, "lastmodified": {"!!str", "!!timestamp"}, "version": {"!!str"},
+	"encrypted_regex": {"!!str"}, "unencrypted_regex": {"!!str"}, "encrypted_suffix": {"!!str"}, "unencrypted_suffix": {"!!str"},
+	"encrypted_comment_regex": {"!!str"}, "unencrypted_comment_regex": {"!!str"},
+	"mac_only_encrypted": {"!!bool"}, "shamir_threshold": {"!!int"},
+	"age": {"!!seq"}, "pgp": {"!!seq"}, "kms": {"!!seq"}, "gcp_kms": {"!!seq"}, "azure_kv": {"!!seq"}, "hc_vault": {"!!seq"}, "hckms": {"!!seq"}, "key_groups": {"!!seq"},
+}
+
+// metadataShape checks the types of what SOPS would read.
+func (f *file) metadataShape(m *yaml.Node, hint string) bool {
+	whole := true
+	each(m, func(key, value *yaml.Node) {
+		types, known := metadataTypes[key.Value]
+		if !known || isNull(value) {
+			return
+		}
+		if !slices.Contains(types, value.Tag) {
+			f.fail(value, hint, "sops.%s is %s, which SOPS does not write there", key.Value, kindOf(value))
+			whole = false
+			return
+		}
+		if types[0] != "!!seq" {
+			return
+		}
+		for _, item := range value.Content {
+			if item.Kind != yaml.MappingNode {
+				f.fail(item, hint, "sops.%s holds %s, which SOPS does not write there", key.Value, kindOf(item))
+				whole = false
+			}
+		}
+	})
+	return whole
+}
+
+// encryptAnew is the command that encrypts authentication alone, for the keys
+// that the file is encrypted for. Where a .sops.yaml selects in another way,
+// SOPS would refuse and leave the file in clear text, so it is not read; only
+// for keys of other kinds it has to be.
+func (f *file) encryptAnew(m *yaml.Node) string {
+	config, keys := " --config /dev/null", ""
+	for _, l := range keyLists {
+		_, list := child(m, l.list)
+		if list == nil || len(list.Content) == 0 {
+			continue
+		}
+		var ids []string
+		for _, k := range list.Content {
+			if _, id := child(k, l.id); id != nil && l.service == "" {
+				ids = append(ids, id.Value)
+			}
+		}
+		if len(ids) < len(list.Content) {
+			config = ""
+		}
+		keys += " --" + l.list + " " + shellQuote(strings.Join(ids, ","))
+	}
+	if keys == "" || config == "" {
+		config, keys = "", ""
+	}
+	q := shellQuote(f.name)
+	return "sops decrypt --in-place " + q + " && sops" + config + " --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted" + keys + " " + q
 }
 
 // selectors are the ways in which SOPS picks what to encrypt, by the keys on
@@ -51,39 +142,41 @@ var selectors = []string{"encrypted_regex", "unencrypted_regex", "encrypted_suff
 
 // selector checks that what SOPS would encrypt on the next edit is the whole
 // of authentication.
-func (f *file) selector(key, m *yaml.Node, sealed []webhook.SealedValue) {
-	set := "set encrypted_regex: ^authentication$ in .sops.yaml, then: sops decrypt --in-place " + shellQuote(f.name) + " && sops encrypt --in-place " + shellQuote(f.name)
+func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
+	// By hand, because SOPS opens no file with a selector that does not fit.
+	const set = "under sops, write encrypted_regex: ^authentication$ instead"
 	for _, name := range []string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
 		if k, n := child(m, name); n != nil && n.Value != "" {
 			f.fail(k, set, "sops.%s picks values by comments; expected encrypted_regex: ^authentication$", name)
 			return
 		}
 	}
-	name, value, at := "unencrypted_suffix", "_unencrypted", key
+	at := key
 	for _, s := range selectors {
-		if _, n := child(m, s); n != nil && n.Value != "" {
-			name, value, at = s, n.Value, n
-			break
+		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
+			if at != key {
+				f.fail(n, set, "sops.%s stands beside another selector, and SOPS takes one of them only; expected encrypted_regex: ^authentication$", s)
+				return
+			}
+			at = n
 		}
 	}
-	matches, ok := matcher(name, value)
+	name, _ := selection(m)
+	covers, ok := coverage(m)
 	if !ok {
 		f.fail(at, set, "sops.%s does not compile as a regular expression", name)
 		return
 	}
-	covers := func(path ...string) bool {
-		return slices.ContainsFunc(path, matches) != strings.HasPrefix(name, "unencrypted")
-	}
 	for _, v := range sealed {
 		part, field, _ := strings.Cut(v.Path, "/")
 		if !covers("spec", "authentication", part, field) {
-			f.fail(at, set, "sops.%s does not cover spec.authentication.%s.%s, so SOPS would leave it in clear text", name, part, shortened(field))
+			f.fail(at, set, "sops.%s does not cover spec.authentication.%s.%s, so SOPS would leave it in clear text", name, part, shown(field, true))
 			return
 		}
 	}
-	for _, path := range [][]string{{"metadata", "name"}, {"spec", "url"}, {"spec", "headers", "X-A"}} {
+	for _, path := range append(clearPaths(root), []string{"spec", "headers", "X-A"}) {
 		if covers(path...) {
-			f.fail(at, set, "sops.%s covers more than spec.authentication, so SOPS expects %s to be encrypted, too", name, strings.Join(path[:2], "."))
+			f.fail(at, set, "sops.%s covers more than spec.authentication, so SOPS expects %s to be encrypted, too", name, strings.Join(path[:min(2, len(path))], "."))
 			return
 		}
 	}
@@ -91,6 +184,48 @@ func (f *file) selector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 	if !covers("spec", "authentication", "headers", "") || !covers("spec", "authentication", "queryParams", "") {
 		f.fail(at, set, "sops.%s does not cover all of spec.authentication", name)
 	}
+}
+
+// selection is what SOPS picks values by: the name of a field of the metadata,
+// and its value.
+func selection(m *yaml.Node) (name, value string) {
+	for _, s := range selectors {
+		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
+			return s, n.Value
+		}
+	}
+	return "unencrypted_suffix", "_unencrypted"
+}
+
+// coverage is whether SOPS would encrypt the value that some keys lead to; ok
+// is false where there is no metadata, or an expression that does not compile.
+func coverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
+	if m == nil {
+		return nil, false
+	}
+	name, value := selection(m)
+	matches, ok := matcher(name, value)
+	return func(path ...string) bool {
+		return slices.ContainsFunc(path, matches) != strings.HasPrefix(name, "unencrypted")
+	}, ok
+}
+
+// clearPaths are the keys that lead to each value outside authentication.
+func clearPaths(root *yaml.Node) [][]string {
+	var out [][]string
+	each(root, func(top, value *yaml.Node) {
+		if top.Value == "sops" {
+			return
+		}
+		each(value, func(key, value *yaml.Node) {
+			if key.Value == "authentication" {
+				return
+			}
+			out = append(out, []string{top.Value, key.Value})
+			each(value, func(name, _ *yaml.Node) { out = append(out, []string{top.Value, key.Value, name.Value}) })
+		})
+	})
+	return out
 }
 
 func matcher(name, value string) (func(string) bool, bool) {

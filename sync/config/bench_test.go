@@ -1,0 +1,71 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// BenchmarkValidate10000 reads 10,000 encrypted rule files, beside what it
+// must not be twice as slow as: decoding the same files into nodes on all
+// cores. The metric "x-floor" of the second is the ratio.
+func BenchmarkValidate10000(b *testing.B) {
+	sealed, err := os.ReadFile("testdata/ok/sealed.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	var files []string
+	for i := range 10_000 {
+		file := filepath.Join(dir, fmt.Sprintf("rule-%05d.yaml", i))
+		text := strings.Replace(string(sealed), "name: ", fmt.Sprintf("name: rule-%05d-", i), 1)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	var floor float64
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			decodeAll(b, files)
+		}
+		floor = b.Elapsed().Seconds() / float64(b.N)
+	})
+	b.Run("validate", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rules, problems, err := LoadRules(context.Background(), []string{dir}, Options{})
+			if err != nil || len(rules.Rules) != len(files) {
+				b.Fatalf("%d rules, problems %v, error %v", len(rules.Rules), problems, err)
+			}
+		}
+		if floor > 0 {
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/floor, "x-floor")
+		}
+	})
+}
+
+// decodeAll reads files and decodes them into nodes, on all cores.
+func decodeAll(b *testing.B, files []string) {
+	var wg sync.WaitGroup
+	n := runtime.GOMAXPROCS(0)
+	for worker := range n {
+		wg.Go(func() {
+			for i := worker; i < len(files); i += n {
+				data, err := os.ReadFile(files[i])
+				var node yaml.Node
+				if err != nil || yaml.Unmarshal(data, &node) != nil {
+					b.Error(files[i], err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
