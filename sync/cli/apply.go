@@ -62,8 +62,8 @@ func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	f.BoolVar(&o.yes, "yes", false, "apply without asking")
 	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule while its history is stored before a delete")
-	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side")
-	f.DurationVar(&o.drain, "drain", 30*time.Second, "how long to wait for deliveries on their way before a delete")
+	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side (`N`)")
+	f.DurationVar(&o.drain, "drain", 30*time.Second, "`TIME` to wait for deliveries on their way before a delete")
 }
 
 func runApply(a *app, o applyOptions, paths []string) error {

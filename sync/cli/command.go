@@ -95,7 +95,7 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	f := root.PersistentFlags()
-	f.StringVar(&a.color, "color", "auto", "colour: auto, always or never")
+	f.StringVar(&a.color, "color", "auto", "colour on a terminal: auto, always or never (`WHEN`)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr: method, path, status, time; never a body or header")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return a.flagError(cmd, err) })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -149,7 +149,7 @@ func strictGroups(root *cobra.Command) {
 
 // addFormat adds --format to a command.
 func (a *app) addFormat(f *pflag.FlagSet) {
-	f.StringVar(&a.format, "format", formatText, "format of the document on stdout: text or json")
+	f.StringVar(&a.format, "format", formatText, "`FORMAT` of the document on stdout: text or json")
 }
 
 // usageError turns what cobra says of a wrong call into our words.
@@ -172,14 +172,19 @@ func (a *app) usageError(root *cobra.Command, err error) error {
 		}
 		return invalid(err, "mkhooks help")
 	}
-	return invalid(err, "mkhooks help "+strings.TrimPrefix(cmd.CommandPath(), "mkhooks "))
+	return invalid(err, helpFor(cmd))
+}
+
+// helpFor is the command that explains cmd.
+func helpFor(cmd *cobra.Command) string {
+	return strings.TrimSpace("mkhooks help " + strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "mkhooks"), " "))
 }
 
 // flagError rewrites pflag's errors: they echo the whole argument, which may
 // hold a token ("-tSECRET"), and have no suggestions.
 func (a *app) flagError(cmd *cobra.Command, err error) error {
 	path := cmd.CommandPath()
-	help := "mkhooks help " + strings.TrimPrefix(path, "mkhooks ")
+	help := helpFor(cmd)
 	var unknown *pflag.NotExistError
 	var invalidValue *pflag.InvalidValueError
 	var missing *pflag.ValueRequiredError
@@ -202,7 +207,7 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		f := invalidValue.GetFlag()
 		return invalidf(help, "--%s %q: expected %s", f.Name, invalidValue.GetValue(), expectedValue(f))
 	case errors.As(err, &missing):
-		return invalidf(help, "--%s needs a value: %s", missing.GetFlag().Name, missing.GetFlag().Usage)
+		return invalidf(help, "--%s needs a value: %s", missing.GetFlag().Name, strings.ReplaceAll(missing.GetFlag().Usage, "`", ""))
 	case errors.As(err, &syntax):
 		return invalidf(help, "an argument of %s is no flag: expected --name or --name=value", path)
 	}
@@ -218,7 +223,7 @@ func expectedValue(f *pflag.Flag) string {
 	case "int":
 		return "a whole number"
 	}
-	return f.Usage
+	return strings.ReplaceAll(f.Usage, "`", "")
 }
 
 // nearestFlag is the flag of cmd whose name is nearest to name, if near enough.

@@ -39,7 +39,7 @@ func newDriftCommand(a *app) *cobra.Command {
 
 func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
-	f.StringVar(&o.only, "only", "", "differences that count for the exit code: drift counts live-side changes alone")
+	f.StringVar(&o.only, "only", "", "`WHICH` differences count for the exit code: drift counts live-side changes alone")
 }
 
 func runDrift(a *app, o driftOptions, paths []string) error {

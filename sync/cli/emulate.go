@@ -44,14 +44,14 @@ func newEmulateCommand(a *app) *cobra.Command {
 }
 
 func (o *emulateOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
-	f.StringVar(&o.project, "project", "demo", "the project that exists")
-	f.StringVar(&o.token, "token", "", "the token that is taken, with every capability; any text, it opens nothing else")
-	f.StringVar(&o.seed, "seed", "", "file of live rules and their history, JSON or YAML")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on; port 0 takes a free one")
+	f.StringVar(&o.project, "project", "demo", "the `PROJECT` that exists")
+	f.StringVar(&o.token, "token", "", "the `TOKEN` that is taken, with every capability; any text, it opens nothing else")
+	f.StringVar(&o.seed, "seed", "", "`FILE` of live rules and their history, JSON or YAML")
 	f.BoolVar(&o.expose, "expose", false, "listen beyond loopback")
 	f.BoolVar(&o.rateLimit, "rate-limit", false, "enforce the published rate limits")
-	f.IntVar(&o.pageSize, "page-size", 100, "most records of one page")
-	f.DurationVar(&o.latency, "latency", 0, "time that every answer takes")
+	f.IntVar(&o.pageSize, "page-size", 100, "most records of one page (`N`)")
+	f.DurationVar(&o.latency, "latency", 0, "`TIME` that every answer takes")
 }
 
 func runEmulate(a *app, o emulateOptions) error {

@@ -30,11 +30,11 @@ type ruleOptions struct {
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
 	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
-	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key service that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault (repeatable)")
+	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault, hckms (repeatable)")
 }
 
 // keyServiceNames are the values of --key-service.
-var keyServiceNames = []string{"awskms", "gcpkms", "azkv", "hcvault"}
+var keyServiceNames = []string{"awskms", "gcpkms", "azkv", "hcvault", "hckms"}
 
 func (o *ruleOptions) check() error {
 	for _, k := range o.keyServices {
@@ -64,11 +64,11 @@ type connectOptions struct {
 }
 
 func (o *connectOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.project, "project", "p", "", "project (default $MKIO_PROJECT)")
-	f.StringVar(&o.baseURL, "base-url", "", "base URL of the service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
-	f.StringVar(&o.tokenFile, "token-file", "", "file to read the token from (default $MKIO_TOKEN)")
-	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "how long one request is tried again before it counts as failed")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long one attempt of a request may take")
+	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of MK.IO (default $MKIO_PROJECT)")
+	f.StringVar(&o.baseURL, "base-url", "", "base `URL` of the service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
+	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` to read the token from (default $MKIO_TOKEN)")
+	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "`TIME` for which one request is tried again before it counts as failed")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "`TIME` that one attempt of a request may take")
 }
 
 // client makes the client of the project. readOnly refuses anything but GET.
@@ -193,21 +193,21 @@ type planOptions struct {
 }
 
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.owner, "owner", "", "name of the config repo that owns the rules; turns the marker on")
-	f.StringVar(&o.prune, "prune", "none", "delete live rules that no file names: none, owned or all")
-	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count, or a share of the rules owned such as 30% (default 30%)")
-	f.StringArrayVar(&o.protect, "protect", nil, "rules never deleted, a name or pattern (repeatable)")
-	f.StringArrayVar(&o.destinations, "destination", nil, "host that may receive secrets, such as hooks.example.com or *.example.com:8443 (repeatable)")
-	f.StringVar(&o.archive, "archive", "", "folder where delivery histories go before a delete")
+	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules; turns the marker on")
+	f.StringVar(&o.prune, "prune", "none", "which live rules without a file are deleted: none, owned or all (`WHICH`)")
+	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count `N`, or a share of the rules owned (default 30%)")
+	f.StringArrayVar(&o.protect, "protect", nil, "`RULE` never deleted, a name or pattern (repeatable)")
+	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets, such as *.example.com or a.example:8443 (repeatable)")
+	f.StringVar(&o.archive, "archive", "", "`DIR` where delivery histories go before a delete")
 	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "the archive folder outlives this machine (asked for under CI)")
 	f.BoolVar(&o.resendAuth, "resend-auth", false, "send every rule that has authentication again")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "go on when the files hold no rule")
 	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow updates that drop fields this version does not know")
 	f.BoolVar(&o.deleteActive, "delete-active", false, "allow deletes while deliveries are on their way")
-	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "rule whose authentication may be dropped (repeatable)")
-	f.StringArrayVar(&o.takeOver, "take-over", nil, "rule of another owner to take over (repeatable)")
-	f.StringArrayVar(&o.adopt, "adopt", nil, "rule made elsewhere that may be changed by its adoption (repeatable)")
-	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "host that may receive secrets in this run (repeatable)")
+	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "`RULE` whose authentication may be dropped (repeatable)")
+	f.StringArrayVar(&o.takeOver, "take-over", nil, "`RULE` of another owner to take over (repeatable)")
+	f.StringArrayVar(&o.adopt, "adopt", nil, "`RULE` made elsewhere that may be changed by its adoption (repeatable)")
+	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
 }
 
 // plan checks the flags against each other and returns what a plan rests on.
