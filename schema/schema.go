@@ -193,6 +193,9 @@ func lookup(v any, path []string) any {
 // be, or "": letter case and a missing prefix up to a dot count for nothing,
 // and at most a third of the letters may differ.
 func Nearest(word string, candidates []string) string {
+	if len(word) > 100 { // words come from files, and the time goes by the square
+		return ""
+	}
 	bare := func(s string) string {
 		if i := strings.LastIndexByte(s, '.'); i >= 0 {
 			s = s[i+1:]
@@ -210,19 +213,15 @@ func Nearest(word string, candidates []string) string {
 }
 
 // distance counts the letters to change, add, leave out or swap with their
-// neighbour; of long words it is bounded, because they come from files.
+// neighbour.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
-	if len(x) > 100 || len(y) > 100 {
-		return 1000
-	}
-	var before []int
-	row := make([]int, len(y)+1)
+	rows := make([]int, 3*(len(y)+1))
+	before, row, next := rows[:len(y)+1], rows[len(y)+1:2*(len(y)+1)], rows[2*(len(y)+1):]
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(x); i++ {
-		next := make([]int, len(y)+1)
 		next[0] = i
 		for j := 1; j <= len(y); j++ {
 			cost := 1
@@ -234,7 +233,7 @@ func distance(a, b string) int {
 				next[j] = min(next[j], before[j-2]+1)
 			}
 		}
-		before, row = row, next
+		before, row, next = row, next, before
 	}
 	return row[len(y)]
 }

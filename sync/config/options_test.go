@@ -1,0 +1,131 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// vaultOnly replaces the age key of a sealed file by a key of a Vault.
+func vaultOnly(t *testing.T, address string) string {
+	t.Helper()
+	text := read(t, "testdata/ok/sealed.yaml")
+	before, rest, _ := strings.Cut(text, "    age:\n")
+	_, after, ok := strings.Cut(rest, "    encrypted_regex:")
+	if !ok {
+		t.Fatal("the file has changed")
+	}
+	return before + "    hc_vault:\n        - vault_address: " + address + "\n          engine_path: transit\n          key_name: k\n          enc: x\n    encrypted_regex:" + after
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	clear := read(t, "testdata/err/auth-clear.yaml")
+	plain := ruleNamed("x") + "  headers:\n    X-Api-Key: hunter2\n"
+	tests := map[string]struct {
+		text string
+		o    Options
+		want string // part of a problem; "" for none
+		bad  bool
+	}{
+		"clear value":                    {clear, Options{}, "is in clear text", true},
+		"clear value allowed":            {clear, Options{AllowPlaintextAuth: true}, "", false},
+		"mask all the same":              {read(t, "testdata/err/auth-mask.yaml"), Options{AllowPlaintextAuth: true}, "is a mask", true},
+		"placeholder all the same":       {read(t, "testdata/err/auth-placeholder.yaml"), Options{AllowPlaintextAuth: true}, "is a placeholder", true},
+		"empty all the same":             {read(t, "testdata/err/auth-empty.yaml"), Options{AllowPlaintextAuth: true}, "is empty", true},
+		"white space all the same":       {ruleNamed("x") + "  authentication: {headers: {X-Secret: ' hunter2-v'}}\n", Options{AllowPlaintextAuth: true}, "has white space around it", true},
+		"clear beside encrypted":         {read(t, "testdata/err/sealed-clear.yaml"), Options{AllowPlaintextAuth: true}, "is in clear text", true},
+		"plain credential":               {plain, Options{}, "spec.headers.X-Api-Key looks like a credential", true},
+		"plain credential allowed":       {plain, Options{AllowPlainCredentials: true}, "spec.headers.X-Api-Key looks like a credential", false},
+		"credential in the URL allowed":  {read(t, "testdata/err/url-token.yaml"), Options{AllowPlainCredentials: true}, "spec.url has a part that looks like a credential", false},
+		"KMS":                            {read(t, "testdata/err/sealed-kms.yaml"), Options{KeyServices: []string{"gcpkms"}}, "awskms only, which is not allowed", true},
+		"KMS allowed":                    {read(t, "testdata/err/sealed-kms.yaml"), Options{KeyServices: []string{"awskms"}}, "", false},
+		"Vault":                          {vaultOnly(t, "https://vault.example.com"), Options{VaultAddr: "https://vault.example.com"}, "hcvault only, which is not allowed", true},
+		"Vault allowed":                  {vaultOnly(t, "https://vault.example.com"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "", false},
+		"Vault allowed, another address": {vaultOnly(t, "https://evil.example.com"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "another address than VAULT_ADDR", true},
+		"Vault allowed, no address":      {vaultOnly(t, "https://vault.example.com"), Options{KeyServices: []string{"hcvault"}}, "another address than VAULT_ADDR", true},
+		"groups, Vault allowed":          {read(t, "testdata/err/sealed-groups.yaml"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "", false},
+		"groups, one is enough":          {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 1", 1), Options{}, "", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rule, problems := ParseRule("x.yaml", []byte(test.text), test.o)
+			got := lines(problems)
+			checkNoSecret(t, []byte(test.text), got)
+			if (rule == nil) != test.bad || test.want == "" && len(problems) > 0 || !strings.Contains(got, test.want) {
+				t.Errorf("rule %t, problems:\n%s", rule != nil, got)
+			}
+		})
+	}
+}
+
+// TestAccepted: what is made of a rule file: names, never values, in the spec;
+// what is needed to open them beside it.
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	text := read(t, "testdata/ok/sealed.yaml")
+	sealed, _ := ParseRule("x.yaml", []byte(text), Options{})
+	if sealed == nil || sealed.Name != "sealed" || sealed.File != "x.yaml" || sealed.Line != 2 ||
+		strings.Join(sealed.Spec.Auth.Headers, " ") != "X-Secret" || strings.Join(sealed.Spec.Auth.QueryParams, " ") != "code" ||
+		string(sealed.Sealed.Document) != text || sealed.Sealed.Plain.Len() != 0 {
+		t.Fatalf("sealed: %+v", sealed)
+	}
+	edited, _ := ParseRule("x.yaml", []byte(strings.Replace(text, "example.com/mkio", "example.com/other", 1)), Options{})
+	rotated, _ := ParseRule("x.yaml", []byte(strings.Replace(text, "data:64Ec/w==", "data:75Ec/w==", 1)), Options{})
+	if edited.AuthDigest != sealed.AuthDigest || rotated.AuthDigest == sealed.AuthDigest {
+		t.Errorf("digests: %s, of the same values %s, of another %s", sealed.AuthDigest, edited.AuthDigest, rotated.AuthDigest)
+	}
+	plain, _ := ParseRule("x.yaml", []byte(read(t, "testdata/err/auth-clear.yaml")), Options{AllowPlaintextAuth: true})
+	if plain.AuthDigest != webhook.AuthUnknown || plain.Sealed.Document != nil || plain.Sealed.Plain.Len() != 1 {
+		t.Errorf("plain: %+v", plain)
+	}
+	none, _ := ParseRule("x.yaml", []byte(ruleNamed("x")), Options{})
+	if none.AuthDigest != webhook.AuthDigest(nil) || none.Sealed.Document != nil || none.Sealed.Plain.Len() != 0 {
+		t.Errorf("none: %+v", none)
+	}
+}
+
+// TestWide: a file of a hundred thousand keys is within the size limit, and
+// must not take time by the square of them (which was minutes). The time here
+// is far above what it takes.
+func TestWide(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"top level": "", "headers": "spec:\n  headers:\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			indent := strings.Repeat(" ", 4*strings.Count(text, "headers"))
+			var b strings.Builder
+			b.WriteString(text)
+			for i := 0; b.Len() < maxFile-100; i++ {
+				b.WriteString(indent + "k" + string(rune('a'+i%26)) + strings.Repeat("x", i%7) + time.Duration(i).String() + ": 1\n")
+			}
+			done := make(chan []schema.Problem, 1)
+			go func() {
+				_, problems := ParseRule("x.yaml", []byte(b.String()), Options{})
+				done <- problems
+			}()
+			select {
+			case problems := <-done:
+				if len(problems) != maxProblems+1 || !strings.Contains(problems[maxProblems].Message, "more problems in this file") {
+					t.Errorf("%d problems, the last: %+v", len(problems), problems[len(problems)-1])
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("still at it after 30 s")
+			}
+		})
+	}
+}
