@@ -47,14 +47,6 @@ func (e *Error) Hint() string { return e.hint }
 // pathOf turns headers/NAME into spec.authentication.headers.NAME.
 func pathOf(p string) string { return "spec.authentication." + strings.Replace(p, "/", ".", 1) }
 
-// quote makes a file's name safe to paste into a shell.
-func quote(file string) string {
-	if file != "" && strings.Trim(file, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == "" && file[0] != '-' {
-		return file
-	}
-	return "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
-}
-
 // noKey says for whom a file is encrypted, and where keys are looked for.
 func noKey(file string, groups []sops.KeyGroup) *Error {
 	return &Error{File: file, Kind: NoKey,

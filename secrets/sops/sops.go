@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 // Options say which keys may be used. The zero value allows age and PGP.
@@ -151,12 +152,12 @@ func macError(file string, onlyEncrypted bool) *Error {
 	if onlyEncrypted {
 		return &Error{File: file, Kind: WrongMAC,
 			Message: "has a MAC that does not fit: an encrypted value was deleted, added or swapped without SOPS",
-			hint:    "bring the file back from Git and make the change with: sops edit " + quote(file)}
+			hint:    "bring the file back from Git and make the change with: sops edit " + shell.Path(file)}
 	}
 	return &Error{File: file, Kind: WrongMAC,
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
-		hint: "look at the change in Git; if it is right: sops decrypt --ignore-mac --in-place " + quote(file) +
-			" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted " + quote(file)}
+		hint: "look at the change in Git; if it is right: sops decrypt --ignore-mac --in-place " + shell.Path(file) +
+			" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted " + shell.Path(file)}
 }
 
 // authOf takes the values of spec.authentication out of an opened tree.
@@ -174,7 +175,7 @@ func authOf(file string, tree *sops.Tree) (secrets.Auth, error) {
 			value, isText := item.Value.(string)
 			if !isText {
 				return secrets.Auth{}, &Error{File: file, Kind: BadValue, Paths: []string{"spec.authentication." + part.name + "." + name},
-					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + quote(file)}
+					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
 			}
 			if *part.to == nil {
 				*part.to = map[string]secrets.String{}
@@ -217,7 +218,7 @@ func checkSealed(file string, tree *sops.Tree) error {
 			}
 			if problem != "" {
 				return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: problem,
-					hint: "quote the value and encrypt it again: sops edit " + quote(file)}
+					hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
 			}
 		}
 	}
@@ -231,7 +232,7 @@ func check(file string, auth secrets.Auth) error {
 	for _, p := range paths {
 		if problem := values[p].Check(); problem != "" {
 			all = append(all, &Error{File: file, Kind: BadValue, Paths: []string{pathOf(p)}, Message: problem,
-				hint: "set it anew: sops edit " + quote(file)})
+				hint: "set it anew: sops edit " + shell.Path(file)})
 		}
 	}
 	return errors.Join(all...)

@@ -14,6 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -191,10 +192,7 @@ func count(n int, one, many string) string {
 func quotePaths(paths []string) string {
 	out := make([]string, 0, len(paths))
 	for _, p := range paths {
-		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+@%:,=") != "" || strings.HasPrefix(p, "-") {
-			p = "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
-		}
-		out = append(out, p)
+		out = append(out, shell.Path(p))
 	}
 	return strings.Join(out, " ")
 }

@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -63,7 +64,7 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 	case metadata != nil:
 		f.sopsMetadata(root, sopsKey, metadata, sealed)
 	case len(sealed) > 0:
-		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shellQuote(f.name),
+		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shell.Path(f.name),
 			"spec.authentication is encrypted, but the file has no sops metadata to open it with")
 	}
 }
@@ -72,9 +73,9 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 // writes it.
 func (f *file) mendSealed(problem string) string {
 	if strings.Contains(problem, "another type") {
-		return "quote the value and encrypt it again: sops edit " + shellQuote(f.name)
+		return "quote the value and encrypt it again: sops edit " + shell.Path(f.name)
 	}
-	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shellQuote(f.name)
+	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shell.Path(f.name)
 }
 
 // clearValue reports an authentication value in clear text.
@@ -83,14 +84,14 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	case secrets.IsMask(n.Value):
 		f.fail(n, "the API never shows a value: write the value itself and encrypt the file", "%s is a mask (only asterisks), expected an encrypted value", path)
 	case secrets.IsPlaceholder(n.Value):
-		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shellQuote(f.name), "%s is a placeholder, expected an encrypted value", path)
+		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shell.Path(f.name), "%s is a placeholder, expected an encrypted value", path)
 	case f.o.AllowPlaintextAuth && !hasMetadata:
 		if problem := secrets.NewString(n.Value).Check(); problem != "" {
 			f.fail(n, "mend the value", "%s %s", path, problem)
 		}
 	case hasMetadata:
-		f.fail(n, "remove the line and add the value with sops edit "+shellQuote(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, "remove the line and add the value with sops edit "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:
-		f.fail(n, "sops encrypt --in-place "+shellQuote(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, "sops encrypt --in-place "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	}
 }

@@ -88,7 +88,10 @@ func (f *file) url(n *yaml.Node) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		f.fail(n, example, "spec.url has the scheme %q, expected https", shortened(u.Scheme))
 	}
-	if !hostOK(u) {
+	switch host := u.Hostname(); {
+	case strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }):
+		f.fail(n, "write the host in its ASCII form: xn--…", "spec.url has a host with other letters than ASCII, which can look like another host's")
+	case !hostOK(u) || webhook.OriginOf(raw).Host == "":
 		f.fail(n, example, "spec.url has a host or port that can't be one")
 	}
 	if u.User == nil && webhook.RedactURL(raw) != raw {
@@ -119,7 +122,7 @@ func hostOK(u *url.URL) bool {
 		return false
 	}
 	return strings.IndexFunc(host, func(r rune) bool {
-		return !(r == '-' || r == '.' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r))
+		return !(r == '-' || r == '.' || r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
 	}) < 0
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 // recipients finds, for a rule file, the keys that the nearest .sops.yaml
@@ -202,6 +204,6 @@ func (f *file) compareRecipients(key, m *yaml.Node) {
 	}
 	slices.Sort(have)
 	if !slices.Equal(slices.Compact(have), slices.Compact(want)) {
-		f.warn(key, "sops updatekeys "+shellQuote(f.name), "the file is encrypted for other keys than the nearest .sops.yaml names")
+		f.warn(key, "sops updatekeys "+shell.Path(f.name), "the file is encrypted for other keys than the nearest .sops.yaml names")
 	}
 }

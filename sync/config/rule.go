@@ -267,11 +267,3 @@ func each(n *yaml.Node, do func(key, value *yaml.Node)) {
 		do(n.Content[i], n.Content[i+1])
 	}
 }
-
-// shellQuote makes a file's name safe to paste into a shell.
-func shellQuote(s string) string {
-	if s != "" && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

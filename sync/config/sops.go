@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -37,7 +38,7 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	if m.Kind != yaml.MappingNode {
 		return // the schema says so
 	}
-	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: sops encrypt --in-place " + shellQuote(f.name)
+	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: sops encrypt --in-place " + shell.Path(f.name)
 	whole := f.metadataShape(m, again)
 	for _, name := range []string{"lastmodified", "mac", "version"} {
 		if _, n := child(m, name); n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
@@ -127,12 +128,12 @@ func (f *file) encryptAnew(m *yaml.Node) string {
 		if len(ids) < len(list.Content) {
 			config = ""
 		}
-		keys += " --" + l.list + " " + shellQuote(strings.Join(ids, ","))
+		keys += " --" + l.list + " " + shell.Path(strings.Join(ids, ","))
 	}
 	if keys == "" || config == "" {
 		config, keys = "", ""
 	}
-	q := shellQuote(f.name)
+	q := shell.Path(f.name)
 	return "sops decrypt --in-place " + q + " && sops" + config + " --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted" + keys + " " + q
 }
 
@@ -271,7 +272,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	}
 	switch {
 	case keys == 0:
-		f.fail(key, "encrypt the file for a key: sops encrypt --in-place "+shellQuote(f.name), "sops names no key, so nobody can open the file")
+		f.fail(key, "encrypt the file for a key: sops encrypt --in-place "+shell.Path(f.name), "sops names no key, so nobody can open the file")
 	case usable >= threshold:
 	default:
 		var flags []string

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -288,15 +289,10 @@ func dependsOn(create, what string) *Blocked {
 
 // flagFor is a flag with its value, fit to paste into a shell.
 func flagFor(name, value string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:-"
-	sep := " "
 	if strings.HasPrefix(value, "-") {
-		sep = "="
+		return "--" + name + "=" + shell.Word(value)
 	}
-	if value == "" || strings.Trim(value, plain) != "" {
-		value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
-	}
-	return "--" + name + sep + value
+	return "--" + name + " " + shell.Word(value)
 }
 
 func plural(n int, one, many string) string {
