@@ -50,10 +50,6 @@ func TestStringIsAMask(t *testing.T) {
 	if s.Reveal() != value || s.Empty() || !NewString("").Empty() {
 		t.Error("the value itself is lost")
 	}
-	var back String
-	if json.Unmarshal([]byte(`"x"`), &back) == nil && !back.Empty() {
-		t.Error("a secret can be read from a document")
-	}
 }
 
 func TestScrubber(t *testing.T) {
