@@ -172,8 +172,8 @@ func TestKill(t *testing.T) {
 func killAt(m *mixed, s *served, k int, after bool, args []string) {
 	m.t.Helper()
 	cmd := m.command(s, args...)
-	var once sync.Once
-	kill := func() { once.Do(func() { _ = cmd.Process.Kill() }) }
+	start, signal := process(m.t, cmd)
+	kill := func() { signal(os.Kill) }
 	n := 0
 	var mu sync.Mutex
 	hit := func() bool {
@@ -197,9 +197,7 @@ func killAt(m *mixed, s *served, k int, after bool, args []string) {
 		}
 	}
 	injected := s.Fault(hook)
-	if err := cmd.Start(); err != nil {
-		m.t.Fatal(err)
-	}
+	start()
 	_ = cmd.Wait() // killed, or done where the order of requests made it shorter
 	injected.Remove()
 }

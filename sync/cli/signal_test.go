@@ -19,13 +19,10 @@ func interrupt(t *testing.T, s *served, r *repo, hook func(signal func(os.Signal
 	cmd := r.command(s, args...)
 	var shown bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &shown, &shown
+	start, signal := process(t, cmd)
 	var once sync.Once
-	s.Fault(emulator.Fault{Kind: emulator.Put, Before: func() {
-		once.Do(func() { hook(func(sig os.Signal) { _ = cmd.Process.Signal(sig) }) })
-	}})
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s.Fault(emulator.Fault{Kind: emulator.Put, Before: func() { once.Do(func() { hook(signal) }) }})
+	start()
 	_ = cmd.Wait() // the code is what counts
 	return shown.String(), cmd.ProcessState.ExitCode()
 }
@@ -90,8 +87,10 @@ func TestInterruptedPlan(t *testing.T) {
 	cmd := r.command(s, "plan", "rules")
 	var shown bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &shown, &shown
-	s.Fault(emulator.Fault{Kind: emulator.List, Before: func() { _ = cmd.Process.Signal(os.Interrupt) }, Stall: true})
-	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 130 || !strings.Contains(shown.String(), "interrupted") {
+	start, signal := process(t, cmd)
+	s.Fault(emulator.Fault{Kind: emulator.List, Before: func() { signal(os.Interrupt) }, Stall: true})
+	start()
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 130 || !strings.Contains(shown.String(), "interrupted") {
 		t.Errorf("%v\n%s", err, shown.String())
 	}
 }

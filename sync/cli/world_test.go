@@ -178,3 +178,21 @@ func records(n int) []emulator.Event {
 	}
 	return out
 }
+
+// process starts a command that hooks of the emulator may send signals to:
+// signal waits until it runs.
+func process(t *testing.T, cmd *exec.Cmd) (start func(), signal func(os.Signal)) {
+	t.Helper()
+	running := make(chan struct{})
+	start = func() {
+		t.Helper()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		close(running)
+	}
+	return start, func(sig os.Signal) {
+		<-running
+		_ = cmd.Process.Signal(sig) // it may have ended
+	}
+}
