@@ -88,6 +88,10 @@ func (d *removal) do(ctx context.Context) {
 		d.out.stale(moved(d.c, live))
 		return
 	}
+	if err := archive.Probe(ctx, d.deps.Archive); err != nil {
+		d.out.failArchive(ctx, err) // before the pause: the rule goes on delivering
+		return
+	}
 	d.seen, d.live = *live, *live
 	if live.Spec.Enabled && !d.deps.NoPause && len(live.Spec.Unknown) == 0 && !d.pause(ctx) {
 		return

@@ -424,9 +424,12 @@ func TestArchiveTrouble(t *testing.T) {
 	w.deps.Archive = store
 	r = w.apply()
 	want(t, r, apply.Failed, "gone failed")
-	says(t, change(t, r, "gone"), "archive", dir, "the rule is paused")
+	says(t, change(t, r, "gone"), "archive", dir, "make the archive folder writable")
 	if !w.there("gone") {
 		t.Error("the rule was deleted without an archive")
+	}
+	if w.writes() != nil {
+		t.Errorf("a rule whose history can't be stored was touched: %q", w.writes())
 	}
 }
 

@@ -100,3 +100,23 @@ func redactLocation(location string) string {
 	}
 	return before
 }
+
+// probeSize is how much is written to see whether a store takes anything:
+// the gzipped records of a usual history.
+const probeSize = 64 << 10
+
+// Probe finds out whether something can be stored, and leaves nothing behind.
+// It is asked before a rule is paused: a rule whose history can't be stored
+// must go on delivering.
+func Probe(ctx context.Context, store Store) error {
+	name := "probe-" + randomPart()
+	w, err := store.Create(ctx, name)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", store.Location(name), err)
+	}
+	defer w.Discard()
+	if _, err := w.Write(make([]byte, probeSize)); err != nil {
+		return fmt.Errorf("write %s: %w", store.Location(name), err)
+	}
+	return nil
+}
