@@ -82,11 +82,11 @@ func (f facts) kept() bool {
 // sameSpec reports whether files and live rule agree in all that is visible.
 func (f facts) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
 
-// plaintext reports whether values in clear text took part, of which no digest
-// says anything.
-func (f facts) plaintext() bool {
-	return f.desired.AuthDigest == webhook.AuthUnknown || f.marker.Auth == webhook.AuthUnknown
-}
+// plaintext reports whether the files hold values in clear text, of which no
+// digest says anything. A file that is encrypted now, where clear text was
+// applied last, is another one than was applied: then the ciphertext is sent,
+// once.
+func (f facts) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
 
 // fileSame reports whether the files hold what was last applied, as far as
 // that can be known.
