@@ -74,7 +74,7 @@ func forms(value string) []string {
 	if quoted, err := json.Marshal(value); err == nil {
 		out = append(out, string(quoted[1:len(quoted)-1]))
 	}
-	out = append(out, url.QueryEscape(value), url.PathEscape(value), html.EscapeString(value), fmt.Sprintf("%x", value))
+	out = append(out, url.QueryEscape(value), url.PathEscape(value), html.EscapeString(value), fmt.Sprintf("%x", value), fmt.Sprintf("%X", value))
 	for shift := range 3 {
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			if n := base64At(enc, value, shift); len(n) >= minScrub {

@@ -46,8 +46,8 @@ type Sealed struct {
 }
 
 // Check says what is wrong with value as an authentication value, or "":
-// empty, a mask, a placeholder, outer white space or control characters. The
-// text never holds the value.
+// empty, a mask, a placeholder, still encrypted, outer white space or control
+// characters. The text never holds the value.
 func (s String) Check() string {
 	v := s.text()
 	switch {
@@ -57,6 +57,8 @@ func (s String) Check() string {
 		return "is a mask (only asterisks), as the service shows a stored value, not the value itself"
 	case IsPlaceholder(v):
 		return "is a placeholder, not a value"
+	case LooksSealed(v):
+		return "is an encrypted value, not the value itself: it was encrypted twice, or not decrypted"
 	case strings.TrimSpace(v) != v:
 		return "has white space around it"
 	case !utf8.ValidString(v):

@@ -47,11 +47,23 @@ func (e *Error) Hint() string { return e.hint }
 // pathOf turns headers/NAME into spec.authentication.headers.NAME.
 func pathOf(p string) string { return "spec.authentication." + strings.Replace(p, "/", ".", 1) }
 
-// noKey says for whom a file is encrypted, and where keys are looked for.
-func noKey(file string, groups []sops.KeyGroup) *Error {
-	return &Error{File: file, Kind: NoKey,
-		Message: "can't be decrypted with the keys at hand; it is encrypted for " + recipients(groups),
-		hint:    "age keys are read from SOPS_AGE_KEY, SOPS_AGE_KEY_FILE or sops/age/keys.txt in your configuration folder, PGP keys from the GnuPG keyring"}
+// whereKeys is where SOPS looks for the keys that need no leave.
+const whereKeys = "age keys are read from SOPS_AGE_KEY, SOPS_AGE_KEY_FILE or sops/age/keys.txt in your configuration folder, PGP keys from the GnuPG keyring"
+
+// noKey says for whom a file is encrypted, where keys are looked for, and
+// which key services were left out: with one of them it might have opened.
+func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
+	e := &Error{File: file, Kind: NoKey, hint: whereKeys,
+		Message: "can't be decrypted with the keys at hand; it is encrypted for " + recipients(groups)}
+	if len(refused) > 0 {
+		reasons, flags := refusals(refused)
+		e.Kind = NotAllowed
+		e.Message += "; " + reasons
+		if flags != "" {
+			e.hint += "; or, if you trust the address in the file: " + flags
+		}
+	}
+	return e
 }
 
 // recipients names the public parts of keys.
@@ -60,7 +72,7 @@ func recipients(groups []sops.KeyGroup) string {
 	var names []string
 	for _, g := range groups {
 		for _, k := range g {
-			names = append(names, k.TypeToIdentifier()+" "+k.ToString())
+			names = append(names, serviceOf(k)+" "+k.ToString())
 		}
 	}
 	if n := len(names); n > most {
@@ -72,20 +84,28 @@ func recipients(groups []sops.KeyGroup) string {
 	return strings.Join(names, ", ")
 }
 
+// notAllowed is for a file of which too few keys are left to try any.
 func notAllowed(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	if len(refused) == 0 {
-		return noKey(file, groups)
+		return noKey(file, groups, nil)
 	}
-	var reasons, flags []string
-	for _, r := range refused {
-		reasons = append(reasons, r.service+" "+r.reason)
-		if r.reason == "is not allowed" {
-			flags = append(flags, "--key-service "+r.service)
-		}
-	}
-	e := &Error{File: file, Kind: NotAllowed, Message: "can be opened by a key service only, and " + strings.Join(reasons, "; ")}
-	if len(flags) > 0 {
-		e.hint = "if you trust the address in the file: " + strings.Join(flags, " ")
+	reasons, flags := refusals(refused)
+	e := &Error{File: file, Kind: NotAllowed, Message: "can't be opened without a key service: " + reasons}
+	if flags != "" {
+		e.hint = "if you trust the address in the file: " + flags
 	}
 	return e
+}
+
+// refusals says why key services were left out, and the flags that allow those
+// that a flag can.
+func refusals(refused []refusal) (reasons, flags string) {
+	var all, lift []string
+	for _, r := range refused {
+		all = append(all, r.service+" "+r.reason)
+		if r.reason == reasonNotListed {
+			lift = append(lift, "--key-service "+r.service)
+		}
+	}
+	return strings.Join(all, ", "), strings.Join(lift, " ")
 }

@@ -18,6 +18,15 @@ var services = map[string]string{
 	"kms": "awskms", "gcp_kms": "gcpkms", "azure_kv": "azkv", "hc_vault": "hcvault", "hckms": "hckms",
 }
 
+// serviceOf is what people call a kind of key: as --key-service does, or age or pgp.
+func serviceOf(k keys.MasterKey) string {
+	t := k.TypeToIdentifier()
+	if s, ok := services[t]; ok {
+		return s
+	}
+	return t
+}
+
 func local(k keys.MasterKey) bool {
 	t := k.TypeToIdentifier()
 	return t == "age" || t == "pgp"
@@ -25,6 +34,9 @@ func local(k keys.MasterKey) bool {
 
 // refusal is a key that may not be used, and what would allow it.
 type refusal struct{ service, reason string }
+
+// reasonNotListed is the one reason that a flag lifts.
+const reasonNotListed = "is not allowed"
 
 // allowed returns the key groups with only those keys that may be used.
 func (d *Decrypter) allowed(groups []sops.KeyGroup) (out []sops.KeyGroup, refused []refusal) {
@@ -49,15 +61,16 @@ func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
 	if local(k) {
 		return nil
 	}
-	service, known := services[k.TypeToIdentifier()]
-	switch {
+	service := serviceOf(k)
+	switch _, known := services[k.TypeToIdentifier()]; {
 	case !known:
-		return &refusal{service: k.TypeToIdentifier(), reason: "is a kind of key that this version does not know"}
+		return &refusal{service: service, reason: "is a kind of key that this version does not know"}
 	case !slices.Contains(d.o.KeyServices, service):
-		return &refusal{service: service, reason: "is not allowed"}
+		return &refusal{service: service, reason: reasonNotListed}
 	}
 	wrapped := keyservice.KeyFromMasterKey(k)
-	if vault := wrapped.GetVaultKey(); vault != nil && vault.VaultAddress != d.o.VaultAddr {
+	// No address at all would be whichever the Vault client falls back to.
+	if vault := wrapped.GetVaultKey(); vault != nil && (vault.VaultAddress == "" || vault.VaultAddress != d.o.VaultAddr) {
 		return &refusal{service: service, reason: "is allowed at VAULT_ADDR only, and the file names another address"}
 	}
 	return nil
@@ -89,8 +102,6 @@ var errKeyService = errors.New("the key service failed")
 
 // Decrypt opens a data key; the context is that of the whole, not SOPS's.
 func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
-	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
-	defer cancel()
 	// age is work of this process, which the caller bounds by its cores; all
 	// others wait for somebody.
 	if req.GetKey().GetAgeKey() == nil {
@@ -99,6 +110,9 @@ func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ .
 		}
 		defer g.calls.Release(1)
 	}
+	// Only now: to wait for a turn is no fault of the key service.
+	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
+	defer cancel()
 	type result struct {
 		rsp *keyservice.DecryptResponse
 		err error

@@ -156,8 +156,8 @@ func macError(file string, onlyEncrypted bool) *Error {
 	}
 	return &Error{File: file, Kind: WrongMAC,
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
-		hint: "look at the change in Git; if it is right: sops decrypt --ignore-mac --in-place " + shell.Path(file) +
-			" && sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted " + shell.Path(file)}
+		// Keeps the file's keys and rules, and writes no value in clear on the way.
+		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run: sops --rotate --ignore-mac --in-place " + shell.Path(file)}
 }
 
 // authOf takes the values of spec.authentication out of an opened tree.
@@ -167,7 +167,8 @@ func authOf(file string, tree *sops.Tree) (secrets.Auth, error) {
 		name string
 		to   *map[string]secrets.String
 	}{{"headers", &auth.Headers}, {"queryParams", &auth.QueryParams}} {
-		for _, item := range authBranch(tree, part.name) {
+		branch, _ := authBranch(tree, part.name)
+		for _, item := range branch {
 			name, isText := item.Key.(string)
 			if !isText || item.Value == nil {
 				continue
@@ -186,38 +187,52 @@ func authOf(file string, tree *sops.Tree) (secrets.Auth, error) {
 	return auth, nil
 }
 
-// authBranch is spec.authentication.PART of a tree.
-func authBranch(tree *sops.Tree, part string) sops.TreeBranch {
-	branch := tree.Branches[0]
+// authBranch is spec.authentication.PART of a tree. ok is false where what
+// stands there, or on the way, is neither a mapping nor empty: values in it
+// would be passed over.
+func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) {
+	branch = tree.Branches[0]
 	for _, key := range []string{"spec", "authentication", part} {
 		var next sops.TreeBranch
 		for _, item := range branch {
-			if item.Key == key {
-				next, _ = item.Value.(sops.TreeBranch)
+			if item.Key != key || item.Value == nil {
+				continue
+			}
+			if next, ok = item.Value.(sops.TreeBranch); !ok {
+				return nil, false
 			}
 		}
 		branch = next
 	}
-	return branch
+	return branch, true
 }
 
 // checkSealed refuses, before any key is opened, what SOPS would take though
 // it never wrote it.
 func checkSealed(file string, tree *sops.Tree) error {
 	for _, part := range []string{"headers", "queryParams"} {
-		for _, item := range authBranch(tree, part) {
-			name, isText := item.Key.(string)
-			if !isText || item.Value == nil {
+		path := "spec.authentication." + part
+		branch, ok := authBranch(tree, part)
+		if !ok {
+			return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: "does not hold names and values",
+				hint: "bring the file back from Git, or encrypt it again"}
+		}
+		for _, item := range branch {
+			if _, isComment := item.Key.(sops.Comment); isComment || item.Value == nil {
 				continue
 			}
-			path := "spec.authentication." + part + "." + name
+			name, isText := item.Key.(string)
+			if !isText {
+				return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: "has a name that is no text",
+					hint: "quote the name and encrypt the value again: sops edit " + shell.Path(file)}
+			}
 			value, isText := item.Value.(string)
 			problem := "is no text"
 			if isText {
 				problem = secrets.SealedProblem(value)
 			}
 			if problem != "" {
-				return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: problem,
+				return &Error{File: file, Kind: Malformed, Paths: []string{path + "." + name}, Message: problem,
 					hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
 			}
 		}
@@ -247,7 +262,7 @@ func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) 
 	service := &guarded{Decrypter: d, ctx: ctx}
 	narrowed := *m
 	narrowed.KeyGroups = allowed
-	key, err := narrowed.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{service}, sops.DefaultDecryptionOrder)
+	key, err := recoverKey(&narrowed, service)
 	switch {
 	case err == nil:
 		return key, nil
@@ -257,5 +272,16 @@ func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) 
 		return nil, &Error{File: file, Kind: Timeout, Message: fmt.Sprintf("could not be opened: a key service gave no answer within %s", d.o.Timeout),
 			hint: "check that the key service can be reached from here"}
 	}
-	return nil, noKey(file, allowed)
+	return nil, noKey(file, allowed, refused)
+}
+
+// recoverKey has SOPS put the data key together. Metadata is anybody's text, so
+// a panic on the way is a key that does not open.
+func recoverKey(m *sops.Metadata, service keyservice.KeyServiceClient) (key []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			key, err = nil, errKeyService
+		}
+	}()
+	return m.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{service}, sops.DefaultDecryptionOrder)
 }

@@ -41,6 +41,7 @@ func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBr
 	if !handled {
 		branch = comments(branch, false, node.HeadComment, node.LineComment)
 	}
+	names := make(map[any]bool, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		branch = comments(branch, false, key.HeadComment, key.LineComment)
@@ -50,9 +51,10 @@ func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBr
 			branch = comments(branch, true, value.LineComment)
 		}
 		var name any
-		if key.Kind != yaml.ScalarNode || key.Decode(&name) != nil {
-			return nil, false
+		if key.Kind != yaml.ScalarNode || key.Decode(&name) != nil || names[name] {
+			return nil, false // SOPS takes no name twice either
 		}
+		names[name] = true
 		v, ok := valueOf(value, scalar)
 		if !ok {
 			return nil, false
