@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -61,7 +62,7 @@ func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Ru
 			if errors.Is(err, context.Canceled) {
 				return err
 			}
-			p := schema.Problem{Position: schema.Position{File: r.File}, Message: err.Error(), Severity: schema.Error}
+			p := schema.Problem{Position: schema.Position{File: r.File}, Message: withoutFile(err, r.File), Severity: schema.Error}
 			var hinted interface{ Hint() string }
 			if errors.As(err, &hinted) {
 				p.Hint = hinted.Hint()
@@ -77,4 +78,11 @@ func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Ru
 	}
 	schema.SortProblems(problems)
 	return problems, int(ok.Load()), nil
+}
+
+// withoutFile is the text of an error without the file's name, which stands
+// before a problem anyway.
+func withoutFile(err error, file string) string {
+	text := strings.TrimPrefix(err.Error(), file+": ")
+	return strings.ReplaceAll(text, "\n"+file+": ", "; ")
 }
