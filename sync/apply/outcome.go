@@ -57,7 +57,7 @@ func movedChange(m plan.Moved) Change {
 		return out
 	}
 	out.Status = StatusStale
-	out.Error = &Error{Kind: KindStale, Message: "the rule changed since the plan was shown", Hint: planAgain}
+	out.Error = &Error{Kind: KindStale, Message: "no longer what the plan saw: " + m.Why, Hint: planAgain}
 	return out
 }
 

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -10,9 +12,13 @@ import (
 type Moved struct {
 	Project string
 	Change  Change
+	// Now is what the fresh plan does with the rule; nil where it does nothing.
+	Now *Change
 	// Done is true where the rule has come to be as the change wanted it;
 	// otherwise the change is stale.
 	Done bool
+	// Why says what moved, where the change is stale.
+	Why string
 }
 
 // Narrow returns the fresh plan with only those changes that were reviewed:
@@ -49,7 +55,7 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 	for _, p := range reviewed.Projects {
 		if !slices.ContainsFunc(fresh.Projects, p.same) {
 			for _, c := range p.Changes {
-				moved = append(moved, Moved{Project: p.Name, Change: c})
+				moved = append(moved, Moved{Project: p.Name, Change: c, Why: "this run is not for project " + p.Name + " at " + p.BaseURL})
 			}
 		}
 	}
@@ -106,7 +112,10 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 			n.kept[c.Rule] = true
 			continue
 		}
-		m := Moved{Project: n.fresh.Name, Change: old, Done: n.done(old)}
+		m := Moved{Project: n.fresh.Name, Change: old, Now: n.changes[old.Rule], Done: n.done(old)}
+		if !m.Done {
+			m.Why = n.why(m)
+		}
 		if !m.Done {
 			n.waits(old, "is stale")
 		}
@@ -125,6 +134,51 @@ func (n *narrowing) done(old Change) bool {
 	}
 	d := n.fresh.Settled[old.Rule]
 	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest
+}
+
+// why says what moved since a change was reviewed.
+func (n *narrowing) why(m Moved) string {
+	old, now := m.Change, m.Now
+	switch {
+	case now == nil && old.Action == Delete && n.fresh.Settled[old.Rule] != nil:
+		return "a file names the rule again"
+	case now == nil && n.fresh.Settled[old.Rule] != nil:
+		return "the file changed, and the live rule is as it says now"
+	case now == nil && n.live[old.Rule] && old.Action == Delete:
+		return "this run does not delete the rule"
+	case now == nil && n.live[old.Rule]:
+		return "no file names the rule any more"
+	case now == nil:
+		return "neither a file nor a live rule has this name any more"
+	case now.LiveDigest != old.LiveDigest && old.LiveDigest == webhook.Absent:
+		return "the rule exists by now"
+	case now.LiveDigest != old.LiveDigest && now.LiveDigest == webhook.Absent:
+		return "the live rule was deleted"
+	case now.LiveDigest != old.LiveDigest:
+		return "the live rule changed" + changedFields(old.Before, now.Before, "; what can be seen of it did not")
+	case now.DesiredDigest == webhook.Absent:
+		return "no file names the rule any more"
+	case old.DesiredDigest == webhook.Absent:
+		return "a file names the rule again"
+	}
+	return "the file changed" + changedFields(old.After, now.After, ": another secret, or another owner")
+}
+
+// changedFields names the fields in which two specs differ, with their values
+// where those are short; nothing where none does.
+func changedFields(from, to *webhook.Spec, nothing string) string {
+	var out []string
+	for _, f := range compare(from, to) {
+		text := f.Path
+		if before, after := fmt.Sprint(f.Before), fmt.Sprint(f.After); f.Op == OpReplace && len(before)+len(after) < 80 {
+			text += " (" + before + " → " + after + ")"
+		}
+		out = append(out, text)
+	}
+	if len(out) == 0 {
+		return nothing
+	}
+	return ": " + strings.Join(out, ", ")
 }
 
 // waits notes a create that this run does not do: deletes wait for it.

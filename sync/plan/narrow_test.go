@@ -136,8 +136,43 @@ func TestNarrow(t *testing.T) {
 		if diff := cmp.Diff(whole, document(t, fresh)); diff != "" {
 			t.Errorf("%s: Narrow changed the fresh plan:\n%s", tt.name, diff)
 		}
+		for _, m := range moved {
+			if m.Done != (m.Why == "") {
+				t.Errorf("%s: %s is done: %v, why it is stale: %q", tt.name, m.Change.Rule, m.Done, m.Why)
+			}
+		}
 		if want := summarize(got.Projects); got.Summary != want {
 			t.Errorf("%s: summary %v, want %v", tt.name, got.Summary, want)
+		}
+	}
+}
+
+func TestNarrowSaysWhatMoved(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, rule string
+		since      func(*Input)
+		want       string
+	}{
+		{"live rule's URL edited", "moved", func(in *Input) { in.Live[0].Spec.URL += "y" }, "the live rule changed: spec.url (https://hooks.example.com/ → https://hooks.example.com/y)"},
+		{"live rule made anew", "moved", func(in *Input) { in.Live[0].ID = "x" }, "the live rule changed; what can be seen of it did not"},
+		{"live rule deleted", "moved", func(in *Input) { in.Live = in.Live[1:] }, "the live rule was deleted"},
+		{"rule made by someone else", "new", func(in *Input) {
+			in.Live = append(in.Live, webhook.Rule{ID: "y", Name: "new", Spec: in.Desired[0].Spec})
+		}, "the rule exists by now"},
+		{"another file", "new", func(in *Input) { in.Desired[0].Spec.URL += "x" }, "the file changed: spec.url (https://hooks.example.com/ → https://hooks.example.com/x)"},
+		{"another owner", "new", func(in *Input) { in.Owner = "audio" }, "the file changed: another secret, or another owner"},
+		{"file gone", "moved", func(in *Input) { in.Desired = in.Desired[:1] }, "no file names the rule any more"},
+	} {
+		in := baseInput()
+		saved := reviewed(t, New(in))
+		tt.since(&in)
+		_, moved, _ := Narrow(saved, New(in))
+		i := slices.IndexFunc(moved, func(m Moved) bool { return m.Change.Rule == tt.rule })
+		if i < 0 {
+			t.Errorf("%s: rule %s did not move", tt.name, tt.rule)
+		} else if moved[i].Why != tt.want {
+			t.Errorf("%s:\n got %q\nwant %q", tt.name, moved[i].Why, tt.want)
 		}
 	}
 }

@@ -27,6 +27,8 @@ type Plan struct {
 	Source        Source         `json:"source"`
 	Projects      []Project      `json:"projects"`
 	Summary       Summary        `json:"summary"`
+	// Checksum is [Plan.Sum], set where the document is written.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 // Tool is the program that made a document.

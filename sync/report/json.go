@@ -19,8 +19,16 @@ import (
 // ProblemsFormatVersion is the version of the problems document.
 const ProblemsFormatVersion = 1
 
-// PlanJSON writes the plan document.
-func PlanJSON(w io.Writer, p *plan.Plan) error { return writeJSON(w, withoutAuthValues(p)) }
+// PlanJSON writes the plan document, with its checksum: what plan --out saves.
+func PlanJSON(w io.Writer, p *plan.Plan) error {
+	doc := withoutAuthValues(p)
+	sum, err := doc.Sum()
+	if err != nil {
+		return err
+	}
+	doc.Checksum = sum
+	return writeJSON(w, doc)
+}
 
 // ResultJSON writes the result document.
 func ResultJSON(w io.Writer, r *apply.Result) error { return writeJSON(w, r) }

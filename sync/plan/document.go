@@ -1,0 +1,153 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// A plan can be saved, reviewed, and given to a later apply. That apply plans
+// afresh and does what is equal in both, so a forged document can do no harm;
+// what [Read] finds are documents that were cut short, edited by hand, or made
+// by another version, before somebody relies on what they say.
+
+// DocumentError is why a document is no plan that this version can go by.
+type DocumentError struct {
+	Message string
+	hint    string
+}
+
+func (e *DocumentError) Error() string { return e.Message }
+
+// Hint is what to do about it; may be empty.
+func (e *DocumentError) Hint() string { return e.hint }
+
+const planAgain = "make the plan again: mkhooks plan --out FILE"
+
+// Sum is the checksum of the document without its checksum: SHA-256, in hex,
+// of its JSON with keys in order and without spaces.
+func (p *Plan) Sum() (string, error) {
+	bare := *p
+	bare.Checksum = ""
+	raw, err := json.Marshal(&bare)
+	if err != nil {
+		return "", err
+	}
+	return sumOf(raw)
+}
+
+// sumOf is the checksum of a document as JSON.
+func sumOf(raw []byte) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var doc map[string]any // a map is marshalled with its keys in order
+	if err := dec.Decode(&doc); err != nil {
+		return "", err
+	}
+	delete(doc, "checksum")
+	canonical, err := json.Marshal(doc)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Read reads a plan document that is whole and unchanged. Errors are
+// [DocumentError]s; they name no file.
+func Read(data []byte) (*Plan, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, &DocumentError{"is empty; expected the JSON document of a plan", planAgain}
+	}
+	var head struct {
+		FormatVersion *int            `json:"formatVersion"`
+		Tool          Tool            `json:"tool"`
+		Projects      json.RawMessage `json:"projects"`
+	}
+	if err := decodeDocument(data, &head); err != nil {
+		return nil, err
+	}
+	switch {
+	case head.FormatVersion == nil || head.Projects == nil:
+		return nil, &DocumentError{"is no plan: it has no formatVersion and projects", planAgain}
+	case *head.FormatVersion != FormatVersion:
+		return nil, &DocumentError{
+			fmt.Sprintf("has format version %d, made by %s %s; this version reads format version %d",
+				*head.FormatVersion, orWord(head.Tool.Name, "an unknown tool"), head.Tool.Version, FormatVersion),
+			"use the version that made it, or " + planAgain,
+		}
+	}
+	var p Plan
+	if err := decodeDocument(data, &p); err != nil {
+		return nil, err
+	}
+	return &p, p.checkSums(data)
+}
+
+// checkSums compares checksum and digest with what they are of.
+func (p *Plan) checkSums(data []byte) error {
+	sum, err := sumOf(data)
+	switch {
+	case err != nil:
+		return &DocumentError{"is no JSON object", planAgain}
+	case p.Checksum == "":
+		return &DocumentError{"has no checksum, so it was not written by mkhooks, or was edited", planAgain}
+	case p.Checksum != sum:
+		return &DocumentError{"was changed after mkhooks wrote it: its content does not have its checksum", planAgain}
+	case p.Digest != digest(p.Projects):
+		return &DocumentError{"was changed after mkhooks wrote it: its changes do not have its digest", planAgain}
+	}
+	return nil
+}
+
+// decodeDocument decodes data, which must be one JSON value of v's shape.
+func decodeDocument(data []byte, v any) error {
+	var whole json.RawMessage
+	err := json.Unmarshal(data, &whole) // one value and nothing behind it
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.UseNumber() // a field's value may be any number
+		err = dec.Decode(v)
+	}
+	var syntax *json.SyntaxError
+	var shape *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(bytes.TrimRight(data, " \t\r\n"))):
+		return &DocumentError{fmt.Sprintf("is cut short: the JSON ends in the middle, after %d bytes", len(data)), planAgain}
+	case errors.As(err, &syntax):
+		return &DocumentError{fmt.Sprintf("is no JSON: what stands at byte %d can't be read", syntax.Offset), planAgain}
+	case errors.As(err, &shape):
+		return &DocumentError{fmt.Sprintf("is no plan: %s is a JSON %s", orWord(shape.Field, "the document"), shape.Value), planAgain}
+	case err != nil:
+		return &DocumentError{"is no plan: what it holds can't be read", planAgain}
+	}
+	return nil
+}
+
+func orWord(s, word string) string {
+	if s == "" {
+		return word
+	}
+	return s
+}
+
+// ProjectOf returns the part of the project that the service at baseURL has
+// under that name.
+func (p *Plan) ProjectOf(baseURL, name string) (*Project, error) {
+	for i := range p.Projects {
+		if x := &p.Projects[i]; x.Name == name && x.BaseURL == baseURL {
+			return x, nil
+		}
+	}
+	if len(p.Projects) == 1 {
+		x := p.Projects[0]
+		if x.Name == name {
+			return nil, &DocumentError{fmt.Sprintf("is for %s, and this run is for %s", x.BaseURL, baseURL), "pass --base-url " + x.BaseURL + ", or " + planAgain}
+		}
+		return nil, &DocumentError{fmt.Sprintf("is for project %q at %s, and this run is for %q at %s", x.Name, x.BaseURL, name, baseURL), "pass -p, or " + planAgain}
+	}
+	return nil, &DocumentError{fmt.Sprintf("has no part for project %q at %s", name, baseURL), planAgain}
+}
