@@ -1,0 +1,36 @@
+package sops_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
+)
+
+// BenchmarkAuth500 opens 500 files, each with a data key of its own, on all cores.
+func BenchmarkAuth500(b *testing.B) {
+	files := make([]secrets.Sealed, 500)
+	for i := range files {
+		files[i] = secrets.Sealed{File: fmt.Sprintf("rule-%d.yaml", i), Document: sopstest.Seal(b, document, recipient)}
+	}
+	d := sops.New(sops.Options{})
+	for b.Loop() {
+		var group errgroup.Group
+		group.SetLimit(runtime.GOMAXPROCS(0))
+		for _, f := range files {
+			group.Go(func() error {
+				_, err := d.Auth(context.Background(), f)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package sops_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
+)
+
+// TestMain gives the process two age keys, because SOPS reads the environment
+// itself: tests that want another one say so in a process of their own.
+func TestMain(m *testing.M) {
+	if os.Getenv(silentText) != "" {
+		os.Exit(m.Run()) // a process of TestSilent: all is set up
+	}
+	// Found before HOME changes: the go command keeps its cache there.
+	if _, err := sopstest.Command(); err != nil {
+		panic(fmt.Sprintf("find the sops command: %v", err))
+	}
+	dir, err := os.MkdirTemp("", "sops-test-")
+	if err != nil {
+		panic(err)
+	}
+	var identities string
+	for _, r := range []*string{&recipient, &second} {
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			panic(err)
+		}
+		*r = key.Recipient().String()
+		identities += key.String() + "\n"
+	}
+	file := filepath.Join(dir, "key.txt")
+	if err := os.WriteFile(file, []byte(identities), 0o600); err != nil {
+		panic(err)
+	}
+	for name, value := range map[string]string{"SOPS_AGE_KEY_FILE": file, "SOPS_AGE_KEY": "", "HOME": dir, "XDG_CONFIG_HOME": dir} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// silentText holds the document for a process of TestSilent.
+const silentText = "SOPS_TEST_SILENT"
+
+// recipient and second are the public parts of the process's age keys.
+var recipient, second string
+
+// the usual way to encrypt a rule file.
+var usual = sopstest.Usual
+
+// seal encrypts a document with the real command and returns what it wrote.
+func seal(t testing.TB, text string, flags ...string) string {
+	t.Helper()
+	if !strings.Contains(strings.Join(flags, " "), "--pgp") {
+		flags = append([]string{"--age", recipient}, flags...)
+	}
+	return read(t, sopstest.EncryptRule(t, text, flags...))
+}
+
+func read(t testing.TB, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+const document = `# what this rule is for
+metadata:
+  name: example # a name
+spec:
+  url: https://hooks.example.com/mkio
+  enabled: true
+  events: [MediaKind.JobFinished, MediaKind.JobStarted] # two
+  authentication:
+    # encrypted, too
+    headers: # and this
+      X-One: s3cr3t-one
+      X-Two: "s3cr3t: two" # inline
+    queryParams:
+      code: '0123'
+  # the end
+`
+
+func open(t testing.TB, text string, o sops.Options) (secrets.Auth, error) {
+	t.Helper()
+	auth, err := sops.New(o).Auth(context.Background(), secrets.Sealed{File: "rule.yaml", Document: []byte(text)})
+	noLeak(t, err)
+	return auth, err
+}
+
+// shown is what SOPS's own messages show: a hash of secrets, a ciphertext.
+var shown = regexp.MustCompile(`[0-9A-F]{64}|ENC\[AES256_GCM,data:[A-Za-z0-9+/]`)
+
+// noLeak searches an error for what none may hold: every secret of these tests
+// has the same beginning, and SOPS's texts and ciphertexts have marks of theirs.
+func noLeak(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	text := err.Error() + fmt.Sprintf("%+v %#v", err, err)
+	var e *sops.Error
+	if errors.As(err, &e) {
+		text += e.Hint()
+	}
+	for _, never := range []string{"s3cr3t", "mac mismatch", "MAC mismatch"} {
+		if strings.Contains(text, never) {
+			t.Errorf("an error holds %q: %s", never, text)
+		}
+	}
+	if shown.MatchString(text) {
+		t.Errorf("an error holds a hash or a ciphertext: %s", text)
+	}
+}
+
+// wantError checks an error's kind and a part of its text.
+func wantError(t testing.TB, err error, kind sops.Kind, says ...string) {
+	t.Helper()
+	var e *sops.Error
+	if !errors.As(err, &e) || e.Kind != kind || !strings.HasPrefix(e.Error(), "rule.yaml: ") {
+		t.Fatalf("error %v, want kind %q", err, kind)
+	}
+	for _, s := range says {
+		if !strings.Contains(e.Error()+" | "+e.Hint(), s) {
+			t.Errorf("error %q, hint %q, want %q in it", e.Error(), e.Hint(), s)
+		}
+	}
+}
+
+// wantValues compares decrypted values; it is the one place that needs them.
+func wantValues(t *testing.T, auth secrets.Auth, want map[string]string) {
+	t.Helper()
+	paths, values := auth.Values()
+	got := map[string]string{}
+	for _, p := range paths {
+		got[p] = values[p].Reveal()
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("values %q, want %q", got, want)
+	}
+}
+
+var documentValues = map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123"}
+
+// TestSilent: SOPS logs names and values on stderr; nothing of it gets there.
+func TestSilent(t *testing.T) {
+	if text := os.Getenv(silentText); text != "" {
+		_, _ = open(t, text, sops.Options{}) // only what is written counts
+		return
+	}
+	t.Parallel()
+	// A clear comment in the encrypted part is what SOPS warns of, with its text.
+	text := strings.Replace(seal(t, document, usual...), "        headers:", "        # s3cr3t comment in clear\n        headers:", 1)
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestSilent$")
+	cmd.Env = append(os.Environ(), silentText+"="+text)
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(out), "s3cr3t") || strings.Contains(string(out), "unencrypted comment") {
+		t.Errorf("%v, wrote:\n%s", err, out)
+	}
+}

@@ -1,0 +1,119 @@
+// Package sopstest encrypts rule files for tests: with the real sops command,
+// a tool of this module, and, where thousands of files are wanted, within the
+// process by SOPS's own library.
+//
+// It is for tests only, and decrypts nothing.
+package sopstest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	sopsage "github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/config"
+	"github.com/getsops/sops/v3/keyservice"
+	"github.com/getsops/sops/v3/stores/yaml"
+	"github.com/getsops/sops/v3/version"
+)
+
+// Command is the path of the real sops command, looked for once. The go
+// command keeps its cache below HOME: call it before HOME is changed.
+var Command = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "sops").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// Usual are the flags that the documentation recommends for rule files.
+var Usual = []string{"--encrypted-regex", "^authentication$", "--mac-only-encrypted"}
+
+// Sops runs the real command in a folder, with env added to the process's own
+// environment, and returns what it writes on standard output.
+func Sops(t testing.TB, env []string, dir string, args ...string) string {
+	t.Helper()
+	command, err := Command()
+	if err != nil {
+		t.Fatalf("find the sops command: %v", err)
+	}
+	cmd := exec.Command(command, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Dir = dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("sops %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String()
+}
+
+// EncryptRule writes text to a file of a new folder, encrypts it there with
+// the real command and the flags (which name the keys), and returns the path.
+func EncryptRule(t testing.TB, text string, flags ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rule.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"--encrypt", "--in-place"}, flags...)
+	Sops(t, nil, filepath.Dir(file), append(args, file)...)
+	return file
+}
+
+// AgeKey makes a key; the identity is the text that SOPS_AGE_KEY takes.
+func AgeKey(t testing.TB) (recipient, identity string) {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Recipient().String(), key.String()
+}
+
+// Seal does what the real command does with the flags [Usual] and these age
+// recipients, without a process for each file: in a millisecond.
+func Seal(t testing.TB, text string, recipients ...string) []byte {
+	t.Helper()
+	store := yaml.NewStore(&config.YAMLStoreConfig{Indent: yaml.IndentDefault})
+	branches, err := store.LoadPlainFile([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sops.KeyGroup
+	for _, r := range recipients {
+		key, err := sopsage.MasterKeyFromRecipient(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group = append(group, key)
+	}
+	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+		EncryptedRegex: "^authentication$", MACOnlyEncrypted: true, Version: version.Version,
+		LastModified: time.Now().UTC(), KeyGroups: []sops.KeyGroup{group},
+	}}
+	key, errs := tree.GenerateDataKeyWithKeyServices([]keyservice.KeyServiceClient{keyservice.NewLocalClient()})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	cipher := aes.NewCipher()
+	mac, err := tree.Encrypt(key, cipher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := store.EmitEncryptedFile(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
