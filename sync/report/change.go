@@ -186,16 +186,21 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 		rows = append(rows, r)
 	}
 	if c.RenameOf != "" {
-		what := "which this plan deletes"
-		if c.Action == plan.Delete {
-			what = "which this plan creates"
-		}
-		rows = append(rows, fact("rename?", "same spec as "+name(c.RenameOf)+", "+what))
+		rows = append(rows, renameRow(c))
 	}
 	if c.File != "" {
 		rows = append(rows, fact("file", name(c.File)))
 	}
 	return rows
+}
+
+// renameRow points out a likely rename.
+func renameRow(c *plan.Change) row {
+	what := "which this plan deletes"
+	if c.Action == plan.Delete {
+		what = "which this plan creates"
+	}
+	return fact("rename?", "same spec as "+name(c.RenameOf)+", "+what)
 }
 
 func (p *printer) deleteRows(c *plan.Change) []row {

@@ -1,6 +1,6 @@
 // Package report turns documents into text: plans, results and the problems
-// of input files, for people in a terminal and as JSON for programs. It is the
-// only package that does, so what may leave the process is decided in one
+// of input files, for people in a terminal, as Markdown for pull requests and as JSON for programs. It
+// is the only package that does, so what may leave the process is decided in one
 // place.
 //
 // It decides nothing about rules, reads nothing, and knows no terminal: what
@@ -30,8 +30,9 @@ type Format string
 
 // The formats.
 const (
-	Text Format = "text"
-	JSON Format = "json"
+	Text     Format = "text"
+	JSON     Format = "json"
+	Markdown Format = "markdown"
 )
 
 // TextOptions says how text looks. The zero value is plain text without

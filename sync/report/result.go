@@ -133,14 +133,7 @@ var outcomes = map[apply.Outcome]span{
 
 func (p *printer) resultSum(r *apply.Result) {
 	s := r.Summary
-	var counts list
-	counts.add(s.Applied, "applied")
-	counts.add(s.Done, "done already")
-	counts.add(s.Unverified, "unverified")
-	counts.add(s.Failed, "failed")
-	counts.add(s.Blocked, "blocked")
-	counts.add(s.Stale, "stale")
-	counts.add(s.Skipped, "skipped")
+	counts := resultCounts(s)
 	end := "."
 	if len(counts) > 0 {
 		end = ": " + counts.String() + "."
@@ -156,6 +149,18 @@ func (p *printer) resultSum(r *apply.Result) {
 	if next := nextStep(r); next != "" {
 		p.line(0, 2, text("Next: "+next))
 	}
+}
+
+func resultCounts(s apply.Summary) list {
+	var counts list
+	counts.add(s.Applied, "applied")
+	counts.add(s.Done, "done already")
+	counts.add(s.Unverified, "unverified")
+	counts.add(s.Failed, "failed")
+	counts.add(s.Blocked, "blocked")
+	counts.add(s.Stale, "stale")
+	counts.add(s.Skipped, "skipped")
+	return counts
 }
 
 // nextStep is the one thing to do now; empty where there is none.

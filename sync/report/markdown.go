@@ -1,0 +1,202 @@
+package report
+
+import (
+	"html"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// Rules of the Markdown, which the tests hold for hostile input with a real
+// renderer:
+//
+//   - Text of files and of the service stands in code: spans, fenced blocks, or
+//     <code> of an HTML block. There nothing is a link, a mention, a reference,
+//     emphasis or HTML, and [Escape] has taken line ends out before.
+//   - In sentences (what a guard says, an error) plain words stay words, and
+//     everything else is code: [prose].
+//   - In a row of a table a | that is not a column's border is escaped.
+//   - Nothing is cut within a piece: a change's details, a row, a list item are
+//     there whole or not at all, and what is left out is counted.
+
+// MaxMarkdown is the most bytes, and so the most characters, of a document. A
+// comment on GitHub may have 65,536 characters, and a workflow adds a few of
+// its own.
+const MaxMarkdown = 60_000
+
+// MarkdownOptions says what a Markdown document is to say beside its plan or
+// result. The zero value is fit for use.
+type MarkdownOptions struct {
+	// Drift words a plan as the drift command does: which side moved.
+	Drift bool
+	// Commands are named where a rule can be brought back or taken over.
+	Commands Commands
+	// Next are command lines that do what is left to do.
+	Next []string
+	// Loosened says in a line each what a pull request loosens.
+	Loosened []string
+	// Show is the command line that shows the whole document; it is named
+	// where something is left out.
+	Show string
+	// Limit is the most bytes; 0 means [MaxMarkdown].
+	Limit int
+}
+
+// Commands make command lines for single rules of a drift report, fit to be
+// pasted into a shell. Where one is nil, none is named.
+type Commands struct {
+	// Apply makes the live rule as the files say; Import the files as the live
+	// rule is.
+	Apply, Import func(project, rule string) string
+}
+
+// maxClip is the most characters of a name, a message or a list's item.
+const maxClip = 600
+
+// clipped is s escaped, and cut where it is too long for anybody to read.
+func clipped(s string) string {
+	if runes := []rune(s); len(runes) > maxClip {
+		s = string(runes[:maxClip]) + "… (" + count(len(runes)-maxClip) + " more characters)"
+	}
+	return Escape(s)
+}
+
+// longTicks are runs of backticks that renderers give up on.
+var longTicks = regexp.MustCompile("`{9,}")
+
+func fewTicks(s string) string {
+	return longTicks.ReplaceAllStringFunc(s, func(run string) string { return strings.Repeat(`\u{60}`, len(run)) })
+}
+
+// ticks is a run of backticks longer than any in s, and than least.
+func ticks(s string, least int) string {
+	longest, run := least-1, 0
+	for i := range len(s) {
+		if run++; s[i] != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return strings.Repeat("`", longest+1)
+}
+
+// code is s as a code span.
+func code(s string) string {
+	s = fewTicks(clipped(s))
+	if s == "" {
+		s = `""`
+	}
+	fence := ticks(s, 1)
+	if strings.ContainsAny(s[:1]+s[len(s)-1:], "` ") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
+
+// codes lists names as code, at most limit of them, and counts the rest.
+func codes(names []string, limit int) string {
+	var b strings.Builder
+	for i, n := range names {
+		if i >= limit && len(names) > limit+1 {
+			b.WriteString(" and " + count(len(names)-i) + " more")
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(code(name(n)))
+	}
+	return b.String()
+}
+
+// fenced is a code block of lines; language may be empty.
+func fenced(language string, lines []string) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(strings.TrimRight(fewTicks(Escape(l)), " ") + "\n")
+	}
+	fence := ticks(b.String(), 3)
+	return fence + language + "\n" + b.String() + fence + "\n"
+}
+
+// htmlCode is s for a line of an HTML block, where Markdown counts for nothing.
+func htmlCode(s string) string { return "<code>" + html.EscapeString(clipped(s)) + "</code>" }
+
+var (
+	tokens    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
+	plainWord = regexp.MustCompile(`^(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,3}(?:,[0-9]{3}){0,3}%?)$`)
+	hexWord   = regexp.MustCompile(`^[0-9a-fA-F]{7,40}$`)
+)
+
+// prose is a sentence that may hold names and values of others: plain words
+// and numbers stay as they are, all else is set as code. A word of seven or
+// more hex digits may be a commit.
+func prose(s string) string {
+	var out []string
+	for _, t := range tokens.FindAllString(clipped(s), -1) {
+		core := strings.TrimPrefix(t, "(")
+		before := t[:len(t)-len(core)]
+		core = strings.TrimRight(core, ",.;:!?)")
+		after := t[len(before)+len(core):]
+		switch {
+		case core == "":
+			out = append(out, code(t))
+		case plainWord.MatchString(core) && !hexWord.MatchString(core):
+			out = append(out, t)
+		default:
+			out = append(out, before+code(core)+after)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// tableRow is a row of a table. All | in cells stand in code. A backslash before
+// one can't be written in a way that all renderers read alike.
+func tableRow(cells ...string) string {
+	var b strings.Builder
+	for _, c := range cells {
+		c = strings.ReplaceAll(c, `\|`, `\\u{7c}`)
+		b.WriteString("| " + strings.ReplaceAll(c, "|", `\|`) + " ")
+	}
+	return b.String() + "|\n"
+}
+
+// tableHead is the first two lines of a table.
+func tableHead(cells ...string) string {
+	return tableRow(cells...) + strings.Repeat("| --- ", len(cells)) + "|\n"
+}
+
+// details is a part that is folded away below a line of HTML.
+func details(summary, body string, open bool) string {
+	tag := "<details>"
+	if open {
+		tag = "<details open>"
+	}
+	return tag + "\n<summary>" + summary + "</summary>\n\n" + body + "\n</details>\n\n"
+}
+
+// alert is a block that GitHub and GitLab show in a box of a colour.
+func alert(kind string, lines ...string) string {
+	return "> [!" + kind + "]\n> " + strings.Join(lines, "\n> ") + "\n\n"
+}
+
+// bullets is a list; none where there are no items.
+func bullets(items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	return "- " + strings.Join(items, "\n- ") + "\n\n"
+}
+
+// nextLines are the command lines that come next, to be copied.
+func nextLines(next []string) string {
+	if len(next) == 0 {
+		return ""
+	}
+	return "**Next:**\n\n" + fenced("sh", next) + "\n"
+}
+
+func writeAll(w io.Writer, s string) error {
+	_, err := io.WriteString(w, s)
+	return err
+}

@@ -1,0 +1,345 @@
+package report
+
+import (
+	"io"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// PlanMarkdown writes a plan for a pull request: what it comes to, which guards
+// are lifted, a table of the changes, what is blocked and by what, and the
+// fields of each change folded away.
+func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
+	m := planMarkdown{printer: newPrinter(TextOptions{Drift: o.Drift}), MarkdownOptions: o, several: len(doc.Projects) > 1}
+	changes := 0
+	for i := range doc.Projects {
+		changes += len(doc.Projects[i].Changes)
+	}
+	m.open = changes <= maxOpen
+	m.add(partHead, m.headline(doc))
+	for i := range doc.Projects {
+		m.project(&doc.Projects[i])
+	}
+	m.add(partHead, madeBy(doc))
+	return writeAll(w, m.fit(o.Limit, o.Show))
+}
+
+// maxOpen is the most changes whose details are open from the start.
+const maxOpen = 3
+
+// planMarkdown writes one plan; the printer lends its words.
+type planMarkdown struct {
+	*printer
+	MarkdownOptions
+	builder
+	several, open bool
+}
+
+// headline is the sum, the digest, and what else must not be overlooked.
+func (m *planMarkdown) headline(doc *plan.Plan) string {
+	var b strings.Builder
+	b.WriteString("### " + m.title(doc) + "\n\n")
+	if len(m.Loosened) > 0 {
+		items := make([]string, 0, len(m.Loosened))
+		for _, l := range firstOf(m.Loosened, maxList) {
+			items = append(items, "- "+prose(l))
+		}
+		b.WriteString(alert("CAUTION", append([]string{"**This pull request loosens what protects the rules:**"}, items...)...))
+	}
+	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
+	b.WriteString(nextLines(m.Next))
+	return b.String()
+}
+
+func (m *planMarkdown) title(doc *plan.Plan) string {
+	what := "mkhooks plan: "
+	if m.MarkdownOptions.Drift {
+		what = "mkhooks drift: "
+	}
+	if !doc.HasDifferences() {
+		if m.MarkdownOptions.Drift {
+			return what + "no difference"
+		}
+		return what + "nothing to do"
+	}
+	var l list
+	if m.MarkdownOptions.Drift {
+		l = driftCounts(doc)
+	} else {
+		l.add(doc.Summary.Create, "to create")
+		l.add(doc.Summary.Update, "to update")
+		l.add(doc.Summary.Delete, "to delete")
+	}
+	l.add(doc.Summary.Blocked, "blocked")
+	return what + l.String()
+}
+
+// madeBy says what the document rests on.
+func madeBy(doc *plan.Plan) string {
+	by := "Made by mkhooks " + code(doc.Tool.Version)
+	if c := doc.Source.Commit; c != "" {
+		by += " from commit " + code(c)
+		if doc.Source.Dirty {
+			by += " with uncommitted changes"
+		}
+	}
+	if !doc.CreatedAt.IsZero() {
+		by += " at " + doc.CreatedAt.UTC().Format("2006-01-02 15:04:05") + " UTC"
+	}
+	return by + ".\n"
+}
+
+func (m *planMarkdown) project(p *plan.Project) {
+	m.add(partTitle, m.about(p))
+	if len(p.Changes) > 0 {
+		m.add(partTitle, tableHead("", "Rule", "What", "Why", "Secret to", "File"))
+		for i := range p.Changes {
+			m.add(partRow, m.row(&p.Changes[i]))
+		}
+		m.add(partTitle, "\n")
+		m.add(partNote, m.blockedList(p))
+		for i := range p.Changes {
+			m.add(partDetail, m.detail(p, &p.Changes[i]))
+		}
+	}
+	m.add(partNote, m.warningList(p.Warnings))
+	m.add(partNote, m.leftAlone(p))
+	m.add(partTitle, m.rest(p))
+}
+
+// about says where and whose, and which guards are in force; the lifted ones
+// stand out.
+func (m *planMarkdown) about(p *plan.Project) string {
+	var b strings.Builder
+	if m.several {
+		b.WriteString("#### Project " + code(name(p.Name)) + "\n\n")
+	} else {
+		b.WriteString("Project " + code(name(p.Name)) + " ")
+	}
+	owner := "no owner"
+	if p.Owner != "" {
+		owner = "owner " + code(name(p.Owner))
+	}
+	b.WriteString("at " + code(host(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
+	if len(p.Paths) > 0 {
+		b.WriteString(", files " + codes(p.Paths, maxPaths))
+	}
+	b.WriteString("  \nGuards in force: " + prose(m.inForce(p.Guards.InForce)) + "\n\n")
+	if len(p.Guards.Lifted) > 0 {
+		var lifted []string
+		for _, l := range firstOf(p.Guards.Lifted, maxList) {
+			lifted = append(lifted, code("--"+l))
+		}
+		b.WriteString(alert("WARNING", "**Guards lifted:** "+strings.Join(lifted, ", ")+more(p.Guards.Lifted)))
+	}
+	if m.MarkdownOptions.Drift && len(p.Changes) > 0 {
+		b.WriteString("Signs and values go from live to file: what apply would do.\n\n")
+	}
+	return b.String()
+}
+
+// maxList is the most items of a list that a note shows.
+const maxList = 20
+
+func firstOf(all []string, n int) []string { return all[:min(n, len(all))] }
+
+// more says how many items of a list are not shown.
+func more(all []string) string {
+	if len(all) <= maxList {
+		return ""
+	}
+	return " and " + count(len(all)-maxList) + " more"
+}
+
+func signCode(c *plan.Change) string {
+	if c.Blocked != nil {
+		return code("!")
+	}
+	return code(strings.TrimSpace(signOf(c.Action).text))
+}
+
+func (m *planMarkdown) row(c *plan.Change) string {
+	what := prose(string(c.Action))
+	if c.Blocked != nil {
+		what += ", **blocked**"
+	}
+	to, file := "", ""
+	if c.SecretTo != "" {
+		to = code(c.SecretTo)
+	}
+	if c.File != "" {
+		file = code(name(c.File))
+	}
+	return tableRow(signCode(c), code(name(c.Rule)), what, m.why(c), to, file)
+}
+
+// blockedList says of each guard what it holds back, why, and what lifts it;
+// changes with one reason stand together.
+func (m *planMarkdown) blockedList(p *plan.Project) string {
+	var order []plan.Blocked
+	rules := map[plan.Blocked][]string{}
+	for i := range p.Changes {
+		if b := p.Changes[i].Blocked; b != nil {
+			if rules[*b] == nil {
+				order = append(order, *b)
+			}
+			rules[*b] = append(rules[*b], p.Changes[i].Rule)
+		}
+	}
+	if len(order) == 0 {
+		return ""
+	}
+	var items []string
+	for i, b := range order {
+		if i == maxList {
+			items = append(items, "and "+plural(len(order)-i, "more reason", "more reasons"))
+			break
+		}
+		reason, lift := cutLift(b.Reason)
+		item := codes(rules[b], maxNames) + ": **" + prose(string(b.Guard)) + "**, " + prose(reason)
+		if lift != "" {
+			item += "; lift with " + code(lift)
+		}
+		items = append(items, item)
+	}
+	return "**Blocked**\n\n" + bullets(items)
+}
+
+// detail are a change's fields, as a diff from live to file.
+func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
+	summary := htmlCode(strings.TrimSpace(signOf(c.Action).text)+" "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: " + m.why(c)
+	if c.Blocked != nil {
+		summary = htmlCode("! "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: blocked"
+	}
+	body := fenced("diff", m.diff(c))
+	if commands := m.commands(p, c); len(commands) > 0 {
+		body += "\n" + fenced("sh", commands)
+	}
+	return details(summary, body, m.open)
+}
+
+// commands bring a rule back or take it over, where its live side moved.
+func (m *planMarkdown) commands(p *plan.Project, c *plan.Change) []string {
+	if !m.MarkdownOptions.Drift || c.Direction != plan.DirDrift && c.Direction != plan.DirBoth {
+		return nil
+	}
+	var out []string
+	if apply := m.Commands.Apply; apply != nil {
+		out = append(out, apply(p.Name, c.Rule)+"  # make the live rule as the file says")
+	}
+	if take := m.Commands.Import; take != nil {
+		out = append(out, take(p.Name, c.Rule)+"  # make the file as the live rule is")
+	}
+	return out
+}
+
+// diff are the lines of a change's details: a field that is replaced stands
+// once with each value, and what no sign of a diff fits has a "!".
+func (m *planMarkdown) diff(c *plan.Change) []string {
+	var rows []row
+	if c.Action == plan.Delete {
+		rows = m.deleteRows(c)
+		for i := range rows {
+			if rows[i].label != "history" {
+				rows[i].sign = signs[plan.Delete]
+			}
+		}
+	} else {
+		rows = m.fieldRows(c)
+	}
+	if r, ok := authRow(c); ok {
+		rows = append(rows, r)
+	}
+	if c.RenameOf != "" {
+		rows = append(rows, renameRow(c))
+	}
+	if len(rows) == 0 {
+		rows = append(rows, fact("marker", "added; nothing else differs"))
+	}
+	wide := 0
+	for _, r := range rows {
+		if n := columns(r.label); n <= maxColumn {
+			wide = max(wide, n)
+		}
+	}
+	var out []string
+	for _, r := range rows {
+		sign, label := r.sign.text, pad(r.label, wide)+"  "
+		switch {
+		case r.more != "":
+			out = append(out, "- "+label+r.value, "+ "+label+r.more)
+		case sign == "~ ":
+			out = append(out, "! "+label+r.value)
+		default:
+			out = append(out, sign+label+r.value)
+		}
+	}
+	return out
+}
+
+func (m *planMarkdown) warningList(warnings []string) string {
+	if len(warnings) == 0 {
+		return ""
+	}
+	var items []string
+	for _, w := range firstOf(warnings, maxList) {
+		items = append(items, prose(w))
+	}
+	if n := more(warnings); n != "" {
+		items = append(items, strings.TrimSpace(n))
+	}
+	return "**Warnings**\n\n" + bullets(items)
+}
+
+// leftAlone lists, folded away, the live rules that no file names and the rules
+// of which not all is known.
+func (m *planMarkdown) leftAlone(p *plan.Project) string {
+	var items []string
+	for _, r := range reasons {
+		var rules []string
+		for _, u := range p.Unmanaged {
+			if u.Reason == r.reason {
+				rules = append(rules, u.Rule)
+			}
+		}
+		if len(rules) > 0 {
+			items = append(items, count(len(rules))+" "+r.words+": "+codes(rules, maxList))
+		}
+	}
+	var out string
+	if len(items) > 0 {
+		out = details(plural(len(p.Unmanaged), "unmanaged rule, left alone", "unmanaged rules, left alone"), strings.TrimSuffix(bullets(items), "\n"), false)
+	}
+	items = nil
+	for _, u := range p.Unsettled {
+		if len(items) == maxList {
+			items = append(items, "and "+count(len(p.Unsettled)-maxList)+" more")
+			break
+		}
+		var why list
+		if u.Auth {
+			why = append(why, "its secret can't be verified")
+		}
+		if len(u.Unknown) > 0 {
+			why = append(why, "unknown fields "+codes(u.Unknown, maxNames))
+		}
+		items = append(items, code(name(u.Rule))+": "+why.String())
+	}
+	if len(items) > 0 {
+		out += details(plural(len(p.Unsettled), "unsettled rule", "unsettled rules")+": no difference seen, but not all is known", strings.TrimSuffix(bullets(items), "\n"), false)
+	}
+	return out
+}
+
+// rest counts what is no change.
+func (m *planMarkdown) rest(p *plan.Project) string {
+	var l list
+	l.add(p.InSync, "in sync")
+	l.add(len(p.Unsettled), "unsettled")
+	l.add(len(p.Unmanaged), "unmanaged")
+	if len(l) == 0 {
+		return ""
+	}
+	return "Rules without a change: " + l.String() + ".\n\n"
+}

@@ -1,0 +1,156 @@
+package report
+
+import (
+	"io"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/apply"
+)
+
+// ResultMarkdown writes what became of a plan: the outcome and its counts, a
+// table of the changes, and what went wrong with what to do about it.
+func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
+	var b builder
+	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\nDigest "+code(string(r.Digest))+"\n\n")
+	several := false
+	for i := range r.Changes {
+		several = several || r.Changes[i].Project != r.Changes[0].Project
+	}
+	if len(r.Changes) > 0 {
+		head := []string{"Status", "", "Rule", "What"}
+		if several {
+			head = append(head, "Project")
+		}
+		b.add(partTitle, tableHead(head...))
+	}
+	for i := range r.Changes {
+		b.add(partRow, resultRow(&r.Changes[i], several))
+	}
+	b.add(partTitle, "\n")
+	hints := map[string]bool{}
+	for i := range r.Changes {
+		b.add(partDetail, resultDetail(&r.Changes[i], hints))
+	}
+	b.add(partTitle, "\n")
+	if len(r.Warnings) > 0 {
+		b.add(partNote, (&planMarkdown{}).warningList(r.Warnings))
+	}
+	switch next := nextStep(r); {
+	case len(o.Next) > 0:
+		b.add(partHead, nextLines(o.Next))
+	case next != "":
+		b.add(partHead, "**Next:** "+next+"\n")
+	}
+	return writeAll(w, b.fit(o.Limit, o.Show))
+}
+
+func resultTitle(r *apply.Result) string {
+	word := "outcome " + prose(string(r.Outcome)) // of a later version
+	if w, ok := outcomes[r.Outcome]; ok {
+		word = strings.ToLower(w.text)
+	}
+	if counts := resultCounts(r.Summary); len(counts) > 0 {
+		word += ": " + counts.String()
+	}
+	return word
+}
+
+func resultRow(c *apply.Change, several bool) string {
+	sign := strings.TrimSpace(signOf(c.Action).text)
+	if c.Status == apply.StatusBlocked {
+		sign = "!"
+	}
+	status := prose(string(c.Status))
+	if c.Status != apply.StatusApplied && c.Status != apply.StatusDone {
+		status = "**" + status + "**"
+	}
+	what := prose(string(c.Action))
+	if f := facts(c); f != "" {
+		what += " " + prose(strings.TrimSpace(f))
+	}
+	cells := []string{status, code(sign), code(name(c.Rule)), what}
+	if several {
+		cells = append(cells, code(name(c.Project)))
+	}
+	return tableRow(cells...)
+}
+
+// resultDetail says what went wrong with a change, what to do, and where its
+// history is.
+func resultDetail(c *apply.Change, hints map[string]bool) string {
+	var said []string
+	hint := ""
+	switch {
+	case c.Blocked != nil:
+		reason, lift := cutLift(c.Blocked.Reason)
+		said = append(said, "**"+prose(string(c.Blocked.Guard))+"**, "+prose(reason))
+		if lift != "" {
+			hint = "lift with " + code(lift)
+		}
+	case c.Error != nil:
+		said = append(said, prose(strings.ReplaceAll(strings.TrimSpace(c.Error.Message), "\n", "; ")))
+		if c.Error.Hint != "" {
+			hint = "hint: " + prose(c.Error.Hint)
+		}
+	}
+	if hint != "" && !hints[hint] {
+		hints[hint] = true
+		said = append(said, hint)
+	}
+	if a := c.Archive; a != nil {
+		what := "archived "
+		if c.Status != apply.StatusApplied {
+			what = "not deleted, but archived "
+		}
+		said = append(said, what+plural(a.Records, "record", "records")+" in "+code(a.Location))
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "- " + code(name(c.Rule)) + " (" + prose(string(c.Status)) + "): " + strings.Join(said, "; ") + "\n"
+}
+
+// ProblemsMarkdown writes the problems of input files as a table.
+func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions) error {
+	var b builder
+	b.add(partHead, "### mkhooks: "+problemsTitle(problems)+"\n\n")
+	if len(problems) > 0 {
+		b.add(partTitle, tableHead("", "Where", "Problem", "Hint"))
+	}
+	for _, p := range problems {
+		severity, where, hint := "error", "", ""
+		if p.Severity == schema.Warning {
+			severity = "warning"
+		}
+		if p.File != "" {
+			where = code(p.Position.String())
+		}
+		if p.Hint != "" {
+			hint = prose(p.Hint)
+		}
+		b.add(partRow, tableRow(severity, where, prose(p.Message), hint))
+	}
+	b.add(partHead, "\n"+nextLines(o.Next))
+	return writeAll(w, b.fit(o.Limit, o.Show))
+}
+
+func problemsTitle(problems []schema.Problem) string {
+	var l list
+	errors := 0
+	for _, p := range problems {
+		if p.Severity != schema.Warning {
+			errors++
+		}
+	}
+	if errors > 0 {
+		l = append(l, plural(errors, "error", "errors"))
+	}
+	if n := len(problems) - errors; n > 0 {
+		l = append(l, plural(n, "warning", "warnings"))
+	}
+	if len(l) == 0 {
+		return "no problem in the files"
+	}
+	return l.String() + " in the files"
+}
