@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +25,10 @@ Every secret that will be sent is decrypted and checked before the first
 write. Each rule is read again directly before it is written: what someone
 changed since the plan is left alone and reported as stale.
 
+With --plan, only what a saved plan says is done, as far as it is still the
+same; with --expect, the plan must have the digest that was reviewed. Both only
+take away: a saved plan lifts no guard.
+
 Interrupted once, apply finishes what is under way and starts nothing more;
 twice, it gives up the requests under way, too. Run again, it converges.
 
@@ -37,6 +38,8 @@ the answer was no; 5 partial; 130 interrupted.`
 
 type applyOptions struct {
 	runOptions
+	planFile    string
+	expect      string
 	yes         bool
 	noPause     bool
 	concurrency int
@@ -60,6 +63,8 @@ func newApplyCommand(a *app) *cobra.Command {
 
 func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
+	f.StringVar(&o.planFile, "plan", "", "`FILE` of a saved plan: do what is equal in it and in the plan of now")
+	f.StringVar(&o.expect, "expect", "", "`DIGEST` that the plan must have, as it was reviewed; nothing left to do is fine, too")
 	f.BoolVar(&o.yes, "yes", false, "apply without asking")
 	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule while its history is stored before a delete")
 	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side (`N`)")
@@ -70,35 +75,49 @@ func runApply(a *app, o applyOptions, paths []string) error {
 	if err := o.check(a); err != nil {
 		return err
 	}
+	reviewed, err := o.readPlan()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := a.context()
 	defer cancel()
 	store, err := o.openArchive()
 	if err != nil {
 		return err
 	}
-	g, err := o.gather(ctx, a, paths, false)
+	g, err := o.open(ctx, a, paths, false)
 	if err != nil {
 		return err
 	}
-	if err := a.showPlan(g.plan); err != nil {
+	if err := o.fits(reviewed, g); err != nil {
 		return err
 	}
-	prepared, err := o.prepare(ctx, a, g, o.deps(a, g, store))
+	if err := g.read(ctx, a); err != nil {
+		return err
+	}
+	todo, moved := o.narrow(a, reviewed, g.plan)
+	if err := a.showPlan(todo); err != nil {
+		return err
+	}
+	if why := o.unexpected(reviewed, g.plan); why != "" {
+		return a.refuse(g.plan, why)
+	}
+	prepared, err := o.prepare(ctx, a, g, todo, o.deps(a, g, store))
 	if err != nil {
 		return err
 	}
-	narrowed, moved, answer, err := o.ask(ctx, a, g)
+	todo, since, yes, err := o.ask(ctx, a, g, todo)
 	if err != nil {
 		return err
 	}
 	var result *apply.Result
-	if answer {
-		result = prepared.Run(a.root, a.Stop, narrowed)
+	if yes {
+		result = prepared.Run(a.root, a.Stop, todo)
 	} else {
-		result = apply.Declined(g.plan)
+		result = apply.Declined(todo)
 	}
-	result.Add(moved)
-	if err := a.writeResult(result); err != nil {
+	result.Add(append(moved, since...))
+	if err := a.write(resultDocument(result)); err != nil {
 		return err
 	}
 	return exit(outcomeCode(result.Outcome))
@@ -110,6 +129,8 @@ func (o *applyOptions) check(a *app) error {
 		return invalidf("", "--concurrency %d: expected 1 to 256", o.concurrency)
 	case o.drain < 0:
 		return invalidf("", "--drain: expected a time of at least 0s")
+	case o.expect != "" && !isDigest(o.expect):
+		return invalidf("the digest stands in the last line of a plan", "--expect %q: expected a digest of 32 digits 0-9a-f", o.expect)
 	case !o.yes && !a.StdinTTY:
 		return invalidf("look at the plan first, then pass --yes", "apply asks before it acts, and nobody can answer here: standard input is no terminal")
 	}
@@ -139,7 +160,7 @@ func (o *applyOptions) openArchive() (archive.Store, error) {
 
 // prepare opens and checks every secret that the plan would send: contract,
 // section 7, before the first write anywhere.
-func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, deps apply.Deps) (*apply.Prepared, error) {
+func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, p *plan.Plan, deps apply.Deps) (*apply.Prepared, error) {
 	deps.Client = g.client
 	deps.Secrets = a.logged(o.decrypter(a))
 	deps.Now = a.Now
@@ -147,7 +168,7 @@ func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, deps appl
 	for _, r := range g.rules.Rules {
 		rules = append(rules, apply.Rule{Desired: r.Desired, Sealed: r.Sealed})
 	}
-	prepared, err := apply.Prepare(ctx, g.plan, rules, deps)
+	prepared, err := apply.Prepare(ctx, p, rules, deps)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, err
@@ -157,80 +178,17 @@ func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, deps appl
 	return prepared, nil
 }
 
-// ask shows what will be done and takes the answer. After it the list is read
-// again, because minutes may have passed: only what is still the same is done.
-func (o *applyOptions) ask(ctx context.Context, a *app, g *gathered) (p *plan.Plan, moved []plan.Moved, yes bool, err error) {
-	todo := 0
-	for _, c := range g.plan.Projects[0].Changes {
-		if c.Blocked == nil {
-			todo++
-		}
-	}
-	if todo == 0 || o.yes {
-		return g.plan, nil, true, nil
-	}
-	fmt.Fprintf(a.Stderr, "\nApply %s to project %s at %s? Only \"yes\" is taken: ",
-		count(todo, "change", "changes"), report.Escape(g.input.Project), report.Escape(g.input.BaseURL))
-	answer, err := readLine(ctx, a.Stdin)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	if answer != "yes" {
-		return nil, nil, false, nil
-	}
-	fresh, err := g.refresh(ctx, a)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	narrowed, moved, unreviewed := plan.Narrow(g.plan, fresh)
-	if unreviewed > 0 {
-		a.warn("%s came up since the plan was shown and will not be done; run apply again", count(unreviewed, "change", "changes"))
-	}
-	return narrowed, moved, true, nil
-}
-
-// readLine reads one line; a signal ends the wait.
-func readLine(ctx context.Context, r io.Reader) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		line, err := bufio.NewReader(r).ReadString('\n')
-		got <- answer{line, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case a := <-got:
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
-			return "", failed(fmt.Errorf("read the answer: %w", a.err))
-		}
-		return strings.TrimSpace(a.line), nil
-	}
-}
-
-// showPlan shows the plan before it is done. With --format json stdout is for
-// the result, so the plan goes where the question is.
+// showPlan shows the plan before it is done. In another format than text,
+// stdout is for the result alone, so the plan goes where the question is.
 func (a *app) showPlan(p *plan.Plan) error {
 	w, tty := a.Stdout, a.StdoutTTY
-	if a.format == formatJSON {
+	if a.format != string(report.Text) {
 		w, tty = a.Stderr, a.StderrTTY
 	}
 	if err := report.PlanText(w, p, a.textOptions(tty)); err != nil {
 		return failed(fmt.Errorf("write the plan: %w", err))
 	}
 	return nil
-}
-
-func (a *app) writeResult(r *apply.Result) error {
-	return a.document(func(w io.Writer) error {
-		if a.format == formatJSON {
-			return report.ResultJSON(w, r)
-		}
-		return report.ResultText(w, r, a.textOptions(a.StdoutTTY))
-	})
 }
 
 // actor names who runs this, for manifests: the CI's own name for the person,

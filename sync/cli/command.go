@@ -14,11 +14,6 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const (
-	formatText = "text"
-	formatJSON = "json"
-)
-
 const rootLong = `mkhooks keeps the webhook rules of a MK.IO project as a directory of YAML
 files says: it compares them with the live rules, shows a plan, applies it,
 and stores a rule's delivery history before it deletes the rule.
@@ -48,6 +43,7 @@ Exit codes:
 // panic is reported without its value, which could be a secret.
 func (a *app) run() (code int) {
 	root := a.command()
+	defer a.closeSinks()
 	defer func() {
 		if r := recover(); r != nil {
 			a.line("error", "a fault in mkhooks itself ended the run; what it had already applied is applied")
@@ -103,15 +99,13 @@ func (a *app) command() *cobra.Command {
 		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 			return invalidf("", "--color %q: expected auto, always or never", a.color)
 		}
-		if a.format != "" && a.format != formatText && a.format != formatJSON {
-			wrong := a.format
-			a.format = formatText
-			return invalidf("", "--format %q: expected text or json", wrong)
+		if err := a.checkFormat(); err != nil {
+			return err
 		}
-		return nil
+		return a.openSinks(a.out)
 	}
 	root.AddCommand(
-		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a),
+		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a), newShowCommand(a),
 		newEmulateCommand(a), newSchemaCommand(a), newVersionCommand(a),
 	)
 	root.InitDefaultHelpCmd()
@@ -145,11 +139,6 @@ func strictGroups(root *cobra.Command) {
 			c.Args = cobra.ArbitraryArgs
 		}
 	}
-}
-
-// addFormat adds --format to a command.
-func (a *app) addFormat(f *pflag.FlagSet) {
-	f.StringVar(&a.format, "format", formatText, "`FORMAT` of the document on stdout: text or json")
 }
 
 // usageError turns what cobra says of a wrong call into our words.

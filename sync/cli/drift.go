@@ -55,7 +55,7 @@ func runDrift(a *app, o driftOptions, paths []string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.writePlan(g.plan, true); err != nil {
+	if err := a.write(planDocument(g.plan, true)); err != nil {
 		return err
 	}
 	differs := g.plan.HasDifferences()

@@ -60,6 +60,11 @@ type app struct {
 	color   string
 	verbose bool
 	format  string
+	reports []string
+	out     string // plan --out
+
+	// sinks are the files that get the document.
+	sinks []*sink
 
 	// started is set once a command runs, so that an error after it is not
 	// taken for one of the call.

@@ -133,16 +133,39 @@ func (a *app) finish(err error) int {
 			a.line("hint", h)
 		}
 	}
-	if e.code == exitInvalid && a.format == formatJSON && !a.documentWritten {
-		problems := e.problems
-		if len(problems) == 0 && e.err != nil {
-			problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
-		}
-		if werr := report.ProblemsJSON(a.Stdout, problems); werr != nil {
-			a.line("error", "write standard output: "+werr.Error())
-		}
+	if e.err != nil && !a.documentWritten {
+		a.writeFailure(e)
 	}
 	return e.code
+}
+
+// writeFailure writes why there is no other document: to the files that were
+// asked for, and on stdout for programs.
+func (a *app) writeFailure(e *codeError) {
+	problems := e.problems
+	if len(problems) == 0 {
+		problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
+	}
+	doc := problemsDocument(problems)
+	if err := a.writeSinks(doc, false); err != nil {
+		a.line("error", err.Error())
+	}
+	if e.code != exitInvalid || a.format == "" || a.format == string(report.Text) {
+		return
+	}
+	if err := doc.in(report.Format(a.format), a.Stdout, report.TextOptions{}); err != nil {
+		a.line("error", "write standard output: "+err.Error())
+	}
+}
+
+// annotate makes problems show at their lines in a pull request on GitHub.
+func (a *app) annotate(problems []schema.Problem) {
+	if a.Getenv("GITHUB_ACTIONS") != "true" {
+		return
+	}
+	if err := report.Annotations(a.Stderr, problems); err != nil {
+		a.warn("write annotations: %v", err)
+	}
 }
 
 // line prints one message on stderr, in lines that can't begin with foreign text.

@@ -40,6 +40,15 @@ type gathered struct {
 // gather is steps 1 to 4 of every run: read the files, list the live rules,
 // plan. plan, drift and apply share it, so that what was shown is what is done.
 func (o *runOptions) gather(ctx context.Context, a *app, paths []string, readOnly bool) (*gathered, error) {
+	g, err := o.open(ctx, a, paths, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	return g, g.read(ctx, a)
+}
+
+// open reads the files and makes the client; it sends nothing yet.
+func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly bool) (*gathered, error) {
 	options, err := o.planOptions.plan(a)
 	if err != nil {
 		return nil, err
@@ -52,22 +61,24 @@ func (o *runOptions) gather(ctx context.Context, a *app, paths []string, readOnl
 	if err != nil {
 		return nil, err
 	}
-	source := make(chan plan.Source, 1)
-	go func() { source <- gitSource(ctx, a, paths) }()
-	live, err := client.Rules(ctx)
-	if err != nil {
-		return nil, failed(err)
-	}
-	g := &gathered{client: client, rules: rules, input: plan.Input{
+	return &gathered{client: client, rules: rules, input: plan.Input{
 		Project: client.Project(), BaseURL: client.BaseURL(), Owner: o.owner,
-		Paths: paths, Desired: desired(rules), Live: live, Options: options, Warnings: warnings,
-		Now: a.Now().UTC(), Tool: plan.Tool{Name: "mkhooks", Version: version()}, Source: <-source,
-	}}
-	g.plan, err = g.makePlan(ctx)
+		Paths: paths, Desired: desired(rules), Options: options, Warnings: warnings,
+		Tool: plan.Tool{Name: "mkhooks", Version: version()},
+	}}, nil
+}
+
+// read lists the live rules and plans.
+func (g *gathered) read(ctx context.Context, a *app) (err error) {
+	source := make(chan plan.Source, 1)
+	go func() { source <- gitSource(ctx, a, g.input.Paths) }()
+	g.input.Live, err = g.client.Rules(ctx)
 	if err != nil {
-		return nil, err
+		return failed(err)
 	}
-	return g, nil
+	g.input.Now, g.input.Source = a.Now().UTC(), <-source
+	g.plan, err = g.makePlan(ctx)
+	return err
 }
 
 // refresh reads the list again and returns the plan of now.
@@ -140,15 +151,10 @@ func (o *ruleOptions) load(ctx context.Context, a *app, paths []string) (*config
 		if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
 			return nil, nil, failed(err)
 		}
-		n := 0
-		for _, p := range problems {
-			if p.Severity == schema.Error {
-				n++
-			}
-		}
+		a.annotate(problems)
 		return nil, nil, &codeError{
 			code: exitInvalid, problems: problems,
-			err:   fmt.Errorf("%s in the rule files; nothing was sent", count(n, "problem", "problems")),
+			err:   fmt.Errorf("%s in the rule files; nothing was sent", count(errorsAmong(problems), "problem", "problems")),
 			hints: []string{"mkhooks validate " + quotePaths(paths)},
 		}
 	}
@@ -179,6 +185,17 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, invalid(err)
 	}
 	return rules, problems, nil
+}
+
+// errorsAmong counts the problems that are errors.
+func errorsAmong(problems []schema.Problem) int {
+	n := 0
+	for _, p := range problems {
+		if p.Severity == schema.Error {
+			n++
+		}
+	}
+	return n
 }
 
 func count(n int, one, many string) string {

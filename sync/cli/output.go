@@ -2,12 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/mkio"
-	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -24,27 +22,6 @@ func (a *app) textOptions(tty bool) report.TextOptions {
 		o.Width = a.Width
 	}
 	return o
-}
-
-// document writes what was asked for on stdout.
-func (a *app) document(write func(io.Writer) error) error {
-	a.documentWritten = true
-	if err := write(a.Stdout); err != nil {
-		return failed(fmt.Errorf("write standard output: %w", err))
-	}
-	return nil
-}
-
-// writePlan writes a plan on stdout in the format asked for.
-func (a *app) writePlan(p *plan.Plan, drift bool) error {
-	return a.document(func(w io.Writer) error {
-		if a.format == formatJSON {
-			return report.PlanJSON(w, p)
-		}
-		o := a.textOptions(a.StdoutTTY)
-		o.Drift = drift
-		return report.PlanText(w, p, o)
-	})
 }
 
 // logRequest prints one request for -v: never a body, never a header, and of

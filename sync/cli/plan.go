@@ -25,13 +25,15 @@ type planCommandOptions struct {
 func newPlanCommand(a *app) *cobra.Command {
 	var o planCommandOptions
 	cmd := &cobra.Command{
-		Use:     "plan PATH...",
-		Short:   "Show what apply would do",
-		Long:    planLong,
-		Example: "  mkhooks plan -p my-project --owner video-platform rules/",
-		RunE:    func(_ *cobra.Command, args []string) error { return runPlan(a, o, args) },
+		Use:   "plan PATH...",
+		Short: "Show what apply would do",
+		Long:  planLong,
+		Example: "  mkhooks plan -p my-project --owner video-platform rules/\n" +
+			"  mkhooks plan -p my-project --owner video-platform --out plan.json --report markdown=plan.md rules/",
+		RunE: func(_ *cobra.Command, args []string) error { return runPlan(a, o, args) },
 	}
 	o.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&a.out, "out", "", "`FILE` to save the plan in, for apply --plan and show")
 	a.addFormat(cmd.Flags())
 	return cmd
 }
@@ -60,7 +62,7 @@ func runPlan(a *app, o planCommandOptions, paths []string) error {
 	if o.decrypt {
 		notOpened = o.proveSendable(ctx, a, g)
 	}
-	if err := a.writePlan(g.plan, false); err != nil {
+	if err := a.write(planDocument(g.plan, false)); err != nil {
 		return err
 	}
 	if notOpened != nil {
@@ -74,6 +76,6 @@ func runPlan(a *app, o planCommandOptions, paths []string) error {
 
 // proveSendable decrypts what apply would send, and throws it away.
 func (o *runOptions) proveSendable(ctx context.Context, a *app, g *gathered) error {
-	_, err := o.prepare(ctx, a, g, apply.Deps{})
+	_, err := o.prepare(ctx, a, g, g.plan, apply.Deps{})
 	return err
 }

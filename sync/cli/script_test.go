@@ -69,7 +69,7 @@ const (
 //
 // Verbs beside testscript's: "emulator start [FLAGS]" serves the file seed.yaml
 // where there is one; "emulator put NAME FILE", "delete NAME", "fault ...",
-// "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS"; "encrypt FILE...".
+// "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS"; "encrypt FILE..."; "digest NAME COMMAND".
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	sops, err := sopsCommand()
@@ -103,6 +103,7 @@ func TestScripts(t *testing.T) {
 				scriptSops(ts, neg, append([]string{"encrypt", "--in-place"}, args...))
 			},
 			"exitcode": scriptExitCode,
+			"digest":   scriptDigest,
 			"replace":  scriptReplace,
 		},
 		RequireExplicitExec: false,
@@ -139,6 +140,17 @@ func scriptExitCode(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// scriptDigest runs a command that prints a plan as JSON and keeps its digest
+// in a variable: digest NAME mkhooks plan --format json ...
+func scriptDigest(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	var p struct {
+		Digest string `json:"digest"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &p))
+	ts.Setenv(args[0], p.Digest)
 }
 
 // scriptReplace replaces text in a file: replace FILE OLD NEW.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -67,34 +68,33 @@ func runValidate(a *app, o validateOptions, paths []string) error {
 		problems = append(problems, more...)
 	}
 	bad := schema.HasErrors(problems)
-	err = a.document(func(w io.Writer) error {
-		if a.format == formatJSON {
-			return report.ProblemsJSON(w, problems)
+	doc := problemsDocument(problems)
+	if !bad {
+		list := doc.text
+		doc.text = func(w io.Writer, t report.TextOptions) error {
+			return errors.Join(list(w, t), writeLine(w, o.valid(rules, opened)))
 		}
-		if err := report.ProblemsText(w, problems, a.textOptions(a.StdoutTTY)); err != nil {
-			return err
-		}
-		if bad {
-			return nil
-		}
-		line := fmt.Sprintf("%s in %s", count(len(rules.Rules), "valid rule", "valid rules"), count(rules.Files, "file", "files"))
-		if o.decrypt {
-			line += fmt.Sprintf("; %s opened", count(opened, "file with secrets", "files with secrets"))
-		}
-		_, err := fmt.Fprintln(w, line)
-		return err
-	})
-	if err != nil {
+	}
+	if err := a.write(doc); err != nil {
 		return err
 	}
+	a.annotate(problems)
 	if bad {
-		n := 0
-		for _, p := range problems {
-			if p.Severity == schema.Error {
-				n++
-			}
-		}
-		return &codeError{code: exitInvalid, err: errors.New(count(n, "problem", "problems") + " in the rule files")}
+		return &codeError{code: exitInvalid, err: errors.New(count(errorsAmong(problems), "problem", "problems") + " in the rule files")}
 	}
 	return nil
+}
+
+// valid is the last line where nothing is wrong.
+func (o *validateOptions) valid(rules *config.Rules, opened int) string {
+	line := fmt.Sprintf("%s in %s", count(len(rules.Rules), "valid rule", "valid rules"), count(rules.Files, "file", "files"))
+	if o.decrypt {
+		line += fmt.Sprintf("; %s opened", count(opened, "file with secrets", "files with secrets"))
+	}
+	return line
+}
+
+func writeLine(w io.Writer, line string) error {
+	_, err := fmt.Fprintln(w, line)
+	return err
 }

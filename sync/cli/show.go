@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/apply"
+)
+
+const showLong = `Show reads a document that mkhooks wrote (a saved plan, the JSON of a result
+or of problems) and writes it again, in any format. It needs neither network
+nor key.
+
+Exit codes: 0 done; 3 the file is no such document, was cut short or edited,
+or is of a version that this mkhooks does not read.`
+
+func newShowCommand(a *app) *cobra.Command {
+	var drift bool
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Show a saved plan or result again",
+		Long:  showLong,
+		Example: "  mkhooks show plan.json\n" +
+			"  mkhooks show plan.json --format markdown",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return invalidf("mkhooks show plan.json", "show: expected one file, got %d", len(args))
+			}
+			return runShow(a, args[0], drift)
+		},
+	}
+	cmd.Flags().BoolVar(&drift, "drift", false, "word a plan as drift does: which side moved")
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+func runShow(a *app, file string, drift bool) error {
+	data, kind, err := readDocument(file)
+	if err != nil {
+		return invalid(err)
+	}
+	doc, err := savedDocument(file, data, kind, drift)
+	if err != nil {
+		return err
+	}
+	doc.summary = false // it is not what this run found
+	return a.write(doc)
+}
+
+// savedDocument reads a document of any kind.
+func savedDocument(file string, data []byte, kind string, drift bool) (document, error) {
+	// A plan says itself what is wrong with it, an empty or cut file included.
+	if kind == schema.PlanDocument || kind == "" {
+		p, err := readPlanDocument(file, data)
+		if err != nil {
+			return document{}, err
+		}
+		return planDocument(p, drift), nil
+	}
+	if err := checkVersion(file, data, kind); err != nil {
+		return document{}, err
+	}
+	if kind == schema.ResultDocument {
+		var r apply.Result
+		if err := json.Unmarshal(data, &r); err != nil {
+			return document{}, unreadable(file, kind, err)
+		}
+		return resultDocument(&r), nil
+	}
+	var p struct {
+		Problems []schema.Problem `json:"problems"`
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return document{}, unreadable(file, kind, err)
+	}
+	return problemsDocument(p.Problems), nil
+}
+
+// checkVersion refuses a result or problems of a version that this one does
+// not read: it would show half of them.
+func checkVersion(file string, data []byte, kind string) error {
+	var head struct {
+		FormatVersion json.Number `json:"formatVersion"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&head); err != nil {
+		return unreadable(file, kind, err)
+	}
+	if head.FormatVersion != "1" {
+		return invalidf("use the version of mkhooks that wrote it", "%s: has format version %q; this version reads format version 1", file, head.FormatVersion.String())
+	}
+	return nil
+}
+
+// unreadable says what a document has where something else is expected; never
+// the value itself.
+func unreadable(file, kind string, err error) error {
+	var shape *json.UnmarshalTypeError
+	if errors.As(err, &shape) {
+		return invalid(fmt.Errorf("%s: is no %s: %s is a JSON %s", file, kind, shape.Field, shape.Value))
+	}
+	return invalid(fmt.Errorf("%s: is no %s that can be read", file, kind))
+}
