@@ -20,8 +20,11 @@ Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
 
 type driftOptions struct {
 	runOptions
-	only string
 }
+
+// liveSide is the value of --only by which live-side changes alone count. A
+// rule of that name is asked for as PROJECT/drift.
+const liveSide = "drift"
 
 func newDriftCommand(a *app) *cobra.Command {
 	var o driftOptions
@@ -39,14 +42,13 @@ func newDriftCommand(a *app) *cobra.Command {
 
 func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
-	f.StringVar(&o.only, "only", "", "`WHICH` differences count for the exit code: drift counts live-side changes alone")
+	f.Lookup("only").Usage = "`RULE` to look at alone, a name or pattern (repeatable); the word drift counts live-side changes alone for the exit code"
 }
 
 func runDrift(a *app, o driftOptions, paths []string) error {
-	switch {
-	case o.only != "" && o.only != "drift":
-		return invalidf("", "--only %q: expected drift", o.only)
-	case o.only != "" && o.owner == "":
+	liveOnly := slices.Contains(o.only, liveSide)
+	o.only = slices.DeleteFunc(o.only, func(s string) bool { return s == liveSide })
+	if liveOnly && o.owner == "" {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
 	ctx, cancel := a.context()
@@ -59,7 +61,7 @@ func runDrift(a *app, o driftOptions, paths []string) error {
 		return err
 	}
 	differs := g.plan.HasDifferences()
-	if o.only == "drift" {
+	if liveOnly {
 		differs = slices.ContainsFunc(g.plan.Projects[0].Changes, func(c plan.Change) bool {
 			return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
 		})

@@ -158,16 +158,6 @@ func (a *app) writeFailure(e *codeError) {
 	}
 }
 
-// annotate makes problems show at their lines in a pull request on GitHub.
-func (a *app) annotate(problems []schema.Problem) {
-	if a.Getenv("GITHUB_ACTIONS") != "true" {
-		return
-	}
-	if err := report.Annotations(a.Stderr, problems); err != nil {
-		a.warn("write annotations: %v", err)
-	}
-}
-
 // line prints one message on stderr, in lines that can't begin with foreign text.
 func (a *app) line(kind, text string) {
 	for i, l := range strings.Split(text, "\n") {

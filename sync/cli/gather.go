@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -53,6 +54,10 @@ func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly 
 	if err != nil {
 		return nil, err
 	}
+	if len(o.only) > 0 {
+		project := o.projectName(a)
+		o.about = func(rule string) bool { return plan.MatchRule(o.only, project, rule) }
+	}
 	rules, warnings, err := o.ruleOptions.load(ctx, a, paths)
 	if err != nil {
 		return nil, err
@@ -76,9 +81,35 @@ func (g *gathered) read(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return failed(err)
 	}
+	if err := g.checkOnly(); err != nil {
+		return err
+	}
 	g.input.Now, g.input.Source = a.Now().UTC(), <-source
 	g.plan, err = g.makePlan(ctx)
 	return err
+}
+
+// checkOnly refuses a name or pattern of --only that fits no rule at all: it is
+// more often misspelt than meant.
+func (g *gathered) checkOnly() error {
+	var names []string
+	for _, d := range g.input.Desired {
+		names = append(names, d.Name)
+	}
+	for _, r := range g.input.Live {
+		names = append(names, r.Name)
+	}
+	for _, pattern := range g.input.Options.Only {
+		if slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, g.input.Project, n) }) {
+			continue
+		}
+		hint := "see the names with mkhooks plan, without --only"
+		if near := schema.Nearest(pattern, names); near != "" {
+			hint = "did you mean --only " + shell.Word(near)
+		}
+		return invalidf(hint, "--only %q: neither a file nor a live rule has this name", pattern)
+	}
+	return nil
 }
 
 // refresh reads the list again and returns the plan of now.
@@ -151,7 +182,6 @@ func (o *ruleOptions) load(ctx context.Context, a *app, paths []string) (*config
 		if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
 			return nil, nil, failed(err)
 		}
-		a.annotate(problems)
 		return nil, nil, &codeError{
 			code: exitInvalid, problems: problems,
 			err:   fmt.Errorf("%s in the rule files; nothing was sent", count(errorsAmong(problems), "problem", "problems")),

@@ -25,6 +25,8 @@ type ruleOptions struct {
 	allowPlaintextAuth    bool
 	allowPlainCredentials bool
 	keyServices           []string
+	// about says which rules the run is about; nil means all.
+	about func(rule string) bool
 }
 
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
@@ -51,6 +53,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 		AllowPlainCredentials: o.allowPlainCredentials,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),
+		Only:                  o.about,
 	}
 }
 
@@ -71,12 +74,17 @@ func (o *connectOptions) AddFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "`TIME` that one attempt of a request may take")
 }
 
+// projectName is the project that is meant; empty where none is given.
+func (o *connectOptions) projectName(a *app) string {
+	if o.project != "" {
+		return o.project
+	}
+	return a.Getenv("MKIO_PROJECT")
+}
+
 // client makes the client of the project. readOnly refuses anything but GET.
 func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
-	project := o.project
-	if project == "" {
-		project = a.Getenv("MKIO_PROJECT")
-	}
+	project := o.projectName(a)
 	if project == "" {
 		return nil, invalidf("pass -p PROJECT, or set MKIO_PROJECT", "no project is given")
 	}
@@ -176,6 +184,7 @@ func (a *app) requestLog() func(mkio.RequestLog) {
 type planOptions struct {
 	owner        string
 	prune        string
+	only         []string
 	maxDeletes   string
 	protect      []string
 	destinations []string
@@ -195,6 +204,7 @@ type planOptions struct {
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules; turns the marker on")
 	f.StringVar(&o.prune, "prune", "none", "which live rules without a file are deleted: none, owned or all (`WHICH`)")
+	f.StringArrayVar(&o.only, "only", nil, "`RULE` to look at alone, a name or pattern: nothing is deleted, and what is wrong with the files of others is a warning (repeatable)")
 	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count `N`, or a share of the rules owned (default 30%)")
 	f.StringArrayVar(&o.protect, "protect", nil, "`RULE` never deleted, a name or pattern (repeatable)")
 	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets, such as *.example.com or a.example:8443 (repeatable)")
@@ -242,6 +252,7 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 	}
 	return plan.Options{
 		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "",
+		Only:    o.only,
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,

@@ -78,7 +78,6 @@ func runValidate(a *app, o validateOptions, paths []string) error {
 	if err := a.write(doc); err != nil {
 		return err
 	}
-	a.annotate(problems)
 	if bad {
 		return &codeError{code: exitInvalid, err: errors.New(count(errorsAmong(problems), "problem", "problems") + " in the rule files")}
 	}

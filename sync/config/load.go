@@ -35,7 +35,14 @@ type Options struct {
 	KeyServices []string
 	// VaultAddr is the only address at which hcvault may be called.
 	VaultAddr string
+	// Only says which rules matter; nil means all. What is wrong with a file of
+	// another rule is a warning then. A file of which not even the rule's name
+	// can be read could be any rule's: that stays an error.
+	Only func(rule string) bool
 }
+
+// matters reports whether what is wrong with the rule's file stops a run.
+func (o Options) matters(rule string) bool { return o.Only == nil || rule == "" || o.Only(rule) }
 
 // Rule is a rule as its file asks for it, with its sealed authentication.
 type Rule struct {
@@ -82,18 +89,27 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	}
 	out := &Rules{Files: len(files)}
 	for _, r := range results {
-		problems = append(problems, r.problems...)
 		if r.rule != nil && !schema.HasErrors(r.problems) {
 			out.Rules = append(out.Rules, *r.rule)
+		} else if r.rule != nil && !o.matters(r.rule.Name) {
+			warnOnly(r.problems)
 		}
+		problems = append(problems, r.problems...)
 	}
 	if len(paths) == 0 {
 		problems = append(problems, schema.Problem{Message: "no rule path is given", Hint: "name a file or folder of rule files", Severity: schema.Warning})
 	}
-	problems = append(problems, duplicates(results)...)
+	problems = append(problems, duplicates(results, o)...)
 	slices.SortStableFunc(out.Rules, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
 	schema.SortProblems(problems)
 	return out, problems, nil
+}
+
+// warnOnly makes warnings of problems.
+func warnOnly(problems []schema.Problem) {
+	for i := range problems {
+		problems[i].Severity = schema.Warning
+	}
 }
 
 // maxFile is the most bytes of a rule file. It is checked before parsing: 5 MB
@@ -127,7 +143,7 @@ func readSome(file string) ([]byte, error) {
 
 // duplicates names both places of every name that two files use, files with
 // other problems included. files are in order.
-func duplicates(files []parsed) []schema.Problem {
+func duplicates(files []parsed, o Options) []schema.Problem {
 	first := make(map[string]*Rule, len(files))
 	var problems []schema.Problem
 	for _, file := range files {
@@ -136,11 +152,15 @@ func duplicates(files []parsed) []schema.Problem {
 			continue
 		}
 		if f, ok := first[r.Name]; ok {
-			problems = append(problems, schema.Problem{
+			p := schema.Problem{
 				Position: schema.Position{File: r.File, Line: r.Line, Column: r.column}, Severity: schema.Error,
 				Message: fmt.Sprintf("rule %q is also defined at %s", shortened(r.Name), schema.Position{File: f.File, Line: f.Line, Column: f.column}),
 				Hint:    "one rule a name: rename one of them, or remove a file",
-			})
+			}
+			if !o.matters(r.Name) {
+				p.Severity = schema.Warning
+			}
+			problems = append(problems, p)
 			continue
 		}
 		first[r.Name] = r

@@ -42,6 +42,9 @@ type Options struct {
 	// Narrowed is true where the run looks at a part of the files only: it
 	// then deletes nothing.
 	Narrowed bool
+	// Only are the rules that the run looks at, by name or pattern; empty means
+	// all. A run that looks at some deletes nothing, as if it were Narrowed.
+	Only []string
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool
 
@@ -61,11 +64,13 @@ type Options struct {
 
 // prune is the mode in force: a narrowed run deletes nothing.
 func (o Options) prune() Prune {
-	if o.Narrowed || o.Prune == "" {
+	if o.narrowed() || o.Prune == "" {
 		return PruneNone
 	}
 	return o.Prune
 }
+
+func (o Options) narrowed() bool { return o.Narrowed || len(o.Only) > 0 }
 
 // Limit is a number of rules, or a share of those this owner owns. The zero
 // Limit is none at all.

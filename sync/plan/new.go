@@ -18,6 +18,7 @@ func New(in Input) *Plan {
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths:     nonNil(in.Paths),
+		Only:      in.Options.Only,
 		Guards:    in.Options.guards(),
 		Changes:   make([]Change, 0, len(b.planned)),
 		Unmanaged: nonNil(b.unmanaged),
@@ -75,7 +76,7 @@ func (b *builder) warn(format string, args ...any) {
 // in sync, unsettled or unmanaged. What it makes is in order of the rules'
 // names, whatever the order of the input.
 func (b *builder) match() {
-	if b.Options.Narrowed && b.Options.Prune != PruneNone && b.Options.Prune != "" {
+	if b.Options.narrowed() && b.Options.Prune != PruneNone && b.Options.Prune != "" {
 		b.warn("this run looks at a part of the files only, so it deletes nothing")
 	}
 	live := make(map[string]*webhook.Rule, len(b.Live))
@@ -86,10 +87,13 @@ func (b *builder) match() {
 	for i := range b.Desired {
 		d := &b.Desired[i]
 		wanted[d.Name] = true
+		if !b.looksAt(d.Name) {
+			continue
+		}
 		b.consider(b.factsOf(d, live[d.Name]))
 	}
 	for i := range b.Live {
-		if !wanted[b.Live[i].Name] {
+		if !wanted[b.Live[i].Name] && b.looksAt(b.Live[i].Name) {
 			b.unnamed(b.factsOf(nil, &b.Live[i]))
 		}
 	}
@@ -98,6 +102,11 @@ func (b *builder) match() {
 	slices.SortFunc(b.unsettled, func(x, y Unsettled) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.Sort(b.warnings)
 	b.renames()
+}
+
+// looksAt reports whether the run is about a rule.
+func (b *builder) looksAt(rule string) bool {
+	return len(b.Options.Only) == 0 || MatchRule(b.Options.Only, b.Project, rule)
 }
 
 // count adds a live rule to those of this owner, or of nobody.

@@ -49,8 +49,10 @@ type Project struct {
 	Name    string `json:"name"`
 	BaseURL string `json:"baseURL"`
 	// Owner is empty where ownership is off.
-	Owner  string   `json:"owner"`
-	Paths  []string `json:"paths"`
+	Owner string   `json:"owner"`
+	Paths []string `json:"paths"`
+	// Only are the rules that the run looked at, where those are not all.
+	Only   []string `json:"only,omitempty"`
 	Guards Guards   `json:"guards"`
 	// Changes are sorted by rule name.
 	Changes   []Change    `json:"changes"`

@@ -238,3 +238,33 @@ func TestSetHistory(t *testing.T) {
 		t.Errorf("a guard that was told before is told no more: %v", got)
 	}
 }
+
+// TestOnly: a run about some rules says nothing of the others, deletes
+// nothing, and still knows the others' secrets.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	in := baseInput()
+	in.Options.Only = []string{"demo/mov*", "gone"}
+	p := New(in).Projects[0]
+	if len(p.Changes) != 1 || p.Changes[0].Rule != "moved" {
+		t.Errorf("changes %+v, want the one of moved", p.Changes)
+	}
+	if len(p.Unmanaged) != 1 || p.Unmanaged[0] != (Unmanaged{"gone", ReasonKept}) {
+		t.Errorf("unmanaged %+v, want gone, which this run does not delete", p.Unmanaged)
+	}
+	if p.InSync != 0 || len(p.Settled) != 0 {
+		t.Errorf("%d in sync, settled %v; want nothing of rules that were not asked for", p.InSync, p.Settled)
+	}
+
+	// A secret copied from a rule that the run is not about is found.
+	in = baseInput()
+	in.Desired[0].Spec.Auth.Headers = []string{"X-Secret"}
+	in.Desired[0].AuthDigest = "0123456789abcdef0123456789abcdef"
+	in.Desired[2].Spec = in.Desired[0].Spec.Clone()
+	in.Desired[2].Spec.URL = "https://other.example.com/"
+	in.Desired[2].AuthDigest = in.Desired[0].AuthDigest
+	in.Options.Only = []string{"new"}
+	if c := New(in).Projects[0].Changes[0]; c.Blocked == nil || c.Blocked.Guard != GuardDestination {
+		t.Errorf("a create with another rule's ciphertext: blocked %+v, want by the guard destination", c.Blocked)
+	}
+}

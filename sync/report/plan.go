@@ -39,6 +39,9 @@ func (p *printer) head(project *plan.Project) {
 	if len(project.Paths) > 0 {
 		about += ", files " + p.names(project.Paths, maxPaths)
 	}
+	if len(project.Only) > 0 {
+		about += ", only " + p.names(project.Only, maxNames)
+	}
 	p.line(0, 2, text("Project "), styled(name(project.Name), styleBold), text(" at "+host(project.BaseURL)+about))
 	p.line(0, 2, text("Guards in force: "+p.inForce(project.Guards.InForce)))
 	if len(project.Guards.Lifted) > 0 {
