@@ -32,6 +32,8 @@ type Violation struct {
 	// Allowed are the fields or values that the schema names, in its order
 	// for values, sorted for fields; of [WrongType] the types.
 	Allowed []string
+	// Found says what stands there: the type of a value, not the value.
+	Found string
 }
 
 // ViolationKind is what is wrong.
@@ -45,29 +47,42 @@ const (
 	NotListed ViolationKind = "not listed" // none of the values allowed
 	Empty     ViolationKind = "empty"      // a text or list without content
 	Repeated  ViolationKind = "repeated"   // a list that holds an item twice
+	Misshapen ViolationKind = "form"       // a text of another form
+	Malformed ViolationKind = "malformed"  // no JSON that can be relied on; Found says why
 	Other     ViolationKind = "other"      // a keyword that has no words here
 )
 
-// compiled is the rule schema, compiled when it is first needed: start-up
-// must not pay for it.
-var compiled = sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
-	const id = "https://github.com/mkhooks/mkhooks/schema/rule.schema.json"
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource(id, bytes.NewReader(ruleJSON)); err != nil {
-		panic("schema: " + err.Error()) // the schema is our own and a test compiles it
-	}
-	var raw map[string]any
-	if err := json.Unmarshal(ruleJSON, &raw); err != nil {
-		panic("schema: " + err.Error())
-	}
-	return c.MustCompile(id), raw
-})
+// source is a schema as it is written, compiled when it is first needed:
+// start-up must not pay for it.
+type source struct {
+	compile func() (*jsonschema.Schema, map[string]any)
+}
+
+func newSource(text []byte) *source {
+	return &source{sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
+		var raw map[string]any
+		if err := json.Unmarshal(text, &raw); err != nil {
+			panic("schema: " + err.Error()) // the schema is our own and a test compiles it
+		}
+		id, _ := raw["$id"].(string)
+		c := jsonschema.NewCompiler()
+		if err := c.AddResource(id, bytes.NewReader(text)); err != nil {
+			panic("schema: " + err.Error())
+		}
+		return c.MustCompile(id), raw
+	})}
+}
+
+var rule = newSource(ruleJSON)
 
 // CheckRule says how v, made of what encoding/json decodes to, differs from
 // the schema of a rule file.
-func CheckRule(v any) []Violation {
-	s, raw := compiled()
-	err := s.Validate(v)
+func CheckRule(v any) []Violation { return rule.check(v) }
+
+// check says how v differs from the schema.
+func (s *source) check(v any) []Violation {
+	compiled, raw := s.compile()
+	err := compiled.Validate(v)
 	var failure *jsonschema.ValidationError
 	if err == nil {
 		return nil
@@ -97,12 +112,15 @@ func flatten(e *jsonschema.ValidationError, each func(*jsonschema.ValidationErro
 // names in an order that changes.
 func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Violation {
 	out := Violation{Path: pointer(leaf.InstanceLocation), Kind: Other}
-	at := pointer(leaf.KeywordLocation)
+	_, keyword, _ := strings.Cut(leaf.AbsoluteKeywordLocation, "#") // behind every $ref
+	at := pointer(keyword)
 	if len(at) == 0 {
 		return out
 	}
 	parent, _ := lookup(raw, at[:len(at)-1]).(map[string]any)
-	found, _ := lookup(v, out.Path).(map[string]any)
+	value := lookup(v, out.Path)
+	found, _ := value.(map[string]any)
+	out.Found = typeOf(value)
 	switch at[len(at)-1] {
 	case "required":
 		out.Kind = Missing
@@ -128,6 +146,15 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	case "enum":
 		out.Kind = NotListed
 		out.Allowed = texts(parent["enum"])
+	case "const":
+		out.Kind = NotListed
+		out.Allowed = texts(parent["const"])
+	case "pattern":
+		out.Kind = Misshapen
+		out.Allowed = texts(parent["pattern"])
+	case "minimum", "maximum":
+		out.Kind = NotListed
+		out.Allowed = bounds(parent)
 	case "minLength", "minItems":
 		out.Kind = Empty
 	case "uniqueItems":
@@ -136,11 +163,24 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	return out
 }
 
-// texts reads a text or a list of texts.
+// bounds are the least and the greatest number that a schema allows.
+func bounds(schema map[string]any) []string {
+	var out []string
+	for _, b := range []struct{ keyword, words string }{{"minimum", "at least "}, {"maximum", "at most "}} {
+		if n := texts(schema[b.keyword]); n != nil {
+			out = append(out, b.words+n[0])
+		}
+	}
+	return out
+}
+
+// texts reads a text, a number or a list of texts.
 func texts(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}
+	case float64:
+		return []string{strconv.FormatFloat(v, 'f', -1, 64)}
 	case []any:
 		out := make([]string, 0, len(v))
 		for _, x := range v {

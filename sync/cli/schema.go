@@ -1,32 +1,65 @@
 package cli
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-const schemaLong = `Schema prints a JSON Schema: rule, the schema of a rule file. An editor that
-knows the YAML language server reads it from the first line of a rule file:
+const schemaLong = `Schema prints a JSON Schema:
+
+  rule      of a rule file
+  plan      of what plan and drift print with --format json, and plan --out saves
+  result    of what apply prints with --format json
+  problems  of what validate prints with --format json, and other commands
+            when files are invalid
+
+An editor that knows the YAML language server reads the schema of a rule from
+the first line of its file:
 
   # yaml-language-server: $schema=./rule.schema.json`
 
+// schemas are those that can be printed, in the order of the help.
+var schemas = []struct {
+	name string
+	text func() []byte
+}{
+	{"rule", schema.Rule},
+	{schema.PlanDocument, schema.Plan},
+	{schema.ResultDocument, schema.Result},
+	{schema.ProblemsDocument, schema.Problems},
+}
+
 func newSchemaCommand(a *app) *cobra.Command {
+	var names []string
+	for _, s := range schemas {
+		names = append(names, s.name)
+	}
+	expected := strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 	return &cobra.Command{
 		Use:       "schema NAME",
 		Short:     "Print a JSON Schema",
 		Long:      schemaLong,
 		Example:   "  mkhooks schema rule > rule.schema.json",
-		ValidArgs: []string{"rule"},
+		ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return invalidf("mkhooks schema rule", "schema: expected one name: rule")
+				return invalidf("mkhooks schema rule", "schema: expected one name: %s", expected)
 			}
-			if args[0] != "rule" {
-				return invalidf("mkhooks schema rule", "there is no schema %q; expected rule", args[0])
+			for _, s := range schemas {
+				if s.name == args[0] {
+					_, err := a.Stdout.Write(s.text())
+					return err
+				}
 			}
-			_, err := a.Stdout.Write(schema.Rule())
-			return err
+			hint := "mkhooks schema rule"
+			if near := schema.Nearest(args[0], names); near != "" {
+				hint = fmt.Sprintf("mkhooks schema %s", near)
+			}
+			return invalidf(hint, "there is no schema %q; expected %s", args[0], expected)
 		},
 	}
 }
