@@ -161,13 +161,13 @@ func (o *applyOptions) openArchive() (archive.Store, error) {
 // prepare opens and checks every secret that the plan would send: contract,
 // section 7, before the first write anywhere.
 func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, p *plan.Plan, deps apply.Deps) (*apply.Prepared, error) {
+	return o.prepareRules(ctx, a, g, p, g.sealed(g.input.Desired), deps)
+}
+
+func (o *runOptions) prepareRules(ctx context.Context, a *app, g *gathered, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
 	deps.Client = g.client
 	deps.Secrets = a.logged(o.decrypter(a))
 	deps.Now = a.Now
-	rules := make([]apply.Rule, 0, len(g.rules.Rules))
-	for _, r := range g.rules.Rules {
-		rules = append(rules, apply.Rule{Desired: r.Desired, Sealed: r.Sealed})
-	}
 	prepared, err := apply.Prepare(ctx, p, rules, deps)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {

@@ -105,7 +105,7 @@ func (a *app) command() *cobra.Command {
 		return a.openSinks(a.out)
 	}
 	root.AddCommand(
-		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a), newShowCommand(a),
+		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a), newShowCommand(a), newReleaseCommand(a),
 		newEmulateCommand(a), newSchemaCommand(a), newVersionCommand(a),
 	)
 	root.InitDefaultHelpCmd()

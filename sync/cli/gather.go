@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -167,6 +169,19 @@ func desired(rules *config.Rules) []webhook.Desired {
 	out := make([]webhook.Desired, 0, len(rules.Rules))
 	for _, r := range rules.Rules {
 		out = append(out, r.Desired)
+	}
+	return out
+}
+
+// sealed puts the sealed secrets of the files to the rules that are desired.
+func (g *gathered) sealed(desired []webhook.Desired) []apply.Rule {
+	files := make(map[string]secrets.Sealed, len(g.rules.Rules))
+	for _, r := range g.rules.Rules {
+		files[r.Name] = r.Sealed
+	}
+	out := make([]apply.Rule, 0, len(desired))
+	for _, d := range desired {
+		out = append(out, apply.Rule{Desired: d, Sealed: files[d.Name]})
 	}
 	return out
 }

@@ -179,6 +179,12 @@ func (a *app) requestLog() func(mkio.RequestLog) {
 	return a.logRequest
 }
 
+// addRules adds the flag by which a command whose arguments are something else
+// is told where the rule files are.
+func addRules(f *pflag.FlagSet, rules *[]string) {
+	f.StringArrayVar(rules, "rules", nil, "`PATH` of rule files (repeatable)")
+}
+
 // planOptions are the settings and guards of a run: what the config file will
 // hold.
 type planOptions struct {

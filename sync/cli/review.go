@@ -139,14 +139,9 @@ func (o *applyOptions) ask(ctx context.Context, a *app, g *gathered, todo *plan.
 	if n == 0 || o.yes {
 		return todo, nil, true, nil
 	}
-	fmt.Fprintf(a.Stderr, "\nApply %s to project %s at %s? Only \"yes\" is taken: ",
-		count(n, "change", "changes"), report.Escape(g.input.Project), report.Escape(g.input.BaseURL))
-	answer, err := readLine(ctx, a.Stdin)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	if answer != "yes" {
-		return todo, nil, false, nil
+	agreed, err := a.confirm(ctx, "Apply "+count(n, "change", "changes"), g)
+	if err != nil || !agreed {
+		return todo, nil, false, err
 	}
 	fresh, err := g.refresh(ctx, a)
 	if err != nil {
@@ -157,6 +152,14 @@ func (o *applyOptions) ask(ctx context.Context, a *app, g *gathered, todo *plan.
 		a.warn("%s came up since the plan was shown and will not be done; run apply again", count(unreviewed, "change", "changes"))
 	}
 	return narrowed, moved, true, nil
+}
+
+// confirm asks whether something is to be done to the project.
+func (a *app) confirm(ctx context.Context, what string, g *gathered) (bool, error) {
+	fmt.Fprintf(a.Stderr, "\n%s to project %s at %s? Only \"yes\" is taken: ",
+		what, report.Escape(g.input.Project), report.Escape(g.input.BaseURL))
+	answer, err := readLine(ctx, a.Stdin)
+	return answer == "yes", err
 }
 
 // readLine reads one line; a signal ends the wait.

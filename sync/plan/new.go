@@ -15,6 +15,11 @@ func New(in Input) *Plan {
 	b := &builder{Input: in, settled: map[string]*webhook.Desired{}}
 	b.match()
 	b.guard()
+	return b.document(in)
+}
+
+// document is the plan as it is told.
+func (b *builder) document(in Input) *Plan {
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths:     nonNil(in.Paths),

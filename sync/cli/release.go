@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+const releaseLong = `Release takes the marker off live rules and leaves them as they are: they stop
+being this owner's, so that another config repo can adopt them, or nobody does.
+
+A PUT replaces everything, the secret included, so the rule has to be as its
+file says, and its secret is decrypted and sent. A rule without a file can be
+released where it has no secret. Remove the file afterwards: the next apply
+would adopt the rule again.
+
+Exit codes: as apply.`
+
+type releaseOptions struct {
+	runOptions
+	rules []string
+	yes   bool
+}
+
+func newReleaseCommand(a *app) *cobra.Command {
+	var o releaseOptions
+	cmd := &cobra.Command{
+		Use:     "release RULE...",
+		Short:   "Take the owner's marker off live rules and leave them",
+		Long:    releaseLong,
+		Example: "  mkhooks release --owner video-platform --rules rules/ job-notifications",
+		RunE:    func(_ *cobra.Command, args []string) error { return runRelease(a, o, args) },
+	}
+	o.AddFlags(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
+	o.connectOptions.AddFlags(f)
+	o.ruleOptions.AddFlags(f)
+	addRules(f, &o.rules)
+	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules")
+	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets (repeatable)")
+	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
+	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow the write to drop fields this version does not know")
+	f.BoolVar(&o.yes, "yes", false, "release without asking")
+	o.prune = string(plan.PruneNone)
+}
+
+func runRelease(a *app, o releaseOptions, rules []string) error {
+	switch {
+	case len(rules) == 0:
+		return invalidf("mkhooks help release", "release: expected the name of a rule")
+	case !o.yes && !a.StdinTTY:
+		return invalidf("pass --yes", "release asks before it acts, and nobody can answer here: standard input is no terminal")
+	}
+	o.only = rules
+	ctx, cancel := a.context()
+	defer cancel()
+	g, err := o.open(ctx, a, o.rules, false)
+	if err != nil {
+		return err
+	}
+	if g.input.Owner == "" {
+		return invalidf("pass --owner NAME", "release needs the owner whose marker is to go")
+	}
+	if err := g.read(ctx, a); err != nil {
+		return err
+	}
+	p, desired := plan.Release(g.input)
+	if len(p.Projects[0].Changes) == 0 {
+		return invalidf("", "none of these rules is live in project %s", g.input.Project)
+	}
+	prepared, err := o.prepareRules(ctx, a, g, p, g.sealed(desired), apply.Deps{Finished: a.logChange})
+	if err != nil {
+		return err
+	}
+	yes, err := o.agree(ctx, a, g, p)
+	if err != nil {
+		return err
+	}
+	result := apply.Declined(p)
+	if yes {
+		result = prepared.Run(a.root, a.Stop, p)
+	}
+	if err := a.write(resultDocument(result)); err != nil {
+		return err
+	}
+	a.afterRelease(p, result)
+	return exit(outcomeCode(result.Outcome))
+}
+
+// agree says what will be done and asks.
+func (o *releaseOptions) agree(ctx context.Context, a *app, g *gathered, p *plan.Plan) (bool, error) {
+	n := 0
+	for _, c := range p.Projects[0].Changes {
+		if c.Blocked != nil {
+			continue
+		}
+		n++
+		fmt.Fprintf(a.Stderr, "mkhooks: rule %s: the marker of owner %s goes, all else stays\n", report.Escape(c.Rule), g.input.Owner)
+	}
+	if o.yes || n == 0 {
+		return true, nil
+	}
+	return a.confirm(ctx, "Release "+count(n, "rule", "rules"), g)
+}
+
+// afterRelease names the files that would bring the marker back.
+func (a *app) afterRelease(p *plan.Plan, r *apply.Result) {
+	files := map[string]string{}
+	for _, c := range p.Projects[0].Changes {
+		files[c.Rule] = c.File
+	}
+	var left []string
+	for _, c := range r.Changes {
+		if c.Status == apply.StatusApplied && files[c.Rule] != "" {
+			left = append(left, files[c.Rule])
+		}
+	}
+	if len(left) > 0 {
+		a.line("hint", "the next apply would adopt what has a file: git rm "+quotePaths(left))
+	}
+}

@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Release returns the plan that takes this owner's marker off the rules that
+// in.Options.Only names and leaves them as they are otherwise. A PUT replaces
+// everything, so a rule has to be known whole, its secret included: one that
+// differs from its file, or has a secret and no file, is blocked.
+//
+// desired is what is sent: the files' rules, and those live ones without a file
+// of which everything is known.
+func Release(in Input) (p *Plan, desired []webhook.Desired) {
+	b := &builder{Input: in, settled: map[string]*webhook.Desired{}}
+	files := make(map[string]*webhook.Desired, len(in.Desired))
+	for i := range in.Desired {
+		files[in.Desired[i].Name] = &in.Desired[i]
+	}
+	for i := range in.Live {
+		live := &in.Live[i]
+		if len(in.Options.Only) == 0 || !b.looksAt(live.Name) {
+			continue
+		}
+		f := b.factsOf(files[live.Name], live)
+		d := asItIs(live)
+		if f.desired != nil {
+			d = *f.desired
+		}
+		desired = append(desired, d)
+		b.add(f, released(d, live))
+		b.planned[len(b.planned)-1].Blocked = b.notReleasable(f)
+	}
+	b.each(func(x *planned) *Blocked {
+		if x.desired == nil {
+			return nil // it has no secret that could go astray
+		}
+		return b.guardDestination(x)
+	}, b.guardUnknown)
+	slices.SortFunc(b.planned, func(x, y planned) int { return cmp.Compare(x.Rule, y.Rule) })
+	// Without an owner in the plan, what is sent carries no marker.
+	in.Owner = ""
+	p = b.document(in)
+	return p, desired
+}
+
+// asItIs asks for a live rule without a secret to be as it is.
+func asItIs(live *webhook.Rule) webhook.Desired {
+	spec := live.Spec.WithoutMarker()
+	spec.Unknown = nil // see the guard
+	return webhook.Desired{Rule: webhook.Rule{Name: live.Name, Spec: spec}, AuthDigest: webhook.AuthDigest(nil)}
+}
+
+// released is the write that puts a rule without its marker.
+func released(d webhook.Desired, live *webhook.Rule) Change {
+	auth := AuthNone
+	if d.Spec.Auth.Len() > 0 {
+		auth = AuthUnchanged
+	}
+	return Change{
+		Rule: live.Name, Action: Update, Direction: DirUnknown, Auth: auth, Fields: []Field{},
+		Before: shown(live.Spec), After: shown(d.Spec), File: d.File, SecretTo: secretTo(d.Spec),
+		DesiredDigest: webhook.DesiredDigest(d, ""), LiveDigest: webhook.LiveDigest(live),
+	}
+}
+
+// notReleasable says why a rule can't be released, or nil.
+func (b *builder) notReleasable(f facts) *Blocked {
+	switch {
+	case !f.ours:
+		return blocked(GuardForeign, "carries no marker of owner %q, so there is nothing to release", b.Owner)
+	case f.desired == nil && f.live.Spec.Auth.Len() > 0:
+		return blocked(GuardMissingAuth, "has a secret and no file: a PUT would lose the secret; put the rule's file back, or write one with mkhooks import")
+	case f.desired == nil:
+		return nil
+	}
+	if direction, differs := b.direction(f, f.authState()); differs {
+		return blocked(GuardRelease, "differs from its file (%s): release leaves a rule as it is, so apply the file first, or take the live rule over with mkhooks import", direction)
+	}
+	return nil
+}
