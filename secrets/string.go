@@ -17,8 +17,9 @@ import (
 const Mask = "********"
 
 // String is a secret. However it is formatted, marshalled or logged, it shows
-// as [Mask]; [String.Reveal] is the only way out, and one file of the client,
-// where a request is written, is the only caller.
+// as [Mask]; [String.Reveal] is the only way out, and its only callers are one
+// file of the client, where a request is written, and one of secrets/sops,
+// where a value is encrypted.
 //
 // The value stands behind a pointer, because fmt calls no method on what it
 // finds in unexported fields of others, and would print a string there.

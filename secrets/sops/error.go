@@ -7,7 +7,7 @@ import (
 	"github.com/getsops/sops/v3"
 )
 
-// Kind says why a file could not be opened.
+// Kind says why a file could not be opened or sealed.
 type Kind string
 
 // The kinds.
@@ -19,9 +19,13 @@ const (
 	BadValue   Kind = "bad value"
 	Malformed  Kind = "malformed"
 	Timeout    Kind = "timeout"
+	// NoRecipient: nothing says for whom to encrypt, or it can't be done.
+	NoRecipient Kind = "no recipient"
+	// Unset: other values of the file have to be set in the same call.
+	Unset Kind = "unset"
 )
 
-// Error is a file that could not be opened. It holds no value, no text of SOPS
+// Error is a file that could not be opened or sealed. It holds no value, no text of SOPS
 // and no hash.
 type Error struct {
 	File string
@@ -30,7 +34,11 @@ type Error struct {
 	Paths   []string
 	Message string
 	hint    string
+	unset   []string
 }
+
+// Unset are the paths ("headers/NAME") of an error of the kind [Unset].
+func (e *Error) Unset() []string { return e.unset }
 
 // Error says which file and which path, and what is wrong there.
 func (e *Error) Error() string {

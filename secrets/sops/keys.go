@@ -102,9 +102,33 @@ var errKeyService = errors.New("the key service failed")
 
 // Decrypt opens a data key; the context is that of the whole, not SOPS's.
 func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
+	plain, err := g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
+		rsp, err := g.o.KeyService.Decrypt(ctx, req)
+		return rsp.GetPlaintext(), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &keyservice.DecryptResponse{Plaintext: plain}, nil
+}
+
+// Encrypt seals a data key for one recipient.
+func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
+	sealed, err := g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
+		rsp, err := g.o.KeyService.Encrypt(ctx, req)
+		return rsp.GetCiphertext(), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &keyservice.EncryptResponse{Ciphertext: sealed}, nil
+}
+
+// call has a key service do one thing, in its turn and its time.
+func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, error)) ([]byte, error) {
 	// age is work of this process, which the caller bounds by its cores; all
 	// others wait for somebody.
-	if req.GetKey().GetAgeKey() == nil {
+	if key.GetAgeKey() == nil {
 		if err := g.calls.Acquire(g.ctx, 1); err != nil {
 			return nil, err
 		}
@@ -114,8 +138,8 @@ func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ .
 	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
 	defer cancel()
 	type result struct {
-		rsp *keyservice.DecryptResponse
-		err error
+		data []byte
+		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
@@ -124,27 +148,22 @@ func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ .
 				done <- result{err: errKeyService}
 			}
 		}()
-		rsp, err := g.o.KeyService.Decrypt(ctx, req)
-		done <- result{rsp, err}
+		data, err := do(ctx)
+		done <- result{data, err}
 	}()
 	select {
 	case r := <-done:
-		if r.err != nil || len(r.rsp.GetPlaintext()) == 0 {
+		if r.err != nil || len(r.data) == 0 {
 			if errors.Is(r.err, context.DeadlineExceeded) {
 				g.late.Store(true)
 			}
 			return nil, errKeyService
 		}
-		return r.rsp, nil
+		return r.data, nil
 	case <-ctx.Done():
 		if g.ctx.Err() == nil {
 			g.late.Store(true)
 		}
 		return nil, ctx.Err()
 	}
-}
-
-// Encrypt is never called: nothing is encrypted here.
-func (g *guarded) Encrypt(context.Context, *keyservice.EncryptRequest, ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
-	return nil, errKeyService
 }

@@ -230,8 +230,10 @@ func TestAnotherKey(t *testing.T) {
 	}
 }
 
-// TestPGP opens a file that is encrypted for a real GnuPG key.
-func TestPGP(t *testing.T) {
+// gpgKey makes a real GnuPG key in a keyring of its own and returns its
+// fingerprint.
+func gpgKey(t *testing.T) string {
+	t.Helper()
 	gpg, err := exec.LookPath("gpg")
 	if err != nil {
 		t.Skip("gpg is not installed: install GnuPG to test PGP keys")
@@ -254,6 +256,12 @@ func TestPGP(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(out), "fpr:::::::::")
 	fingerprint, _, _ := strings.Cut(after, ":")
+	return fingerprint
+}
+
+// TestPGP opens a file that is encrypted for a real GnuPG key.
+func TestPGP(t *testing.T) {
+	fingerprint := gpgKey(t)
 	text := seal(t, document, append([]string{"--pgp", fingerprint}, usual...)...)
 	auth, err := open(t, text, sops.Options{})
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package sops decrypts the authentication of rule files. It is the only
-// package that knows SOPS, and it uses SOPS's lower level (trees, ciphers, key
+// Package sops decrypts and seals the authentication of rule files. It is the
+// only package that knows SOPS, and it uses SOPS's lower level (trees, ciphers, key
 // services) for three reasons: typed errors, a time-out and a limit for calls
 // of key services, and none of SOPS's texts, which print values, hashes of
 // values and clear text that stands in an encrypted place.
 //
-// It encrypts nothing and reads no file.
+// It reads and writes no file: it is given bytes, and gives bytes back.
 package sops
 
 import (
@@ -109,11 +109,7 @@ func parse(s secrets.Sealed) (tree *sops.Tree, err error) {
 			tree, err = nil, malformed
 		}
 	}()
-	var doc yaml.Node
-	if yaml.NewDecoder(bytes.NewReader(s.Document)).Decode(&doc) != nil || doc.Kind != yaml.DocumentNode {
-		return nil, malformed
-	}
-	branch, ok := branchOf(&doc)
+	_, branch, ok := read(s.Document)
 	if !ok {
 		return nil, malformed
 	}
@@ -123,6 +119,18 @@ func parse(s secrets.Sealed) (tree *sops.Tree, err error) {
 		return nil, malformed
 	}
 	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
+}
+
+// read turns the one document of a file into its nodes, and those into a tree.
+func read(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
+	var doc yaml.Node
+	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil || doc.Kind != yaml.DocumentNode {
+		return nil, nil, false
+	}
+	if branch, ok = branchOf(&doc); !ok {
+		return nil, nil, false
+	}
+	return doc.Content[0], branch, true
 }
 
 // open decrypts every value of the tree in place and checks the MAC.

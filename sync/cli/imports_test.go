@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"maps"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -177,12 +178,10 @@ func TestOnlyMainTouchesTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(revealed) != 1 {
-		t.Errorf("secrets are revealed in %v, expected exactly one file, of sync/mkio", revealed)
-	}
-	for file := range revealed {
-		if path.Dir(file) != "sync/mkio" {
-			t.Errorf("%s reveals a secret, expected a file of sync/mkio", file)
-		}
+	// A secret leaves its mask in two places: where a request is written, and
+	// where it becomes ciphertext, which is the purpose of sealing a file.
+	want := []string{"secrets/sops/seal.go", "sync/mkio/reveal.go"}
+	if got := slices.Sorted(maps.Keys(revealed)); !slices.Equal(got, want) {
+		t.Errorf("secrets are revealed in %v, expected %v", got, want)
 	}
 }

@@ -1,0 +1,218 @@
+package sops
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/azkv"
+	"github.com/getsops/sops/v3/gcpkms"
+	"github.com/getsops/sops/v3/hckms"
+	"github.com/getsops/sops/v3/hcvault"
+	"github.com/getsops/sops/v3/keys"
+	"github.com/getsops/sops/v3/kms"
+	"github.com/getsops/sops/v3/pgp"
+	"go.yaml.in/yaml/v3"
+)
+
+// creationRule is a rule of a .sops.yaml, as far as it names keys: what is to
+// be encrypted is settled here (all of authentication, and nothing else).
+type creationRule struct {
+	PathRegex  string     `yaml:"path_regex"`
+	Age        texts      `yaml:"age"`
+	PGP        texts      `yaml:"pgp"`
+	KMS        texts      `yaml:"kms"`
+	AWSProfile string     `yaml:"aws_profile"`
+	GCPKMS     texts      `yaml:"gcp_kms"`
+	AzureKV    texts      `yaml:"azure_keyvault"`
+	Vault      texts      `yaml:"hc_vault_transit_uri"`
+	HCKMS      texts      `yaml:"hckms"`
+	KeyGroups  []keyGroup `yaml:"key_groups"`
+	Threshold  int        `yaml:"shamir_threshold"`
+}
+
+// keyGroup is one of the groups of which Shamir's scheme needs some.
+type keyGroup struct {
+	Merge []keyGroup `yaml:"merge"`
+	Age   texts      `yaml:"age"`
+	PGP   texts      `yaml:"pgp"`
+	KMS   []struct {
+		ARN     string             `yaml:"arn"`
+		Role    string             `yaml:"role"`
+		Context map[string]*string `yaml:"context"`
+		Profile string             `yaml:"aws_profile"`
+	} `yaml:"kms"`
+	GCPKMS []struct {
+		ID string `yaml:"resource_id"`
+	} `yaml:"gcp_kms"`
+	AzureKV []struct {
+		URL     string `yaml:"vaultUrl"`
+		Key     string `yaml:"key"`
+		Version string `yaml:"version"`
+	} `yaml:"azure_keyvault"`
+	Vault texts `yaml:"hc_vault"`
+	HCKMS []struct {
+		ID string `yaml:"key_id"`
+	} `yaml:"hckms"`
+}
+
+// texts is a list of texts, or one text with commas between.
+type texts []string
+
+// UnmarshalYAML reads either form.
+func (t *texts) UnmarshalYAML(n *yaml.Node) error {
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode {
+			return errKeys
+		}
+		for part := range strings.SplitSeq(item.Value, ",") {
+			if part = strings.TrimSpace(part); part != "" && item.Tag != "!!null" {
+				*t = append(*t, part)
+			}
+		}
+	}
+	return nil
+}
+
+var errKeys = fmt.Errorf("expected keys as text, or a list of texts")
+
+// ruleFor is the first creation rule of a .sops.yaml for a path, which is
+// relative to the folder of it.
+func ruleFor(config []byte, path string) (r *creationRule, problem string) {
+	defer func() {
+		if recover() != nil { // the YAML library panics on some inputs
+			r, problem = nil, "can't be read"
+		}
+	}()
+	var in struct {
+		Rules []creationRule `yaml:"creation_rules"`
+	}
+	if yaml.Unmarshal(config, &in) != nil {
+		return nil, "can't be read"
+	}
+	for i, r := range in.Rules {
+		if r.PathRegex != "" {
+			re, err := regexp.Compile(r.PathRegex)
+			if err != nil {
+				return nil, fmt.Sprintf("has a path_regex that does not compile (creation rule %d)", i+1)
+			}
+			if !re.MatchString(path) {
+				continue
+			}
+		}
+		return &r, ""
+	}
+	return nil, "has no creation rule for this file"
+}
+
+// groups are the keys that a creation rule names, as SOPS reads it. The
+// problem names no key in clear that can't be one: it may be a secret one.
+func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
+	defer func() {
+		if recover() != nil {
+			groups, problem = nil, "names a key that can't be read"
+		}
+	}()
+	list := r.KeyGroups
+	if len(list) == 0 {
+		list = []keyGroup{{Age: r.Age, PGP: r.PGP, Vault: r.Vault}}
+	}
+	for _, g := range list {
+		var b builder
+		b.add(g)
+		if len(r.KeyGroups) == 0 {
+			for _, k := range kms.MasterKeysFromArnString(strings.Join(r.KMS, ","), nil, r.AWSProfile) {
+				b.one(k, nil, "kms")
+			}
+			for _, k := range gcpkms.MasterKeysFromResourceIDString(strings.Join(r.GCPKMS, ",")) {
+				b.one(k, nil, "gcp_kms")
+			}
+			for _, u := range r.AzureKV {
+				// Not by SOPS's own function: it calls Azure where the version is left out.
+				m := azureURL.FindStringSubmatch(u)
+				if m == nil {
+					m = []string{"", "", "", ""}
+				}
+				b.azure(m[1], m[2], m[3])
+			}
+			for _, id := range r.HCKMS {
+				k, err := hckms.NewMasterKey(id)
+				b.one(k, err, "hckms")
+			}
+		}
+		switch {
+		case b.problem != "":
+			return nil, b.problem
+		case len(b.group) == 0:
+			return nil, "names no key to encrypt for"
+		}
+		groups = append(groups, b.group)
+	}
+	return groups, ""
+}
+
+// builder collects the keys of a group, each once.
+type builder struct {
+	group   sops.KeyGroup
+	problem string
+}
+
+func (b *builder) one(k keys.MasterKey, err error, kind string) {
+	if err != nil {
+		b.problem = "names a key of " + kind + " that can't be read"
+		return
+	}
+	for _, other := range b.group {
+		if other.TypeToIdentifier() == k.TypeToIdentifier() && other.ToString() == k.ToString() {
+			return
+		}
+	}
+	b.group = append(b.group, k)
+}
+
+// azureURL is a key as a .sops.yaml names it.
+var azureURL = regexp.MustCompile(`^(https://[^/]+)/keys/([^/]+)(?:/([^/]*))?$`)
+
+func (b *builder) azure(vault, name, version string) {
+	if vault == "" || name == "" || version == "" {
+		b.problem = "names a key of azure_keyvault without its version; expected https://VAULT/keys/NAME/VERSION"
+		return
+	}
+	b.one(azkv.NewMasterKey(vault, name, version), nil, "azure_keyvault")
+}
+
+func (b *builder) add(g keyGroup) {
+	for _, m := range g.Merge {
+		b.add(m)
+	}
+	for _, r := range g.Age {
+		k, err := age.MasterKeyFromRecipient(r)
+		b.one(k, err, "age")
+	}
+	for _, fp := range g.PGP {
+		b.one(pgp.NewMasterKeyFromFingerprint(fp), nil, "pgp")
+	}
+	for _, k := range g.KMS {
+		b.one(kms.NewMasterKeyWithProfile(k.ARN, k.Role, k.Context, k.Profile), nil, "kms")
+	}
+	for _, k := range g.GCPKMS {
+		b.one(gcpkms.NewMasterKeyFromResourceID(k.ID), nil, "gcp_kms")
+	}
+	for _, k := range g.AzureKV {
+		b.azure(k.URL, k.Key, k.Version)
+	}
+	for _, u := range g.Vault {
+		k, err := hcvault.NewMasterKeyFromURI(u)
+		b.one(k, err, "hc_vault")
+	}
+	for _, k := range g.HCKMS {
+		key, err := hckms.NewMasterKey(k.ID)
+		b.one(key, err, "hckms")
+	}
+}

@@ -1,0 +1,333 @@
+package sops_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/getsops/sops/v3/keyservice"
+	"google.golang.org/grpc"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
+)
+
+// rules is a .sops.yaml for the process's key.
+func rules() []byte { return []byte("creation_rules:\n  - age: " + recipient + "\n") }
+
+// sealNow is later than what the real command writes.
+var sealNow = time.Now().Add(time.Hour)
+
+func request(text string, pairs ...string) sops.Request {
+	values := map[string]secrets.String{}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = secrets.NewString(pairs[i+1])
+	}
+	return sops.Request{File: "rule.yaml", Document: []byte(text), Values: values, Config: rules(), ConfigPath: "rules/rule.yaml", Now: sealNow}
+}
+
+func sealNew(t testing.TB, text string, pairs ...string) string {
+	t.Helper()
+	out, err := sops.New(sops.Options{}).Seal(context.Background(), request(text, pairs...))
+	if err != nil {
+		noLeak(t, err)
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return string(out.Document)
+}
+
+// wantBoth opens a file with this package and with the real command.
+func wantBoth(t *testing.T, text string, want map[string]string) {
+	t.Helper()
+	auth, err := open(t, text, sops.Options{})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	wantValues(t, auth, want)
+	file := filepath.Join(t.TempDir(), "rule.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantClear(t, sopstest.Sops(t, nil, filepath.Dir(file), "decrypt", file), want)
+}
+
+// TestSealNew seals files that are not encrypted yet, in the forms in which
+// people write them; what is no secret stays as it is.
+func TestSealNew(t *testing.T) {
+	t.Parallel()
+	const head = "metadata:\n  name: x # a name\nspec:\n  url: https://hooks.example.com/mkio   # odd   spaces\n  enabled: true\n  events:\n  - MediaKind.JobFinished\n"
+	one := map[string]string{"headers/X-One": "s3cr3t-one"}
+	for name, test := range map[string]struct {
+		text string
+		set  []string
+		want map[string]string
+		keep string // what must stand in the result, byte for byte
+	}{
+		"placeholder":             {head + "  authentication:\n    headers:\n      X-One: REPLACE_ME # to do\n# the end\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication:\n    headers:\n      X-One: ENC["},
+		"in quotes":               {head + "  authentication:\n    headers:\n      X-One: \"REPLACE_ME\" # to do\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
+		"nothing there":           {head, []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication:\n    headers:\n      X-One: ENC["},
+		"no line end":             {strings.TrimSuffix(head, "\n"), []string{"headers/X-One", "s3cr3t-one"}, one, head},
+		"empty authentication":    {head + "  authentication: # none yet\n  # end\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication: # none yet\n    headers:\n      X-One: ENC["},
+		"null":                    {head + "  authentication: null # none yet\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication: # none yet\n"},
+		"empty mapping":           {head + "  authentication: {}\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication:\n    headers:\n"},
+		"null value":              {head + "  authentication:\n    headers:\n      X-One:\n    queryParams: ~\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
+		"number in its place":     {head + "  authentication:\n    headers:\n      X-One: 0123\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
+		"text over lines":         {head + "  authentication:\n    headers:\n      X-One: |\n        REPLACE_ME\n        # no comment\n      # a comment\n  headers: {X-Plain: p}\n", []string{"headers/X-One", "s3cr3t-one"}, one, "  headers: {X-Plain: p}\n"},
+		"in brackets":             {head + "  authentication: {headers: {X-One: REPLACE_ME, X-Two: 's3cr3t, two'}, queryParams: {}}\n", []string{"headers/X-One", "s3cr3t-one", "queryParams/k", "s3cr3t-k"}, map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t, two", "queryParams/k": "s3cr3t-k"}, head},
+		"another name":            {head + "  authentication:\n      headers:\n          X-Two: s3cr3t-two # clear\n          # a note\n\n  headers:\n    X-Plain: p\n", []string{"headers/X-One", "s3cr3t-one", "queryParams/a: b", "s3cr3t-q"}, map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t-two", "queryParams/a: b": "s3cr3t-q"}, "\n  headers:\n    X-Plain: p\n"},
+		"authentication in mid":   {"metadata: {name: x}\nspec:\n  authentication:\n    headers: {X-One: REPLACE_ME} # flow\n  url: https://h.example.com\n", []string{"headers/X-One", "s3cr3t-one"}, one, "  url: https://h.example.com\n"},
+		"JSON":                    {`{"metadata":{"name":"x"},"spec":{"url":"https://h.example.com","authentication":{"headers":{"X-One":"REPLACE_ME"}}}}` + "\n", []string{"headers/X-One", "s3cr3t-one"}, one, `{"metadata":{"name":"x"},"spec":{"url":"https://h.example.com",`},
+		"JSON with nothing":       {"{\n  \"metadata\": {\"name\": \"x\"},\n  \"spec\": {\n    \"url\": \"https://h.example.com\"\n  }\n}\n", []string{"headers/X-One", "s3cr3t-one"}, one, `"url": "https://h.example.com"`},
+		"lines of Windows":        {strings.ReplaceAll(head+"  authentication:\n    headers:\n      X-One: REPLACE_ME # to do\n", "\n", "\r\n"), []string{"headers/X-One", "s3cr3t-one", "headers/X-Two", "s3cr3t-2"}, map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t-2"}, strings.ReplaceAll(head, "\n", "\r\n")},
+		"a mark at its beginning": {"\ufeff" + head + "  authentication: {headers: {X-One: REPLACE_ME}}\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
+		"letters before it":       {"metadata: {name: x}\nspec: {url: \"https://ü漢.example.com\", authentication: {headers: {X-One: REPLACE_ME}}}\n", []string{"headers/X-One", "s3cr3t-one"}, one, "https://ü漢.example.com"},
+		"odd values":              {head, []string{"headers/X-One", `Ünï ✓ "q" \ , : # 'x' {}`, "queryParams/k", "0123"}, map[string]string{"headers/X-One": `Ünï ✓ "q" \ , : # 'x' {}`, "queryParams/k": "0123"}, head},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sealed := sealNew(t, test.text, test.set...)
+			if !strings.Contains(sealed, test.keep) || strings.Contains(sealed, "s3cr3t") || strings.Contains(sealed, "REPLACE_ME") {
+				t.Errorf("want %q to be kept, and no secret:\n%s", test.keep, sealed)
+			}
+			if !strings.Contains(sealed, "mac_only_encrypted") || !strings.Contains(sealed, "^authentication$") {
+				t.Errorf("not the usual settings:\n%s", sealed)
+			}
+			wantBoth(t, sealed, test.want)
+		})
+	}
+}
+
+// TestSealAgain sets values in files that the real command encrypted: other
+// ciphertext and all clear text stay byte for byte, and the command takes it.
+func TestSealAgain(t *testing.T) {
+	t.Parallel()
+	for name, flags := range map[string][]string{
+		"usual": usual, "full MAC": {"--encrypted-regex", "^authentication$"}, "suffix": {"--encrypted-suffix", "authentication", "--mac-only-encrypted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			old := seal(t, document, flags...)
+			changed := sealNew(t, old, "headers/X-One", "s3cr3t-new", "queryParams/more", "s3cr3t-more")
+			want := map[string]string{"headers/X-One": "s3cr3t-new", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123", "queryParams/more": "s3cr3t-more"}
+			wantBoth(t, changed, want)
+			gone, come := diffLines(old, changed)
+			if len(gone) != 3 || len(come) != 4 { // X-One, lastmodified, mac; and more
+				t.Errorf("lines gone %q, come %q", gone, come)
+			}
+			// And the command edits what was sealed here.
+			file := filepath.Join(t.TempDir(), "rule.yaml")
+			if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			sopstest.Sops(t, nil, filepath.Dir(file), "set", file, `["spec"]["authentication"]["headers"]["X-Two"]`, `"s3cr3t-2"`)
+			want["headers/X-Two"] = "s3cr3t-2"
+			wantBoth(t, read(t, file), want)
+		})
+	}
+	t.Run("the value it has", func(t *testing.T) {
+		t.Parallel()
+		old := seal(t, document, usual...)
+		out, err := sops.New(sops.Options{}).Seal(context.Background(), request(old, "headers/X-One", "s3cr3t-one"))
+		if err != nil || string(out.Document) != old || len(out.Unchanged) != 1 {
+			t.Errorf("%v, %+v", err, out)
+		}
+	})
+	t.Run("a placeholder that was added", func(t *testing.T) {
+		t.Parallel()
+		for _, flags := range [][]string{usual, {"--encrypted-regex", "^authentication$"}} {
+			old := strings.Replace(seal(t, document, flags...), "            X-Two:", "            X-Three: REPLACE_ME\n            X-Two:", 1)
+			wantBoth(t, sealNew(t, old, "headers/X-Three", "s3cr3t-3"), map[string]string{
+				"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t: two", "headers/X-Three": "s3cr3t-3", "queryParams/code": "0123"})
+			_, err := sops.New(sops.Options{}).Seal(context.Background(), request(old, "headers/X-One", "s3cr3t-new"))
+			wantError(t, err, sops.Unset, "spec.authentication.headers.X-Three is still to be set")
+		}
+	})
+	t.Run("two of three groups", func(t *testing.T) {
+		t.Parallel()
+		other, _ := sopstest.AgeKey(t)
+		text := sealNew(t, sealShared(t, recipient, second, other), "headers/X-One", "s3cr3t-new")
+		wantBoth(t, text, map[string]string{"headers/X-One": "s3cr3t-new", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123"})
+	})
+}
+
+func diffLines(a, b string) (gone, come []string) {
+	in := func(text, line string) bool { return strings.Contains("\n"+text, "\n"+line+"\n") }
+	for line := range strings.Lines(a) {
+		if !in(b, strings.TrimSuffix(line, "\n")) {
+			gone = append(gone, line)
+		}
+	}
+	for line := range strings.Lines(b) {
+		if !in(a, strings.TrimSuffix(line, "\n")) {
+			come = append(come, line)
+		}
+	}
+	return gone, come
+}
+
+// TestSealAnyRule: whatever rule is sealed opens to the same values, a
+// selection of it with the real command, or is refused as it is.
+func TestSealAnyRule(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	refused := 0
+	for i := range 300 {
+		text, want := randomRule(rand.New(rand.NewPCG(seed, uint64(i))))
+		out, err := sops.New(sops.Options{}).Seal(context.Background(), request(text, "headers/X-New", "s3cr3t-new"))
+		if err != nil {
+			if noLeak(t, err); !strings.Contains(err.Error(), "can't be edited in place") {
+				t.Fatalf("seed %d, rule %d: %v\n%s", seed, i, err, text)
+			}
+			refused++
+			continue
+		}
+		want["headers/X-New"] = "s3cr3t-new"
+		auth, err := open(t, string(out.Document), sops.Options{})
+		if err != nil {
+			t.Fatalf("seed %d, rule %d: %v\n%s", seed, i, err, text)
+		}
+		if wantValues(t, auth, want); i%20 == 0 {
+			wantBoth(t, string(out.Document), want)
+		}
+		_, inside, _ := bytes.Cut(out.Document, []byte("  authentication:"))
+		inside, _, _ = bytes.Cut(inside, []byte("\n    enabled:"))
+		if i := bytes.LastIndex(inside, []byte("]\n")); t.Failed() || i >= 0 && bytes.Contains(inside[:i], []byte("s3cr3t")) {
+			t.Fatalf("seed %d, rule %d:\n%s\n%s", seed, i, text, out.Document)
+		}
+	}
+	if refused > 30 {
+		t.Errorf("seed %d: %d of 300 rules were refused", seed, refused)
+	}
+}
+
+// TestSealPGP seals for a real GnuPG key: anew, and again.
+func TestSealPGP(t *testing.T) {
+	fingerprint := gpgKey(t)
+	r := request("spec:\n  authentication:\n    headers: {X-One: REPLACE_ME}\n", "headers/X-One", "s3cr3t-one")
+	r.Config = []byte("creation_rules:\n  - pgp: " + fingerprint + "\n")
+	out, err := sops.New(sops.Options{}).Seal(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantBoth(t, string(out.Document), map[string]string{"headers/X-One": "s3cr3t-one"})
+	wantBoth(t, sealNew(t, string(out.Document), "headers/X-One", "s3cr3t-2"), map[string]string{"headers/X-One": "s3cr3t-2"})
+	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without it
+	_, err = sops.New(sops.Options{}).Seal(context.Background(), r)
+	wantError(t, err, sops.NoRecipient, "can't be encrypted for pgp "+fingerprint, "gpg --import")
+}
+
+// TestSealGroups: the keys of a .sops.yaml are read as the real command reads
+// them, key groups included, and a key service that is allowed is called.
+func TestSealGroups(t *testing.T) {
+	t.Parallel()
+	other, _ := sopstest.AgeKey(t)
+	const text = "spec:\n  authentication:\n    headers: {X-One: REPLACE_ME}\n"
+	for name, config := range map[string]string{
+		"list":         "creation_rules: [{path_regex: ^other/, age: x}, {path_regex: 'rules/.*', age: [" + recipient + ", " + other + "]}]",
+		"commas":       "creation_rules:\n  - age: >-\n      " + recipient + ",\n      " + other + ",\n",
+		"groups":       "creation_rules: [{shamir_threshold: 2, key_groups: [{age: [" + recipient + "]}, {merge: [{age: [" + second + "]}]}, {age: [" + other + "]}]}]",
+		"beside a KMS": "creation_rules: [{age: " + recipient + ", kms: 'arn:aws:kms:eu-north-1:1:key/x', gcp_kms: projects/p, azure_keyvault: 'https://v.example/keys/k/1', hc_vault_transit_uri: '" + vault + "/v1/transit/keys/k', hckms: ['tr-west-1:0123abcd-01ab-01ab-01ab-0123456789ab']}]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request(text, "headers/X-One", "s3cr3t-one")
+			r.Config = []byte(config)
+			s := &encrypter{KeyServiceClient: keyservice.NewLocalClient()}
+			out, err := sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms", "gcpkms", "azkv", "hcvault", "hckms"}, VaultAddr: vault}).Seal(context.Background(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[string]int64{"beside a KMS": 5}[name]; s.calls.Load() != want {
+				t.Errorf("%d calls of key services, want %d", s.calls.Load(), want)
+			}
+			wantBoth(t, string(out.Document), map[string]string{"headers/X-One": "s3cr3t-one"})
+		})
+	}
+}
+
+// encrypter answers for every cloud.
+type encrypter struct {
+	keyservice.KeyServiceClient
+	calls atomic.Int64
+}
+
+func (e *encrypter) Encrypt(ctx context.Context, req *keyservice.EncryptRequest, o ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
+	if req.GetKey().GetAgeKey() == nil {
+		e.calls.Add(1)
+		return &keyservice.EncryptResponse{Ciphertext: []byte("abc")}, nil
+	}
+	return e.KeyServiceClient.Encrypt(ctx, req, o...)
+}
+
+// TestSealRefuses: what can't be sealed is said, and nothing of it shows.
+func TestSealRefuses(t *testing.T) {
+	t.Parallel()
+	other, _ := sopstest.AgeKey(t)
+	old := seal(t, document, usual...)
+	for name, test := range map[string]struct {
+		change func(*sops.Request)
+		kind   sops.Kind
+		says   []string
+	}{
+		"empty":             {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("") }, sops.BadValue, []string{"headers.X-One was given a value that is empty"}},
+		"placeholder":       {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("changeme") }, sops.BadValue, []string{"is a placeholder"}},
+		"mask":              {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("****") }, sops.BadValue, []string{"is a mask"}},
+		"space":             {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("s3cr3t ") }, sops.BadValue, []string{"white space"}},
+		"newline":           {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("s3cr3t\nx") }, sops.BadValue, []string{"control characters"}},
+		"no config":         {func(r *sops.Request) { r.Config = nil }, sops.NoRecipient, []string{"no .sops.yaml", "mkhooks init --age"}},
+		"config of nothing": {func(r *sops.Request) { r.Config = []byte("{}") }, sops.NoRecipient, []string{"no creation rule for this file"}},
+		"config of others":  {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^x, age: a}]") }, sops.NoRecipient, []string{"no creation rule for this file"}},
+		"config, bad regex": {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: '(', age: a}]") }, sops.NoRecipient, []string{"does not compile"}},
+		"config, no key":    {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^rules/}]") }, sops.NoRecipient, []string{"names no key"}},
+		"config, bad key":   {func(r *sops.Request) { r.Config = []byte("creation_rules: [{age: AGE-SECRET-KEY-s3cr3t}]") }, sops.NoRecipient, []string{"a key of age that can't be read"}},
+		"config, no version": {func(r *sops.Request) {
+			r.Config = []byte("creation_rules: [{azure_keyvault: 'https://v.example/keys/k'}]")
+		}, sops.NoRecipient, []string{"without its version"}},
+		"config, no YAML": {func(r *sops.Request) { r.Config = []byte("a: [") }, sops.NoRecipient, []string{"can't be read"}},
+		"a cloud not allowed": {func(r *sops.Request) {
+			r.Config = append(rules(), []byte("    kms: arn:aws:kms:eu-north-1:1:key/x\n")...)
+		}, sops.NotAllowed, []string{"awskms is not allowed", "--key-service awskms"}},
+		"no YAML": {func(r *sops.Request) { r.Document = []byte("a: [") }, sops.Malformed, []string{"mkhooks validate rule.yaml"}},
+		"a list": {func(r *sops.Request) {
+			r.Document = []byte("metadata: {name: x}\nspec: {authentication: {headers: [a]}}\n")
+		}, sops.Malformed, []string{"does not hold names and values"}},
+		"an alias": {func(r *sops.Request) { r.Document = []byte("metadata: {name: &a x}\nspec: {url: *a}\n") }, sops.Malformed, []string{"can't be read"}},
+		"others to set": {func(r *sops.Request) {
+			r.Document = []byte("spec:\n  authentication:\n    headers: {X-One: REPLACE_ME, X-Two: TODO, X-Three: 12}\n    queryParams: {k: s3cr3t}\n")
+		}, sops.Unset, []string{"headers.X-Two, spec.authentication.headers.X-Three are still", "encrypted together"}},
+		"for somebody else": {func(r *sops.Request) { r.Document = sopstest.Seal(t, document, other) }, sops.NoKey, []string{other, "its data key has to be opened"}},
+		"a MAC that is off": {func(r *sops.Request) { r.Document = []byte(replaceHeaders(old, " {}\n")) }, sops.WrongMAC, []string{"MAC"}},
+		"a value damaged": {func(r *sops.Request) {
+			r.Document = []byte(strings.Replace(old, valueOf(old, "X-Two"), swapTag(valueOf(old, "X-Two")), 1))
+		}, sops.Damaged, []string{"does not open"}},
+		"over lines": {func(r *sops.Request) {
+			r.Document = []byte("spec:\n  authentication:\n    headers:\n      X-One: s3cr3t a\n        s3cr3t b\n")
+		}, sops.Malformed, []string{"can't be edited in place"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request("metadata: {name: x}\nspec: {}\n", "headers/X-One", "s3cr3t-one")
+			test.change(&r)
+			out, err := sops.New(sops.Options{}).Seal(context.Background(), r)
+			if err == nil {
+				t.Fatalf("sealed:\n%s", out.Document)
+			}
+			noLeak(t, err)
+			if name == "a MAC that is off" {
+				var e *sops.Error
+				if errors.As(err, &e) && e.Kind == test.kind {
+					return
+				}
+			}
+			wantError(t, err, test.kind, test.says...)
+		})
+	}
+}
