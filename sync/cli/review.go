@@ -43,10 +43,10 @@ func readDocument(file string) (data []byte, kind string, err error) {
 // readPlanDocument reads a saved plan; what is wrong with it is invalid input.
 func readPlanDocument(file string, data []byte) (*plan.Plan, error) {
 	p, err := plan.Read(data)
-	if err == nil {
-		return p, nil
+	if err != nil {
+		return nil, invalid(fmt.Errorf("%s: %w", file, err))
 	}
-	return nil, invalid(fmt.Errorf("%s: %w", file, err))
+	return p, checkShape(file, data, schema.PlanDocument)
 }
 
 // readPlan reads the plan of --plan; nil where there is none.

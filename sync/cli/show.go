@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,9 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 	if err := checkVersion(file, data, kind); err != nil {
 		return document{}, err
 	}
+	if err := checkShape(file, data, kind); err != nil {
+		return document{}, err
+	}
 	if kind == schema.ResultDocument {
 		var r apply.Result
 		if err := json.Unmarshal(data, &r); err != nil {
@@ -79,6 +83,24 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		return document{}, unreadable(file, kind, err)
 	}
 	return problemsDocument(p.Problems), nil
+}
+
+// checkShape holds a document against its schema, so that nothing is shown of
+// one that says something else than mkhooks would.
+func checkShape(file string, data []byte, kind string) error {
+	violations := schema.CheckDocument(kind, data)
+	if len(violations) == 0 {
+		return nil
+	}
+	const most = 3
+	var lines []string
+	for _, v := range violations[:min(most, len(violations))] {
+		lines = append(lines, v.Message())
+	}
+	if more := len(violations) - most; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return invalidf("mkhooks schema "+kind, "%s: is no %s of this version:\n%s", file, kind, strings.Join(lines, "\n"))
 }
 
 // checkVersion refuses a result or problems of a version that this one does
