@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"schema":                  {"github.com/santhosh-tekuri/jsonschema/v5"},
 	"secrets":                 {},
 	"secrets/sops":            {"secrets", "sync/shell", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
+	"sync/atomicfile":         {},
 	"sync/shell":              {},
 	"sync/webhook":            {},
 	"sync/config":             {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
@@ -37,7 +38,7 @@ var mayImport = map[string][]string{
 	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/report":             {"schema", "sync/apply", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/"},
+	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/"},
 	"secrets/sops/sopstest":   nil, // a helper of tests
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,
