@@ -42,6 +42,9 @@ const (
 	rowIndent  = 4
 )
 
+// remedyWidth is that of the words before a command line.
+const remedyWidth = len("bring it back:") + 1
+
 func (p *printer) changes(project *plan.Project) {
 	var last *plan.Blocked
 	for i := range project.Changes {
@@ -54,6 +57,11 @@ func (p *printer) changes(project *plan.Project) {
 		p.line(ruleIndent, rowIndent, sign, text(verb), styled(name(c.Rule), styleBold), text(": "+p.why(c)))
 		p.blocked(c.Blocked, last)
 		p.rows(p.rowsOf(c))
+		if p.Drift {
+			for _, r := range p.Commands.remedies(project.Name, c) {
+				p.raw(rowIndent, styled(pad(r.does+":", remedyWidth), styleDim), text(r.command))
+			}
+		}
 		last = c.Blocked
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -270,6 +271,22 @@ func twoProjects() *plan.Plan {
 	other := project(deletes()[1])
 	other.Name, other.InSync = "staging", 3
 	return document(project(updates()[2]), other)
+}
+
+// someAdvice is what a command says beside a plan.
+func someAdvice() Advice {
+	return Advice{
+		Commands: Commands{
+			Apply: func(project, rule string) string {
+				return "mkhooks apply -p " + project + " rules/ --only " + shell.Word(rule)
+			},
+			Import: func(project, rule string) string {
+				return "mkhooks import -p " + project + " --out rules/ " + shell.Word(rule)
+			},
+		},
+		Next:     []string{"mkhooks apply -p demo rules/ --expect 1f3c9a0b5d7e42c68811a0b2c3d4e5f6"},
+		Loosened: []string{`destinations: "*.example.net" was added`, "maxDeletes: 30% became 100%"},
+	}
 }
 
 func mixedResult() *apply.Result {

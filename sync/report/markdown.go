@@ -29,25 +29,12 @@ const MaxMarkdown = 60_000
 type MarkdownOptions struct {
 	// Drift words a plan as the drift command does: which side moved.
 	Drift bool
-	// Commands are named where a rule can be brought back or taken over.
-	Commands Commands
-	// Next are command lines that do what is left to do.
-	Next []string
-	// Loosened says in a line each what a pull request loosens.
-	Loosened []string
+	Advice
 	// Show is the command line that shows the whole document; it is named
 	// where something is left out.
 	Show string
 	// Limit is the most bytes; 0 means [MaxMarkdown].
 	Limit int
-}
-
-// Commands make command lines for single rules of a drift report, fit to be
-// pasted into a shell. Where one is nil, none is named.
-type Commands struct {
-	// Apply makes the live rule as the files say; Import the files as the live
-	// rule is.
-	Apply, Import func(project, rule string) string
 }
 
 // maxClip is the most characters of a name, a message or a list's item.

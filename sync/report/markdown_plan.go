@@ -11,7 +11,7 @@ import (
 // are lifted, a table of the changes, what is blocked and by what, and the
 // fields of each change folded away.
 func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
-	m := planMarkdown{printer: newPrinter(TextOptions{Drift: o.Drift}), MarkdownOptions: o, several: len(doc.Projects) > 1}
+	m := planMarkdown{printer: newPrinter(TextOptions{Drift: o.Drift, Advice: o.Advice}), several: len(doc.Projects) > 1}
 	changes := 0
 	for i := range doc.Projects {
 		changes += len(doc.Projects[i].Changes)
@@ -21,7 +21,7 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	for i := range doc.Projects {
 		m.project(&doc.Projects[i])
 	}
-	m.add(partHead, madeBy(doc))
+	m.add(partHead, nextLines(m.Next)+madeBy(doc))
 	return writeAll(w, m.fit(o.Limit, o.Show))
 }
 
@@ -31,7 +31,6 @@ const maxOpen = 3
 // planMarkdown writes one plan; the printer lends its words.
 type planMarkdown struct {
 	*printer
-	MarkdownOptions
 	builder
 	several, open bool
 }
@@ -48,23 +47,22 @@ func (m *planMarkdown) headline(doc *plan.Plan) string {
 		b.WriteString(alert("CAUTION", append([]string{"**This pull request loosens what protects the rules:**"}, items...)...))
 	}
 	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
-	b.WriteString(nextLines(m.Next))
 	return b.String()
 }
 
 func (m *planMarkdown) title(doc *plan.Plan) string {
 	what := "mkhooks plan: "
-	if m.MarkdownOptions.Drift {
+	if m.Drift {
 		what = "mkhooks drift: "
 	}
 	if !doc.HasDifferences() {
-		if m.MarkdownOptions.Drift {
+		if m.Drift {
 			return what + "no difference"
 		}
 		return what + "nothing to do"
 	}
 	var l list
-	if m.MarkdownOptions.Drift {
+	if m.Drift {
 		l = driftCounts(doc)
 	} else {
 		l.add(doc.Summary.Create, "to create")
@@ -132,9 +130,6 @@ func (m *planMarkdown) about(p *plan.Project) string {
 			lifted = append(lifted, code("--"+l))
 		}
 		b.WriteString(alert("WARNING", "**Guards lifted:** "+strings.Join(lifted, ", ")+more(p.Guards.Lifted)))
-	}
-	if m.MarkdownOptions.Drift && len(p.Changes) > 0 {
-		b.WriteString("Signs and values go from live to file: what apply would do.\n\n")
 	}
 	return b.String()
 }
@@ -213,25 +208,12 @@ func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 		summary = htmlCode("! "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: blocked"
 	}
 	body := fenced("diff", m.diff(c))
-	if commands := m.commands(p, c); len(commands) > 0 {
-		body += "\n" + fenced("sh", commands)
+	if m.Drift {
+		for _, r := range m.Commands.remedies(p.Name, c) {
+			body += "\nTo " + r.does + ":\n\n" + fenced("sh", []string{r.command})
+		}
 	}
 	return details(summary, body, m.open)
-}
-
-// commands bring a rule back or take it over, where its live side moved.
-func (m *planMarkdown) commands(p *plan.Project, c *plan.Change) []string {
-	if !m.MarkdownOptions.Drift || c.Direction != plan.DirDrift && c.Direction != plan.DirBoth {
-		return nil
-	}
-	var out []string
-	if apply := m.Commands.Apply; apply != nil {
-		out = append(out, apply(p.Name, c.Rule)+"  # make the live rule as the file says")
-	}
-	if take := m.Commands.Import; take != nil {
-		out = append(out, take(p.Name, c.Rule)+"  # make the file as the live rule is")
-	}
-	return out
 }
 
 // diff are the lines of a change's details: a field that is replaced stands
@@ -264,6 +246,9 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 		}
 	}
 	var out []string
+	if m.Drift {
+		out = append(out, "--- live", "+++ file")
+	}
 	for _, r := range rows {
 		sign, label := r.sign.text, pad(r.label, wide)+"  "
 		switch {

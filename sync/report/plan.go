@@ -12,6 +12,12 @@ import (
 // people who ask which side moved.
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
+	if len(o.Loosened) > 0 {
+		p.line(0, 2, styled("This pull request loosens what protects the rules:", styleBlock))
+		for _, l := range o.Loosened {
+			p.line(2, 4, solid("- ", styleNone), text(l))
+		}
+	}
 	for i := range doc.Projects {
 		p.blank()
 		p.head(&doc.Projects[i])
@@ -25,7 +31,15 @@ func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	}
 	p.blank()
 	p.planSum(doc)
+	p.next(o.Next)
 	return p.flush(w)
+}
+
+// next are the command lines that come next, each on a line to be pasted.
+func (p *printer) next(commands []string) {
+	for _, c := range commands {
+		p.raw(0, styled("Next: ", styleBold), text(c))
+	}
 }
 
 // head says where and whose, which guards are in force, and which are lifted:

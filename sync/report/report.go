@@ -46,6 +46,7 @@ type TextOptions struct {
 	// Verbose leaves nothing out: values in full length, every unmanaged
 	// rule, every guard by name.
 	Verbose bool
+	Advice
 }
 
 // plural is a number with its noun.

@@ -146,9 +146,10 @@ func (p *printer) resultSum(r *apply.Result) {
 		word = text("Outcome " + string(r.Outcome)) // of a later version
 	}
 	p.line(0, 2, word, text(end))
-	if next := nextStep(r); next != "" {
+	if next := nextStep(r); next != "" && len(p.Next) == 0 {
 		p.line(0, 2, text("Next: "+next))
 	}
+	p.next(p.Next)
 }
 
 func resultCounts(s apply.Summary) list {

@@ -1,0 +1,46 @@
+package report
+
+import "github.com/mkhooks/mkhooks/sync/plan"
+
+// Advice is what a report says beside its document. It comes from the command,
+// which knows its own flags; the zero value says nothing.
+type Advice struct {
+	// Commands are named in a drift report where a rule can be brought back or
+	// taken over.
+	Commands Commands
+	// Next are command lines that do what is left to do, best first.
+	Next []string
+	// Loosened says, in a line each, what a pull request loosens.
+	Loosened []string
+}
+
+// Commands make command lines for single rules, fit to be pasted into a shell.
+// Where one is nil, none is named.
+type Commands struct {
+	// Apply makes the live rule as the file says; Import makes the file as the
+	// live rule is.
+	Apply, Import func(project, rule string) string
+}
+
+// remedy is a command line and what it does.
+type remedy struct{ does, command string }
+
+// remedies are the ways out of a difference that a drift report names: of what
+// the live side did, both; where there is no live rule, to make it. An apply
+// that a guard would block is none.
+func (c Commands) remedies(project string, change *plan.Change) []remedy {
+	var out []remedy
+	liveMoved := change.Direction == plan.DirDrift || change.Direction == plan.DirBoth ||
+		change.Direction == plan.DirUnknown && change.Action == plan.Update
+	switch {
+	case c.Apply == nil || change.Blocked != nil:
+	case liveMoved:
+		out = append(out, remedy{"bring it back", c.Apply(project, change.Rule)})
+	case change.Action == plan.Create:
+		out = append(out, remedy{"create it", c.Apply(project, change.Rule)})
+	}
+	if c.Import != nil && liveMoved {
+		out = append(out, remedy{"take it over", c.Import(project, change.Rule)})
+	}
+	return out
+}

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+)
+
+// AnnotationOptions says where the files of problems are. Both are absolute
+// paths; where one is empty, files are named as they are.
+type AnnotationOptions struct {
+	// Dir is the folder that relative paths are relative to, Workspace the one
+	// that GitHub takes them to be relative to.
+	Dir, Workspace string
+}
+
+// maxAnnotations is how many annotations of each kind GitHub shows of a step.
+const maxAnnotations = 10
+
+// Annotations writes problems as workflow commands, by which GitHub shows them
+// at their lines in a pull request. Of more than GitHub shows, the last says how
+// many are left.
+func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) error {
+	var b strings.Builder
+	for _, severity := range []schema.Severity{schema.Error, schema.Warning} {
+		var those []schema.Problem
+		for _, p := range problems {
+			if (p.Severity == schema.Warning) == (severity == schema.Warning) {
+				those = append(those, p)
+			}
+		}
+		shown := len(those)
+		if shown > maxAnnotations {
+			shown = maxAnnotations - 1
+		}
+		for _, p := range those[:shown] {
+			b.WriteString(annotation(severity, p, o))
+		}
+		if n := len(those) - shown; n > 0 {
+			b.WriteString("::" + string(severity) + " title=mkhooks::and " + count(n) + " more " + string(severity) + "s; the log has all of them\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func annotation(severity schema.Severity, p schema.Problem, o AnnotationOptions) string {
+	properties := []string{}
+	if p.File != "" {
+		properties = append(properties, "file="+property(o.file(p.File)))
+		if p.Line > 0 {
+			properties = append(properties, "line="+strconv.Itoa(p.Line), "col="+strconv.Itoa(max(p.Column, 1)))
+		}
+	}
+	message := data(clipped(p.Message))
+	if p.Hint != "" {
+		message += "%0A" + data("hint: "+clipped(p.Hint))
+	}
+	return "::" + string(severity) + " " + strings.Join(append(properties, "title=mkhooks"), ",") + "::" + message + "\n"
+}
+
+// file is a file's path below the workspace, with slashes.
+func (o AnnotationOptions) file(name string) string {
+	if o.Dir == "" || o.Workspace == "" {
+		return filepath.ToSlash(name)
+	}
+	at := name
+	if !filepath.IsAbs(at) {
+		at = filepath.Join(o.Dir, at)
+	}
+	if below, err := filepath.Rel(o.Workspace, at); err == nil && filepath.IsLocal(below) {
+		return filepath.ToSlash(below)
+	}
+	return filepath.ToSlash(name)
+}
+
+// data is the message of a workflow command; property a property's value,
+// which ends at a comma or colon.
+func data(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(Escape(s))
+}
+
+func property(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(data(s))
+}
