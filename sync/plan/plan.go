@@ -27,6 +27,8 @@ type Plan struct {
 	Source        Source         `json:"source"`
 	Projects      []Project      `json:"projects"`
 	Summary       Summary        `json:"summary"`
+	// Base is set where the run was asked what it loosens against a commit.
+	Base *Base `json:"base,omitempty"`
 	// Checksum is [Plan.Sum], set where the document is written.
 	Checksum string `json:"checksum,omitempty"`
 }
@@ -42,6 +44,29 @@ type Tool struct {
 type Source struct {
 	Commit string `json:"commit"`
 	Dirty  bool   `json:"dirty"`
+}
+
+// Base says what the config file in force guards less than that of a commit.
+type Base struct {
+	Commit string `json:"commit"`
+	// Loosened is empty where nothing is guarded less.
+	Loosened []Loosening `json:"loosened"`
+}
+
+// Loosening is one thing that is guarded less than before.
+type Loosening struct {
+	// Project is empty where it concerns all of them.
+	Project string `json:"project,omitempty"`
+	What    string `json:"what"`
+	Text    string `json:"text"`
+}
+
+// String is the loosening in one line.
+func (l Loosening) String() string {
+	if l.Project == "" {
+		return l.What + ": " + l.Text
+	}
+	return "project " + l.Project + ", " + l.What + ": " + l.Text
 }
 
 // Project is the part of a plan that concerns one MK.IO project.

@@ -39,10 +39,10 @@ type planMarkdown struct {
 func (m *planMarkdown) headline(doc *plan.Plan) string {
 	var b strings.Builder
 	b.WriteString("### " + m.title(doc) + "\n\n")
-	if len(m.Loosened) > 0 {
-		items := make([]string, 0, len(m.Loosened))
-		for _, l := range firstOf(m.Loosened, maxList) {
-			items = append(items, "- "+prose(l))
+	if base := doc.Base; base != nil && len(base.Loosened) > 0 {
+		var items []string
+		for _, l := range base.Loosened[:min(maxList, len(base.Loosened))] {
+			items = append(items, "- "+prose(l.String()))
 		}
 		b.WriteString(alert("CAUTION", append([]string{"**This pull request loosens what protects the rules:**"}, items...)...))
 	}

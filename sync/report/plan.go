@@ -42,6 +42,24 @@ func (p *printer) next(commands []string) {
 	}
 }
 
+// loosened says what the config file guards less than the base's: before all
+// else, because it changes what the rest is worth.
+func (p *printer) loosened(base *plan.Base) {
+	switch {
+	case base == nil:
+		return
+	case len(base.Loosened) == 0:
+		p.line(0, 2, text("Against "+shortCommit(base.Commit)+", the config file loosens nothing."))
+		return
+	}
+	p.line(0, 2, styled("Against "+shortCommit(base.Commit)+", the config file loosens:", styleYellow))
+	for _, l := range base.Loosened {
+		p.line(2, 4, solid("! ", styleYellow), text(l.String()))
+	}
+}
+
+func shortCommit(commit string) string { return "commit " + commit[:min(len(commit), 12)] }
+
 // head says where and whose, which guards are in force, and which are lifted:
 // they decide how the rest is to be read.
 func (p *printer) head(project *plan.Project) {
