@@ -4,6 +4,7 @@ import (
 	"html"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -134,6 +135,9 @@ func prose(s string) string {
 			out = append(out, before+code(core)+after)
 		}
 	}
+	if len(out) == 0 {
+		return code("")
+	}
 	return strings.Join(out, " ")
 }
 
@@ -175,13 +179,20 @@ func bullets(items []string) string {
 	return "- " + strings.Join(items, "\n- ") + "\n\n"
 }
 
-// nextLines are the command lines that come next, to be copied.
-func nextLines(next []string) string {
-	if len(next) == 0 {
+// maxCommand is the most bytes of a command line; half of one is of no use.
+const maxCommand = 2000
+
+// commandLines is a block of command lines, to be copied.
+func commandLines(title string, commands ...string) string {
+	commands = slices.DeleteFunc(slices.Clone(commands), func(c string) bool { return len(c) > maxCommand })
+	if len(commands) == 0 {
 		return ""
 	}
-	return "**Next:**\n\n" + fenced("sh", next) + "\n"
+	return title + "\n\n" + fenced("sh", commands) + "\n"
 }
+
+// nextLines are the command lines that come next.
+func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxList)...) }
 
 func writeAll(w io.Writer, s string) error {
 	_, err := io.WriteString(w, s)

@@ -83,7 +83,7 @@ func madeBy(doc *plan.Plan) string {
 		}
 	}
 	if !doc.CreatedAt.IsZero() {
-		by += " at " + doc.CreatedAt.UTC().Format("2006-01-02 15:04:05") + " UTC"
+		by += " at " + doc.CreatedAt.UTC().Format("2006-01-02 15:04") + " UTC"
 	}
 	return by + ".\n"
 }
@@ -210,7 +210,7 @@ func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 	body := fenced("diff", m.diff(c))
 	if m.Drift {
 		for _, r := range m.Commands.remedies(p.Name, c) {
-			body += "\nTo " + r.does + ":\n\n" + fenced("sh", []string{r.command})
+			body += strings.TrimSuffix(commandLines("\nTo "+r.does+":", r.command), "\n")
 		}
 	}
 	return details(summary, body, m.open)

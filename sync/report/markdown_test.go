@@ -1,0 +1,365 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"os/exec"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
+	"golang.org/x/net/html"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// hostileMarkdown are texts that a renderer might take for more than text.
+var hostileMarkdown = map[string]string{
+	"cells":        "a|b|c",
+	"escaped cell": `a\|b\\|c\\\|d|`,
+	"backslash":    `\`,
+	"ticks":        "a`b``c```d````e",
+	"only ticks":   "```",
+	"many ticks":   strings.Repeat("`", 90),
+	"tick cell":    "`|` ``|``",
+	"fence":        "```\n\n# h\n\n~~~",
+	"html":         "<script>alert(1)</script><img src=x onerror=alert(1)>",
+	"entities":     "&lt;b&gt; &amp;#64;x &#x26;",
+	"details":      "</details></summary></code></pre></td></table>",
+	"comment":      "<!-- x --> --> <!--",
+	"cdata":        "<![CDATA[ x ]]> <?php ?>",
+	"mention":      "@octocat @org/team a@example.com",
+	"reference":    "#1 GH-2 org/repo#3 fixes #4 1f3c9a0b5d7e42c68811a0b2c3d4e5f612345678 deadbee",
+	"links":        "[x](https://e.example) ![i](https://e.example/i.png) https://e.example www.e.example <https://e.example> [a]: https://e.example",
+	"emphasis":     "**b** __b__ *i* _i_ ~~s~~ $x$ :tada: [^1]",
+	"blocks":       "# h\n\n- l\n\n1. n\n\n> q\n\n    code\n\n---\n===",
+	"alert":        "> [!CAUTION]\n> x",
+	"table":        "| a | b |\n| --- | --- |\n| c | d |",
+	"spaces":       "  a  ",
+	"blank":        "   ",
+	"quoted":       `"a b" c "d`,
+	"task":         "[ ] [x]",
+	"pieces":       "(a, b): c; d! e? (f)",
+	"ordinary":     "https://hooks.example.com/mkio?a=1&b=2",
+}
+
+// everyHostile are those of all documents.
+func everyHostile() map[string]string {
+	all := maps.Clone(hostile)
+	for name, s := range hostileMarkdown {
+		all["md "+name] = s
+	}
+	return all
+}
+
+func markdownPlans() map[string]*plan.Plan {
+	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan()}
+}
+
+// markdownDocuments writes each Markdown document with s in all places.
+func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
+	t.Helper()
+	advice := Advice{Next: []string{"mkhooks " + s}, Loosened: []string{s}, Commands: Commands{
+		Apply:  func(_, rule string) string { return "mkhooks apply --only " + rule },
+		Import: func(_, rule string) string { return "mkhooks import " + rule },
+	}}
+	out := map[string]string{}
+	keep := func(name string, write func(io.Writer) error) {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		out[name] = b.String()
+	}
+	for _, drift := range []bool{false, true} {
+		o := MarkdownOptions{Drift: drift, Advice: advice, Show: s}
+		suffix := map[bool]string{true: " drift"}[drift]
+		for name, p := range markdownPlans() {
+			poison(reflect.ValueOf(p), s, words)
+			keep(name+suffix, func(w io.Writer) error { return PlanMarkdown(w, p, o) })
+		}
+	}
+	r := mixedResult()
+	poison(reflect.ValueOf(r), s, words)
+	keep("result", func(w io.Writer) error { return ResultMarkdown(w, r, MarkdownOptions{Advice: advice, Show: s}) })
+	problems := someProblems()
+	poison(reflect.ValueOf(problems), s, words)
+	keep("problems", func(w io.Writer) error {
+		return ProblemsMarkdown(w, problems, MarkdownOptions{Advice: advice, Show: s})
+	})
+	return out
+}
+
+// markdown is GitHub's as goldmark has it. Raw HTML is let through, so that
+// what others could smuggle in is seen.
+var markdown = goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote), goldmark.WithRendererOptions(goldmarkhtml.WithUnsafe()))
+
+// renderer makes HTML of Markdown.
+type renderer func(source string) ([]byte, error)
+
+func byGoldmark(source string) ([]byte, error) {
+	var out bytes.Buffer
+	err := markdown.Convert([]byte(source), &out)
+	return out.Bytes(), err
+}
+
+// byGitHub renders with the program that GitHub's own renderer is made of.
+func byGitHub(source string) ([]byte, error) {
+	cmd := exec.Command("cmark-gfm", "--unsafe", "-e", "table", "-e", "autolink", "-e", "strikethrough", "-e", "tasklist")
+	cmd.Stdin = strings.NewReader(source)
+	return cmd.Output()
+}
+
+// ours are the elements that documents have.
+var ours = strings.Fields("html head body h3 h4 p br blockquote strong b code pre table thead tbody tr th td ul li details summary")
+
+// page is what a test looks at of a rendered document.
+type page struct {
+	skeleton []string // elements in their order, without code and lines
+	outside  string   // text outside of code
+	codes    []string // texts of code spans
+}
+
+func look(t testing.TB, root *html.Node) page {
+	t.Helper()
+	var p page
+	var outside strings.Builder
+	var walk func(n *html.Node, inCode bool)
+	walk = func(n *html.Node, inCode bool) {
+		switch n.Type {
+		case html.CommentNode:
+			t.Errorf("a comment: %.100q", n.Data)
+		case html.TextNode:
+			if !inCode {
+				outside.WriteString(n.Data)
+			}
+		case html.ElementNode:
+			if !slices.Contains(ours, n.Data) {
+				t.Errorf("an element <%s>", n.Data)
+			}
+			for _, a := range n.Attr {
+				if a.Key != "open" && (a.Key != "class" || !strings.HasPrefix(a.Val, "language-")) {
+					t.Errorf("<%s> has an attribute %s=%.100q", n.Data, a.Key, a.Val)
+				}
+			}
+			if n.Data == "code" && !inCode {
+				p.codes = append(p.codes, textIn(n))
+			}
+			if n.Data != "code" && n.Data != "br" {
+				p.skeleton = append(p.skeleton, n.Data)
+			}
+			inCode = inCode || n.Data == "code"
+			outside.WriteByte(' ')
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c, inCode)
+		}
+	}
+	walk(root, false)
+	p.outside = outside.String()
+	return p
+}
+
+func textIn(n *html.Node) string {
+	if n.Type == html.TextNode {
+		return n.Data
+	}
+	var b strings.Builder
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		b.WriteString(textIn(c))
+	}
+	return b.String()
+}
+
+// alive is what GitHub makes more of, where it stands outside of code.
+var alive = regexp.MustCompile("[@#<>`|*_~$\\\\\\[\\]{}]|://|www\\.|:[a-z0-9+-]+:|GH-|\\b[0-9a-f]{7,40}\\b")
+
+// alertMark begins the boxes, which goldmark does not know.
+var alertMark = regexp.MustCompile(`\[!(WARNING|CAUTION|IMPORTANT)\]`)
+
+// checkMarkdown holds the rules of the Markdown.
+func checkMarkdown(t testing.TB, render renderer, source string) page {
+	t.Helper()
+	if len(source) > MaxMarkdown || !utf8.ValidString(source) {
+		t.Fatalf("%d bytes, valid UTF-8 %v", len(source), utf8.ValidString(source))
+	}
+	for line := range strings.Lines(source) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "##vso") {
+			t.Errorf("a runner would obey: %.200q", line)
+		}
+		if strings.ContainsFunc(line, hidden) {
+			t.Errorf("a hidden character in a line: %.200q", line)
+		}
+	}
+	out, err := render(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := html.Parse(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := look(t, root)
+	if found := alive.FindString(alertMark.ReplaceAllString(p.outside, "")); found != "" {
+		i := strings.Index(p.outside, found)
+		t.Errorf("%q stands outside of code: %.200q", found, p.outside[max(0, i-80):])
+	}
+	return p
+}
+
+// inCell is s as a cell of a table shows it.
+func inCell(s string) string {
+	s = fewTicks(clipped(name(s)))
+	return strings.ReplaceAll(s, `\|`, `\\u{7c}`)
+}
+
+// TestHostileMarkdown: whatever texts hold, the page is built as it is with
+// plain ones, and shows them as text.
+func TestHostileMarkdown(t *testing.T) {
+	t.Parallel()
+	hostilePages(t, byGoldmark)
+}
+
+func TestHostileMarkdownOnGitHub(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("cmark-gfm"); err != nil {
+		t.Skip("cmark-gfm is not installed")
+	}
+	hostilePages(t, byGitHub)
+}
+
+func hostilePages(t *testing.T, render renderer) {
+	plainPages := map[string]page{}
+	for name, source := range markdownDocuments(t, "word", false) {
+		plainPages[name] = checkMarkdown(t, render, source)
+	}
+	for name, s := range everyHostile() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for doc, source := range markdownDocuments(t, s, false) {
+				p := checkMarkdown(t, render, source)
+				if strings.Contains(source, "Left out") || len(s) > 10_000 {
+					continue
+				}
+				if d := cmp.Diff(plainPages[doc].skeleton, p.skeleton); d != "" {
+					t.Errorf("%s is built in another way (-plain +hostile):\n%s", doc, d)
+				}
+				if strings.HasPrefix(doc, "mixed") && !slices.Contains(p.codes, inCell(s)) {
+					t.Errorf("%s does not show %.200q: %.500q", doc, inCell(s), p.codes)
+				}
+			}
+			if len(s) > 10_000 {
+				return
+			}
+			for _, source := range markdownDocuments(t, s, true) {
+				checkMarkdown(t, render, source)
+			}
+		})
+	}
+}
+
+// TestProse: what reads well stays a sentence.
+func TestProse(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "`\"\"`",
+		"14 rules would be deleted, the limit is 1,203 (30%).": "14 rules would be deleted, the limit is 1,203 (30%).",
+		`owner "video platform", not yours`:                    "owner `\"video platform\"`, not yours",
+		"send it to https://h.example:8443/x?a=b.":             "send it to `https://h.example:8443/x?a=b`.",
+		"can't be verified; write-only":                        "can't be verified; write-only",
+		"see #12, @x and deadbeef":                             "see `#12`, `@x` and `deadbeef`",
+		"... !":                                                "`...` `!`",
+		"a `b` c":                                              "a `` `b` `` c",
+		"a\nb":                                                 "`a\\u{a}b`",
+	} {
+		if got := prose(in); got != want {
+			t.Errorf("prose(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func FuzzMarkdown(f *testing.F) {
+	for _, s := range everyHostile() {
+		if len(s) < 2000 {
+			f.Add(s, true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, s string, words bool) {
+		for _, source := range markdownDocuments(t, s, words) {
+			checkMarkdown(t, byGoldmark, source)
+		}
+	})
+}
+
+// manyChanges is a plan that no comment has room for.
+func manyChanges(n int) *plan.Plan {
+	var changes []plan.Change
+	for i := range n {
+		c := updates()[i%7]
+		c.Rule = fmt.Sprintf("rule-%06d", i)
+		changes = append(changes, c)
+	}
+	return document(project(changes...), project(changes[:n/2]...))
+}
+
+// TestMarkdownFits: a document has room in a comment whatever its plan, says
+// what it left out, and what it shows is whole.
+func TestMarkdownFits(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		changes, limit int
+		left           string
+	}{
+		{7, 0, ""},
+		{150, 0, "changes' details"},
+		{400, 0, "rows of tables"},
+		{5000, 0, "rows of tables"},
+		{60, 6000, "rows of tables"},
+	} {
+		var out bytes.Buffer
+		if err := PlanMarkdown(&out, manyChanges(tc.changes), MarkdownOptions{Limit: tc.limit, Show: "mkhooks show plan.json"}); err != nil {
+			t.Fatal(err)
+		}
+		limit := tc.limit
+		if limit == 0 {
+			limit = MaxMarkdown
+		}
+		source := out.String()
+		checkMarkdown(t, byGoldmark, source)
+		if out.Len() > limit {
+			t.Errorf("%d changes: %d bytes, want at most %d", tc.changes, out.Len(), limit)
+		}
+		if opened, closed := strings.Count(source, "<details"), strings.Count(source, "</details>"); opened != closed {
+			t.Errorf("%d changes: %d details are opened, %d closed", tc.changes, opened, closed)
+		}
+		if left := strings.Contains(source, "Left out"); left != (tc.left != "") || !strings.Contains(source, tc.left) || left && !strings.Contains(source, "`mkhooks show plan.json`") {
+			t.Errorf("%d changes: want that %q are left out, and how to see them: %.600s", tc.changes, tc.left, source)
+		}
+		all := tc.changes + tc.changes/2
+		shown := strings.Count(source, "\n<summary>")
+		if said := leftOut(source, "change's details", "changes' details"); tc.left != "" && said+shown != all {
+			t.Errorf("%d changes: %d shown and %d said to be left out", all, shown, said)
+		}
+	}
+}
+
+// leftOut is how many a document says it left out.
+func leftOut(source, one, many string) int {
+	m := regexp.MustCompile(`([0-9,]+) (?:` + one + `|` + many + `)`).FindStringSubmatch(source)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.ReplaceAll(m[1], ",", ""))
+	return n
+}
