@@ -37,7 +37,7 @@ func TestCheckDocument(t *testing.T) {
 		"no JSON":        {PlanDocument, "rules: []", "", "", []string{"the document is no JSON: what stands at byte 1 can't be read"}},
 		"cut":            {PlanDocument, planDoc[:100], "", "", []string{"the document is cut short: the JSON ends in the middle, after 100 bytes"}},
 		"goes on":        {ResultDocument, resultDoc + "{}", "", "", []string{"the document goes on behind its end, at byte 337"}},
-		"another":        {PlanDocument, resultDoc, "", "", []string{"the document lacks createdAt, projects, source, tool", `the document has unknown fields "changes", "outcome", "warnings"; expected checksum, createdAt, digest, formatVersion, projects, source, summary, tool`, "summary lacks create, delete, inSync, unmanaged, update", `summary has unknown fields "applied", "done", "failed", "skipped", "stale", and 1 more; expected blocked, create, delete, inSync, unmanaged, update`}},
+		"another":        {PlanDocument, resultDoc, "", "", []string{"the document lacks createdAt, projects, source, tool", `the document has unknown fields "changes", "outcome", "warnings"; expected base, checksum, createdAt, digest, formatVersion, projects, source, summary, tool`, "summary lacks create, delete, inSync, unmanaged, update", `summary has unknown fields "applied", "done", "failed", "skipped", "stale", and 1 more; expected blocked, create, delete, inSync, unmanaged, update`}},
 		"null":           {PlanDocument, "null", "", "", []string{"the document is null; expected object"}},
 		"a list":         {PlanDocument, "[]", "", "", []string{"the document is an array; expected object"}},
 		"deep":           {PlanDocument, planDoc, "1.5", deep, []string{"the document is nested deeper than 200 levels"}},

@@ -10,8 +10,6 @@ type Advice struct {
 	Commands Commands
 	// Next are command lines that do what is left to do, best first.
 	Next []string
-	// Loosened says, in a line each, what a pull request loosens.
-	Loosened []string
 }
 
 // Commands make command lines for single rules, fit to be pasted into a shell.

@@ -284,9 +284,17 @@ func someAdvice() Advice {
 				return "mkhooks import -p " + project + " --out rules/ " + shell.Word(rule)
 			},
 		},
-		Next:     []string{"mkhooks apply -p demo rules/ --expect 1f3c9a0b5d7e42c68811a0b2c3d4e5f6"},
-		Loosened: []string{`destinations: "*.example.net" was added`, "maxDeletes: 30% became 100%"},
+		Next: []string{"mkhooks apply -p demo rules/ --expect 1f3c9a0b5d7e42c68811a0b2c3d4e5f6"},
 	}
+}
+
+// loosenedPlan is of a pull request that also loosens guards.
+func loosenedPlan() *plan.Plan {
+	p := smallPlan()
+	p.Base = &plan.Base{Commit: "0123456789abcdef0123456789abcdef01234567", Loosened: []plan.Loosening{
+		{What: "destinations", Text: `"*.example.net" was added`}, {Project: "demo", What: "maxDeletes", Text: "30% became 100%"},
+	}}
+	return p
 }
 
 func mixedResult() *apply.Result {

@@ -48,14 +48,16 @@ var documents = map[string]func(io.Writer) error{
 	"drift-mixed-md": func(w io.Writer) error {
 		return PlanMarkdown(w, mixedPlan(), MarkdownOptions{Drift: true, Advice: someAdvice()})
 	},
-	"result-mixed-md":    func(w io.Writer) error { return ResultMarkdown(w, mixedResult(), MarkdownOptions{}) },
-	"problems-md":        func(w io.Writer) error { return ProblemsMarkdown(w, someProblems(), MarkdownOptions{}) },
-	"problems-none-md":   func(w io.Writer) error { return ProblemsMarkdown(w, nil, MarkdownOptions{}) },
-	"problems-text":      func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80}) },
-	"problems-color":     func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80, Color: true}) },
-	"problems-json":      func(w io.Writer) error { return ProblemsJSON(w, someProblems()) },
-	"plan-advice-80":     func(w io.Writer) error { return PlanText(w, smallPlan(), TextOptions{Width: 80, Advice: someAdvice()}) },
-	"plan-advice-md":     func(w io.Writer) error { return PlanMarkdown(w, smallPlan(), MarkdownOptions{Advice: someAdvice()}) },
+	"result-mixed-md":  func(w io.Writer) error { return ResultMarkdown(w, mixedResult(), MarkdownOptions{}) },
+	"problems-md":      func(w io.Writer) error { return ProblemsMarkdown(w, someProblems(), MarkdownOptions{}) },
+	"problems-none-md": func(w io.Writer) error { return ProblemsMarkdown(w, nil, MarkdownOptions{}) },
+	"problems-text":    func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80}) },
+	"problems-color":   func(w io.Writer) error { return ProblemsText(w, someProblems(), TextOptions{Width: 80, Color: true}) },
+	"problems-json":    func(w io.Writer) error { return ProblemsJSON(w, someProblems()) },
+	"plan-advice-80": func(w io.Writer) error {
+		return PlanText(w, loosenedPlan(), TextOptions{Width: 80, Advice: someAdvice()})
+	},
+	"plan-advice-md":     func(w io.Writer) error { return PlanMarkdown(w, loosenedPlan(), MarkdownOptions{Advice: someAdvice()}) },
 	"annotations":        func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
 	"problems-none-json": func(w io.Writer) error { return ProblemsJSON(w, nil) },
 }

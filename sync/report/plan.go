@@ -12,12 +12,7 @@ import (
 // people who ask which side moved.
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
-	if len(o.Loosened) > 0 {
-		p.line(0, 2, styled("This pull request loosens what protects the rules:", styleBlock))
-		for _, l := range o.Loosened {
-			p.line(2, 4, solid("- ", styleNone), text(l))
-		}
-	}
+	p.loosened(doc.Base)
 	for i := range doc.Projects {
 		p.blank()
 		p.head(&doc.Projects[i])
@@ -52,9 +47,9 @@ func (p *printer) loosened(base *plan.Base) {
 		p.line(0, 2, text("Against "+shortCommit(base.Commit)+", the config file loosens nothing."))
 		return
 	}
-	p.line(0, 2, styled("Against "+shortCommit(base.Commit)+", the config file loosens:", styleYellow))
+	p.line(0, 2, styled("Against "+shortCommit(base.Commit)+", the config file loosens what protects the rules:", styleBlock))
 	for _, l := range base.Loosened {
-		p.line(2, 4, solid("! ", styleYellow), text(l.String()))
+		p.line(2, 4, solid("- ", styleNone), text(l.String()))
 	}
 }
 
