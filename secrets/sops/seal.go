@@ -2,6 +2,7 @@ package sops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +14,6 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/stores"
 	"github.com/getsops/sops/v3/version"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/shell"
@@ -67,6 +67,23 @@ func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 	return s.run(ctx)
 }
 
+// Waiting are the paths of the values of a file that are still to be set:
+// placeholders, and whatever else can be no value. They need no key.
+func Waiting(file string, document []byte) (paths []string, err error) {
+	s := &sealer{Request: Request{File: file, Document: document}}
+	defer func() {
+		if recover() != nil {
+			paths, err = nil, s.unknownForm()
+		}
+	}()
+	_, _, err = s.load()
+	var e *Error
+	if errors.As(err, &e) && e.Kind == Unset {
+		return e.unset, nil
+	}
+	return nil, err
+}
+
 // sealer is one call of Seal.
 type sealer struct {
 	Request
@@ -89,31 +106,38 @@ func (s *sealer) run(ctx context.Context) (out *Sealing, err error) {
 			out, err = nil, s.unknownForm()
 		}
 	}()
-	root, branch, ok := read(s.Document)
-	if !ok {
-		return nil, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
-	}
-	before := sops.Tree{Branches: sops.TreeBranches{branch}}
-	if err := s.takeClear(&before); err != nil {
+	before, fresh, err := s.load()
+	if err != nil {
 		return nil, err
 	}
-	_, metadata := entry(root, stores.SopsMetadataKey)
-	if metadata != nil {
-		err = s.openOld(ctx, &before)
+	if fresh {
+		err = s.newKey(ctx, before)
 	} else {
-		err = s.newKey(ctx, &before)
+		err = s.openOld(ctx, before)
 	}
 	if err != nil {
 		return nil, err
 	}
 	out = &Sealing{Document: s.Document, Also: s.also, Unchanged: s.unchanged, Recipients: s.recipients}
 	if len(s.set) > 0 {
-		out.Document, err = s.write(metadata == nil, &before)
+		out.Document, err = s.write(fresh, before)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// load reads the file and what of it is to be set. fresh says that it has no
+// data key yet.
+func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
+	root, branch, ok := read(s.Document)
+	if !ok {
+		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
+	}
+	tree = &sops.Tree{Branches: sops.TreeBranches{branch}}
+	_, metadata := entry(root, stores.SopsMetadataKey)
+	return tree, metadata == nil, s.takeClear(tree)
 }
 
 // takeClear takes the values that stand in clear out of a tree: they are set
@@ -268,124 +292,6 @@ func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 		}
 	}
 	return &Error{File: s.File, Kind: NoRecipient, Message: "can't be encrypted for " + recipients([]sops.KeyGroup{failed}), hint: hint}
-}
-
-// write makes the new file: the values, the metadata of a new data key, then
-// the MAC over what it is now; and reads it again as anybody would.
-func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
-	document := s.Document
-	var err error
-	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		part, name, _ := strings.Cut(path, "/")
-		way := []string{"spec", "authentication", part, name}
-		sealed, failure := s.cipher.Encrypt(s.set[path], s.key, strings.Join(way, ":")+":")
-		if failure != nil {
-			return nil, s.unknownForm()
-		}
-		if document, err = s.change(document, func(t *text) bool { return t.set(way, sealed) }); err != nil {
-			return nil, err
-		}
-		s.want.values[place(path)] = s.set[path]
-	}
-	if fresh {
-		if document, err = s.change(document, func(t *text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
-			return nil, err
-		}
-	}
-	unsigned, failure := parse(secrets.Sealed{File: s.File, Document: document})
-	if failure != nil {
-		return nil, s.unknownForm()
-	}
-	mac, failure := unsigned.Decrypt(s.key, s.cipher)
-	if failure != nil {
-		return nil, s.unknownForm()
-	}
-	date := s.now.Format(time.RFC3339)
-	sealed, failure := aes.NewCipher().Encrypt(mac, s.key, date)
-	if failure != nil {
-		return nil, s.unknownForm()
-	}
-	document, err = s.change(document, func(t *text) bool {
-		return t.set([]string{stores.SopsMetadataKey, "lastmodified"}, date) && t.set([]string{stores.SopsMetadataKey, "mac"}, sealed)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return document, s.prove(document)
-}
-
-// change edits a document.
-func (s *sealer) change(document []byte, do func(*text) bool) ([]byte, error) {
-	root, _, ok := read(document)
-	if !ok {
-		return nil, s.unknownForm()
-	}
-	t := newText(document, root)
-	if !do(t) {
-		return nil, s.unknownForm()
-	}
-	out, ok := t.apply()
-	if !ok {
-		return nil, s.unknownForm()
-	}
-	return out, nil
-}
-
-// sealComments encrypts the comments of authentication, as SOPS does: they may
-// hold the value of yesterday.
-func (s *sealer) sealComments(t *text) bool {
-	_, branch, ok := read(t.data)
-	_, spec := entry(t.root, "spec")
-	if !ok || spec == nil {
-		return false
-	}
-	key, _ := entry(spec, "authentication")
-	from, found := t.offset(key)
-	if !found {
-		return false
-	}
-	walk(branch, nil, func(path []string, item sops.TreeItem) {
-		c, isComment := item.Key.(sops.Comment)
-		if !isComment || c.Value == "" || !slices.Contains(path, "authentication") {
-			return
-		}
-		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")
-		ok = ok && err == nil && t.comment(from, c.Value, sealed)
-	})
-	return ok
-}
-
-// addMetadata appends what SOPS keeps of a file.
-func (s *sealer) addMetadata(t *text, tree *sops.Tree) bool {
-	branches, err := stores.SerializeMetadata(sops.Tree{Branches: sops.TreeBranches{{}}, Metadata: tree.Metadata}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
-	if err != nil {
-		return false
-	}
-	node := nodeOf(branches[0])
-	block, err := yaml.Marshal(node)
-	if err != nil {
-		return false
-	}
-	setFlow(node)
-	flow, err := yaml.Marshal(node)
-	if err != nil {
-		return false
-	}
-	inner := strings.TrimSpace(string(flow))
-	t.appendEntry(string(block), strings.TrimSuffix(strings.TrimPrefix(inner, "{"), "}"))
-	return true
-}
-
-// prove opens a new file as it will be opened, and compares everything in it.
-func (s *sealer) prove(document []byte) error {
-	tree, err := parse(secrets.Sealed{File: s.File, Document: document})
-	if err != nil || checkSealed(s.File, tree) != nil || open(s.File, tree, s.key) != nil {
-		return s.unknownForm()
-	}
-	if !s.want.equal(leavesOf(tree)) {
-		return s.unknownForm()
-	}
-	return nil
 }
 
 // unknownForm is for YAML that can't be edited in place.

@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/report":             {"schema", "sync/apply", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/"},
+	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":   nil, // a helper of tests
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,

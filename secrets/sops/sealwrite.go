@@ -1,0 +1,133 @@
+package sops
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	"github.com/getsops/sops/v3/stores"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// write makes the new file: the values, the metadata of a new data key, then
+// the MAC over what it is now; and reads it again as anybody would.
+func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
+	document := s.Document
+	var err error
+	for _, path := range slices.Sorted(maps.Keys(s.set)) {
+		part, name, _ := strings.Cut(path, "/")
+		way := []string{"spec", "authentication", part, name}
+		sealed, failure := s.cipher.Encrypt(s.set[path], s.key, strings.Join(way, ":")+":")
+		if failure != nil {
+			return nil, s.unknownForm()
+		}
+		if document, err = s.change(document, func(t *text) bool { return t.set(way, sealed) }); err != nil {
+			return nil, err
+		}
+		s.want.values[place(path)] = s.set[path]
+	}
+	if fresh {
+		if document, err = s.change(document, func(t *text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
+			return nil, err
+		}
+	}
+	unsigned, failure := parse(secrets.Sealed{File: s.File, Document: document})
+	if failure != nil {
+		return nil, s.unknownForm()
+	}
+	mac, failure := unsigned.Decrypt(s.key, s.cipher)
+	if failure != nil {
+		return nil, s.unknownForm()
+	}
+	date := s.now.Format(time.RFC3339)
+	sealed, failure := aes.NewCipher().Encrypt(mac, s.key, date)
+	if failure != nil {
+		return nil, s.unknownForm()
+	}
+	document, err = s.change(document, func(t *text) bool {
+		return t.set([]string{stores.SopsMetadataKey, "lastmodified"}, date) && t.set([]string{stores.SopsMetadataKey, "mac"}, sealed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return document, s.prove(document)
+}
+
+// change edits a document.
+func (s *sealer) change(document []byte, do func(*text) bool) ([]byte, error) {
+	root, _, ok := read(document)
+	if !ok {
+		return nil, s.unknownForm()
+	}
+	t := newText(document, root)
+	if !do(t) {
+		return nil, s.unknownForm()
+	}
+	out, ok := t.apply()
+	if !ok {
+		return nil, s.unknownForm()
+	}
+	return out, nil
+}
+
+// sealComments encrypts the comments of authentication, as SOPS does: they may
+// hold the value of yesterday.
+func (s *sealer) sealComments(t *text) bool {
+	_, branch, ok := read(t.data)
+	_, spec := entry(t.root, "spec")
+	if !ok || spec == nil {
+		return false
+	}
+	key, _ := entry(spec, "authentication")
+	from, found := t.offset(key)
+	if !found {
+		return false
+	}
+	walk(branch, nil, func(path []string, item sops.TreeItem) {
+		c, isComment := item.Key.(sops.Comment)
+		if !isComment || c.Value == "" || !slices.Contains(path, "authentication") {
+			return
+		}
+		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")
+		ok = ok && err == nil && t.comment(from, c.Value, sealed)
+	})
+	return ok
+}
+
+// addMetadata appends what SOPS keeps of a file.
+func (s *sealer) addMetadata(t *text, tree *sops.Tree) bool {
+	branches, err := stores.SerializeMetadata(sops.Tree{Branches: sops.TreeBranches{{}}, Metadata: tree.Metadata}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
+	if err != nil {
+		return false
+	}
+	node := nodeOf(branches[0])
+	block, err := yaml.Marshal(node)
+	if err != nil {
+		return false
+	}
+	setFlow(node)
+	flow, err := yaml.Marshal(node)
+	if err != nil {
+		return false
+	}
+	inner := strings.TrimSpace(string(flow))
+	t.appendEntry(string(block), strings.TrimSuffix(strings.TrimPrefix(inner, "{"), "}"))
+	return true
+}
+
+// prove opens a new file as it will be opened, and compares everything in it.
+func (s *sealer) prove(document []byte) error {
+	tree, err := parse(secrets.Sealed{File: s.File, Document: document})
+	if err != nil || checkSealed(s.File, tree) != nil || open(s.File, tree, s.key) != nil {
+		return s.unknownForm()
+	}
+	if !s.want.equal(leavesOf(tree)) {
+		return s.unknownForm()
+	}
+	return nil
+}

@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+const secretSetLong = `Set encrypts values into the file of a rule, as SOPS does it: no sops command
+is needed, and no value ever stands in a file, on a command line or on the
+screen. PATH is headers.NAME or queryParams.NAME below spec.authentication.
+
+On a terminal each value is asked for, twice, without showing it; with no PATH,
+every value that is still a placeholder. Otherwise values are read from
+standard input: one PATH takes all of it, less one line end; several PATHs take
+a line each.
+
+A file that is not encrypted yet is encrypted for the keys that the nearest
+.sops.yaml names; their public part is enough. All values of the file are
+encrypted together, so that no placeholder hides among them. To change a file
+that is encrypted, one of its keys is needed: its MAC is over all values.
+
+Exit codes: 0 done, 1 the file could not be written, 3 nothing was changed:
+invalid input, or the file can't be opened.`
+
+type secretOptions struct {
+	ruleOptions
+	rules []string
+	add   bool
+}
+
+func newSecretCommand(a *app) *cobra.Command {
+	group := &cobra.Command{
+		Use:   "secret",
+		Short: "Encrypt secrets into rule files",
+		Long:  "Secret encrypts secrets into rule files: mkhooks secret set RULE PATH.",
+	}
+	group.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return invalidf("mkhooks secret set RULE PATH", "secret: there is no command %q; expected set", args[0])
+		}
+		return group.Help()
+	}
+	group.Args = cobra.ArbitraryArgs
+	var o secretOptions
+	set := &cobra.Command{
+		Use:   "set RULE [PATH...]",
+		Short: "Set and encrypt secrets of a rule",
+		Long:  secretSetLong,
+		Example: "  mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
+			"  openssl rand -hex 32 | mkhooks secret set job-notifications headers.X-Webhook-Secret",
+		RunE: func(_ *cobra.Command, args []string) error { return runSecretSet(a, o, args) },
+	}
+	o.AddFlags(set.Flags())
+	group.AddCommand(set)
+	return group
+}
+
+func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
+	addRules(f, &o.rules)
+	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP (repeatable)")
+	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there")
+}
+
+func runSecretSet(a *app, o secretOptions, args []string) error {
+	if len(args) == 0 {
+		return invalidf("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	found, err := o.find(args[0])
+	if err != nil {
+		return err
+	}
+	document, err := readRuleFile(found.File)
+	if err != nil {
+		return err
+	}
+	r := sops.Request{File: found.File, Document: document, Now: a.Now()}
+	if r.Config, r.ConfigPath, err = nearestSOPSConfig(found.File); err != nil {
+		return err
+	}
+	paths, err := o.paths(found, args[1:])
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		if paths, err = a.missing(r, found); err != nil {
+			return err
+		}
+	}
+	if r.Values, err = a.askSecrets(ctx, found, paths); err != nil {
+		return err
+	}
+	sealed, err := o.decrypter(a).Seal(ctx, r)
+	if err != nil {
+		return sealError(err, found, paths)
+	}
+	if err := o.checkSealed(a, found.File, document, sealed.Document); err != nil {
+		return err
+	}
+	if len(sealed.Unchanged) < len(paths) {
+		if err := atomicfile.Replace(found.File, document, sealed.Document); err != nil {
+			return failed(fmt.Errorf("write the rule file: %w", err))
+		}
+	}
+	return a.saySealed(o, found, paths, sealed)
+}
+
+// find returns the one file of a rule, which is named by its name or its file.
+func (o *secretOptions) find(rule string) (config.Found, error) {
+	paths := o.rules
+	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
+		paths = []string{rule}
+	} else if len(paths) == 0 {
+		if info, err := os.Stat("rules"); err != nil || !info.IsDir() {
+			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no folder rules here to look for rule %q in", rule)
+		}
+		paths = []string{"rules"}
+	}
+	all, problems := config.Find(paths)
+	if schema.HasErrors(problems) {
+		return config.Found{}, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+	}
+	var names []string
+	var hits []config.Found
+	for _, f := range all {
+		names = append(names, f.Name)
+		if f.Name == rule || f.File == rule {
+			hits = append(hits, f)
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hits[0], nil
+	case 0:
+		hint := "mkhooks validate " + quotePaths(paths)
+		if near := schema.Nearest(rule, names); near != "" {
+			hint = "did you mean: mkhooks secret set " + shell.Word(near)
+		}
+		return config.Found{}, invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
+	}
+	return config.Found{}, invalidf("mkhooks secret set "+shell.Path(hits[len(hits)-1].File)+" ...",
+		"rule %q is in several files, %s and %s; expected the file that is meant", rule, hits[0].File, hits[1].File)
+}
+
+// readRuleFile reads no more of a file than a rule can be.
+func readRuleFile(file string) ([]byte, error) {
+	const most = 1 << 20
+	info, err := os.Lstat(file)
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		return nil, invalidf("name the file itself", "%s is a link or no file, and is not written through", file)
+	case info.Size() > most:
+		return nil, invalidf("mkhooks validate "+shell.Path(file), "%s is larger than 1 MiB", file)
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, invalid(fmt.Errorf("read the rule file: %w", err))
+	}
+	return data, nil
+}
+
+// nearestSOPSConfig reads the .sops.yaml of the file's folder, or of the
+// nearest above, and says where the file lies from there.
+func nearestSOPSConfig(file string) (data []byte, path string, err error) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, "", failed(err)
+	}
+	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
+		data, err := os.ReadFile(filepath.Join(dir, ".sops.yaml"))
+		if err == nil {
+			rel, err := filepath.Rel(dir, abs)
+			return data, filepath.ToSlash(rel), err
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, "", invalid(fmt.Errorf("read the nearest .sops.yaml: %w", err))
+		}
+		if filepath.Dir(dir) == dir {
+			return nil, "", nil
+		}
+	}
+}
+
+// missing are the values of a rule that are still to be set, for a call
+// without a PATH.
+func (a *app) missing(r sops.Request, found config.Found) ([]string, error) {
+	paths, err := sops.Waiting(r.File, r.Document)
+	command := "mkhooks secret set " + shell.Word(found.Name)
+	switch {
+	case err != nil:
+		return nil, invalid(err)
+	case len(paths) == 0:
+		example := "headers.NAME"
+		if names := authPaths(found); len(names) > 0 {
+			example = shell.Word(names[0])
+		}
+		return nil, invalidf(command+" "+example, "rule %q waits for no secret; expected the PATH of one to set", found.Name)
+	case !a.StdinTTY:
+		return nil, invalidf(command+words(paths), "expected the PATH of the secret that comes on standard input")
+	}
+	return paths, nil
+}
+
+// sealError is what keeps a value from being sealed, with the call that sets
+// all that is missing at once.
+func sealError(err error, found config.Found, paths []string) error {
+	var e *sops.Error
+	if !errors.As(err, &e) {
+		return err // interrupted
+	}
+	if e.Kind == sops.Unset {
+		return invalid(err, "mkhooks secret set "+shell.Word(found.Name)+words(append(slices.Clone(paths), e.Unset()...))+" takes a line of standard input for each, or asks for them on a terminal")
+	}
+	return invalid(err)
+}
+
+// checkSealed refuses a file that has a problem it did not have before: a
+// header that may not be secret, or stands among the plain ones, too.
+func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) error {
+	problems := func(data []byte) map[string]schema.Problem {
+		_, list := config.ParseRule(file, data, o.config(a))
+		out := map[string]schema.Problem{}
+		for _, p := range list {
+			if p.Severity == schema.Error {
+				out[p.Message] = p
+			}
+		}
+		return out
+	}
+	old, now := problems(before), problems(after)
+	for _, message := range slices.Sorted(maps.Keys(now)) {
+		if _, known := old[message]; !known {
+			return invalid(errors.New(file+": "+message), now[message].Hint)
+		}
+	}
+	return nil
+}
+
+// saySealed says what was done, and what comes next.
+func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *sops.Sealing) error {
+	var set []string
+	for _, p := range paths {
+		if !slices.Contains(s.Unchanged, p) {
+			set = append(set, dotted(p))
+		}
+	}
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString(report.Escape(fmt.Sprintf(format, args...)) + "\n")
+	}
+	if len(set) > 0 {
+		line("%s: %s set and encrypted", found.File, strings.Join(set, ", "))
+	}
+	for _, p := range s.Unchanged {
+		line("%s: %s has this value already; nothing was changed", found.File, dotted(p))
+	}
+	for _, p := range s.Also {
+		line("%s: %s stood in clear and is encrypted, too; if it was ever committed, it is no secret any more", found.File, dotted(p))
+	}
+	for _, r := range s.Recipients {
+		line("  readable by %s", r)
+	}
+	if _, err := io.WriteString(a.Stdout, b.String()); err != nil {
+		return failed(fmt.Errorf("write standard output: %w", err))
+	}
+	if len(set) > 0 {
+		a.line("hint", "next: mkhooks plan "+quotePaths(o.where(found)))
+	}
+	return nil
+}
+
+// where are the paths for the next command.
+func (o *secretOptions) where(found config.Found) []string {
+	if len(o.rules) > 0 {
+		return o.rules
+	}
+	if strings.HasPrefix(filepath.ToSlash(found.File), "rules/") {
+		return []string{"rules"}
+	}
+	return []string{found.File}
+}

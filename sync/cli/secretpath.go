@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// paths checks the PATHs of a call against the names that the file has.
+func (o *secretOptions) paths(found config.Found, args []string) ([]string, error) {
+	var paths []string
+	for _, arg := range args {
+		path := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(arg, "spec."), "authentication."), ".", "/", 1)
+		part, name, ok := strings.Cut(path, "/")
+		if !ok || name == "" || part != "headers" && part != "queryParams" {
+			return nil, invalidf(didYouMean(found, arg), "%q: expected headers.NAME or queryParams.NAME", arg)
+		}
+		if slices.Contains(paths, path) {
+			return nil, invalidf("", "%s is given twice", arg)
+		}
+		names := found.Auth.Headers
+		if part == "queryParams" {
+			names = found.Auth.QueryParams
+		}
+		if !slices.Contains(names, name) {
+			near := nearestName(part, name, names)
+			same := part == "headers" && strings.EqualFold(near, name)
+			if near != "" && (same || !o.add) {
+				hint := "did you mean: mkhooks secret set " + shell.Word(found.Name) + " " + shell.Word(part+"."+near)
+				if !same {
+					hint += "; to add the other one, too: --add"
+				}
+				return nil, invalidf(hint, "rule %q has no %s", found.Name, part+"."+name)
+			}
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// nearestName is the name that was probably meant; of headers one that differs
+// in case only, which is the same to the service.
+func nearestName(part, name string, names []string) string {
+	for _, n := range names {
+		if part == "headers" && strings.EqualFold(n, name) {
+			return n
+		}
+	}
+	return schema.Nearest(name, names)
+}
+
+// didYouMean is the call with the prefix that a PATH lacks.
+func didYouMean(found config.Found, arg string) string {
+	name := arg[strings.LastIndexByte(arg, '.')+1:]
+	for _, part := range []struct {
+		name  string
+		names []string
+	}{{"headers", found.Auth.Headers}, {"queryParams", found.Auth.QueryParams}} {
+		if near := nearestName(part.name, name, part.names); near != "" {
+			return fmt.Sprintf("did you mean: mkhooks secret set %s %s", shell.Word(found.Name), shell.Word(part.name+"."+near))
+		}
+	}
+	if arg != "" && !strings.Contains(arg, ".") {
+		return fmt.Sprintf("did you mean: mkhooks secret set %s %s", shell.Word(found.Name), shell.Word("headers."+arg))
+	}
+	return "mkhooks help secret set"
+}
+
+// authPaths are the paths of all values of a rule.
+func authPaths(found config.Found) []string {
+	var out []string
+	for _, n := range found.Auth.Headers {
+		out = append(out, "headers."+n)
+	}
+	for _, n := range found.Auth.QueryParams {
+		out = append(out, "queryParams."+n)
+	}
+	return out
+}
+
+// dotted is a path as people write it.
+func dotted(path string) string { return strings.Replace(path, "/", ".", 1) }
+
+// words are paths as arguments, each with a space before it.
+func words(paths []string) string {
+	out := ""
+	for _, p := range paths {
+		out += " " + shell.Word(dotted(p))
+	}
+	return out
+}
