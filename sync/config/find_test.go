@@ -16,7 +16,7 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"a.yaml": "metadata: {name: a}\nspec:\n  url: https://a.example.com/\n  authentication: {headers: {X-One: REPLACE_ME}, queryParams: {k: ENC[]}}\n",
+		"a.yaml": "metadata: {name: a}\nspec:\n  url: https://a.example.com/\n  authentication: {headers: {X-One: REPLACE_ME}, queryParams: {k: \"ENC[]\"}}\n",
 		"b.yaml": "a: [",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
