@@ -44,7 +44,7 @@ func (m *planMarkdown) headline(doc *plan.Plan) string {
 		for _, l := range base.Loosened[:min(maxList, len(base.Loosened))] {
 			items = append(items, "- "+prose(l.String()))
 		}
-		b.WriteString(alert("CAUTION", append([]string{"**Against " + shortCommit(base.Commit) + ", the config file loosens what protects the rules:**"}, items...)...))
+		b.WriteString(alert("CAUTION", append([]string{"**Against commit "+code(shortCommit(base.Commit)) + ", the config file loosens what protects the rules:**"}, items...)...))
 	}
 	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
 	return b.String()

@@ -63,13 +63,13 @@ func everyHostile() map[string]string {
 }
 
 func markdownPlans() map[string]*plan.Plan {
-	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan()}
+	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loosened": loosenedPlan()}
 }
 
 // markdownDocuments writes each Markdown document with s in all places.
 func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
 	t.Helper()
-	advice := Advice{Next: []string{"mkhooks " + s}, Loosened: []string{s}, Commands: Commands{
+	advice := Advice{Next: []string{"mkhooks " + s}, Commands: Commands{
 		Apply:  func(_, rule string) string { return "mkhooks apply --only " + rule },
 		Import: func(_, rule string) string { return "mkhooks import " + rule },
 	}}

@@ -44,16 +44,17 @@ func (p *printer) loosened(base *plan.Base) {
 	case base == nil:
 		return
 	case len(base.Loosened) == 0:
-		p.line(0, 2, text("Against "+shortCommit(base.Commit)+", the config file loosens nothing."))
+		p.line(0, 2, text("Against commit "+shortCommit(base.Commit)+", the config file loosens nothing."))
 		return
 	}
-	p.line(0, 2, styled("Against "+shortCommit(base.Commit)+", the config file loosens what protects the rules:", styleBlock))
+	p.line(0, 2, styled("Against commit "+shortCommit(base.Commit)+", the config file loosens what protects the rules:", styleBlock))
 	for _, l := range base.Loosened {
 		p.line(2, 4, solid("- ", styleNone), text(l.String()))
 	}
 }
 
-func shortCommit(commit string) string { return "commit " + commit[:min(len(commit), 12)] }
+// shortCommit is as much of a commit as people read.
+func shortCommit(commit string) string { return commit[:min(len(commit), 12)] }
 
 // head says where and whose, which guards are in force, and which are lifted:
 // they decide how the rest is to be read.
