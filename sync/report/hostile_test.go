@@ -85,7 +85,7 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan()} {
+	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan(), loosenedPlan()} {
 		poison(reflect.ValueOf(p), s, words)
 		write(PlanText(&out, p, o))
 	}

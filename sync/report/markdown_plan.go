@@ -39,15 +39,28 @@ type planMarkdown struct {
 func (m *planMarkdown) headline(doc *plan.Plan) string {
 	var b strings.Builder
 	b.WriteString("### " + m.title(doc) + "\n\n")
-	if base := doc.Base; base != nil && len(base.Loosened) > 0 {
-		var items []string
-		for _, l := range base.Loosened[:min(maxList, len(base.Loosened))] {
-			items = append(items, "- "+prose(l.String()))
-		}
-		b.WriteString(alert("CAUTION", append([]string{"**Against commit "+code(shortCommit(base.Commit)) + ", the config file loosens what protects the rules:**"}, items...)...))
-	}
+	b.WriteString(loosenedAlert(doc.Base))
 	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
 	return b.String()
+}
+
+// loosenedAlert says what the config file guards less than the base's.
+func loosenedAlert(base *plan.Base) string {
+	switch {
+	case base == nil:
+		return ""
+	case len(base.Loosened) == 0:
+		return "Against commit " + code(shortCommit(base.Commit)) + ", the config file loosens nothing.\n\n"
+	}
+	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", the config file loosens what protects the rules:**"}
+	for i, l := range base.Loosened {
+		if i == maxList {
+			lines = append(lines, "- and "+count(len(base.Loosened)-maxList)+" more")
+			break
+		}
+		lines = append(lines, "- "+prose(l.String()))
+	}
+	return alert("CAUTION", lines...)
 }
 
 func (m *planMarkdown) title(doc *plan.Plan) string {

@@ -63,7 +63,7 @@ func everyHostile() map[string]string {
 }
 
 func markdownPlans() map[string]*plan.Plan {
-	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loosened": loosenedPlan()}
+	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loose": loosenedPlan()}
 }
 
 // markdownDocuments writes each Markdown document with s in all places.
