@@ -17,6 +17,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // Request asks for values of one file to be sealed.
@@ -136,7 +137,7 @@ func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
 		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
 	}
 	tree = &sops.Tree{Branches: sops.TreeBranches{branch}}
-	_, metadata := entry(root, stores.SopsMetadataKey)
+	_, metadata := yamltext.Entry(root, stores.SopsMetadataKey)
 	return tree, metadata == nil, s.takeClear(tree)
 }
 

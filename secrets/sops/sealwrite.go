@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // write makes the new file: the values, the metadata of a new data key, then
@@ -26,13 +27,13 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 		if failure != nil {
 			return nil, s.unknownForm()
 		}
-		if document, err = s.change(document, func(t *text) bool { return t.set(way, sealed) }); err != nil {
+		if document, err = s.change(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
 			return nil, err
 		}
 		s.want.values[place(path)] = s.set[path]
 	}
 	if fresh {
-		if document, err = s.change(document, func(t *text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
+		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
 			return nil, err
 		}
 	}
@@ -49,8 +50,8 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 	if failure != nil {
 		return nil, s.unknownForm()
 	}
-	document, err = s.change(document, func(t *text) bool {
-		return t.set([]string{stores.SopsMetadataKey, "lastmodified"}, date) && t.set([]string{stores.SopsMetadataKey, "mac"}, sealed)
+	document, err = s.change(document, func(t *yamltext.Text) bool {
+		return t.Set([]string{stores.SopsMetadataKey, "lastmodified"}, date) && t.Set([]string{stores.SopsMetadataKey, "mac"}, sealed)
 	})
 	if err != nil {
 		return nil, err
@@ -59,16 +60,16 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 }
 
 // change edits a document.
-func (s *sealer) change(document []byte, do func(*text) bool) ([]byte, error) {
+func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, error) {
 	root, _, ok := read(document)
 	if !ok {
 		return nil, s.unknownForm()
 	}
-	t := newText(document, root)
+	t := yamltext.New(document, root)
 	if !do(t) {
 		return nil, s.unknownForm()
 	}
-	out, ok := t.apply()
+	out, ok := t.Apply()
 	if !ok {
 		return nil, s.unknownForm()
 	}
@@ -77,14 +78,14 @@ func (s *sealer) change(document []byte, do func(*text) bool) ([]byte, error) {
 
 // sealComments encrypts the comments of authentication, as SOPS does: they may
 // hold the value of yesterday.
-func (s *sealer) sealComments(t *text) bool {
-	_, branch, ok := read(t.data)
-	_, spec := entry(t.root, "spec")
+func (s *sealer) sealComments(t *yamltext.Text) bool {
+	_, branch, ok := read(t.Data())
+	_, spec := yamltext.Entry(t.Root(), "spec")
 	if !ok || spec == nil {
 		return false
 	}
-	key, _ := entry(spec, "authentication")
-	from, found := t.offset(key)
+	key, _ := yamltext.Entry(spec, "authentication")
+	from, found := t.Offset(key)
 	if !found {
 		return false
 	}
@@ -94,13 +95,13 @@ func (s *sealer) sealComments(t *text) bool {
 			return
 		}
 		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")
-		ok = ok && err == nil && t.comment(from, c.Value, sealed)
+		ok = ok && err == nil && t.Comment(from, c.Value, sealed)
 	})
 	return ok
 }
 
 // addMetadata appends what SOPS keeps of a file.
-func (s *sealer) addMetadata(t *text, tree *sops.Tree) bool {
+func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 	branches, err := stores.SerializeMetadata(sops.Tree{Branches: sops.TreeBranches{{}}, Metadata: tree.Metadata}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
 	if err != nil {
 		return false
@@ -116,7 +117,7 @@ func (s *sealer) addMetadata(t *text, tree *sops.Tree) bool {
 		return false
 	}
 	inner := strings.TrimSpace(string(flow))
-	t.appendEntry(string(block), strings.TrimSuffix(strings.TrimPrefix(inner, "{"), "}"))
+	t.AppendEntry(string(block), strings.TrimSuffix(strings.TrimPrefix(inner, "{"), "}"))
 	return true
 }
 

@@ -1,0 +1,155 @@
+package yamltext
+
+import (
+	"bytes"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Remove takes out the entry at a path of keys, with what is said behind it on
+// its line. Comments on lines of their own stay. Not ok means that there is no
+// such entry, or a form that is not known here.
+func (t *Text) Remove(path []string) (ok bool) {
+	m, flow := t.root, isFlow(t.root)
+	for _, name := range path[:len(path)-1] {
+		if _, m = Entry(m, name); m == nil || m.Kind != yaml.MappingNode {
+			return false
+		}
+		flow = flow || isFlow(m)
+	}
+	key, value := Entry(m, path[len(path)-1])
+	if key == nil {
+		return false
+	}
+	if flow {
+		start, ok := t.Offset(key)
+		_, end, known := t.scalar(value, true, 0)
+		if value.Kind != yaml.ScalarNode && len(value.Content) == 0 { // {} or []
+			end, known = t.closed(value)
+		}
+		return ok && known && t.cutItem(start, end)
+	}
+	return t.cutLines(key, key.Column)
+}
+
+// RemoveItem takes the i-th scalar out of a list; flow says that the list
+// stands in braces itself.
+func (t *Text) RemoveItem(list *yaml.Node, i int, flow bool) (ok bool) {
+	item := list.Content[i]
+	if flow || isFlow(list) {
+		start, end, ok := t.scalar(item, true, 0)
+		return ok && t.cutItem(start, end)
+	}
+	if item.Kind != yaml.ScalarNode {
+		return false
+	}
+	if _, _, ok := t.scalar(item, false, item.Column); !ok { // it stands on one line
+		return false
+	}
+	return t.cutLines(item, item.Column)
+}
+
+// AddItem puts a text behind the last item of a list, which is a scalar.
+func (t *Text) AddItem(list *yaml.Node, value string, flow bool) (ok bool) {
+	if len(list.Content) == 0 {
+		return false
+	}
+	last := list.Content[len(list.Content)-1]
+	if last.Kind != yaml.ScalarNode {
+		return false
+	}
+	flow = flow || isFlow(list)
+	start, end, ok := t.scalar(last, flow, last.Column)
+	if !ok {
+		return false
+	}
+	if flow {
+		t.replace(end, end, ", "+t.like(start, value))
+		return true
+	}
+	dash, ok := t.dash(last)
+	if !ok {
+		return false
+	}
+	at := t.lineEnd(last.Line)
+	t.replace(at, at, t.newline()+dash+Plain(value))
+	return true
+}
+
+// like is a text in the style of the item at a place: in brackets [Plain] does
+// not know what must be quoted.
+func (t *Text) like(at int, value string) string {
+	plain := Plain(value)
+	if t.data[at] == '"' || t.data[at] == '\'' || bytes.ContainsAny([]byte(plain), ",[]{}") {
+		return Quoted(value)
+	}
+	return plain
+}
+
+// dash is what stands before an item on its line, where that is "  - ".
+func (t *Text) dash(item *yaml.Node) (string, bool) {
+	at, ok := t.Offset(item)
+	if !ok {
+		return "", false
+	}
+	before := t.data[t.lines[item.Line-1]:at]
+	return string(before), len(bytes.Trim(before, " ")) == 1 && bytes.Contains(before, []byte("-"))
+}
+
+// cutLines takes out the lines of what begins with n and is indented deeper
+// than column; before n there is nothing on its line, or a dash.
+func (t *Text) cutLines(n *yaml.Node, column int) bool {
+	at, ok := t.Offset(n)
+	if !ok {
+		return false
+	}
+	start := t.lines[n.Line-1]
+	before := t.data[start:at]
+	if rest := bytes.Trim(before, " "); len(rest) > 0 && !bytes.Equal(rest, []byte("-")) {
+		return false
+	}
+	end := t.blockEnd(n.Line, column)
+	if n.Kind == yaml.ScalarNode && bytes.Contains(before, []byte("-")) {
+		end = t.lineEnd(n.Line)
+	}
+	for end < len(t.data) && t.data[end] != '\n' {
+		end++
+	}
+	t.replace(start, min(end+1, len(t.data)), "")
+	return true
+}
+
+// cutItem takes out what stands in brackets from start to end, with its comma.
+func (t *Text) cutItem(start, end int) bool {
+	blank := func(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+	after := end
+	for after < len(t.data) && blank(t.data[after]) {
+		after++
+	}
+	if after < len(t.data) && t.data[after] == ',' {
+		end = after + 1
+		for end < len(t.data) && (t.data[end] == ' ' || t.data[end] == '\t') {
+			end++
+		}
+	} else { // the last one: the comma before it
+		before := start
+		for before > 0 && blank(t.data[before-1]) {
+			before--
+		}
+		if before > 0 && t.data[before-1] == ',' {
+			start = before - 1
+		}
+	}
+	t.replace(start, end, "")
+	return true
+}
+
+// closed is the end of an empty collection in brackets.
+func (t *Text) closed(n *yaml.Node) (end int, ok bool) {
+	start, ok := t.Offset(n)
+	if !ok {
+		return 0, false
+	}
+	i := bytes.IndexAny(t.data[start:], "]}")
+	return start + i + 1, i > 0
+}

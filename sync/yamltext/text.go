@@ -1,0 +1,230 @@
+// Package yamltext edits YAML files as text: what is not meant stays byte for
+// byte, comments, order, quotes and line ends included. Positions come from the
+// YAML library's nodes; where a value ends is found here.
+//
+// It knows the forms in which people and tools write rule files, not all of
+// YAML: a form that it does not know is refused, or comes out as something
+// else. So whoever edits reads the outcome again and compares it with what was
+// meant. It knows nothing of rules or secrets.
+package yamltext
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// edit replaces the bytes from start to end.
+type edit struct {
+	start, end int
+	by         string
+}
+
+// Text is a file while it is edited. Every edit is at a place of the text as it
+// was read; they are made together by [Text.Apply].
+type Text struct {
+	// Order are keys in the order in which a new one is put among the others;
+	// one that is not among them comes last.
+	Order []string
+
+	data  []byte
+	root  *yaml.Node
+	lines []int // where each line begins
+	edits []edit
+}
+
+// New begins to edit data, of which root is the top mapping.
+func New(data []byte, root *yaml.Node) *Text {
+	t := &Text{data: data, root: root, lines: []int{0}}
+	for i, b := range data {
+		if b == '\n' {
+			t.lines = append(t.lines, i+1)
+		}
+	}
+	return t
+}
+
+// Data is the file as it was read.
+func (t *Text) Data() []byte { return t.data }
+
+// Root is the top mapping.
+func (t *Text) Root() *yaml.Node { return t.root }
+
+// Apply returns the file with all edits; ok is false where two overlap.
+func (t *Text) Apply() (out []byte, ok bool) {
+	slices.SortStableFunc(t.edits, func(a, b edit) int { return a.start - b.start })
+	at := 0
+	for _, e := range t.edits {
+		if e.start < at || e.end < e.start || e.end > len(t.data) {
+			return nil, false
+		}
+		out = append(append(out, t.data[at:e.start]...), e.by...)
+		at = e.end
+	}
+	return append(out, t.data[at:]...), true
+}
+
+func (t *Text) replace(start, end int, by string) {
+	t.edits = append(t.edits, edit{start, end, by})
+}
+
+// newline is how the file's lines end.
+func (t *Text) newline() string {
+	if bytes.Contains(t.data, []byte("\r\n")) {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// Offset is where a node begins; its column counts characters.
+func (t *Text) Offset(n *yaml.Node) (at int, ok bool) {
+	if n.Line < 1 || n.Line > len(t.lines) {
+		return 0, false
+	}
+	at = t.lines[n.Line-1]
+	if n.Line == 1 && bytes.HasPrefix(t.data, []byte("\ufeff")) {
+		at += len("\ufeff")
+	}
+	for range n.Column - 1 {
+		if at >= len(t.data) {
+			return 0, false
+		}
+		_, size := utf8.DecodeRune(t.data[at:])
+		at += size
+	}
+	return at, at <= len(t.data)
+}
+
+// scalar is where a scalar begins and ends. flow says that it stands in
+// brackets; column is that of its key.
+func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok bool) {
+	start, ok = t.Offset(n)
+	if !ok {
+		return 0, 0, false
+	}
+	rest := t.data[start:]
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	switch {
+	case n.Value == "" && n.Tag == "!!null":
+		return start, start, true
+	case len(rest) == 0:
+		return 0, 0, false
+	case rest[0] == '"':
+		end = closing(rest, '"')
+	case rest[0] == '\'':
+		end = closing(rest, '\'')
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return start, t.blockEnd(n.Line, column), true
+	default:
+		end = len(bytes.TrimRight(line, " \t\r"))
+		if i := bytes.Index(line, []byte(" #")); i >= 0 {
+			end = min(end, len(bytes.TrimRight(line[:i], " \t")))
+		}
+		if i := bytes.IndexAny(line, ",]}"); flow && i >= 0 {
+			end = min(end, len(bytes.TrimRight(line[:i], " \t")))
+		}
+	}
+	// What was found must be the value: a text over several lines is not.
+	var found yaml.Node
+	if end <= 0 || yaml.Unmarshal(rest[:end], &found) != nil || len(found.Content) != 1 || found.Content[0].Value != n.Value {
+		return 0, 0, false
+	}
+	return start, start + end, true
+}
+
+// closing is the length of a quoted text; 0 where it does not end.
+func closing(s []byte, quote byte) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case quote == '"' && s[i] == '\\':
+			i++
+		case s[i] == quote && quote == '\'' && i+1 < len(s) && s[i+1] == quote:
+			i++
+		case s[i] == quote:
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// blockEnd is the end of the last line of what begins on a line and is
+// indented deeper than column.
+func (t *Text) blockEnd(line, column int) int {
+	end := t.lineEnd(line)
+	for l := line + 1; l <= len(t.lines); l++ {
+		content := bytes.TrimRight(t.data[t.lines[l-1]:t.lineEnd(l)], " \t\r")
+		bare := bytes.TrimLeft(content, " ")
+		if len(bare) == 0 {
+			continue
+		}
+		// A list may stand as far left as its key, and so may a closing bracket.
+		indent := len(content) - len(bare)
+		if indent < column && (indent < column-1 || !bytes.ContainsAny(bare[:1], "-]}")) {
+			break
+		}
+		end = t.lineEnd(l)
+	}
+	return end
+}
+
+// AppendEntry puts an entry at the end of the file; block is its text in
+// lines, flow the same for a file that is written in braces.
+func (t *Text) AppendEntry(block, flow string) {
+	if isFlow(t.root) {
+		if at := bytes.LastIndexByte(t.data, '}'); at >= 0 {
+			t.replace(at, at, ", "+flow)
+		}
+		return
+	}
+	at := len(bytes.TrimRight(t.data, " \t\r\n"))
+	t.replace(at, len(t.data), t.newline()+strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", t.newline())+t.newline())
+}
+
+// Comment replaces the first comment behind from that says just this and is
+// not replaced yet.
+func (t *Text) Comment(from int, says, by string) bool {
+	for at := from; ; {
+		i := bytes.Index(t.data[at:], []byte("#"+says))
+		if i < 0 {
+			return false
+		}
+		start := at + i + 1
+		end := start + len(says)
+		at = start
+		line, _, _ := bytes.Cut(t.data[end:], []byte("\n"))
+		if len(bytes.TrimRight(line, "\r")) == 0 && !slices.ContainsFunc(t.edits, func(e edit) bool { return e.start == start }) {
+			t.replace(start, end, by)
+			return true
+		}
+	}
+}
+
+// lineEnd is where a line ends, before its newline.
+func (t *Text) lineEnd(line int) int {
+	if line >= len(t.lines) {
+		return len(t.data)
+	}
+	end := t.lines[line] - 1
+	if end > 0 && t.data[end-1] == '\r' {
+		end--
+	}
+	return end
+}
+
+// Entry is the key and the value of a name in a mapping, or nil.
+func Entry(m *yaml.Node, name string) (key, value *yaml.Node) {
+	if m == nil || m.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == name {
+			return m.Content[i], m.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
