@@ -42,6 +42,7 @@ func newDriftCommand(a *app) *cobra.Command {
 
 func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
+	o.addPlaceholders(f)
 	f.Lookup("only").Usage = "`RULE` to look at alone, a name or pattern (repeatable); the word drift counts live-side changes alone for the exit code"
 }
 

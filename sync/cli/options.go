@@ -24,6 +24,7 @@ const defaultBaseURL = "https://app.mk.io"
 type ruleOptions struct {
 	allowPlaintextAuth    bool
 	allowPlainCredentials bool
+	allowPlaceholders     bool // for plan and drift alone, which send nothing
 	keyServices           []string
 	// about says which rules the run is about; nil means all.
 	about func(rule string) bool
@@ -33,6 +34,11 @@ func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
 	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault, hckms (repeatable)")
+}
+
+// addPlaceholders adds the flag of commands that show a plan and send nothing.
+func (o *ruleOptions) addPlaceholders(f *pflag.FlagSet) {
+	f.BoolVar(&o.allowPlaceholders, "allow-placeholders", false, "plan rules whose files still wait for a secret: they show as blocked")
 }
 
 // keyServiceNames are the values of --key-service.
@@ -51,6 +57,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 	return config.Options{
 		AllowPlaintextAuth:    o.allowPlaintextAuth,
 		AllowPlainCredentials: o.allowPlainCredentials,
+		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),
 		Only:                  o.about,

@@ -47,6 +47,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 
 func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
+	o.addPlaceholders(f)
 	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit 2 if anything differs")
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that what apply would send can be decrypted")
 }

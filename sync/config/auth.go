@@ -83,6 +83,9 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	switch {
 	case secrets.IsMask(n.Value):
 		f.fail(n, "the API never shows a value: write the value itself and encrypt the file", "%s is a mask (only asterisks), expected an encrypted value", path)
+	case secrets.IsPlaceholder(n.Value) && f.o.AllowPlaceholders:
+		f.placeholders = append(f.placeholders, path)
+		f.warn(n, "mkhooks secret set "+shell.Path(f.name), "%s is a placeholder, so the rule can't be sent yet", path)
 	case secrets.IsPlaceholder(n.Value):
 		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shell.Path(f.name), "%s is a placeholder, expected an encrypted value", path)
 	case f.o.AllowPlaintextAuth && !hasMetadata:

@@ -61,6 +61,9 @@ func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
 func (f *file) url(n *yaml.Node) {
 	const example = "an absolute URL such as https://hooks.example.com/mkio"
 	raw := n.Value
+	if f.redacted(n, "spec.url") {
+		return
+	}
 	if strings.ContainsFunc(raw, func(r rune) bool {
 		return r <= ' ' || r == 0x7f || r == '\\' || unicode.IsControl(r) || unicode.IsSpace(r)
 	}) {
@@ -134,6 +137,22 @@ func (f *file) credential(n *yaml.Node, format string, args ...any) {
 		return
 	}
 	f.fail(n, hint, format+", and everyone in the project could read it", args...)
+}
+
+// redacted reports a plain value of which a document shows only that it looks
+// like a credential: sent as it is, it would replace the value itself.
+func (f *file) redacted(n *yaml.Node, at string) bool {
+	if !strings.Contains(n.Value, webhook.Redacted) {
+		return false
+	}
+	const hint = "write the value itself, under spec.authentication and encrypted, or here if everyone in the project may read it (--allow-plain-credentials)"
+	if f.o.AllowPlaceholders {
+		f.placeholders = append(f.placeholders, at)
+		f.warn(n, hint, "%s says %q instead of its value, so the rule can't be sent yet", at, webhook.Redacted)
+	} else {
+		f.fail(n, hint, "%s says %q, expected the value itself", at, webhook.Redacted)
+	}
+	return true
 }
 
 // headerNames checks the names of plain and secret headers together: they go
@@ -212,6 +231,9 @@ func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]stri
 		where := at + "." + shortened(key.Value)
 		if f.sealed[value] {
 			return // that is said
+		}
+		if f.redacted(value, where) {
+			return
 		}
 		if header && strings.ContainsFunc(value.Value, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
 			f.fail(value, "a header's value is one line", "%s has control characters in it", where)

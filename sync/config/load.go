@@ -30,6 +30,10 @@ type Options struct {
 	// AllowPlainCredentials turns plain values that look like a credential
 	// into warnings.
 	AllowPlainCredentials bool
+	// AllowPlaceholders turns placeholders, where secrets and plain values that
+	// look like one are still to come, into warnings. The rule is marked by
+	// [webhook.Desired.Placeholders] and must not be sent.
+	AllowPlaceholders bool
 	// KeyServices are the cloud key services that may open a file, beside age
 	// and PGP: awskms, gcpkms, azkv, hcvault, hckms.
 	KeyServices []string

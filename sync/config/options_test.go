@@ -35,6 +35,8 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	clear := read(t, "testdata/err/auth-clear.yaml")
 	plain := ruleNamed("x") + "  headers:\n    X-Api-Key: hunter2\n"
+	redacted := strings.Replace(plain, "hunter2", "(looks like a credential)", 1)
+	redactedURL := strings.Replace(ruleNamed("x"), "example.com", "example.com?token=(looks like a credential)&x=", 1)
 	tests := map[string]struct {
 		text string
 		o    Options
@@ -51,6 +53,13 @@ func TestOptions(t *testing.T) {
 		"plain credential":               {plain, Options{}, "spec.headers.X-Api-Key looks like a credential", true},
 		"plain credential allowed":       {plain, Options{AllowPlainCredentials: true}, "spec.headers.X-Api-Key looks like a credential", false},
 		"credential in the URL allowed":  {read(t, "testdata/err/url-token.yaml"), Options{AllowPlainCredentials: true}, "spec.url has a part that looks like a credential", false},
+		"placeholder allowed":            {read(t, "testdata/err/auth-placeholder.yaml"), Options{AllowPlaceholders: true}, "is a placeholder, so the rule can't be sent yet", false},
+		"mask, not a placeholder":        {read(t, "testdata/err/auth-mask.yaml"), Options{AllowPlaceholders: true}, "is a mask", true},
+		"clear value, not a placeholder": {clear, Options{AllowPlaceholders: true}, "is in clear text", true},
+		"redacted":                       {redacted, Options{AllowPlainCredentials: true}, `spec.headers.X-Api-Key says "(looks like a credential)", expected the value itself`, true},
+		"redacted allowed":               {redacted, Options{AllowPlaceholders: true}, `spec.headers.X-Api-Key says "(looks like a credential)" instead of its value`, false},
+		"redacted URL":                   {redactedURL, Options{AllowPlainCredentials: true}, `spec.url says "(looks like a credential)", expected the value itself`, true},
+		"redacted URL allowed":           {redactedURL, Options{AllowPlaceholders: true}, `spec.url says "(looks like a credential)" instead`, false},
 		"KMS":                            {read(t, "testdata/err/sealed-kms.yaml"), Options{KeyServices: []string{"gcpkms"}}, "awskms only, which is not allowed", true},
 		"KMS allowed":                    {read(t, "testdata/err/sealed-kms.yaml"), Options{KeyServices: []string{"awskms"}}, "", false},
 		"Vault":                          {vaultOnly(t, "https://vault.example.com"), Options{VaultAddr: "https://vault.example.com"}, "hcvault only, which is not allowed", true},
@@ -96,6 +105,20 @@ func TestAccepted(t *testing.T) {
 	none, _ := ParseRule("x.yaml", []byte(ruleNamed("x")), Options{})
 	if none.AuthDigest != webhook.AuthDigest(nil) || none.Sealed.Document != nil || none.Sealed.Plain.Len() != 0 {
 		t.Errorf("none: %+v", none)
+	}
+}
+
+// TestPlaceholders: what is still to come is named, for the guard of the plan.
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	text := ruleNamed("x") + "  queryParams: {sig: (looks like a credential)}\n  authentication: {headers: {X-A: REPLACE_ME}, queryParams: {b: changeme}}\n"
+	rule, problems := ParseRule("x.yaml", []byte(text), Options{AllowPlaceholders: true})
+	if rule == nil {
+		t.Fatal(lines(problems))
+	}
+	want := "spec.queryParams.sig spec.authentication.headers.X-A spec.authentication.queryParams.b"
+	if got := strings.Join(rule.Placeholders, " "); got != want || rule.AuthDigest != webhook.AuthUnknown {
+		t.Errorf("placeholders %s, want %s; digest %s", got, want, rule.AuthDigest)
 	}
 }
 

@@ -26,6 +26,8 @@ type file struct {
 	// sealed are the encrypted values outside authentication: one problem
 	// says so, and no other is reported of them.
 	sealed map[*yaml.Node]bool
+	// placeholders are the paths of values that are still to come.
+	placeholders []string
 	// wide indexes the keys of mappings with many of them.
 	wide map[*yaml.Node]map[string]int
 }

@@ -31,6 +31,7 @@ func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	}
 	f.spec(spec, &r.Spec)
 	f.authentication(root, spec, &r, data)
+	r.Placeholders = f.placeholders
 	return &r
 }
 

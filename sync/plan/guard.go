@@ -17,7 +17,7 @@ import (
 
 // guard sets Blocked on every change that a guard holds back.
 func (b *builder) guard() {
-	b.each(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
+	b.each(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardSecret, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
 	b.each(b.guardDeletes())
 	b.each(b.guardArchive)
 	b.each(b.guardDependence())
@@ -68,6 +68,23 @@ func (b *builder) guardEmpty(*planned) *Blocked {
 		return nil
 	}
 	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant; allow it with --allow-empty")
+}
+
+// guardSecret holds back a rule whose file waits for a value. Only what shows a
+// plan lets such files through; nothing that writes does.
+func (b *builder) guardSecret(x *planned) *Blocked {
+	if x.Action == Delete || len(x.desired.Placeholders) == 0 {
+		return nil
+	}
+	paths := x.desired.Placeholders
+	is, how := "is", "set it with mkhooks secret set "+shell.Path(x.File)
+	if len(paths) > 1 {
+		is, how = "are", strings.Replace(how, "it", "them", 1)
+	}
+	if slices.ContainsFunc(paths, func(p string) bool { return !strings.HasPrefix(p, "spec.authentication.") }) {
+		how = "write what belongs there"
+	}
+	return blocked(GuardSecret, "%s %s still to come; %s", strings.Join(paths, ", "), is, how)
 }
 
 func (b *builder) guardAdopt(x *planned) *Blocked {

@@ -227,7 +227,8 @@ const (
 	GuardActive      Guard = "live deliveries"
 	GuardArchive     Guard = "archive"
 	GuardDependence  Guard = "dependence"
-	GuardRelease     Guard = "release" // of the release command: the rule is not as its file says
+	GuardSecret      Guard = "secret missing" // of plan --allow-placeholders: a value is still to come
+	GuardRelease     Guard = "release"        // of the release command: the rule is not as its file says
 )
 
 // Unmanaged is a live rule that no file names and that is not this owner's to

@@ -102,6 +102,9 @@ type Desired struct {
 	// File and Line are where the rule's name stands; Line counts from 1.
 	File string
 	Line int
+	// Placeholders are the paths of values that are still to come, where the
+	// file may wait for them ("spec.authentication.headers.X-Secret").
+	Placeholders []string
 }
 
 // Clone returns a copy that shares no map or slice with s.

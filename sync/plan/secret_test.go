@@ -1,0 +1,46 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// TestGuardSecret: a rule whose file waits for a value is shown and held back,
+// and nothing else of the plan changes by it.
+func TestGuardSecret(t *testing.T) {
+	t.Parallel()
+	spec := webhook.Spec{URL: "https://hooks.example.com/mkio", Enabled: true, Events: []webhook.EventType{"MediaKind.JobFinished"},
+		Auth: webhook.AuthNames{Headers: []string{"X-Secret"}}}
+	desired := func(name string, placeholders ...string) webhook.Desired {
+		return webhook.Desired{Rule: webhook.Rule{Name: name, Spec: spec}, AuthDigest: webhook.AuthUnknown, File: "rules/" + name + ".yaml", Placeholders: placeholders}
+	}
+	secret := "spec.authentication.headers.X-Secret"
+	in := Input{Project: "demo", Owner: "video",
+		Live:    []webhook.Rule{{ID: "1", Name: "adopted", Spec: spec}},
+		Desired: []webhook.Desired{desired("adopted", secret), desired("new", secret, "spec.url"), desired("ready")},
+	}
+	p := New(in)
+	want := map[string]string{
+		"adopted": secret + " is still to come; set it with mkhooks secret set rules/adopted.yaml",
+		"new":     secret + ", spec.url are still to come; write what belongs there",
+	}
+	for _, c := range p.Projects[0].Changes {
+		switch reason, held := want[c.Rule]; {
+		case held && (c.Blocked == nil || c.Blocked.Guard != GuardSecret || c.Blocked.Reason != reason):
+			t.Errorf("%s is blocked by %+v, want %q", c.Rule, c.Blocked, reason)
+		case !held && c.Blocked != nil:
+			t.Errorf("%s is blocked: %+v", c.Rule, c.Blocked)
+		}
+	}
+	if n := len(p.Projects[0].Changes); n != 3 {
+		t.Errorf("%d changes, want 3", n)
+	}
+	for i := range in.Desired {
+		in.Desired[i].Placeholders = nil
+	}
+	if other := New(in); other.Digest != p.Digest || strings.Join(other.Projects[0].Guards.InForce, " ") != strings.Join(p.Projects[0].Guards.InForce, " ") {
+		t.Errorf("the guard changes the digest or what is in force")
+	}
+}
