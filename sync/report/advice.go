@@ -28,17 +28,21 @@ type remedy struct{ does, command string }
 // that a guard would block is none.
 func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	var out []remedy
-	liveMoved := change.Direction == plan.DirDrift || change.Direction == plan.DirBoth ||
-		change.Direction == plan.DirUnknown && change.Action == plan.Update
+	moved := liveMoved(change) || change.Direction == plan.DirUnknown && change.Action == plan.Update
 	switch {
 	case c.Apply == nil || change.Blocked != nil:
-	case liveMoved:
+	case moved:
 		out = append(out, remedy{"bring it back", c.Apply(project, change.Rule)})
 	case change.Action == plan.Create:
 		out = append(out, remedy{"create it", c.Apply(project, change.Rule)})
 	}
-	if c.Import != nil && liveMoved {
+	if c.Import != nil && moved {
 		out = append(out, remedy{"take it over", c.Import(project, change.Rule)})
 	}
 	return out
+}
+
+// liveMoved reports whether someone changed the live rule since the last apply.
+func liveMoved(c *plan.Change) bool {
+	return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
 }

@@ -141,6 +141,22 @@ func prose(s string) string {
 	return strings.Join(out, " ")
 }
 
+// commandAtEnd finds the command line that a hint is, or ends with. It has a flag
+// or a path; what begins like one and has none is a sentence.
+var commandAtEnd = regexp.MustCompile(`^(.*: )?((?:mkhooks|sops|git|export|chmod|age-keygen) .*(?: -[^ ]|/|[^ ][.=][^ ]).*)$`)
+
+// hintProse is a hint; a command line in it stands as one piece, to be copied.
+func hintProse(hint string) string {
+	m := commandAtEnd.FindStringSubmatch(hint)
+	switch {
+	case m == nil:
+		return prose(hint)
+	case m[1] == "":
+		return code(m[2])
+	}
+	return prose(m[1]) + " " + code(m[2])
+}
+
 // tableRow is a row of a table. All | in cells stand in code. A backslash before
 // one can't be written in a way that all renderers read alike.
 func tableRow(cells ...string) string {
@@ -188,7 +204,7 @@ func commandLines(title string, commands ...string) string {
 	if len(commands) == 0 {
 		return ""
 	}
-	return title + "\n\n" + fenced("sh", commands) + "\n"
+	return title + "\n" + strings.Repeat("\n", min(1, len(title))) + fenced("sh", commands) + "\n"
 }
 
 // nextLines are the command lines that come next.

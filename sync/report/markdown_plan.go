@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -104,9 +105,14 @@ func madeBy(doc *plan.Plan) string {
 func (m *planMarkdown) project(p *plan.Project) {
 	m.add(partTitle, m.about(p))
 	if len(p.Changes) > 0 {
-		m.add(partTitle, tableHead("", "Rule", "What", "Why", "Secret to", "File"))
+		secrets := !m.Drift && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.SecretTo != "" })
+		head := []string{"What", "Rule", "Why", "File"}
+		if secrets {
+			head = slices.Insert(head, 3, "Secret to")
+		}
+		m.add(partTitle, tableHead(head...))
 		for i := range p.Changes {
-			m.add(partRow, m.row(&p.Changes[i]))
+			m.add(partRow, m.row(&p.Changes[i], secrets))
 		}
 		m.add(partTitle, "\n")
 		m.add(partNote, m.blockedList(p))
@@ -124,15 +130,15 @@ func (m *planMarkdown) project(p *plan.Project) {
 func (m *planMarkdown) about(p *plan.Project) string {
 	var b strings.Builder
 	if m.several {
-		b.WriteString("#### Project " + code(name(p.Name)) + "\n\n")
+		b.WriteString("#### Project " + code(name(p.Name)) + "\n\nAt ")
 	} else {
-		b.WriteString("Project " + code(name(p.Name)) + " ")
+		b.WriteString("Project " + code(name(p.Name)) + " at ")
 	}
 	owner := "no owner"
 	if p.Owner != "" {
 		owner = "owner " + code(name(p.Owner))
 	}
-	b.WriteString("at " + code(host(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
+	b.WriteString(code(host(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
 	if len(p.Paths) > 0 {
 		b.WriteString(", files " + codes(p.Paths, maxPaths))
 	}
@@ -167,20 +173,30 @@ func signCode(c *plan.Change) string {
 	return code(strings.TrimSpace(signOf(c.Action).text))
 }
 
-func (m *planMarkdown) row(c *plan.Change) string {
-	what := prose(string(c.Action))
-	if c.Blocked != nil {
-		what += ", **blocked**"
+// row is a change in the table; secrets is true where that has a column for the
+// hosts that receive one.
+func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
+	why, to, file := m.why(c), "", ""
+	if c.Action == plan.Delete && c.History != nil && c.History.Records > 0 {
+		why += "; " + plural(c.History.Records, "record", "records") + " to archive"
 	}
-	to, file := "", ""
+	if c.Blocked != nil {
+		why += "; " + blockedBy(c)
+	}
 	if c.SecretTo != "" {
 		to = code(c.SecretTo)
 	}
 	if c.File != "" {
 		file = code(name(c.File))
 	}
-	return tableRow(signCode(c), code(name(c.Rule)), what, m.why(c), to, file)
+	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), code(name(c.Rule)), why, file}
+	if secrets {
+		cells = slices.Insert(cells, 3, to)
+	}
+	return tableRow(cells...)
 }
+
+func blockedBy(c *plan.Change) string { return "**blocked** by " + prose(string(c.Blocked.Guard)) }
 
 // blockedList says of each guard what it holds back, why, and what lifts it;
 // changes with one reason stand together.
@@ -216,17 +232,20 @@ func (m *planMarkdown) blockedList(p *plan.Project) string {
 
 // detail are a change's fields, as a diff from live to file.
 func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
-	summary := htmlCode(strings.TrimSpace(signOf(c.Action).text)+" "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: " + m.why(c)
+	sign, why := strings.TrimSpace(signOf(c.Action).text), m.why(c)
 	if c.Blocked != nil {
-		summary = htmlCode("! "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: blocked"
+		sign, why = "!", why+"; <b>blocked</b>"
 	}
+	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: " + why
 	body := fenced("diff", m.diff(c))
+	var commands []string
 	if m.Drift {
 		for _, r := range m.Commands.remedies(p.Name, c) {
-			body += strings.TrimSuffix(commandLines("\nTo "+r.does+":", r.command), "\n")
+			commands = append(commands, "# "+r.does, r.command)
 		}
 	}
-	return details(summary, body, m.open)
+	body += strings.TrimSuffix(commandLines("", commands...), "\n")
+	return details(summary, body, m.open || m.Drift && liveMoved(c))
 }
 
 // diff are the lines of a change's details: a field that is replaced stands
@@ -259,7 +278,7 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 		}
 	}
 	var out []string
-	if m.Drift {
+	if m.Drift && c.Action == plan.Update {
 		out = append(out, "--- live", "+++ file")
 	}
 	for _, r := range rows {

@@ -18,7 +18,7 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 		several = several || r.Changes[i].Project != r.Changes[0].Project
 	}
 	if len(r.Changes) > 0 {
-		head := []string{"Status", "", "Rule", "What"}
+		head := []string{"Status", "What", "Rule"}
 		if several {
 			head = append(head, "Project")
 		}
@@ -65,11 +65,11 @@ func resultRow(c *apply.Change, several bool) string {
 	if c.Status != apply.StatusApplied && c.Status != apply.StatusDone {
 		status = "**" + status + "**"
 	}
-	what := prose(string(c.Action))
+	what := code(sign) + "&nbsp;" + prose(string(c.Action))
 	if f := facts(c); f != "" {
 		what += " " + prose(strings.TrimSpace(f))
 	}
-	cells := []string{status, code(sign), code(name(c.Rule)), what}
+	cells := []string{status, what, code(name(c.Rule))}
 	if several {
 		cells = append(cells, code(name(c.Project)))
 	}
@@ -91,7 +91,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	case c.Error != nil:
 		said = append(said, prose(strings.ReplaceAll(strings.TrimSpace(c.Error.Message), "\n", "; ")))
 		if c.Error.Hint != "" {
-			hint = "hint: " + prose(c.Error.Hint)
+			hint = "hint: " + hintProse(c.Error.Hint)
 		}
 	}
 	if hint != "" && !hints[hint] {
@@ -127,7 +127,7 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 			where = code(p.Position.String())
 		}
 		if p.Hint != "" {
-			hint = prose(p.Hint)
+			hint = hintProse(p.Hint)
 		}
 		b.add(partRow, tableRow(severity, where, prose(p.Message), hint))
 	}
