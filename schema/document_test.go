@@ -50,7 +50,7 @@ func TestCheckDocument(t *testing.T) {
 		"auth field":     {PlanDocument, planDoc, `"path":"spec.url"`, `"path":"spec.authentication.headers.X-A"`, []string{"projects[0].changes[0].fields[0].after is a number that has no place here; expected (looks like a credential)", "projects[0].changes[0].fields[0].before is a string that has no place here; expected (looks like a credential)"}},
 		"negative":       {PlanDocument, planDoc, `"inSync":0}]`, `"inSync":-1}]`, []string{"projects[0].inSync is a number that has no place here; expected at least 0"}},
 		"odd names":      {ResultDocument, resultDoc, `"kind":"service"`, `"kind":"service","\u001b[2J` + strings.Repeat("x", 90) + `":1`, []string{`changes[0].error has unknown field "\x1b[2J` + strings.Repeat("x", 60) + `\u2026"; expected hint, kind, message`}},
-		"status":         {ResultDocument, resultDoc, "503", "1000", []string{"changes[0].httpStatus is a number that has no place here; expected at least 100, at most 599"}},
+		"status":         {ResultDocument, resultDoc, "503", "1000", []string{"changes[0].httpStatus is a number that has no place here; expected at least 100, at most 999"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

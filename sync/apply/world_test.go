@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
@@ -315,6 +316,13 @@ func want(t *testing.T, r *apply.Result, outcome apply.Outcome, all string) {
 	t.Helper()
 	if r.Outcome != outcome || statuses(r) != all {
 		t.Errorf("want %s: %s\ngot %s", outcome, all, show(r))
+	}
+	doc, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range schema.CheckDocument(schema.ResultDocument, doc) {
+		t.Errorf("the document does not fit its schema: %s", v.Message())
 	}
 }
 

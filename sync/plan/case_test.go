@@ -235,6 +235,7 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 		var o caseOptions
 		decode(t, f.Data, &o)
 		p := New(caseInput(t, desired, live, o))
+		document(t, p) // fits its schema
 		got := map[string][]byte{"plan/" + name + ".txt": []byte(told(p))}
 		if section("plan/"+name+".json") != nil {
 			doc, err := json.MarshalIndent(p, "", "  ")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -181,6 +182,9 @@ func document(t *testing.T, p *Plan) string {
 	doc, err := json.MarshalIndent(p, "", " ")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, v := range schema.CheckDocument(schema.PlanDocument, doc) {
+		t.Errorf("the document does not fit its schema: %s", v.Message())
 	}
 	return string(doc)
 }
