@@ -269,7 +269,7 @@ func smallPlan() *plan.Plan {
 
 func twoProjects() *plan.Plan {
 	other := project(deletes()[1])
-	other.Name, other.InSync = "staging", 3
+	other.Name, other.InSync, other.Only = "staging", 3, []string{"job-*"}
 	return document(project(updates()[2]), other)
 }
 

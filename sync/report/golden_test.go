@@ -32,19 +32,24 @@ var documents = map[string]func(io.Writer) error{
 	"drift-mixed-80": func(w io.Writer) error {
 		return PlanText(w, mixedPlan(), TextOptions{Width: 80, Drift: true, Advice: someAdvice()})
 	},
-	"drift-guards-80":    func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80, Drift: true}) },
-	"drift-quiet-80":     func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80, Drift: true}) },
-	"result-mixed-0":     func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{}) },
-	"result-mixed-80":    func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 80}) },
-	"result-mixed-120":   func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 120, Color: true}) },
-	"result-mixed-json":  func(w io.Writer) error { return ResultJSON(w, mixedResult()) },
-	"result-outcomes-80": everyOutcome,
-	"plan-mixed-md":      func(w io.Writer) error { return PlanMarkdown(w, mixedPlan(), MarkdownOptions{}) },
-	"plan-guards-md":     func(w io.Writer) error { return PlanMarkdown(w, guardsPlan(), MarkdownOptions{}) },
-	"plan-small-md":      func(w io.Writer) error { return PlanMarkdown(w, smallPlan(), MarkdownOptions{}) },
-	"plan-quiet-md":      func(w io.Writer) error { return PlanMarkdown(w, quietPlan(), MarkdownOptions{}) },
-	"plan-empty-md":      func(w io.Writer) error { return PlanMarkdown(w, emptyPlan(), MarkdownOptions{}) },
-	"plan-projects-md":   func(w io.Writer) error { return PlanMarkdown(w, twoProjects(), MarkdownOptions{}) },
+	"drift-guards-80":   func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80, Drift: true}) },
+	"drift-quiet-80":    func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80, Drift: true}) },
+	"result-mixed-0":    func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{}) },
+	"result-mixed-80":   func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 80}) },
+	"result-mixed-120":  func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 120, Color: true}) },
+	"result-mixed-json": func(w io.Writer) error { return ResultJSON(w, mixedResult()) },
+	"result-outcomes-80": func(w io.Writer) error {
+		return everyOutcome(func(r *apply.Result) error { return ResultText(w, r, TextOptions{Width: 80}) })
+	},
+	"result-outcomes-md": func(w io.Writer) error {
+		return everyOutcome(func(r *apply.Result) error { return ResultMarkdown(w, r, MarkdownOptions{}) })
+	},
+	"plan-mixed-md":    func(w io.Writer) error { return PlanMarkdown(w, mixedPlan(), MarkdownOptions{}) },
+	"plan-guards-md":   func(w io.Writer) error { return PlanMarkdown(w, guardsPlan(), MarkdownOptions{}) },
+	"plan-small-md":    func(w io.Writer) error { return PlanMarkdown(w, smallPlan(), MarkdownOptions{}) },
+	"plan-quiet-md":    func(w io.Writer) error { return PlanMarkdown(w, quietPlan(), MarkdownOptions{}) },
+	"plan-empty-md":    func(w io.Writer) error { return PlanMarkdown(w, emptyPlan(), MarkdownOptions{}) },
+	"plan-projects-md": func(w io.Writer) error { return PlanMarkdown(w, twoProjects(), MarkdownOptions{}) },
 	"drift-mixed-md": func(w io.Writer) error {
 		return PlanMarkdown(w, mixedPlan(), MarkdownOptions{Drift: true, Advice: someAdvice()})
 	},
@@ -63,7 +68,7 @@ var documents = map[string]func(io.Writer) error{
 }
 
 // everyOutcome writes the sum of a run of each outcome and what comes next.
-func everyOutcome(w io.Writer) error {
+func everyOutcome(write func(*apply.Result) error) error {
 	for _, r := range []apply.Result{
 		{Outcome: apply.Applied, Summary: apply.Summary{Applied: 3, Done: 1}},
 		{Outcome: apply.Nothing},
@@ -74,7 +79,7 @@ func everyOutcome(w io.Writer) error {
 		{Outcome: apply.Failed, Summary: apply.Summary{Failed: 1200}},
 		{Outcome: apply.Interrupted, Summary: apply.Summary{Applied: 1, Skipped: 3}},
 	} {
-		if err := ResultText(w, &r, TextOptions{Width: 80}); err != nil {
+		if err := write(&r); err != nil {
 			return err
 		}
 	}

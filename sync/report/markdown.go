@@ -208,7 +208,7 @@ func commandLines(title string, commands ...string) string {
 }
 
 // nextLines are the command lines that come next.
-func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxList)...) }
+func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxHead)...) }
 
 func writeAll(w io.Writer, s string) error {
 	_, err := io.WriteString(w, s)

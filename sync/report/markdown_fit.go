@@ -40,7 +40,7 @@ func (b *builder) add(kind partKind, text string) {
 }
 
 // noteRoom is kept for the line that says what was left out.
-const noteRoom = 1200
+const noteRoom = 3000
 
 // fit puts the parts together in at most limit bytes. Where something has to
 // go, the first part is followed by a line that says what went and how to see it.

@@ -55,8 +55,8 @@ func loosenedAlert(base *plan.Base) string {
 	}
 	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", the config file loosens what protects the rules:**"}
 	for i, l := range base.Loosened {
-		if i == maxList {
-			lines = append(lines, "- and "+count(len(base.Loosened)-maxList)+" more")
+		if i == maxHead {
+			lines = append(lines, "- and "+count(len(base.Loosened)-maxHead)+" more")
 			break
 		}
 		lines = append(lines, "- "+prose(l.String()))
@@ -142,6 +142,9 @@ func (m *planMarkdown) about(p *plan.Project) string {
 	if len(p.Paths) > 0 {
 		b.WriteString(", files " + codes(p.Paths, maxPaths))
 	}
+	if len(p.Only) > 0 {
+		b.WriteString(", only " + codes(p.Only, maxNames))
+	}
 	b.WriteString("  \nGuards in force: " + prose(m.inForce(p.Guards.InForce)) + "\n\n")
 	if len(p.Guards.Lifted) > 0 {
 		var lifted []string
@@ -153,8 +156,12 @@ func (m *planMarkdown) about(p *plan.Project) string {
 	return b.String()
 }
 
-// maxList is the most items of a list that a note shows.
-const maxList = 20
+// The most items of a list that a note shows, and one in the head, which is
+// never left out.
+const (
+	maxList = 20
+	maxHead = 8
+)
 
 func firstOf(all []string, n int) []string { return all[:min(n, len(all))] }
 

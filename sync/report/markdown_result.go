@@ -27,12 +27,22 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	for i := range r.Changes {
 		b.add(partRow, resultRow(&r.Changes[i], several))
 	}
-	b.add(partTitle, "\n")
+	var said []string
 	hints := map[string]bool{}
 	for i := range r.Changes {
-		b.add(partDetail, resultDetail(&r.Changes[i], hints))
+		if d := resultDetail(&r.Changes[i], hints); d != "" {
+			said = append(said, d)
+		}
 	}
-	b.add(partTitle, "\n")
+	for i, d := range said {
+		if i == 0 {
+			b.add(partTitle, "\n")
+		}
+		b.add(partDetail, d)
+	}
+	if len(r.Changes) > 0 {
+		b.add(partTitle, "\n")
+	}
 	if len(r.Warnings) > 0 {
 		b.add(partNote, (&planMarkdown{}).warningList(r.Warnings))
 	}
@@ -45,15 +55,22 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
+// resultTitle is the outcome and the counts, without saying a word twice.
 func resultTitle(r *apply.Result) string {
 	word := "outcome " + prose(string(r.Outcome)) // of a later version
 	if w, ok := outcomes[r.Outcome]; ok {
 		word = strings.ToLower(w.text)
 	}
-	if counts := resultCounts(r.Summary); len(counts) > 0 {
-		word += ": " + counts.String()
+	counts := resultCounts(r.Summary)
+	switch {
+	case len(counts) == 0:
+		return word
+	case r.Outcome == apply.Applied:
+		return counts.String()
+	case r.Outcome == apply.Failed:
+		return "nothing applied: " + counts.String()
 	}
-	return word
+	return word + ": " + counts.String()
 }
 
 func resultRow(c *apply.Change, several bool) string {

@@ -20,6 +20,7 @@ import (
 	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
 	"golang.org/x/net/html"
 
+	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -368,6 +369,42 @@ func TestMarkdownFits(t *testing.T) {
 		if said := leftOut(source, "change's details", "changes' details"); tc.left != "" && said+shown != all {
 			t.Errorf("%d changes: %d shown and %d said to be left out", all, shown, said)
 		}
+	}
+}
+
+// TestMarkdownOfMuchFits: whatever there is too much of, a document has room.
+func TestMarkdownOfMuchFits(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("漢 ", 2000)
+	much := func(s string, n int) []string { return slices.Repeat([]string{s}, n) }
+	p := loosenedPlan()
+	p.Base.Loosened = slices.Repeat([]plan.Loosening{{Project: long, What: long, Text: long}}, 1000)
+	p.Projects = slices.Repeat(p.Projects, 40)
+	for i := range p.Projects {
+		x := &p.Projects[i]
+		x.Name, x.Owner, x.BaseURL, x.Paths, x.Only, x.Warnings = long, long, long, much(long, 5), much(long, 10), much(long, 100)
+		x.Guards.InForce, x.Guards.Lifted = much(long, 100), much(long, 100)
+		x.Unmanaged = slices.Repeat([]plan.Unmanaged{{Rule: long, Reason: plan.ReasonUnmanaged}}, 100)
+		x.Unsettled = slices.Repeat([]plan.Unsettled{{Rule: long, Unknown: much(long, 10)}}, 100)
+	}
+	r := mixedResult()
+	r.Warnings = much(long, 1000)
+	r.Changes = slices.Repeat(r.Changes, 100)
+	problems := slices.Repeat([]schema.Problem{{Message: long, Hint: long, Position: schema.Position{File: long}}}, 1000)
+	o := MarkdownOptions{Advice: Advice{Next: much("mkhooks "+long[:1800], 100)}, Show: long}
+	for name, write := range map[string]func(io.Writer) error{
+		"plan":     func(w io.Writer) error { return PlanMarkdown(w, p, o) },
+		"result":   func(w io.Writer) error { return ResultMarkdown(w, r, o) },
+		"problems": func(w io.Writer) error { return ProblemsMarkdown(w, problems, o) },
+	} {
+		var out bytes.Buffer
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), "Left out") {
+			t.Errorf("%s does not say that something is left out", name)
+		}
+		checkMarkdown(t, byGoldmark, out.String())
 	}
 }
 
