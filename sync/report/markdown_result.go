@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -12,11 +13,12 @@ import (
 // table of the changes, and what went wrong with what to do about it.
 func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	var b builder
-	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\nDigest "+code(string(r.Digest))+"\n\n")
-	several := false
-	for i := range r.Changes {
-		several = several || r.Changes[i].Project != r.Changes[0].Project
+	several := slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.Project != r.Changes[0].Project })
+	about := "Digest " + code(string(r.Digest))
+	if len(r.Changes) > 0 && !several {
+		about = "Project " + code(name(r.Changes[0].Project)) + ", digest " + code(string(r.Digest))
 	}
+	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\n"+about+"\n\n")
 	if len(r.Changes) > 0 {
 		head := []string{"Status", "What", "Rule"}
 		if several {
