@@ -18,8 +18,14 @@ import (
 //go:embed rule.schema.json
 var ruleJSON []byte
 
+//go:embed config.schema.json
+var configJSON []byte
+
 // Rule is the JSON Schema of a rule file, for editors and for "mkhooks schema rule".
 func Rule() []byte { return bytes.Clone(ruleJSON) }
+
+// Config is the JSON Schema of the config file, mkhooks.yaml.
+func Config() []byte { return bytes.Clone(configJSON) }
 
 // Violation is one way in which a value does not fit a schema. It holds names
 // and places, never a value.
@@ -73,11 +79,17 @@ func newSource(text []byte) *source {
 	})}
 }
 
-var rule = newSource(ruleJSON)
+var (
+	rule   = newSource(ruleJSON)
+	config = newSource(configJSON)
+)
 
 // CheckRule says how v, made of what encoding/json decodes to, differs from
 // the schema of a rule file.
 func CheckRule(v any) []Violation { return rule.check(v) }
+
+// CheckConfig says how v differs from the schema of a config file.
+func CheckConfig(v any) []Violation { return config.check(v) }
 
 // check says how v differs from the schema.
 func (s *source) check(v any) []Violation {
@@ -155,7 +167,7 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	case "minimum", "maximum":
 		out.Kind = NotListed
 		out.Allowed = bounds(parent)
-	case "minLength", "minItems":
+	case "minLength", "minItems", "minProperties":
 		out.Kind = Empty
 	case "uniqueItems":
 		out.Kind = Repeated

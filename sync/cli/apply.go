@@ -49,12 +49,13 @@ type applyOptions struct {
 func newApplyCommand(a *app) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
-		Use:   "apply PATH...",
+		Use:   "apply [PATH...]",
 		Short: "Make the live rules what the files say",
 		Long:  applyLong,
-		Example: "  mkhooks apply -p my-project --owner video-platform rules/\n" +
+		Example: "  mkhooks apply\n" +
+			"  mkhooks apply --plan plan.json --yes\n" +
 			"  mkhooks apply -p my-project --owner video-platform --prune owned --archive ./archive --yes rules/",
-		RunE: func(_ *cobra.Command, args []string) error { return runApply(a, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runApply(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
@@ -71,11 +72,15 @@ func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "`TIME` to wait for deliveries on their way before a delete")
 }
 
-func runApply(a *app, o applyOptions, paths []string) error {
+func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err := o.check(a); err != nil {
 		return err
 	}
 	reviewed, err := o.readPlan()
+	if err != nil {
+		return err
+	}
+	paths, err := o.settle(a, cmd, args)
 	if err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func runApply(a *app, o applyOptions, paths []string) error {
 		return err
 	}
 	if why := o.unexpected(reviewed, g.plan); why != "" {
-		return a.refuse(g.plan, why)
+		return a.refuse(cmd, args, g.plan, why)
 	}
 	prepared, err := o.prepare(ctx, a, g, todo, o.deps(a, g, store))
 	if err != nil {
@@ -117,7 +122,7 @@ func runApply(a *app, o applyOptions, paths []string) error {
 		result = apply.Declined(todo)
 	}
 	result.Add(append(moved, since...))
-	if err := a.write(resultDocument(result)); err != nil {
+	if err := a.write(resultDocument(result, afterApply(cmd, args, result))); err != nil {
 		return err
 	}
 	return exit(outcomeCode(result.Outcome))

@@ -38,23 +38,31 @@ func (d document) in(format report.Format, w io.Writer, o report.TextOptions) er
 	return d.text(w, o)
 }
 
-func planDocument(p *plan.Plan, drift bool) document {
+// planDocument is a plan; o says how it is worded, and what is to be done next
+// for those who can do it: a terminal's reader, not a pull request's.
+func planDocument(p *plan.Plan, o report.MarkdownOptions) document {
 	return document{
-		text: func(w io.Writer, o report.TextOptions) error {
-			o.Drift = drift
-			return report.PlanText(w, p, o)
+		text: func(w io.Writer, t report.TextOptions) error {
+			t.Drift, t.Advice = o.Drift, o.Advice
+			return report.PlanText(w, p, t)
 		},
-		json:     func(w io.Writer) error { return report.PlanJSON(w, p) },
-		markdown: func(w io.Writer) error { return report.PlanMarkdown(w, p, report.MarkdownOptions{Drift: drift}) },
-		summary:  true,
+		json: func(w io.Writer) error { return report.PlanJSON(w, p) },
+		markdown: func(w io.Writer) error {
+			o.Next = nil
+			return report.PlanMarkdown(w, p, o)
+		},
+		summary: true,
 	}
 }
 
-func resultDocument(r *apply.Result) document {
+func resultDocument(r *apply.Result, advice report.Advice) document {
 	return document{
-		text:     func(w io.Writer, o report.TextOptions) error { return report.ResultText(w, r, o) },
+		text: func(w io.Writer, o report.TextOptions) error {
+			o.Advice = advice
+			return report.ResultText(w, r, o)
+		},
 		json:     func(w io.Writer) error { return report.ResultJSON(w, r) },
-		markdown: func(w io.Writer) error { return report.ResultMarkdown(w, r, report.MarkdownOptions{}) },
+		markdown: func(w io.Writer) error { return report.ResultMarkdown(w, r, report.MarkdownOptions{Advice: advice}) },
 		summary:  true,
 	}
 }

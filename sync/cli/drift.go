@@ -29,11 +29,11 @@ const liveSide = "drift"
 func newDriftCommand(a *app) *cobra.Command {
 	var o driftOptions
 	cmd := &cobra.Command{
-		Use:     "drift PATH...",
+		Use:     "drift [PATH...]",
 		Short:   "Say which live rules differ, and by which side",
 		Long:    driftLong,
-		Example: "  mkhooks drift -p my-project --owner video-platform rules/",
-		RunE:    func(_ *cobra.Command, args []string) error { return runDrift(a, o, args) },
+		Example: "  mkhooks drift\n  mkhooks drift -p my-project --owner video-platform rules/",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runDrift(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
@@ -46,7 +46,11 @@ func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	f.Lookup("only").Usage = "`RULE` to look at alone, a name or pattern (repeatable); the word drift counts live-side changes alone for the exit code"
 }
 
-func runDrift(a *app, o driftOptions, paths []string) error {
+func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
+	paths, err := o.settle(a, cmd, args)
+	if err != nil {
+		return err
+	}
 	liveOnly := slices.Contains(o.only, liveSide)
 	o.only = slices.DeleteFunc(o.only, func(s string) bool { return s == liveSide })
 	if liveOnly && o.owner == "" {
@@ -58,7 +62,7 @@ func runDrift(a *app, o driftOptions, paths []string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.write(planDocument(g.plan, true)); err != nil {
+	if err := a.write(planDocument(g.plan, o.guidance(a, cmd, g.plan, args))); err != nil {
 		return err
 	}
 	differs := g.plan.HasDifferences()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -156,6 +157,22 @@ func (a *app) writeFailure(e *codeError) {
 	if err := doc.in(report.Format(a.format), a.Stdout, report.TextOptions{}); err != nil {
 		a.line("error", "write standard output: "+err.Error())
 	}
+}
+
+// annotate prints problems as GitHub takes them, on stderr: it shows them at
+// their lines in the pull request.
+func (a *app) annotate(problems []schema.Problem) error {
+	if a.Getenv("GITHUB_ACTIONS") != "true" {
+		return nil
+	}
+	dir, err := os.Getwd()
+	if err == nil {
+		err = report.Annotations(a.Stderr, problems, report.AnnotationOptions{Dir: dir, Workspace: a.Getenv("GITHUB_WORKSPACE")})
+	}
+	if err != nil {
+		return failed(fmt.Errorf("write annotations: %w", err))
+	}
+	return nil
 }
 
 // line prints one message on stderr, in lines that can't begin with foreign text.

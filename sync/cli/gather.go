@@ -16,7 +16,6 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
-	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -27,6 +26,7 @@ const historyPages = 16
 
 // runOptions are what plan, apply and drift share.
 type runOptions struct {
+	configOptions
 	connectOptions
 	ruleOptions
 	planOptions
@@ -56,9 +56,11 @@ func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly 
 	if err != nil {
 		return nil, err
 	}
-	if len(o.only) > 0 {
+	if len(o.only) > 0 || o.narrowed != nil {
 		project := o.projectName(a)
-		o.about = func(rule string) bool { return plan.MatchRule(o.only, project, rule) }
+		o.about = func(rule string) bool {
+			return (o.narrowed == nil || o.narrowed[rule]) && (len(o.only) == 0 || plan.MatchRule(o.only, project, rule))
+		}
 	}
 	rules, warnings, err := o.ruleOptions.load(ctx, a, paths)
 	if err != nil {
@@ -68,9 +70,14 @@ func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly 
 	if err != nil {
 		return nil, err
 	}
+	named := paths
+	if o.shown != nil {
+		named = o.shown
+	}
 	return &gathered{client: client, rules: rules, input: plan.Input{
 		Project: client.Project(), BaseURL: client.BaseURL(), Owner: o.owner,
-		Paths: paths, Desired: desired(rules), Options: options, Warnings: warnings,
+		FormerOwners: o.formerOwners,
+		Paths:        named, Desired: desired(rules), Options: options, Warnings: warnings,
 		Tool: plan.Tool{Name: "mkhooks", Version: version()},
 	}}, nil
 }
@@ -194,8 +201,8 @@ func (o *ruleOptions) load(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, err
 	}
 	if schema.HasErrors(problems) {
-		if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
-			return nil, nil, failed(err)
+		if err := a.printProblems(problems); err != nil {
+			return nil, nil, err
 		}
 		return nil, nil, &codeError{
 			code: exitInvalid, problems: problems,
@@ -216,7 +223,7 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, err
 	}
 	if len(paths) == 0 {
-		hint := "name a file or folder of rule files"
+		hint := "name a file or folder of rule files, or write a config file: mkhooks help init"
 		if info, err := os.Stat("rules"); err == nil && info.IsDir() {
 			hint = "did you mean: rules/"
 		}

@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
@@ -56,4 +59,49 @@ func flagWords(f *pflag.Flag) []string {
 		return []string{name + "=false"}
 	}
 	return []string{name, shell.Word(f.Value.String())}
+}
+
+// guidance is what a plan or drift report says beside its document: how the
+// whole of it is shown, what is to be done next, and for each rule of a drift
+// report the commands that bring it back or take it over.
+func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []string) report.MarkdownOptions {
+	out := report.MarkdownOptions{Drift: cmd.Name() == "drift", Show: nextCommand(cmd, cmd.Name(), nil, args...)}
+	var saved []string
+	if a.out != "" {
+		out.Show = "mkhooks show " + quotePaths([]string{a.out})
+		saved = []string{"--plan", shell.Path(a.out)}
+	}
+	if out.Drift {
+		out.Commands = report.Commands{
+			Apply: func(_, rule string) string {
+				return nextCommand(cmd, "apply", []string{"--only", shell.Word(rule)}, args...)
+			},
+		}
+	}
+	if canDo(p) {
+		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
+	}
+	return out
+}
+
+// canDo reports whether there is a change that no guard holds back.
+func canDo(p *plan.Plan) bool {
+	for _, project := range p.Projects {
+		if slices.ContainsFunc(project.Changes, func(c plan.Change) bool { return c.Blocked == nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// afterApply is what is to be done after an apply that left something: run
+// again what failed, since that converges; look at what is no longer the same.
+func afterApply(cmd *cobra.Command, args []string, r *apply.Result) report.Advice {
+	switch s := r.Summary; {
+	case s.Failed > 0 || r.Outcome == apply.Interrupted:
+		return report.Advice{Next: []string{nextCommand(cmd, "apply", nil, args...)}}
+	case s.Unverified+s.Stale > 0:
+		return report.Advice{Next: []string{nextCommand(cmd, "plan", nil, args...)}}
+	}
+	return report.Advice{}
 }

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -69,6 +69,7 @@ type connectOptions struct {
 	project   string
 	baseURL   string
 	tokenFile string
+	tokenEnv  string // of the config file; empty means MKIO_TOKEN
 	retryFor  time.Duration
 	timeout   time.Duration
 }
@@ -133,7 +134,8 @@ func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
 
 // token reads the token from --token-file or MKIO_TOKEN.
 func (o *connectOptions) token(a *app) (secrets.String, error) {
-	value, from := a.Getenv("MKIO_TOKEN"), "MKIO_TOKEN"
+	from := cmp.Or(o.tokenEnv, "MKIO_TOKEN")
+	value := a.Getenv(from)
 	if o.tokenFile != "" {
 		from = o.tokenFile
 		f, err := os.Open(o.tokenFile)
@@ -152,8 +154,8 @@ func (o *connectOptions) token(a *app) (secrets.String, error) {
 		if o.tokenFile != "" {
 			return secrets.String{}, invalidf("", "%s: expected a token, the file is empty", from)
 		}
-		return secrets.String{}, invalidf("export MKIO_TOKEN=..., or --token-file FILE; plan, drift and validate need webhooks.config.get only",
-			"no token: MKIO_TOKEN is not set")
+		return secrets.String{}, invalidf("export "+from+"=..., or --token-file FILE; plan and drift need webhooks.config.get only",
+			"no token: %s is not set", from)
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return secrets.String{}, invalidf("a token is one line of visible ASCII, without \"Bearer \" before it",
@@ -192,8 +194,7 @@ func addRules(f *pflag.FlagSet, rules *[]string) {
 	f.StringArrayVar(rules, "rules", nil, "`PATH` of rule files (repeatable)")
 }
 
-// planOptions are the settings and guards of a run: what the config file will
-// hold.
+// planOptions are the settings and guards of a run.
 type planOptions struct {
 	owner        string
 	prune        string
@@ -202,6 +203,14 @@ type planOptions struct {
 	protect      []string
 	destinations []string
 	archive      string
+
+	// Of the config file alone.
+	formerOwners   []string
+	fileMaxDeletes string
+	// narrowed are the rules of the paths that a run was narrowed to, shown
+	// the paths themselves; nil means all.
+	narrowed map[string]bool
+	shown    []string
 
 	archiveIsDurable  bool
 	resendAuth        bool
@@ -251,41 +260,22 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 	default:
 		return none, invalidf("", "--prune %q: expected none, owned or all", o.prune)
 	}
-	limit, err := plan.ParseLimit("30%")
-	if o.maxDeletes != "" {
-		limit, err = plan.ParseLimit(o.maxDeletes)
-	}
+	limit, err := plan.ParseLimit(cmp.Or(o.maxDeletes, o.fileMaxDeletes, config.DefaultMaxDeletes))
 	if err != nil {
 		return none, invalid(fmt.Errorf("--max-deletes: %w", err))
 	}
 	for _, d := range slices.Concat(o.destinations, o.allowDestinations) {
-		if err := checkDestination(d); err != nil {
-			return none, invalid(err, "a host, *.host or host:port, such as hooks.example.com")
+		if err := webhook.CheckDestination(d); err != nil {
+			return none, invalid(fmt.Errorf("--destination %w", err), "a host, *.host or host:port, such as hooks.example.com")
 		}
 	}
 	return plan.Options{
 		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "",
-		Only:    o.only,
+		Only: o.only, Narrowed: o.narrowed,
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,
-		ArchiveSet: o.archive != "", ArchiveLocal: true, ArchiveDurable: o.archiveIsDurable,
+		ArchiveSet: o.archive != "", ArchiveLocal: config.IsFolder(o.archive), ArchiveDurable: o.archiveIsDurable,
 		CI: a.Getenv("CI") == "true",
 	}, nil
-}
-
-// checkDestination refuses what can never match a host: a URL, a path, a
-// pattern with * elsewhere than in front.
-func checkDestination(d string) error {
-	switch {
-	case d == "":
-		return errors.New("--destination: expected a host, got nothing")
-	case strings.Contains(d, "/"):
-		return fmt.Errorf("--destination %q: expected a host, not a URL or path", d)
-	case strings.Contains(strings.TrimPrefix(d, "*."), "*"):
-		return fmt.Errorf("--destination %q: * may only stand in front, as in *.example.com", d)
-	case strings.ContainsAny(d, " \t@?#"):
-		return fmt.Errorf("--destination %q: this can't be a host", d)
-	}
-	return nil
 }

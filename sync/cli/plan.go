@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
 const planLong = `Plan reads the rule files, lists the live rules and shows what apply would do.
@@ -18,6 +19,7 @@ service could not be read; 3 invalid input.`
 
 type planCommandOptions struct {
 	runOptions
+	base             string
 	detailedExitcode bool
 	decrypt          bool
 }
@@ -25,12 +27,13 @@ type planCommandOptions struct {
 func newPlanCommand(a *app) *cobra.Command {
 	var o planCommandOptions
 	cmd := &cobra.Command{
-		Use:   "plan PATH...",
+		Use:   "plan [PATH...]",
 		Short: "Show what apply would do",
 		Long:  planLong,
-		Example: "  mkhooks plan -p my-project --owner video-platform rules/\n" +
-			"  mkhooks plan -p my-project --owner video-platform --out plan.json --report markdown=plan.md rules/",
-		RunE: func(_ *cobra.Command, args []string) error { return runPlan(a, o, args) },
+		Example: "  mkhooks plan\n" +
+			"  mkhooks plan -p my-project --owner video-platform rules/\n" +
+			"  mkhooks plan --base origin/main --out plan.json --report markdown=plan.md",
+		RunE: func(cmd *cobra.Command, args []string) error { return runPlan(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&a.out, "out", "", "`FILE` to save the plan in, for apply --plan and show")
@@ -40,6 +43,7 @@ func newPlanCommand(a *app) *cobra.Command {
 
 // AddFlags adds what plan, apply and drift share.
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	o.connectOptions.AddFlags(f)
 	o.planOptions.AddFlags(f)
 	o.ruleOptions.AddFlags(f)
@@ -48,22 +52,34 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addPlaceholders(f)
+	f.StringVar(&o.base, "base", "", "`COMMIT` to say against what the config file guards less: guards, destinations, key services, protection, owners")
 	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit 2 if anything differs")
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that what apply would send can be decrypted")
 }
 
-func runPlan(a *app, o planCommandOptions, paths []string) error {
+func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) error {
+	paths, err := o.settle(a, cmd, args)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := a.context()
 	defer cancel()
+	var base *plan.Base
+	if o.base != "" {
+		if base, err = o.against(ctx, o.base); err != nil {
+			return err
+		}
+	}
 	g, err := o.gather(ctx, a, paths, true)
 	if err != nil {
 		return err
 	}
+	g.plan.Base = base
 	var notOpened error
 	if o.decrypt {
 		notOpened = o.proveSendable(ctx, a, g)
 	}
-	if err := a.write(planDocument(g.plan, false)); err != nil {
+	if err := a.write(planDocument(g.plan, o.guidance(a, cmd, g.plan, args))); err != nil {
 		return err
 	}
 	if notOpened != nil {

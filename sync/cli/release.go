@@ -35,7 +35,7 @@ func newReleaseCommand(a *app) *cobra.Command {
 		Short:   "Take the owner's marker off live rules and leave them",
 		Long:    releaseLong,
 		Example: "  mkhooks release --owner video-platform --rules rules/ job-notifications",
-		RunE:    func(_ *cobra.Command, args []string) error { return runRelease(a, o, args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return runRelease(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
@@ -43,6 +43,7 @@ func newReleaseCommand(a *app) *cobra.Command {
 }
 
 func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	o.connectOptions.AddFlags(f)
 	o.ruleOptions.AddFlags(f)
 	addRules(f, &o.rules)
@@ -51,20 +52,24 @@ func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
 	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow the write to drop fields this version does not know")
 	f.BoolVar(&o.yes, "yes", false, "release without asking")
-	o.prune = string(plan.PruneNone)
 }
 
-func runRelease(a *app, o releaseOptions, rules []string) error {
+func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) error {
 	switch {
 	case len(rules) == 0:
 		return invalidf("mkhooks help release", "release: expected the name of a rule")
 	case !o.yes && !a.StdinTTY:
 		return invalidf("pass --yes", "release asks before it acts, and nobody can answer here: standard input is no terminal")
 	}
-	o.only = rules
+	paths, err := o.settle(a, cmd, o.rules)
+	if err != nil {
+		return err
+	}
+	// What a rule is released from is all that its owner has, whatever prune says.
+	o.prune, o.only = string(plan.PruneNone), rules
 	ctx, cancel := a.context()
 	defer cancel()
-	g, err := o.open(ctx, a, o.rules, false)
+	g, err := o.open(ctx, a, paths, false)
 	if err != nil {
 		return err
 	}
@@ -90,7 +95,7 @@ func runRelease(a *app, o releaseOptions, rules []string) error {
 	if yes {
 		result = prepared.Run(a.root, a.Stop, p)
 	}
-	if err := a.write(resultDocument(result)); err != nil {
+	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
 		return err
 	}
 	a.afterRelease(p, result)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -113,13 +115,13 @@ func (o *applyOptions) unexpected(reviewed, fresh *plan.Plan) string {
 }
 
 // refuse ends a run that does nothing, with a document that says why.
-func (a *app) refuse(p *plan.Plan, why string) error {
+func (a *app) refuse(cmd *cobra.Command, args []string, p *plan.Plan, why string) error {
 	result := apply.Declined(p)
 	result.Warnings = append(result.Warnings, "refused: "+why)
-	if err := a.write(resultDocument(result)); err != nil {
+	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
 		return err
 	}
-	a.line("hint", "look at the plan of now; once it is reviewed, pass its digest")
+	a.line("hint", "look at the plan of now, and pass its digest once it is reviewed: "+nextCommand(cmd, "plan", nil, args...))
 	return exit(exitRefused)
 }
 

@@ -12,6 +12,7 @@ import (
 const schemaLong = `Schema prints a JSON Schema:
 
   rule      of a rule file
+  config    of the config file, mkhooks.yaml
   plan      of what plan and drift print with --format json, and plan --out saves
   result    of what apply prints with --format json
   problems  of what validate prints with --format json, and other commands
@@ -28,6 +29,7 @@ var schemas = []struct {
 	text func() []byte
 }{
 	{"rule", schema.Rule},
+	{"config", schema.Config},
 	{schema.PlanDocument, schema.Plan},
 	{schema.ResultDocument, schema.Result},
 	{schema.ProblemsDocument, schema.Problems},

@@ -40,6 +40,7 @@ Exit codes: 0 done, 1 the file could not be written, 3 nothing was changed:
 invalid input, or the file can't be opened.`
 
 type secretOptions struct {
+	configOptions
 	ruleOptions
 	rules []string
 	add   bool
@@ -65,7 +66,7 @@ func newSecretCommand(a *app) *cobra.Command {
 		Long:  secretSetLong,
 		Example: "  mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
 			"  openssl rand -hex 32 | mkhooks secret set job-notifications headers.X-Webhook-Secret",
-		RunE: func(_ *cobra.Command, args []string) error { return runSecretSet(a, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runSecretSet(a, o, cmd, args) },
 	}
 	o.AddFlags(set.Flags())
 	group.AddCommand(set)
@@ -73,17 +74,24 @@ func newSecretCommand(a *app) *cobra.Command {
 }
 
 func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	addRules(f, &o.rules)
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP (repeatable)")
 	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there")
 }
 
-func runSecretSet(a *app, o secretOptions, args []string) error {
+func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return invalidf("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
 	}
 	if err := o.check(); err != nil {
 		return err
+	}
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return err
+	}
+	if o.file != nil {
+		o.takeKeyServices(o.file)
 	}
 	ctx, cancel := a.context()
 	defer cancel()
@@ -131,6 +139,10 @@ func (o *secretOptions) find(rule string) (config.Found, error) {
 	paths := o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		paths = []string{rule}
+	} else if len(paths) == 0 && o.file != nil {
+		for i := range o.file.Projects {
+			paths = append(paths, o.file.Paths(&o.file.Projects[i])...)
+		}
 	} else if len(paths) == 0 {
 		if info, err := os.Stat("rules"); err != nil || !info.IsDir() {
 			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no folder rules here to look for rule %q in", rule)
@@ -289,15 +301,18 @@ func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
 	if len(set) > 0 {
-		a.line("hint", "next: mkhooks plan "+quotePaths(o.where(found)))
+		a.line("hint", "next: "+strings.TrimSpace("mkhooks plan "+quotePaths(o.where(found))))
 	}
 	return nil
 }
 
 // where are the paths for the next command.
 func (o *secretOptions) where(found config.Found) []string {
-	if len(o.rules) > 0 {
+	switch {
+	case len(o.rules) > 0:
 		return o.rules
+	case o.file != nil:
+		return nil
 	}
 	if strings.HasPrefix(filepath.ToSlash(found.File), "rules/") {
 		return []string{"rules"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/report"
 )
 
 const showLong = `Show reads a document that mkhooks wrote (a saved plan, the JSON of a result
@@ -61,7 +62,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		if err != nil {
 			return document{}, err
 		}
-		return planDocument(p, drift), nil
+		return planDocument(p, report.MarkdownOptions{Drift: drift, Show: "mkhooks show " + quotePaths([]string{file})}), nil
 	}
 	if err := checkVersion(file, data, kind); err != nil {
 		return document{}, err
@@ -74,7 +75,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		if err := json.Unmarshal(data, &r); err != nil {
 			return document{}, unreadable(file, kind, err)
 		}
-		return resultDocument(&r), nil
+		return resultDocument(&r, report.Advice{}), nil
 	}
 	var p struct {
 		Problems []schema.Problem `json:"problems"`

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -21,16 +20,11 @@ func gitSource(ctx context.Context, a *app, paths []string) plan.Source {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		dir = filepath.Dir(dir)
 	}
-	git := func(args ...string) (string, bool) {
-		// fsmonitor is a command that the repository's configuration names.
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
-		out, err := cmd.Output()
-		return strings.TrimSpace(string(out)), err == nil
-	}
-	commit, ok := git("rev-parse", "--verify", "HEAD")
-	if !ok {
+	commit, err := gitIn(ctx, dir, "rev-parse", "--verify", "HEAD")
+	if err != nil {
 		return plan.Source{}
 	}
+	commit = strings.TrimSpace(commit)
 	status := []string{"status", "--porcelain", "--untracked-files=all", "--"}
 	for _, p := range paths {
 		abs, err := filepath.Abs(p)
@@ -39,6 +33,6 @@ func gitSource(ctx context.Context, a *app, paths []string) plan.Source {
 		}
 		status = append(status, abs)
 	}
-	changed, ok := git(status...)
-	return plan.Source{Commit: commit, Dirty: !ok || changed != ""}
+	changed, err := gitIn(ctx, dir, status...)
+	return plan.Source{Commit: commit, Dirty: err != nil || strings.TrimSpace(changed) != ""}
 }

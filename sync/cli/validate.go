@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +14,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const validateLong = `Validate checks rule files without network and without a key: shape, names,
-URLs, events, headers, and that every authentication value is encrypted as
-SOPS does it. All problems of all files are reported at once, each as
-file:line:column: message.
+const validateLong = `Validate checks the config file and rule files without network and without a
+key: shape, names, URLs, events, headers, and that every authentication value is
+encrypted as SOPS does it. All problems of all files are reported at once, each
+as file:line:column: message.
+
+With a config file, all projects' files are checked, or those of -p.
 
 Exit codes: 0 no problem (warnings aside), 3 a problem was found.`
 
 type validateOptions struct {
+	configOptions
 	ruleOptions
+	project    string
 	decrypt    bool
 	allowEmpty bool
 }
@@ -29,11 +34,11 @@ type validateOptions struct {
 func newValidateCommand(a *app) *cobra.Command {
 	var o validateOptions
 	cmd := &cobra.Command{
-		Use:     "validate PATH...",
-		Short:   "Check rule files",
+		Use:     "validate [PATH...]",
+		Short:   "Check config file and rule files",
 		Long:    validateLong,
-		Example: "  mkhooks validate rules/\n  mkhooks validate --decrypt rules/",
-		RunE:    func(_ *cobra.Command, args []string) error { return runValidate(a, o, args) },
+		Example: "  mkhooks validate\n  mkhooks validate rules/\n  mkhooks validate --decrypt rules/",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runValidate(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
@@ -41,22 +46,93 @@ func newValidateCommand(a *app) *cobra.Command {
 }
 
 func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
+	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of the config file whose files are checked (default all)")
 	o.ruleOptions.AddFlags(f)
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that every secret can be decrypted")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "a path without a rule file is no problem")
 }
 
-func runValidate(a *app, o validateOptions, paths []string) error {
-	ctx, cancel := a.context()
-	defer cancel()
-	rules, problems, err := o.read(ctx, a, paths)
+// sets are the paths to check, those of each project for themselves: a rule's
+// name is unique in its project.
+func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([][]string, error) {
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return nil, err
+	}
+	if o.file == nil {
+		if o.project != "" {
+			return nil, invalidf("name the rule files instead: mkhooks validate PATH...", "-p %s: there is no config file %s here to say what the project's files are", quotePaths([]string{o.project}), config.FileName)
+		}
+		return [][]string{args}, nil
+	}
+	o.takeKeyServices(o.file)
+	projects := o.file.Projects
+	if o.project != "" {
+		p, err := o.pick(o.project)
+		if err != nil {
+			return nil, err
+		}
+		projects = []config.Project{*p}
+		if err := within(o.file, p, args); err != nil {
+			return nil, err
+		}
+	}
+	if len(args) > 0 {
+		return [][]string{args}, nil
+	}
+	var sets [][]string
+	for i := range projects {
+		sets = append(sets, o.file.Paths(&projects[i]))
+	}
+	return sets, nil
+}
+
+// readSets reads several sets of files; what two of them share counts once.
+func (o *validateOptions) readSets(ctx context.Context, a *app, sets [][]string) (*config.Rules, []schema.Problem, error) {
+	all := &config.Rules{}
+	var problems []schema.Problem
+	said, files := map[schema.Problem]bool{}, map[string]bool{}
+	for _, paths := range sets {
+		rules, more, err := o.read(ctx, a, paths)
+		if err != nil {
+			return nil, nil, err
+		}
+		if rules.Files == 0 && !o.allowEmpty {
+			for i := range more {
+				more[i].Severity = schema.Error
+			}
+		}
+		for _, p := range more {
+			if !said[p] {
+				said[p] = true
+				problems = append(problems, p)
+			}
+		}
+		for _, r := range rules.Rules {
+			if !files[r.File] {
+				files[r.File] = true
+				all.Rules = append(all.Rules, r)
+			}
+		}
+		all.Files += rules.Files
+	}
+	if len(sets) > 1 {
+		all.Files = len(files)
+	}
+	schema.SortProblems(problems)
+	return all, problems, nil
+}
+
+func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) error {
+	sets, err := o.sets(a, cmd, args)
 	if err != nil {
 		return err
 	}
-	if rules.Files == 0 && !o.allowEmpty {
-		for i := range problems {
-			problems[i].Severity = schema.Error
-		}
+	ctx, cancel := a.context()
+	defer cancel()
+	rules, problems, err := o.readSets(ctx, a, sets)
+	if err != nil {
+		return err
 	}
 	opened := 0
 	if o.decrypt && !schema.HasErrors(problems) {
@@ -76,6 +152,9 @@ func runValidate(a *app, o validateOptions, paths []string) error {
 		}
 	}
 	if err := a.write(doc); err != nil {
+		return err
+	}
+	if err := a.annotate(problems); err != nil {
 		return err
 	}
 	if bad {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"path/filepath"
+
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -26,4 +28,31 @@ func Find(paths []string) ([]Found, []schema.Problem) {
 		}
 	}
 	return out, problems
+}
+
+// Within reports whether path, links followed, is one of the places or lies in
+// one. What is not there at all is judged by its name.
+func Within(path string, places []string) bool {
+	at := realPath(path)
+	for _, place := range places {
+		if below(at, realPath(place)) {
+			return true
+		}
+	}
+	return false
+}
+
+// realPath is path, absolute and with its links followed as far as it exists.
+func realPath(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real
+	}
+	if filepath.Dir(abs) == abs {
+		return abs
+	}
+	return filepath.Join(realPath(filepath.Dir(abs)), filepath.Base(abs))
 }

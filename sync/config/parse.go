@@ -17,8 +17,38 @@ import (
 // maxProblems is how many problems of one file are listed.
 const maxProblems = 100
 
-// file is one rule file while it is read.
+// kind is what sort of file is read, in words for messages.
+type kind struct {
+	nothing string // what is said of one without content
+	holds   string // what one holds
+	size    string // doubt about one that is too large
+	depth   string // how deep one is nested
+	expect  string // what its mapping is of
+	second  string // what is said of a second document, and what to do about it
+	secondHint,
+	alias string // why there are no aliases
+	lists string // a list in one line
+	// homes says under which key a known name belongs.
+	homes map[string]string
+}
+
+var ruleFile = kind{
+	nothing: "holds no rule",
+	holds:   "a rule file holds metadata.name and spec: mkhooks schema rule",
+	size:    "a rule file is some kilobytes; is this one?",
+	depth:   "a rule has five levels at most", expect: "metadata and spec",
+	second: "a second document begins here; expected one rule a file", secondHint: "put it into a file of its own",
+	alias: "write the value out: what a rule says must be readable where it stands",
+	lists: "write a list: [MediaKind.JobFinished]",
+	homes: map[string]string{
+		"name": "metadata", "id": "metadata", "url": "spec", "enabled": "spec", "events": "spec", "headers": "spec", "queryParams": "spec",
+		"authentication": "spec", "metadata": "the top level", "spec": "the top level", "sops": "the top level",
+	},
+}
+
+// file is one file while it is read.
 type file struct {
+	kind       kind
 	name       string
 	o          Options
 	recipients *recipients
@@ -51,18 +81,28 @@ type parsed struct {
 }
 
 func parseRule(name string, data []byte, o Options, recipients *recipients) (out parsed) {
-	f := &file{name: name, o: o, recipients: recipients}
+	f := &file{kind: ruleFile, name: name, o: o, recipients: recipients}
 	defer func() {
 		if recover() != nil {
-			// The YAML library panics on some inputs; its text could hold some
-			// of the file.
-			out = parsed{problems: []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}}
+			out = parsed{problems: unreadable(name)}
 		}
 	}()
 	root := f.document(data)
 	if root != nil {
 		out.rule = f.rule(root, data)
 	}
+	out.problems = f.sorted()
+	return out
+}
+
+// unreadable is all that is said where the YAML library panicked, as it does
+// on some inputs: its text could hold some of the file.
+func unreadable(name string) []schema.Problem {
+	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
+}
+
+// sorted are the problems in order, no more than anybody would read.
+func (f *file) sorted() []schema.Problem {
 	schema.SortProblems(f.problems)
 	failed := schema.HasErrors(f.problems) // also where the errors are past the limit
 	if n := len(f.problems); n > maxProblems {
@@ -73,8 +113,7 @@ func parseRule(name string, data []byte, o Options, recipients *recipients) (out
 		}
 		f.problems = append(f.problems[:maxProblems], more)
 	}
-	out.problems = f.problems
-	return out
+	return f.problems
 }
 
 func (f *file) at(n *yaml.Node) schema.Position {
@@ -106,7 +145,7 @@ func (f *file) failAt(line, column int, hint, message string) {
 // document reads the one document of a file and returns its mapping, or nil.
 func (f *file) document(data []byte) *yaml.Node {
 	if len(data) > maxFile {
-		f.failAt(1, 1, "a rule file is some kilobytes; is this one?", "is larger than 1 MiB")
+		f.failAt(1, 1, f.kind.size, "is larger than 1 MiB")
 		return nil
 	}
 	if i := invalidUTF8(data); i >= 0 {
@@ -118,7 +157,7 @@ func (f *file) document(data []byte) *yaml.Node {
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		f.failAt(1, 1, "a rule file holds metadata.name and spec: mkhooks schema rule", "holds no rule")
+		f.failAt(1, 1, f.kind.holds, f.kind.nothing)
 		return nil
 	case err != nil:
 		f.syntax(data)
@@ -126,7 +165,7 @@ func (f *file) document(data []byte) *yaml.Node {
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err == nil {
-		f.failAt(max(second.Line, 1), 1, "put it into a file of its own", "a second document begins here; expected one rule a file")
+		f.failAt(max(second.Line, 1), 1, f.kind.secondHint, f.kind.second)
 		return nil
 	} else if !errors.Is(err, io.EOF) {
 		f.syntax(data)
@@ -134,11 +173,11 @@ func (f *file) document(data []byte) *yaml.Node {
 	}
 	root := doc.Content[0]
 	if isNull(root) {
-		f.failAt(1, 1, "a rule file holds metadata.name and spec: mkhooks schema rule", "holds no rule")
+		f.failAt(1, 1, f.kind.holds, f.kind.nothing)
 		return nil
 	}
 	if root.Kind != yaml.MappingNode {
-		f.fail(root, "a rule file holds metadata.name and spec: mkhooks schema rule", "is %s, expected a mapping with metadata and spec", kindOf(root))
+		f.fail(root, f.kind.holds, "is %s, expected a mapping with %s", kindOf(root), f.kind.expect)
 		return nil
 	}
 	if !f.structure(root, 1, false) {
@@ -156,12 +195,12 @@ const maxDepth = 64
 // whether the tree can be read on; secret says that n lies under authentication.
 func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
 	if depth > maxDepth {
-		f.fail(n, "a rule has five levels at most", "is nested deeper than %d levels", maxDepth)
+		f.fail(n, f.kind.depth, "is nested deeper than %d levels", maxDepth)
 		return false
 	}
 	ok := true
 	if n.Anchor != "" || n.Kind == yaml.AliasNode {
-		f.fail(n, "write the value out: what a rule says must be readable where it stands", "anchors and aliases are not allowed")
+		f.fail(n, f.kind.alias, "anchors and aliases are not allowed")
 		ok = n.Kind != yaml.AliasNode
 	}
 	if n.Style&yaml.TaggedStyle != 0 {

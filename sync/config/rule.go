@@ -92,12 +92,6 @@ func dotted(path []string, secret bool) string {
 	return b.String()
 }
 
-// homes says under which key a known name belongs.
-var homes = map[string]string{
-	"name": "metadata", "id": "metadata", "url": "spec", "enabled": "spec", "events": "spec", "headers": "spec", "queryParams": "spec",
-	"authentication": "spec", "metadata": "the top level", "spec": "the top level", "sops": "the top level",
-}
-
 func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secret bool) {
 	for _, name := range v.Names {
 		key, _ := f.find(node, []string{name})
@@ -107,7 +101,7 @@ func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secre
 		hint := ""
 		if near := schema.Nearest(name, v.Allowed); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
-		} else if home, ok := homes[name]; ok {
+		} else if home, ok := f.kind.homes[name]; ok {
 			hint = fmt.Sprintf("%q belongs under %s", name, home)
 		}
 		in := " in " + at
@@ -150,7 +144,7 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 			hint = fmt.Sprintf("quote it: %q", shortened(value))
 		}
 	case slices.Contains(v.Allowed, "array"):
-		hint = "write a list: [MediaKind.JobFinished]"
+		hint = f.kind.lists
 	}
 	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), strings.Join(want, " or "))
 }

@@ -39,11 +39,11 @@ type Options struct {
 	// Destinations are the hosts that may receive secrets; see
 	// [webhook.MatchDestination]. Empty means not set.
 	Destinations []string
-	// Narrowed is true where the run looks at a part of the files only: it
-	// then deletes nothing.
-	Narrowed bool
+	// Narrowed are the rules of those files that the run is about, by name; nil
+	// means all. A run that looks at a part of the files deletes nothing.
+	Narrowed map[string]bool
 	// Only are the rules that the run looks at, by name or pattern; empty means
-	// all. A run that looks at some deletes nothing, as if it were Narrowed.
+	// all. A run that looks at some deletes nothing, as where it is Narrowed.
 	Only []string
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool
@@ -70,7 +70,7 @@ func (o Options) prune() Prune {
 	return o.Prune
 }
 
-func (o Options) narrowed() bool { return o.Narrowed || len(o.Only) > 0 }
+func (o Options) narrowed() bool { return o.Narrowed != nil || len(o.Only) > 0 }
 
 // Limit is a number of rules, or a share of those this owner owns. The zero
 // Limit is none at all.

@@ -139,10 +139,13 @@ func (n *narrowing) done(old Change) bool {
 // why says what moved since a change was reviewed.
 func (n *narrowing) why(m Moved) string {
 	old, now := m.Change, m.Now
+	settled, known := n.fresh.Settled[old.Rule]
 	switch {
-	case now == nil && old.Action == Delete && n.fresh.Settled[old.Rule] != nil:
+	case known && settled == nil:
+		return "this run does not look at the rule"
+	case now == nil && old.Action == Delete && settled != nil:
 		return "a file names the rule again"
-	case now == nil && n.fresh.Settled[old.Rule] != nil:
+	case now == nil && settled != nil:
 		return "the file changed, and the live rule is as it says now"
 	case now == nil && n.live[old.Rule] && old.Action == Delete:
 		return "this run does not delete the rule"

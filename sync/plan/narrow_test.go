@@ -102,6 +102,8 @@ func TestNarrow(t *testing.T) {
 		}, want: "! gone dependence; + moved; + new", unreviewed: 1},
 		{name: "another update came up", since: func(in *Input) { in.Live[1].Spec.URL += "x" }, want: "+ gone; + moved; + new", unreviewed: 1},
 		{name: "a guard is in force now", since: func(in *Input) { in.Options.MaxDeletes = Limit{} }, want: "! gone too many deletes; + moved; + new"},
+		{name: "the run looks at one rule", since: func(in *Input) { in.Options.Only = []string{"moved"} }, want: "+ moved; stale gone; stale new"},
+		{name: "the run looks at one file", since: func(in *Input) { in.Options.Narrowed = map[string]bool{"new": true} }, want: "+ new; stale gone; stale moved"},
 		{name: "another owner", since: func(in *Input) { in.Owner, in.FormerOwners = "audio", []string{"video"} }, want: "! gone dependence; stale moved; stale new"},
 		{name: "a change was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "x") },
 			want: "! gone protect; + moved; + new"},
@@ -162,6 +164,7 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 		}, "the rule exists by now"},
 		{"another file", "new", func(in *Input) { in.Desired[0].Spec.URL += "x" }, "the file changed: spec.url (https://hooks.example.com/ → https://hooks.example.com/x)"},
 		{"another owner", "new", func(in *Input) { in.Owner = "audio" }, "the file changed: another secret, or another owner"},
+		{"run that looks elsewhere", "gone", func(in *Input) { in.Options.Only = []string{"new"} }, "this run does not look at the rule"},
 		{"file gone", "moved", func(in *Input) { in.Desired = in.Desired[:1] }, "no file names the rule any more"},
 	} {
 		in := baseInput()

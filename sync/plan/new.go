@@ -93,13 +93,18 @@ func (b *builder) match() {
 		d := &b.Desired[i]
 		wanted[d.Name] = true
 		if !b.looksAt(d.Name) {
+			b.settled[d.Name] = nil
 			continue
 		}
 		b.consider(b.factsOf(d, live[d.Name]))
 	}
 	for i := range b.Live {
-		if !wanted[b.Live[i].Name] && b.looksAt(b.Live[i].Name) {
+		switch name := b.Live[i].Name; {
+		case wanted[name]:
+		case b.looksAt(name):
 			b.unnamed(b.factsOf(nil, &b.Live[i]))
+		default:
+			b.settled[name] = nil
 		}
 	}
 	slices.SortFunc(b.planned, func(x, y planned) int { return cmp.Compare(x.Rule, y.Rule) })
@@ -111,6 +116,9 @@ func (b *builder) match() {
 
 // looksAt reports whether the run is about a rule.
 func (b *builder) looksAt(rule string) bool {
+	if b.Options.Narrowed != nil && !b.Options.Narrowed[rule] {
+		return false
+	}
 	return len(b.Options.Only) == 0 || MatchRule(b.Options.Only, b.Project, rule)
 }
 

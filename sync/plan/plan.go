@@ -87,8 +87,8 @@ type Project struct {
 	Unsettled []Unsettled `json:"unsettled"`
 	Warnings  []string    `json:"warnings"`
 	InSync    int         `json:"inSync"`
-	// Settled are the desired rules that need no change, by name, for [Narrow].
-	// It is no part of the document.
+	// Settled are the desired rules that need no change, by name, for [Narrow];
+	// a rule that the run did not look at is nil. It is no part of the document.
 	Settled map[string]*webhook.Desired `json:"-"`
 }
 

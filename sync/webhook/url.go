@@ -1,6 +1,10 @@
 package webhook
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // splitURL cuts a URL into scheme, authority and the rest, without decoding
 // or re-encoding anything. ok is false where there is no authority.
@@ -145,4 +149,20 @@ func MatchDestination(pattern string, o Origin) bool {
 		return suffix != "" && strings.HasSuffix(o.Host, "."+suffix)
 	}
 	return name == o.Host
+}
+
+// CheckDestination refuses a pattern that can never match a host: a URL, a
+// path, a * elsewhere than in front.
+func CheckDestination(pattern string) error {
+	switch {
+	case pattern == "":
+		return errors.New("expected a host, got nothing")
+	case strings.Contains(pattern, "/"):
+		return fmt.Errorf("%q: expected a host, not a URL or path", pattern)
+	case strings.Contains(strings.TrimPrefix(pattern, "*."), "*"):
+		return fmt.Errorf("%q: * may only stand in front, as in *.example.com", pattern)
+	case strings.ContainsFunc(pattern, func(r rune) bool { return odd(r) || strings.ContainsRune("@?#", r) }):
+		return fmt.Errorf("%q: this can't be a host", pattern)
+	}
+	return nil
 }

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+)
+
+// FileName is the config file that a run looks for in its folder.
+const FileName = "mkhooks.yaml"
+
+// File is a config file: who owns the rules, what is guarded, and which
+// projects there are. What it does not say is empty.
+type File struct {
+	// Name is the file as it was named.
+	Name             string   `yaml:"-"`
+	Owner            string   `yaml:"owner"`
+	FormerOwners     []string `yaml:"formerOwners"`
+	Archive          string   `yaml:"archive"`
+	ArchiveIsDurable bool     `yaml:"archiveIsDurable"`
+	Audit            string   `yaml:"audit"`
+	Destinations     []string `yaml:"destinations"`
+	KeyServices      []string `yaml:"keyServices"`
+	// Projects are in the order of the file; defaults have been filled in.
+	Projects []Project `yaml:"-"`
+}
+
+// Project is what a config file says of one project.
+type Project struct {
+	Name string `yaml:"-"`
+	// Rules are paths below the file's folder, as they stand in it.
+	Rules []string `yaml:"rules"`
+	// TokenEnv is the variable that holds the token; empty means MKIO_TOKEN.
+	TokenEnv string   `yaml:"tokenEnv"`
+	Protect  []string `yaml:"protect"`
+	settings `yaml:",inline"`
+}
+
+// settings are what defaults hold and a project may say otherwise.
+type settings struct {
+	// Prune is none, owned, all or empty; MaxDeletes a count, a share or empty.
+	Prune      string `yaml:"prune"`
+	MaxDeletes string `yaml:"maxDeletes"`
+}
+
+// Dir is the folder that the file's paths are relative to.
+func (f *File) Dir() string { return filepath.Dir(f.Name) }
+
+// Path is a path of the file as this run can open it.
+func (f *File) Path(path string) string { return filepath.Join(f.Dir(), filepath.FromSlash(path)) }
+
+// Paths are the rule paths of a project as this run can open them.
+func (f *File) Paths(p *Project) []string {
+	out := make([]string, 0, len(p.Rules))
+	for _, r := range p.Rules {
+		out = append(out, f.Path(r))
+	}
+	return out
+}
+
+// Project returns the project of that name, or nil.
+func (f *File) Project(name string) *Project {
+	for i := range f.Projects {
+		if f.Projects[i].Name == name {
+			return &f.Projects[i]
+		}
+	}
+	return nil
+}
+
+// Names are the names of the projects, in the order of the file.
+func (f *File) Names() []string {
+	var out []string
+	for _, p := range f.Projects {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+// ReadFile reads the config file. It is nil where a problem is an error.
+func ReadFile(name string) (*File, []schema.Problem) {
+	data, err := readSome(name)
+	if err != nil {
+		return nil, []schema.Problem{fileProblem(name, "can't be read: "+reason(err), "")}
+	}
+	return parseFile(name, data, true)
+}
+
+// ParseFile reads a config file's content and looks at nothing else: where its
+// paths lead is not followed.
+func ParseFile(name string, data []byte) (*File, []schema.Problem) {
+	return parseFile(name, data, false)
+}
+
+var configFile = kind{
+	nothing: "holds no config",
+	holds:   "a config file holds projects and their rules: mkhooks schema config",
+	size:    "a config file is some kilobytes; is this one?",
+	depth:   "a config has four levels at most", expect: "projects",
+	second: "a second document begins here; expected one config a file", secondHint: "put it into a file of its own, and name that with --config",
+	alias: "write the value out",
+	lists: "write a list: [...]",
+	homes: map[string]string{
+		"prune": "defaults, or a project", "maxDeletes": "defaults, or a project", "rules": "a project", "tokenEnv": "a project", "protect": "a project",
+		"owner": "the top level", "formerOwners": "the top level", "archive": "the top level", "archiveIsDurable": "the top level", "audit": "the top level",
+		"destinations": "the top level", "keyServices": "the top level", "defaults": "the top level", "projects": "the top level",
+	},
+}
+
+func parseFile(name string, data []byte, follow bool) (out *File, problems []schema.Problem) {
+	f := &file{kind: configFile, name: name}
+	defer func() {
+		if recover() != nil {
+			out, problems = nil, unreadable(name)
+		}
+	}()
+	root := f.document(data)
+	if root != nil {
+		out = f.config(root, follow)
+	}
+	problems = f.sorted()
+	if schema.HasErrors(problems) {
+		return nil, problems
+	}
+	return out, problems
+}
+
+// config checks a document and makes the config of it. What it returns counts
+// only where no problem is an error.
+func (f *file) config(root *yaml.Node, follow bool) *File {
+	f.configShape(root)
+	if schema.HasErrors(f.problems) {
+		return nil
+	}
+	var defaults settings
+	out := &File{Name: f.name}
+	_, node := child(root, "defaults")
+	if !f.decode(root, out) || node != nil && !f.decode(node, &defaults) {
+		return nil
+	}
+	_, projects := child(root, "projects")
+	each(projects, func(key, value *yaml.Node) {
+		p := Project{Name: key.Value}
+		f.ruleName(key)
+		if !f.decode(value, &p) {
+			return
+		}
+		if p.Prune == "" {
+			p.Prune = defaults.Prune
+		}
+		if p.MaxDeletes == "" {
+			p.MaxDeletes = defaults.MaxDeletes
+		}
+		f.limit(value)
+		f.paths(value, follow)
+		out.Projects = append(out.Projects, p)
+	})
+	f.limit(node)
+	f.places(root, follow)
+	f.hosts(root)
+	f.ownership(root, out)
+	return out
+}
+
+// decode reads a node whose shape is right already.
+func (f *file) decode(n *yaml.Node, v any) bool {
+	if n.Decode(v) != nil {
+		f.fail(n, configFile.holds, "can't be read")
+		return false
+	}
+	return true
+}
+
+// ownership checks what stands without an owner to no purpose.
+func (f *file) ownership(root *yaml.Node, c *File) {
+	if c.Owner != "" {
+		return
+	}
+	if key, _ := child(root, "formerOwners"); key != nil && len(c.FormerOwners) > 0 {
+		f.fail(key, "add owner: NAME", "formerOwners stands without owner; expected the name of now, too")
+	}
+	pruned := func(n *yaml.Node) {
+		if _, value := child(n, "prune"); value != nil && value.Value == "owned" {
+			f.fail(value, "add owner: NAME, or say prune: none", "prune is owned and there is no owner: without one nothing says which rules are ours")
+		}
+	}
+	_, defaults := child(root, "defaults")
+	pruned(defaults)
+	_, projects := child(root, "projects")
+	each(projects, func(_, value *yaml.Node) { pruned(value) })
+}
+
+// below is the path of a local place, and whether it stays in the file's folder.
+func (f *file) inside(path string, follow bool) (why string) {
+	local := filepath.FromSlash(path)
+	switch {
+	case filepath.IsAbs(local) || strings.HasPrefix(path, "/"):
+		return "is absolute"
+	case !filepath.IsLocal(local):
+		return "leads out of the folder of the config file"
+	case !follow:
+		return ""
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(f.name))
+	if err != nil {
+		return ""
+	}
+	// What does not exist yet is looked at as far as it does.
+	for at := filepath.Join(dir, local); ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			if !below(real, dir) {
+				return "is a link that leads out of the folder of the config file"
+			}
+			return ""
+		}
+		if at == dir || filepath.Dir(at) == at {
+			return ""
+		}
+	}
+}

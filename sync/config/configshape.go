@@ -1,0 +1,177 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// configShape checks a document against the JSON Schema of the config file and
+// says what does not fit in words of its own.
+func (f *file) configShape(root *yaml.Node) {
+	for _, v := range schema.CheckConfig(jsonOf(root)) {
+		key, node := f.find(root, v.Path)
+		at := "the file"
+		if len(v.Path) > 0 {
+			at = indexed(v.Path)
+		}
+		switch v.Kind {
+		case schema.Missing:
+			if key == nil {
+				key = node
+			}
+			for _, name := range v.Names {
+				where := name
+				if len(v.Path) > 0 {
+					where = at + "." + name
+				}
+				f.fail(key, missingHints[name], "%s is missing", where)
+			}
+		case schema.Unknown:
+			f.unknownKeys(node, v, at, false)
+		case schema.WrongType:
+			f.wrongType(node, v, at, false)
+		case schema.NotListed:
+			if isText(node) {
+				hint := ""
+				if near := schema.Nearest(node.Value, v.Allowed); near != "" {
+					hint = fmt.Sprintf("did you mean %s?", near)
+				}
+				f.fail(node, hint, "%s is %q, expected %s", at, f.plainly(v.Path, node), anyOf(v.Allowed))
+			}
+		case schema.Misshapen:
+			f.misshapen(node, v, at)
+		case schema.Empty:
+			f.fail(node, "", "%s is empty", at)
+		case schema.Repeated:
+			f.repeated(node, at)
+		default:
+			f.fail(node, configFile.holds, "%s does not fit the schema", at)
+		}
+	}
+}
+
+var missingHints = map[string]string{
+	"projects": "for example projects: {my-project: {rules: [rules]}}",
+	"rules":    "name the project's folders of rule files: rules: [rules]",
+}
+
+// indexed is a path as people write it, with a number in brackets for each
+// item of a list.
+func indexed(path []string) string {
+	var b strings.Builder
+	for i, p := range path {
+		switch {
+		case i > 0 && p != "" && strings.Trim(p, "0123456789") == "" && path[i-1] != "projects":
+			b.WriteString("[" + p + "]")
+		case i > 0:
+			b.WriteString("." + shortened(p))
+		default:
+			b.WriteString(shortened(p))
+		}
+	}
+	return b.String()
+}
+
+// plainly is a value as a message may hold it: people put tokens in odd places.
+func (f *file) plainly(path []string, n *yaml.Node) string {
+	return shortened(webhook.RedactValue(path[len(path)-1], n.Value))
+}
+
+// misshapen says what a text of the wrong form should look like.
+func (f *file) misshapen(n *yaml.Node, v schema.Violation, at string) {
+	name := v.Path[0]
+	if len(v.Path) > 2 {
+		name = v.Path[2]
+	}
+	switch {
+	case !isText(n):
+		return // the type is wrong, and that is said
+	case name == "tokenEnv":
+		// What stands there may be the token.
+		f.fail(n, "the name of the variable, never the token itself: MKIO_TOKEN_PROD", "%s is no name of a token variable; expected MKIO_TOKEN, or one that begins with MKIO_TOKEN_", at)
+	case name == "owner" || name == "formerOwners":
+		f.fail(n, "a name such as video-platform", "%s is %q, expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", at, f.plainly(v.Path, n))
+	default:
+		f.fail(n, "for example 30%, or 5", "%s is %q, expected a count or a share of 0%% to 100%%", at, f.plainly(v.Path, n))
+	}
+}
+
+// repeated names every item of a list of texts that stands there again: the
+// schema library stops at the first pair.
+func (f *file) repeated(list *yaml.Node, at string) {
+	seen := map[string]int{}
+	for _, n := range list.Content {
+		if first, ok := seen[n.Value]; ok {
+			f.fail(n, "remove one of them", "%s names %q twice, first on line %d", at, shortened(webhook.RedactValue("", n.Value)), first)
+			continue
+		}
+		seen[n.Value] = n.Line
+	}
+}
+
+var limitForm = regexp.MustCompile(`^([0-9]{1,9}|([0-9]{1,2}([.][0-9]+)?|100)%)$`)
+
+// limit checks maxDeletes of a project or of the defaults.
+func (f *file) limit(n *yaml.Node) {
+	if _, value := child(n, "maxDeletes"); value != nil && !limitForm.MatchString(value.Value) {
+		f.fail(value, "for example 30%, or 5", "maxDeletes is %q, expected a count or a share of 0%% to 100%%", shortened(webhook.RedactValue("", value.Value)))
+	}
+}
+
+// paths checks where a project's rule files are.
+func (f *file) paths(project *yaml.Node, follow bool) {
+	_, rules := child(project, "rules")
+	for _, n := range rules.Content {
+		if why := f.inside(n.Value, follow); why != "" {
+			f.fail(n, "a path such as rules, relative to the config file", "a path of rules %s; expected one inside it", why)
+		}
+	}
+}
+
+// places checks where archives and the record go.
+func (f *file) places(root *yaml.Node, follow bool) {
+	if _, n := child(root, "audit"); n != nil {
+		if why := f.inside(n.Value, follow); why != "" {
+			f.fail(n, "a path such as ./audit/applies.jsonl", "the path of audit %s; expected one inside it", why)
+		}
+	}
+	_, n := child(root, "archive")
+	if n == nil || !IsFolder(n.Value) {
+		return
+	}
+	path := strings.TrimPrefix(n.Value, "file:")
+	if slashes := strings.TrimLeft(path, "/"); len(path)-len(slashes) >= 2 {
+		path = "/" + slashes
+	}
+	if why := f.inside(path, follow); why != "" {
+		f.fail(n, "name a folder elsewhere with --archive DIR", "the path of archive %s; expected one inside it", why)
+	}
+}
+
+// IsFolder reports whether an archive location is a folder, not an object store.
+func IsFolder(location string) bool {
+	scheme, _, ok := strings.Cut(location, "://")
+	return !ok || strings.EqualFold(scheme, "file")
+}
+
+// hosts checks the hosts that may receive secrets.
+func (f *file) hosts(root *yaml.Node) {
+	_, list := child(root, "destinations")
+	if list == nil {
+		return
+	}
+	for _, n := range list.Content {
+		if err := webhook.CheckDestination(n.Value); err != nil {
+			f.fail(n, "a host, *.host or host:port, such as hooks.example.com", "destinations: %s", shortened(webhook.RedactValue("", err.Error())))
+		}
+	}
+	if len(list.Content) == 0 {
+		f.fail(list, "name the hosts, or remove the key: without it only a change of host is blocked", "destinations is empty")
+	}
+}
