@@ -1,6 +1,7 @@
 # What contributors run. "make demo" and "make test" need Go, make and git only.
 GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
+SCRIPTS = .ci/run .ci/fuzz $(wildcard .github/actions/*/*.sh examples/*/*.sh)
 
 .PHONY: build demo test race lint fuzz golden bench cover clean
 
@@ -22,6 +23,7 @@ lint:
 	$(GO) vet ./...
 	$(TOOL) staticcheck -checks=all,-ST1003 ./...
 	$(TOOL) actionlint
+	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); else echo "shellcheck is not on the PATH: scripts, and scripts in workflows, are not checked"; fi
 
 fuzz:
 	sh .ci/fuzz 60s

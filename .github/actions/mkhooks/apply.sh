@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Applies the checked-out tree, if its plan is the reviewed one; with no DIGEST,
+# only shows the plan.
+#
+# Environment: MKIO_TOKEN (may write), SOPS_AGE_KEY, TOKEN_ENV, DIGEST, FLAGS.
+# shellcheck source=.github/actions/mkhooks/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# FLAGS lift guards, and do nothing else: --base-url or --allow-destination
+# would send the token and the secrets elsewhere, --report write files.
+mapfile -t flags < <(words "${FLAGS:-}")
+for flag in "${flags[@]}"; do
+  [[ $flag =~ ^--(adopt|take-over|drop-auth|only|max-deletes)=.+$ || $flag =~ ^--(drop-unknown|delete-active|allow-empty|resend-auth)$ ]] ||
+    refuse "flags: $(printf '%q' "$flag"): expected --adopt=RULE, --take-over=RULE, --drop-auth=RULE, --only=RULE, --max-deletes=N, --drop-unknown, --delete-active, --allow-empty or --resend-auth"
+done
+
+token_variable
+if [[ -z ${DIGEST:-} ]]; then
+  exec mkhooks plan --project "$PROJECT" "${flags[@]}"
+fi
+code=0
+mkhooks apply --project "$PROJECT" --yes --expect "$DIGEST" "${flags[@]}" \
+  --report "json=$RUNNER_TEMP/result.json" --report "markdown=$RUNNER_TEMP/result.md" || code=$?
+if ((code == 4)); then
+  echo '::notice title=mkhooks::To apply what is shown on the page of this run, start this workflow with its digest (and with the flags that lift a guard).'
+fi
+exit "$code"

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Makes the checked-out merge of a pull request one that a maintainer may plan
+# with a token: tool, config and everything else are the base's, and only the
+# rule files are the head's, as data.
+#
+# The maintainer says which head they looked at: a push in between is refused.
+#
+# Environment: PULL, HEAD_SHA, RULES (folders), and GH_TOKEN that may read
+# pull requests. The working directory is the clone, at refs/pull/PULL/merge.
+# Output: base, the commit that was planned on; others, how many files of the
+# pull request were left out.
+# shellcheck source=.github/actions/mkhooks/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+: "${PULL?}" "${HEAD_SHA?}" "${RULES?}"
+[[ $GITHUB_EVENT_NAME == workflow_dispatch ]] || refuse "event $GITHUB_EVENT_NAME: a maintainer starts the plan of a fork by hand"
+[[ $PULL =~ ^[1-9][0-9]{0,9}$ ]] || refuse "pull-request: expected its number"
+[[ $HEAD_SHA =~ ^[0-9a-f]{40}$ ]] || refuse "head: expected the whole SHA (40 hex digits) of the commit that you looked at"
+
+answer=$(api GET "/repos/$GITHUB_REPOSITORY/pulls/$PULL")
+head=$(jq -r .head.sha <<<"$answer")
+[[ $head == "$HEAD_SHA" ]] ||
+  refuse "pull request $PULL is at ${head:0:40} now, and you looked at $HEAD_SHA: read what was pushed, then start again with that commit"
+# The config of another branch is not the one that guards this branch.
+[[ refs/heads/$(jq -r .base.ref <<<"$answer") == "$GITHUB_REF" ]] ||
+  refuse "pull request $PULL goes into another branch: start this workflow on the branch that it goes into"
+
+merge=$(git rev-parse HEAD)
+[[ $(git rev-parse --verify --quiet 'HEAD^2') == "$HEAD_SHA" ]] ||
+  refuse "GitHub's merge of pull request $PULL is not of $HEAD_SHA (yet, or there is a conflict): try again in a minute"
+
+# From here on the tree is the base's.
+git checkout --quiet --detach --force "$merge^1"
+
+mapfile -t folders < <(words "$RULES")
+((${#folders[@]} > 0)) || refuse "rules: expected at least one folder"
+# files TREE lists mode and path of what lies in the rule folders.
+files() { git ls-tree -r -z --format='%(objectmode) %(path)' "$1" -- "${folders[@]}"; }
+files "$merge" >"$RUNNER_TEMP/head-files"
+files HEAD >"$RUNNER_TEMP/base-files"
+
+# A link or a submodule among the rules could lead anywhere.
+while IFS= read -r -d '' file; do
+  [[ ${file%% *} == 100644 || ${file%% *} == 100755 ]] ||
+    refuse "pull request $PULL has something else than a regular file among the rules: $(printf '%q' "${file#* }")"
+done <"$RUNNER_TEMP/head-files"
+
+# Rule files come, change and go as the head says; the config, .sops.yaml and
+# other hidden files stay the base's, wherever they are.
+while IFS= read -r -d '' file; do
+  path=${file#* }
+  case /$path in
+    */.* | */mkhooks.yaml) ;;
+    *.yaml | *.yml) printf '%s\0' "$path" ;;
+  esac
+done < <(cat "$RUNNER_TEMP/head-files" "$RUNNER_TEMP/base-files") | sort -zu >"$RUNNER_TEMP/taken"
+if [[ -s $RUNNER_TEMP/taken ]]; then
+  git --literal-pathspecs restore --source="$merge" --staged --worktree \
+    --pathspec-from-file="$RUNNER_TEMP/taken" --pathspec-file-nul
+fi
+
+others=$(git diff --cached --name-only -z "$merge" | tr -cd '\0' | wc -c)
+{
+  echo "base=$(git rev-parse HEAD)"
+  echo "others=$((others))"
+} >>"$GITHUB_OUTPUT"

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Plans the checked-out tree, in the folder of the config file, and leaves
+# plan.json and plan.md in RUNNER_TEMP for the report.
+#
+# Environment: MKIO_TOKEN (webhooks.config.get is enough), TOKEN_ENV, HEAD_SHA;
+# BASE_SHA where fork.sh has laid the head's rules over it.
+# shellcheck source=.github/actions/mkhooks/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# What is planned is the merge: what the branch would be. The config is compared
+# with the merge's other side, the branch as it is.
+base=${BASE_SHA:-}
+if [[ -z $base ]]; then
+  [[ $(git rev-parse --verify --quiet 'HEAD^2') == "${HEAD_SHA?}" ]] || refuse "the checked-out tree is not the merge of $HEAD_SHA"
+  base=$(git rev-parse 'HEAD^1')
+fi
+
+TOKEN_SECRET=MKIO_TOKEN_READ token_variable
+mkhooks plan --project "$PROJECT" --base "$base" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"
