@@ -32,12 +32,14 @@ func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
 	name := o.configFile
 	if !f.Changed("config") {
 		name = config.FileName
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+	} else if name == "" {
+		return nil
+	}
+	if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+		if !f.Changed("config") {
 			return nil
 		}
-	}
-	if name == "" {
-		return nil
+		return invalidf("mkhooks init writes one; --config '' is for none", "--config %s: no such file", name)
 	}
 	file, problems := config.ReadFile(name)
 	if len(problems) > 0 {

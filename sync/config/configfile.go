@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 
@@ -132,36 +133,33 @@ func parseFile(name string, data []byte, follow bool) (out *File, problems []sch
 // only where no problem is an error.
 func (f *file) config(root *yaml.Node, follow bool) *File {
 	f.configShape(root)
+	_, defaults := child(root, "defaults")
+	_, projects := child(root, "projects")
+	f.limit(defaults)
+	f.places(root, follow)
+	f.hosts(root)
+	f.ownership(root)
+	each(projects, func(key, value *yaml.Node) {
+		f.named(key, "the name of a project", "a name such as my-project, as MK.IO has it")
+		f.limit(value)
+		f.paths(value, follow)
+	})
 	if schema.HasErrors(f.problems) {
 		return nil
 	}
-	var defaults settings
+	var common settings
 	out := &File{Name: f.name}
-	_, node := child(root, "defaults")
-	if !f.decode(root, out) || node != nil && !f.decode(node, &defaults) {
+	if !f.decode(root, out) || defaults != nil && !f.decode(defaults, &common) {
 		return nil
 	}
-	_, projects := child(root, "projects")
 	each(projects, func(key, value *yaml.Node) {
 		p := Project{Name: key.Value}
-		f.ruleName(key)
 		if !f.decode(value, &p) {
 			return
 		}
-		if p.Prune == "" {
-			p.Prune = defaults.Prune
-		}
-		if p.MaxDeletes == "" {
-			p.MaxDeletes = defaults.MaxDeletes
-		}
-		f.limit(value)
-		f.paths(value, follow)
+		p.Prune, p.MaxDeletes = cmp.Or(p.Prune, common.Prune), cmp.Or(p.MaxDeletes, common.MaxDeletes)
 		out.Projects = append(out.Projects, p)
 	})
-	f.limit(node)
-	f.places(root, follow)
-	f.hosts(root)
-	f.ownership(root, out)
 	return out
 }
 
@@ -174,50 +172,39 @@ func (f *file) decode(n *yaml.Node, v any) bool {
 	return true
 }
 
-// ownership checks what stands without an owner to no purpose.
-func (f *file) ownership(root *yaml.Node, c *File) {
-	if c.Owner != "" {
+// ownership checks what stands to no purpose without an owner.
+func (f *file) ownership(root *yaml.Node) {
+	if key, _ := child(root, "owner"); key != nil {
 		return
 	}
-	if key, _ := child(root, "formerOwners"); key != nil && len(c.FormerOwners) > 0 {
+	if key, list := child(root, "formerOwners"); key != nil && len(list.Content) > 0 {
 		f.fail(key, "add owner: NAME", "formerOwners stands without owner; expected the name of now, too")
 	}
-	pruned := func(n *yaml.Node) {
+	pruned := func(_, n *yaml.Node) {
 		if _, value := child(n, "prune"); value != nil && value.Value == "owned" {
 			f.fail(value, "add owner: NAME, or say prune: none", "prune is owned and there is no owner: without one nothing says which rules are ours")
 		}
 	}
-	_, defaults := child(root, "defaults")
-	pruned(defaults)
+	pruned(child(root, "defaults"))
 	_, projects := child(root, "projects")
-	each(projects, func(_, value *yaml.Node) { pruned(value) })
+	each(projects, pruned)
 }
 
-// below is the path of a local place, and whether it stays in the file's folder.
+// inside says why a path does not stay in the file's folder; "" where it does.
+// With follow, links count.
 func (f *file) inside(path string, follow bool) (why string) {
 	local := filepath.FromSlash(path)
 	switch {
 	case filepath.IsAbs(local) || strings.HasPrefix(path, "/"):
-		return "is absolute"
+		return "is absolute; expected one inside the folder of the config file"
 	case !filepath.IsLocal(local):
 		return "leads out of the folder of the config file"
 	case !follow:
 		return ""
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(f.name))
-	if err != nil {
-		return ""
+	dir := realPath(filepath.Dir(f.name))
+	if !below(realPath(filepath.Join(dir, local)), dir) {
+		return "is a link that leads out of the folder of the config file"
 	}
-	// What does not exist yet is looked at as far as it does.
-	for at := filepath.Join(dir, local); ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			if !below(real, dir) {
-				return "is a link that leads out of the folder of the config file"
-			}
-			return ""
-		}
-		if at == dir || filepath.Dir(at) == at {
-			return ""
-		}
-	}
+	return ""
 }

@@ -35,7 +35,9 @@ func (f *file) configShape(root *yaml.Node) {
 		case schema.Unknown:
 			f.unknownKeys(node, v, at, false)
 		case schema.WrongType:
-			f.wrongType(node, v, at, false)
+			if v.Path[len(v.Path)-1] != "maxDeletes" { // see limit
+				f.wrongType(node, v, at, false)
+			}
 		case schema.NotListed:
 			if isText(node) {
 				hint := ""
@@ -97,8 +99,6 @@ func (f *file) misshapen(n *yaml.Node, v schema.Violation, at string) {
 		f.fail(n, "the name of the variable, never the token itself: MKIO_TOKEN_PROD", "%s is no name of a token variable; expected MKIO_TOKEN, or one that begins with MKIO_TOKEN_", at)
 	case name == "owner" || name == "formerOwners":
 		f.fail(n, "a name such as video-platform", "%s is %q, expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", at, f.plainly(v.Path, n))
-	default:
-		f.fail(n, "for example 30%, or 5", "%s is %q, expected a count or a share of 0%% to 100%%", at, f.plainly(v.Path, n))
 	}
 }
 
@@ -119,7 +119,12 @@ var limitForm = regexp.MustCompile(`^([0-9]{1,9}|([0-9]{1,2}([.][0-9]+)?|100)%)$
 
 // limit checks maxDeletes of a project or of the defaults.
 func (f *file) limit(n *yaml.Node) {
-	if _, value := child(n, "maxDeletes"); value != nil && !limitForm.MatchString(value.Value) {
+	_, value := child(n, "maxDeletes")
+	switch {
+	case value == nil:
+	case value.Kind != yaml.ScalarNode:
+		f.fail(value, "for example 30%, or 5", "maxDeletes is %s, expected a count or a share of 0%% to 100%%", kindOf(value))
+	case !limitForm.MatchString(value.Value):
 		f.fail(value, "for example 30%, or 5", "maxDeletes is %q, expected a count or a share of 0%% to 100%%", shortened(webhook.RedactValue("", value.Value)))
 	}
 }
@@ -127,22 +132,25 @@ func (f *file) limit(n *yaml.Node) {
 // paths checks where a project's rule files are.
 func (f *file) paths(project *yaml.Node, follow bool) {
 	_, rules := child(project, "rules")
+	if rules == nil {
+		return // that is said
+	}
 	for _, n := range rules.Content {
 		if why := f.inside(n.Value, follow); why != "" {
-			f.fail(n, "a path such as rules, relative to the config file", "a path of rules %s; expected one inside it", why)
+			f.fail(n, "a path such as rules, relative to the config file", "a path of rules %s", why)
 		}
 	}
 }
 
 // places checks where archives and the record go.
 func (f *file) places(root *yaml.Node, follow bool) {
-	if _, n := child(root, "audit"); n != nil {
+	if _, n := child(root, "audit"); isText(n) {
 		if why := f.inside(n.Value, follow); why != "" {
-			f.fail(n, "a path such as ./audit/applies.jsonl", "the path of audit %s; expected one inside it", why)
+			f.fail(n, "a path such as ./audit/applies.jsonl", "the path of audit %s", why)
 		}
 	}
 	_, n := child(root, "archive")
-	if n == nil || !IsFolder(n.Value) {
+	if !isText(n) || !IsFolder(n.Value) {
 		return
 	}
 	path := strings.TrimPrefix(n.Value, "file:")
@@ -150,7 +158,7 @@ func (f *file) places(root *yaml.Node, follow bool) {
 		path = "/" + slashes
 	}
 	if why := f.inside(path, follow); why != "" {
-		f.fail(n, "name a folder elsewhere with --archive DIR", "the path of archive %s; expected one inside it", why)
+		f.fail(n, "name a folder elsewhere with --archive DIR", "the path of archive %s", why)
 	}
 }
 
@@ -163,7 +171,7 @@ func IsFolder(location string) bool {
 // hosts checks the hosts that may receive secrets.
 func (f *file) hosts(root *yaml.Node) {
 	_, list := child(root, "destinations")
-	if list == nil {
+	if list == nil || list.Kind != yaml.SequenceNode {
 		return
 	}
 	for _, n := range list.Content {

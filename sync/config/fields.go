@@ -14,10 +14,18 @@ import (
 
 // ruleName checks metadata.name: it becomes one segment of a URL's path.
 func (f *file) ruleName(n *yaml.Node) {
+	if n.Value != "" { // the schema says so
+		f.named(n, "metadata.name", "a name such as job-notifications")
+	}
+}
+
+// named checks a name that becomes one segment of a URL's path.
+func (f *file) named(n *yaml.Node, what, hint string) {
 	name := n.Value
 	problem := ""
 	switch {
-	case name == "": // the schema says so
+	case name == "":
+		problem = "is empty"
 	case name == "." || name == "..":
 		problem = "is a path, not a name"
 	case utf8.RuneCountInString(name) > 255:
@@ -28,7 +36,7 @@ func (f *file) ruleName(n *yaml.Node) {
 		problem = "has white space around it"
 	}
 	if problem != "" {
-		f.fail(n, "a name such as job-notifications", "metadata.name %s", problem)
+		f.fail(n, hint, "%s %s", what, problem)
 	}
 }
 

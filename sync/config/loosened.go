@@ -73,10 +73,12 @@ func (l *loosened) owners(before, now *File) {
 		l.add("", "owner", changed(before.Owner, now.Owner))
 	}
 	for _, o := range now.FormerOwners {
-		if o != before.Owner && !slices.Contains(before.FormerOwners, o) {
-			l.add("", "formerOwners", strconv.Quote(o)+" was added: rules of that owner count as ours")
-		} else if o == before.Owner {
+		switch {
+		case slices.Contains(before.FormerOwners, o):
+		case o == before.Owner:
 			l.add("", "formerOwners", strconv.Quote(o)+" was added, the owner until now")
+		default:
+			l.add("", "formerOwners", strconv.Quote(o)+" was added: rules of that owner count as ours")
 		}
 	}
 }

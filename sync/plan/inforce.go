@@ -36,7 +36,7 @@ func (o Options) guards() Guards {
 	force(string(GuardForeign))
 	lifts("take-over", o.TakeOver)
 	if len(o.Destinations) > 0 {
-		force("destinations " + strings.Join(inOrder(o.Destinations), ", "))
+		force(fmt.Sprintf("%s (only %s)", GuardDestination, strings.Join(inOrder(o.Destinations), ", ")))
 	} else {
 		force(string(GuardDestination))
 	}
