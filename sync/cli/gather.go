@@ -108,17 +108,26 @@ func (g *gathered) checkOnly() error {
 	for _, r := range g.input.Live {
 		names = append(names, r.Name)
 	}
-	for _, pattern := range g.input.Options.Only {
-		if slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, g.input.Project, n) }) {
-			continue
-		}
-		hint := "see the names with mkhooks plan, without --only"
-		if near := schema.Nearest(pattern, names); near != "" {
-			hint = "did you mean --only " + shell.Word(near)
-		}
-		return invalidf(hint, "--only %q: neither a file nor a live rule has this name", pattern)
+	pattern, near, all := matched(g.input.Options.Only, g.input.Project, names)
+	if all {
+		return nil
 	}
-	return nil
+	hint := "see the names with mkhooks plan, without --only"
+	if near != "" {
+		hint = "did you mean --only " + shell.Word(near)
+	}
+	return invalidf(hint, "--only %q: neither a file nor a live rule has this name", pattern)
+}
+
+// matched reports whether all patterns fit a name; otherwise the first that
+// does not, and the name that was probably meant, or "".
+func matched(patterns []string, project string, names []string) (pattern, near string, all bool) {
+	for _, p := range patterns {
+		if !slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
+			return p, schema.Nearest(p, names), false
+		}
+	}
+	return "", "", true
 }
 
 // refresh reads the list again and returns the plan of now.

@@ -33,13 +33,14 @@ var mayImport = map[string][]string{
 	"sync/webhook":            {},
 	"sync/yamltext":           {"go.yaml.in/yaml/v3"},
 	"sync/config":             {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
+	"sync/rulefile":           {"schema", "secrets", "sync/config", "sync/shell", "sync/webhook", "sync/yamltext", "go.yaml.in/yaml/v3"},
 	"sync/mkio":               {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
 	"sync/plan":               {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
 	"sync/archive":            {"sync/webhook"},
 	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/report":             {"schema", "sync/apply", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":   nil, // a helper of tests
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,

@@ -228,7 +228,7 @@ func (a *app) missing(r sops.Request, found config.Found) ([]string, error) {
 		return nil, invalid(err)
 	case len(paths) == 0:
 		example := "headers.NAME"
-		if names := authPaths(found); len(names) > 0 {
+		if names := authPaths(found.Auth); len(names) > 0 {
 			example = shell.Word(names[0])
 		}
 		return nil, invalidf(command+" "+example, "rule %q waits for no secret; expected the PATH of one to set", found.Name)

@@ -8,6 +8,7 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // paths checks the PATHs of a call against the names that the file has.
@@ -70,13 +71,13 @@ func didYouMean(found config.Found, arg string) string {
 	return "mkhooks help secret set"
 }
 
-// authPaths are the paths of all values of a rule.
-func authPaths(found config.Found) []string {
+// authPaths are the paths of authentication values, as people write them.
+func authPaths(auth webhook.AuthNames) []string {
 	var out []string
-	for _, n := range found.Auth.Headers {
+	for _, n := range auth.Headers {
 		out = append(out, "headers."+n)
 	}
-	for _, n := range found.Auth.QueryParams {
+	for _, n := range auth.QueryParams {
 		out = append(out, "queryParams."+n)
 	}
 	return out

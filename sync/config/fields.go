@@ -12,7 +12,25 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// ruleName checks metadata.name: it becomes one segment of a URL's path.
+// NameProblem says what keeps a name from being a rule's or a project's, which
+// becomes one segment of a URL's path; or "".
+func NameProblem(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case name == "." || name == "..":
+		return "is a path, not a name"
+	case utf8.RuneCountInString(name) > 255:
+		return "is longer than 255 characters"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "has control characters in it"
+	case strings.TrimSpace(name) != name:
+		return "has white space around it"
+	}
+	return ""
+}
+
+// ruleName checks metadata.name.
 func (f *file) ruleName(n *yaml.Node) {
 	if n.Value != "" { // the schema says so
 		f.named(n, "metadata.name", "a name such as job-notifications")
@@ -21,21 +39,7 @@ func (f *file) ruleName(n *yaml.Node) {
 
 // named checks a name that becomes one segment of a URL's path.
 func (f *file) named(n *yaml.Node, what, hint string) {
-	name := n.Value
-	problem := ""
-	switch {
-	case name == "":
-		problem = "is empty"
-	case name == "." || name == "..":
-		problem = "is a path, not a name"
-	case utf8.RuneCountInString(name) > 255:
-		problem = "is longer than 255 characters"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		problem = "has control characters in it"
-	case strings.TrimSpace(name) != name:
-		problem = "has white space around it"
-	}
-	if problem != "" {
+	if problem := NameProblem(n.Value); problem != "" {
 		f.fail(n, hint, "%s %s", what, problem)
 	}
 }

@@ -11,24 +11,42 @@ import (
 // wrong with it.
 type Found struct {
 	File, Name string
-	URL        string
-	// Auth are the names of the authentication values, placeholders included.
-	Auth webhook.AuthNames
+	// Spec is what could be read of it; names of authentication also where a
+	// placeholder stands for the value.
+	webhook.Spec
 }
 
 // Find lists the rule files below paths, also those that are not valid: a file
 // that waits for its secret is not. Files that can't be read as a rule at all
-// are left out; problems are those of the paths.
+// are left out. Problems are those of the paths, and as warnings what keeps a
+// file from being read.
 func Find(paths []string) ([]Found, []schema.Problem) {
 	files, problems := collect(paths)
 	var out []Found
 	for _, file := range files {
-		if r := readRule(file, Options{}, nil).rule; r != nil {
-			out = append(out, Found{File: file, Name: r.Name, URL: r.Spec.URL, Auth: r.Spec.Auth})
+		r := readRule(file, Options{}, nil)
+		if r.rule == nil {
+			warnOnly(r.problems)
+			problems = append(problems, r.problems...)
+			continue
 		}
+		out = append(out, r.found())
 	}
 	return out, problems
 }
+
+// Read reads one file's content as [Find] does; Found is nil where it can't be
+// read as a rule at all. Of the problems those are left out that o forgives.
+func Read(file string, data []byte, o Options) (*Found, []schema.Problem) {
+	r := parseRule(file, data, o, nil)
+	if r.rule == nil {
+		return nil, r.problems
+	}
+	found := r.found()
+	return &found, r.problems
+}
+
+func (r parsed) found() Found { return Found{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec} }
 
 // Within reports whether path, links followed, is one of the places or lies in
 // one. What is not there at all is judged by its name.

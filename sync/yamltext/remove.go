@@ -29,7 +29,13 @@ func (t *Text) Remove(path []string) (ok bool) {
 		}
 		return ok && known && t.cutItem(start, end)
 	}
-	return t.cutLines(key, key.Column)
+	end := t.blockEnd(key.Line, key.Column)
+	inLines := value.Kind == yaml.ScalarNode && value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
+	if start, after, known := t.scalar(value, false, key.Column); known && inLines {
+		// A comment below it may be indented deeper and stays all the same.
+		end = t.lineEnd(value.Line + bytes.Count(t.data[start:after], []byte("\n")))
+	}
+	return t.cutLines(key, end)
 }
 
 // RemoveItem takes the i-th scalar out of a list; flow says that the list
@@ -46,7 +52,7 @@ func (t *Text) RemoveItem(list *yaml.Node, i int, flow bool) (ok bool) {
 	if _, _, ok := t.scalar(item, false, item.Column); !ok { // it stands on one line
 		return false
 	}
-	return t.cutLines(item, item.Column)
+	return t.cutLines(item, t.lineEnd(item.Line))
 }
 
 // AddItem puts a text behind the last item of a list, which is a scalar.
@@ -96,21 +102,16 @@ func (t *Text) dash(item *yaml.Node) (string, bool) {
 	return string(before), len(bytes.Trim(before, " ")) == 1 && bytes.Contains(before, []byte("-"))
 }
 
-// cutLines takes out the lines of what begins with n and is indented deeper
-// than column; before n there is nothing on its line, or a dash.
-func (t *Text) cutLines(n *yaml.Node, column int) bool {
+// cutLines takes out the lines from that of n to end, which is the end of one;
+// before n there is nothing on its line, or a dash.
+func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	at, ok := t.Offset(n)
 	if !ok {
 		return false
 	}
 	start := t.lines[n.Line-1]
-	before := t.data[start:at]
-	if rest := bytes.Trim(before, " "); len(rest) > 0 && !bytes.Equal(rest, []byte("-")) {
+	if rest := bytes.Trim(t.data[start:at], " "); len(rest) > 0 && !bytes.Equal(rest, []byte("-")) {
 		return false
-	}
-	end := t.blockEnd(n.Line, column)
-	if n.Kind == yaml.ScalarNode && bytes.Contains(before, []byte("-")) {
-		end = t.lineEnd(n.Line)
 	}
 	for end < len(t.data) && t.data[end] != '\n' {
 		end++

@@ -2,6 +2,7 @@ package yamltext
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,7 +154,8 @@ func (t *Text) before(m *yaml.Node, name string) int {
 func (t *Text) blockEntry(path []string, value literal, column, step int) string {
 	var b strings.Builder
 	for i, name := range path {
-		b.WriteString(t.newline() + strings.Repeat(" ", column-1+i*step) + Plain(name) + ":")
+		indent := strings.Repeat(" ", column-1+i*step)
+		b.WriteString(t.newline() + indent + strings.ReplaceAll(Key(name, indent), "\n", t.newline()))
 	}
 	b.WriteString(" " + value.in(false))
 	return b.String()
@@ -166,9 +168,22 @@ func flowEntry(path []string, value literal) string {
 	return Quoted(path[0]) + ": {" + flowEntry(path[1:], value) + "}"
 }
 
+// maxKey is how long a key may be that stands before its colon on one line;
+// YAML wants to see the colon within 1024 characters.
+const maxKey = 1000
+
+// Key is a name as a key in a block, with its colon; a long one takes a second
+// line, indented as the first.
+func Key(name, indent string) string {
+	if key := Plain(name); len(key) <= maxKey {
+		return key + ":"
+	}
+	return "? " + Quoted(name) + "\n" + indent + ":"
+}
+
 // Plain is a text as YAML writes it on one line: in quotes only where it must be.
 func Plain(s string) string {
-	if needsEscape(s) {
+	if strings.ContainsFunc(s, hidden) {
 		return Quoted(s)
 	}
 	// Of a node the library would leave out the quotes that only older readers
@@ -180,20 +195,34 @@ func Plain(s string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
-// Quoted is a text in double quotes on one line.
+// Quoted is a text in double quotes on one line. What could not be seen in it
+// is escaped, so that nobody reviews another text than the one that counts.
 func Quoted(s string) string {
-	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.ToValidUTF8(s, "\ufffd"), Style: yaml.DoubleQuotedStyle}
-	out, err := yaml.Marshal(node)
+	s = strings.ToValidUTF8(s, "\ufffd")
+	out, err := yaml.Marshal(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle})
 	if err != nil { // a text always has a form in quotes
 		return strconv.QuoteToASCII(s)
 	}
-	return strings.TrimRight(string(out), "\n")
+	quoted := strings.TrimRight(string(out), "\n")
+	if !strings.ContainsFunc(quoted, hidden) {
+		return quoted
+	}
+	var b strings.Builder
+	for _, r := range quoted {
+		switch {
+		case !hidden(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		}
+	}
+	return b.String()
 }
 
-// needsEscape reports whether s has characters that stand on one line only
-// when they are escaped.
-func needsEscape(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' || r == unicode.ReplacementChar
-	})
+// hidden reports whether a character is not seen where it stands, or changes
+// how others are seen: line ends, direction marks, odd spaces.
+func hidden(r rune) bool {
+	return r != ' ' && !unicode.IsPrint(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

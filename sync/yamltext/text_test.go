@@ -128,17 +128,20 @@ func TestForms(t *testing.T) {
 		"over a text over lines": {
 			"spec:\n  url: a\n    b\n", "",
 			func(t *Text) bool { return t.Set(path("spec/url"), "v") }},
-		"list in brackets, first":    {"spec: {events: [A, B]}", "spec: {events: [B]}", func(t *Text) bool { return t.RemoveItem(list(t), 0, true) }},
-		"list in brackets, last":     {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A] # x\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
-		"list in brackets, add":      {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A, B, C] # x\n", func(t *Text) bool { return t.AddItem(list(t), "C", false) }},
-		"list in brackets, lines":    {"spec:\n  events: [\n    A, # a\n    B, # b\n  ]\n", "spec:\n  events: [\n    A, # a\n    # b\n  ]\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
-		"list in brackets, quoted":   {`spec: {"events": ["A"]}`, `spec: {"events": ["A", "C"]}`, func(t *Text) bool { return t.AddItem(list(t), "C", true) }},
-		"an entry in braces":         {`{"spec": {"url": "a", "b": "c"}}`, `{"spec": {"url": "a"}}`, func(t *Text) bool { return t.Remove(path("spec/b")) }},
-		"an entry behind a key":      {"? spec\n: url: a\n  b: c\n", "? spec\n: url: a\n", func(t *Text) bool { return t.Remove(path("spec/b")) }},
-		"an entry on its key's line": {"? spec\n: url: a\n  b: c\n", "", func(t *Text) bool { return t.Remove(path("spec/url")) }},
-		"lists in a list":            {"spec:\n  events:\n  - - A\n    - B\n", "", func(t *Text) bool { return t.AddItem(list(t), "C", false) }},
-		"the end of the file":        {"spec:\n  a: b\n  c: d", "spec:\n  a: b\n", func(t *Text) bool { return t.Remove(path("spec/c")) }},
-		"wide characters":            {"\ufeffspec: {ä: ö, b: \"c\"}", "\ufeffspec: {ä: ö, b: \"d\"}", func(t *Text) bool { return t.Set(path("spec/b"), "d") }},
+		"list in brackets, first":         {"spec: {events: [A, B]}", "spec: {events: [B]}", func(t *Text) bool { return t.RemoveItem(list(t), 0, true) }},
+		"list in brackets, last":          {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A] # x\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
+		"list in brackets, add":           {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A, B, C] # x\n", func(t *Text) bool { return t.AddItem(list(t), "C", false) }},
+		"list in brackets, lines":         {"spec:\n  events: [\n    A, # a\n    B, # b\n  ]\n", "spec:\n  events: [\n    A, # a\n    # b\n  ]\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
+		"list in brackets, quoted":        {`spec: {"events": ["A"]}`, `spec: {"events": ["A", "C"]}`, func(t *Text) bool { return t.AddItem(list(t), "C", true) }},
+		"an entry in braces":              {`{"spec": {"url": "a", "b": "c"}}`, `{"spec": {"url": "a"}}`, func(t *Text) bool { return t.Remove(path("spec/b")) }},
+		"an entry behind a key":           {"? spec\n: url: a\n  b: c\n", "? spec\n: url: a\n", func(t *Text) bool { return t.Remove(path("spec/b")) }},
+		"an entry on its key's line":      {"? spec\n: url: a\n  b: c\n", "", func(t *Text) bool { return t.Remove(path("spec/url")) }},
+		"lists in a list":                 {"spec:\n  events:\n  - - A\n    - B\n", "", func(t *Text) bool { return t.AddItem(list(t), "C", false) }},
+		"the end of the file":             {"spec:\n  a: b\n  c: d", "spec:\n  a: b\n", func(t *Text) bool { return t.Remove(path("spec/c")) }},
+		"a comment deeper than what goes": {"spec:\n  a: b\n     # deep\n  c: d\n", "spec:\n     # deep\n  c: d\n", func(t *Text) bool { return t.Remove(path("spec/a")) }},
+		"a quoted text over lines":        {"spec:\n  a: \"b\n    c\"\n     # deep\n  c: d\n", "spec:\n     # deep\n  c: d\n", func(t *Text) bool { return t.Remove(path("spec/a")) }},
+		"a long key":                      {"spec:\n  a: b\n", "spec:\n  a: b\n  ? \"" + long + "\"\n  : v\n", func(t *Text) bool { return t.Set([]string{"spec", long}, "v") }},
+		"wide characters":                 {"\ufeffspec: {ä: ö, b: \"c\"}", "\ufeffspec: {ä: ö, b: \"d\"}", func(t *Text) bool { return t.Set(path("spec/b"), "d") }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -154,10 +157,29 @@ func TestForms(t *testing.T) {
 	}
 }
 
+var long = strings.Repeat("k", maxKey+1)
+
+// TestHidden: what can't be seen is written as an escape.
+func TestHidden(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"a\u202eb":     `"a\u202Eb"`,
+		"a\u00a0b":     `"a\u00A0b"`,
+		"\u3164":       `"\u3164"`,
+		"\U000e0041":   `"\U000E0041"`,
+		"\u200b\\\"\n": `"\u200B\\\"\n"`,
+		"größe":        "größe",
+	} {
+		if got := Plain(s); got != want {
+			t.Errorf("%+q: got %s, want %s", s, got, want)
+		}
+	}
+}
+
 // FuzzText writes any text in each form and reads it back as text.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"", "yes", "0123", "1e10", "~", "null", "a\nb\n", " x ", "# no", "a: b", "- x", "*a", "&a", "!x", "%x", "\u2028", "\u0085", "\x7f\x00", "\ufeff",
-		"ä😀", "a,b", "1:20", "2026-01-01", "=", "<<", "'", "\"", "a\\b", strings.Repeat("word ", 40), "\t", "{}", "[", "|", ">-"} {
+		"ä😀", "a,b", "1:20", "\u202e", "\u00a0\\u", "\U000e0041", "2026-01-01", "=", "<<", "'", "\"", "a\\b", strings.Repeat("word ", 40), "\t", "{}", "[", "|", ">-"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

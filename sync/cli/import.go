@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+const importLong = `Import goes the opposite way of apply: it makes files say what is live. It only
+reads from the service, and needs no key.
+
+With --out DIR it writes a file for each live rule that has none, or for the
+rules that are named. No secret can be read, so a placeholder stands where one
+belongs; mkhooks secret set puts the value there. Until then the rule shows as
+blocked in plan --allow-placeholders, and validate refuses its file.
+
+With names and patterns of rules it takes drift over into the files that they
+have: URL, enabled, events, plain headers and parameters are edited as text,
+and comments, order and encrypted values stay as they are. What concerns
+authentication is said and left, because it takes the value and a key.
+
+Nothing is written before everything was read, and never over a file that was
+changed meanwhile.
+
+Exit codes: 0 done, 1 failed (5: after a file was written), 3 invalid input, 4
+something that is live could not be taken over. With 3 nothing was written.`
+
+type importOptions struct {
+	connectOptions
+	rules  []string
+	out    string
+	dryRun bool
+}
+
+func newImportCommand(a *app) *cobra.Command {
+	var o importOptions
+	cmd := &cobra.Command{
+		Use:   "import [RULE...]",
+		Short: "Write live rules to files, or take drift over into them",
+		Long:  importLong,
+		Example: "  mkhooks import -p my-project --out rules\n" +
+			"  mkhooks import -p my-project job-notifications",
+	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return runImport(a, o, cmd, args) }
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *importOptions) AddFlags(f *pflag.FlagSet) {
+	o.connectOptions.AddFlags(f)
+	addRules(f, &o.rules)
+	addOut(f, &o.out, &o.dryRun)
+}
+
+// addOut adds the flags of commands that write new rule files.
+func addOut(f *pflag.FlagSet, out *string, dryRun *bool) {
+	f.StringVar(out, "out", "", "`DIR` to write new rule files to; it is made where it is missing")
+	f.BoolVar(dryRun, "dry-run", false, "say what would be written, and write nothing")
+}
+
+func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) error {
+	if o.out == "" && (len(patterns) == 0 || cmd.Flags().Changed("out")) {
+		return invalidf("mkhooks import --out rules", "import: expected --out DIR for new files, or names of rules that have a file")
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	w := &ruleWriter{a: a, cmd: cmd, dryRun: o.dryRun}
+	if err := w.open(o.out, o.rules); err != nil {
+		return err
+	}
+	client, err := o.client(a, true)
+	if err != nil {
+		return err
+	}
+	live, err := client.Rules(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
+	if err := checkNamed(patterns, client.Project(), live, w.files); err != nil {
+		return err
+	}
+	for _, r := range live {
+		if len(patterns) > 0 && !plan.MatchRule(patterns, client.Project(), r.Name) {
+			continue
+		}
+		if err := o.collect(w, r, patterns); err != nil {
+			return err
+		}
+	}
+	return w.write()
+}
+
+// collect decides what becomes of one live rule.
+func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string) error {
+	switch files := w.files[r.Name]; {
+	case len(files) > 0 && len(patterns) > 0:
+		return w.take(r, files)
+	case len(files) > 0:
+		w.say("%s: has rule %q already", files[0].File, r.Name)
+	case o.out != "":
+		if err := w.add(r); err != nil {
+			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
+		}
+	case slices.Contains(patterns, r.Name):
+		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), nextCommand(w.cmd, "import", []string{"--out", shell.Path(w.paths[0])}, r.Name))
+	default:
+		w.say("rule %q has no file", r.Name)
+	}
+	return nil
+}
+
+// shortName keeps the name of a live rule from being a page long.
+func shortName(name string) string {
+	if r := []rune(name); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return name
+}
+
+// checkNamed refuses a name or pattern that fits no live rule.
+func checkNamed(patterns []string, project string, live []webhook.Rule, files map[string][]config.Found) error {
+	var names []string
+	for _, r := range live {
+		names = append(names, r.Name)
+	}
+	pattern, near, all := matched(patterns, project, names)
+	if all {
+		return nil
+	}
+	hint := ""
+	if f := files[pattern]; len(f) > 0 {
+		hint = "if it is gone for good: git rm " + shell.Path(f[0].File)
+	} else if near != "" {
+		hint = "did you mean: mkhooks import " + shell.Word(near)
+	}
+	return invalidf(hint, "there is no live rule %q in project %s", pattern, project)
+}
+
+// ruleFiles lists the rule files below paths by the names of their rules. A
+// file that can't be read could be any rule's.
+func ruleFiles(paths []string) (map[string][]config.Found, error) {
+	found, problems := config.Find(paths)
+	for _, p := range problems {
+		if info, err := os.Stat(p.File); p.Severity == schema.Error || err == nil && !info.IsDir() {
+			return nil, invalid(errors.New(p.Position.String()+": "+p.Message), p.Hint, "mkhooks validate "+quotePaths(paths))
+		}
+	}
+	files := map[string][]config.Found{}
+	for _, f := range found {
+		if f.Name != "" {
+			files[f.Name] = append(files[f.Name], f)
+		}
+	}
+	return files, nil
+}
+
+// defaultRules are the paths of rule files where none is named: the folder
+// rules, if there is one.
+func defaultRules(rules []string) []string {
+	if len(rules) > 0 {
+		return rules
+	}
+	if info, err := os.Stat("rules"); err == nil && info.IsDir() {
+		return []string{"rules"}
+	}
+	return nil
+}

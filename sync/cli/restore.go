@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+const restoreLong = `Restore writes the rule file of a rule that was deleted, from the archive of its
+delivery history: its manifest says what the rule was. ARCHIVE is the manifest
+or the records beside it. The archive is verified first.
+
+No archive holds a secret, so a placeholder stands where one belongs. The next
+apply makes the rule again, with a history of its own: the old one stays in the
+archive. It needs neither network nor key.
+
+Exit codes: 0 done, 1 the file could not be written, 3 nothing was written:
+invalid input, or an archive that is not what it says.`
+
+type restoreOptions struct {
+	rules  []string
+	out    string
+	dryRun bool
+}
+
+func newRestoreCommand(a *app) *cobra.Command {
+	var o restoreOptions
+	cmd := &cobra.Command{
+		Use:     "restore ARCHIVE",
+		Short:   "Write the file of a deleted rule from its archive",
+		Long:    restoreLong,
+		Example: "  mkhooks restore --out rules archive/demo_jobs_…manifest.json",
+	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return runRestore(a, o, cmd, args) }
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *restoreOptions) AddFlags(f *pflag.FlagSet) {
+	addRules(f, &o.rules)
+	addOut(f, &o.out, &o.dryRun)
+}
+
+func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) != 1:
+		return invalidf("mkhooks help restore", "restore: expected one archive, the path of its manifest or its records")
+	case o.out == "":
+		return invalidf("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
+	}
+	m, err := archive.Verify(args[0])
+	if err != nil {
+		hint := "bring the archive back from a copy of it"
+		if m.Rule.Name != "" {
+			hint += fmt.Sprintf("; its manifest can be read, and says what rule %q was", m.Rule.Name)
+		}
+		return invalid(fmt.Errorf("the archive can't be relied on: %w; nothing was written", err), hint)
+	}
+	if m.Rule.Name == "" || m.Rule.Spec.URL == "" {
+		return invalid(errors.New("the manifest does not say what the rule was; nothing was written"))
+	}
+	w := &ruleWriter{a: a, cmd: cmd, dryRun: o.dryRun}
+	if err := w.open(o.out, o.rules); err != nil {
+		return err
+	}
+	if files := w.files[m.Rule.Name]; len(files) > 0 {
+		return invalidf("mkhooks plan "+quotePaths(w.paths), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
+	}
+	m.Rule.Spec.Enabled = m.WasEnabled
+	if err := w.add(m.Rule); err != nil {
+		return invalid(fmt.Errorf("rule %q can't have a file: %w", shortName(m.Rule.Name), err))
+	}
+	return w.write()
+}

@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/rulefile"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// ruleWriter collects what is to be written to rule files, new ones and
+// changed ones, and writes all of it or, where something is wrong, nothing.
+type ruleWriter struct {
+	a      *app
+	cmd    *cobra.Command
+	dryRun bool
+
+	dir    string                    // for new files; "" where there are none
+	schema string                    // the JSON Schema's path from dir
+	paths  []string                  // where rule files are looked for
+	files  map[string][]config.Found // what was found there, by rule
+	taken  map[string]bool           // the names in dir, in lower case
+
+	items   []item
+	waiting []string // rules with a new file that wait for a secret
+	refused []error
+	hints   []string
+	held    bool // something that is live stays out of a file
+}
+
+// item is a line of the summary and the file that is written for it, if any.
+type item struct {
+	line          string
+	path          string // "" where nothing is to be written
+	before, after []byte // before is nil for a new file
+}
+
+// open looks at the folders before anything is asked of the service.
+func (w *ruleWriter) open(dir string, rules []string) (err error) {
+	w.dir, w.paths, w.taken = dir, defaultRules(rules), map[string]bool{}
+	if dir != "" {
+		entries, err := os.ReadDir(dir)
+		if err == nil {
+			w.paths = append(slices.Clip(w.paths), dir)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return invalidf("name a folder", "--out %s can't be read as a folder: %v", dir, reason(err))
+		}
+		for _, e := range entries {
+			w.taken[strings.ToLower(e.Name())] = true
+		}
+		w.schema = nearestSchema(dir)
+	}
+	if len(w.paths) == 0 && dir == "" {
+		return invalidf("name the folder with --rules PATH", "there is no folder rules here to look for rule files in")
+	}
+	w.files, err = ruleFiles(w.paths)
+	return err
+}
+
+// reason is the cause of an error about a path that is named beside it.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// nearestSchema is the path from dir to the rule.schema.json in it or above it,
+// as far as the repository or the working folder goes; "" where there is none.
+func nearestSchema(dir string) string {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	here, _ := filepath.Abs(".") // without it, the repository ends the search
+	for up := "./"; ; at, up = filepath.Dir(at), strings.TrimPrefix(up, "./")+"../" {
+		if info, err := os.Stat(filepath.Join(at, "rule.schema.json")); err == nil && info.Mode().IsRegular() {
+			return up + "rule.schema.json"
+		}
+		_, err := os.Lstat(filepath.Join(at, ".git"))
+		if err == nil || at == here || at == filepath.Dir(at) {
+			return ""
+		}
+	}
+}
+
+// add makes a new file for a rule. A rule that no file can hold is said and left.
+func (w *ruleWriter) add(r webhook.Rule) error {
+	file, err := rulefile.FileName(r.Name, func(file string) bool { return w.taken[strings.ToLower(file)] })
+	path := filepath.Join(w.dir, file)
+	var f *rulefile.File
+	if err == nil {
+		f, err = rulefile.New(path, r.Name, r.Spec, w.schema)
+	}
+	if err != nil {
+		return err
+	}
+	w.taken[strings.ToLower(file)] = true
+	line := fmt.Sprintf("%s: rule %q", path, r.Name)
+	if auth := authPaths(f.Spec.Auth); len(auth) > 0 {
+		line += ", secrets to set: " + strings.Join(auth, ", ")
+		w.waiting = append(w.waiting, r.Name)
+	}
+	w.items = append(w.items, item{line: line, path: path, after: f.Data})
+	w.sayRedacted(path, f.Spec)
+	w.sayUnknown(r)
+	for _, p := range f.Problems {
+		w.a.warn("%s: %s", p.Position, p.Message)
+		if p.Hint != "" {
+			w.a.line("hint", p.Hint)
+		}
+	}
+	return nil
+}
+
+// say adds a line to the summary.
+func (w *ruleWriter) say(format string, args ...any) {
+	w.items = append(w.items, item{line: fmt.Sprintf(format, args...)})
+}
+
+// refuse keeps everything from being written.
+func (w *ruleWriter) refuse(err error, hints ...string) {
+	w.refused = append(w.refused, err)
+	for _, h := range withHint(err, hints) {
+		if !slices.Contains(w.hints, h) {
+			w.hints = append(w.hints, h)
+		}
+	}
+}
+
+// sayRedacted names the plain values that a file does not hold.
+func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
+	if paths := rulefile.Redacted(s); len(paths) > 0 {
+		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
+		w.a.line("hint", "put the value under spec.authentication with mkhooks secret set, and remove the line")
+	}
+}
+
+// sayUnknown names the fields of a live rule that files can't hold.
+func (w *ruleWriter) sayUnknown(r webhook.Rule) {
+	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
+		w.a.warn("live rule %q has fields that this version does not know, and no file has them: %s; an apply that would drop them is blocked", r.Name, strings.Join(paths, ", "))
+	}
+}
+
+// write writes the files, prints the summary and says what comes next.
+func (w *ruleWriter) write() error {
+	if len(w.refused) > 0 {
+		return invalid(fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), w.hints...)
+	}
+	done, err := w.writeFiles()
+	if failure := w.summary(done); failure != nil {
+		return failed(fmt.Errorf("write standard output: %w", failure))
+	}
+	switch {
+	case err != nil && w.written(done) > 0:
+		return &codeError{code: exitPartial, err: err, hints: []string{"run it again: what is written stays as it is"}}
+	case err != nil:
+		return failed(err)
+	case len(w.items) > 0 && !w.dryRun:
+		w.sayNext()
+	}
+	if w.held {
+		return exit(exitRefused)
+	}
+	return nil
+}
+
+// writeFiles writes the files in order and returns how many items were done.
+func (w *ruleWriter) writeFiles() (done int, err error) {
+	if w.dryRun {
+		return len(w.items), nil
+	}
+	for i, it := range w.items {
+		switch {
+		case it.path == "":
+		case it.before != nil:
+			err = atomicfile.Replace(it.path, it.before, it.after)
+		default:
+			if err = os.MkdirAll(w.dir, 0o755); err == nil {
+				err = atomicfile.Create(it.path, it.after, 0o644)
+			}
+		}
+		if err != nil {
+			return i, fmt.Errorf("write a rule file: %w", err)
+		}
+	}
+	return len(w.items), nil
+}
+
+// written counts the files among the first items.
+func (w *ruleWriter) written(done int) int {
+	n := 0
+	for _, it := range w.items[:done] {
+		if it.path != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// summary prints a line for each item that was done, and their sum.
+func (w *ruleWriter) summary(done int) error {
+	var b strings.Builder
+	for _, it := range w.items[:done] {
+		b.WriteString(report.Escape(it.line) + "\n")
+	}
+	verb := "written"
+	if w.dryRun {
+		verb = "to be written; this was a dry run"
+	}
+	b.WriteString(count(w.written(done), "file ", "files ") + verb + "\n")
+	_, err := io.WriteString(w.a.Stdout, b.String())
+	return err
+}
+
+// sayNext gives the next command: to set the first secret that is missing, or
+// to plan.
+func (w *ruleWriter) sayNext() {
+	if len(w.waiting) > 0 {
+		var where []string
+		if filepath.Clean(w.dir) != "rules" {
+			where = []string{"--rules", shell.Path(w.dir)}
+		}
+		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", where, w.waiting[0]))
+		return
+	}
+	paths := w.paths
+	if !slices.Contains(paths, w.dir) && w.dir != "" {
+		paths = append(slices.Clip(paths), w.dir)
+	}
+	w.a.line("hint", "next: "+nextCommand(w.cmd, "plan", nil, paths...))
+}
