@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"":                        {"sync/cli", "golang.org/x/term"},
 	"schema":                  {"github.com/santhosh-tekuri/jsonschema/v5"},
 	"secrets":                 {},
+	"secrets/agekey":          {"sync/atomicfile", "sync/shell", "filippo.io/age"},
 	"secrets/sops":            {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
 	"sync/atomicfile":         {},
 	"sync/shell":              {},
