@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"secrets/agekey":          {"sync/atomicfile", "sync/shell", "filippo.io/age"},
 	"secrets/sops":            {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
 	"sync/atomicfile":         {},
+	"sync/audit":              {"github.com/rogpeppe/go-internal/lockedfile"},
 	"sync/shell":              {},
 	"sync/webhook":            {},
 	"sync/yamltext":           {"go.yaml.in/yaml/v3"},
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/report":             {"schema", "sync/apply", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/atomicfile", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":   nil, // a helper of tests
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,

@@ -1,0 +1,171 @@
+package audit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Chain is what a record says, and what is wrong with it.
+type Chain struct {
+	Entries []*Entry
+	// Head is the SHA-256 of the last line; [Genesis] of an empty record.
+	Head string
+	// Faults are in the order of the lines.
+	Faults []Fault
+	// Torn is true where the last line was only half written, which the next
+	// run heals.
+	Torn bool
+}
+
+// Fault is one thing wrong with a record.
+type Fault struct {
+	Line    int // from 1
+	Message string
+	Hint    string
+}
+
+// Read reads a record and checks its chain. The error is that of the reader;
+// what is wrong with the record is a fault.
+func Read(r io.Reader) (*Chain, error) {
+	c := &Chain{Head: Genesis}
+	lines := bufio.NewReaderSize(r, 64<<10)
+	seq := 0
+	for n := 1; ; n++ {
+		line, err := readLine(lines)
+		switch {
+		case errors.Is(err, io.EOF):
+			if c.Torn = len(line) > 0; c.Torn && n == 1 {
+				c.fault(n, "", "is no entry of a record; is this the file?")
+			}
+			return c, nil
+		case errors.Is(err, errLong):
+			c.fault(n, "", "is longer than any entry of a record; is this the file?")
+			return c, nil
+		case err != nil:
+			return nil, err
+		}
+		e, err := decode(line)
+		if err != nil {
+			c.fault(n, "the lines behind it are judged by themselves", "%s", err)
+			c.Head = Sum(line)
+			seq++
+			continue
+		}
+		c.link(n, e, seq)
+		seq = e.Seq
+		c.Head = Sum(line)
+		c.Entries = append(c.Entries, e)
+	}
+}
+
+// link checks that an entry stands where it was written.
+func (c *Chain) link(n int, e *Entry, seq int) {
+	const hint = "compare with a copy of the file, such as an earlier commit's"
+	switch {
+	case n == 1 && e.Prev != Genesis:
+		c.fault(n, hint, "is entry %d, and not the first of its record: what stood before it is gone", e.Seq)
+	case e.Prev != c.Head:
+		c.fault(n, hint, "does not follow from the line before it, entry %d: that one was changed, or lines between them were removed or moved (this is entry %d)", seq, e.Seq)
+	case e.Seq != seq+1:
+		c.fault(n, hint, "has number %d behind number %d", e.Seq, seq)
+	}
+}
+
+func (c *Chain) fault(line int, hint, format string, args ...any) {
+	c.Faults = append(c.Faults, Fault{Line: line, Hint: hint, Message: fmt.Sprintf(format, args...)})
+}
+
+var errLong = errors.New("a line that is too long")
+
+// readLine reads a line without its newline. With [io.EOF] comes what stands
+// behind the last one.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine+1:
+			return nil, errLong
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil:
+			return line, err
+		default:
+			return line[:len(line)-1], nil
+		}
+	}
+}
+
+// Run is what a record says of one run.
+type Run struct {
+	ID    string
+	Start *Entry // nil where it is gone
+	End   *Entry // nil where the run died
+	// Writes are in order of their intents, steps included.
+	Writes []Done
+}
+
+// Done is a write, or a step, and what came of it.
+type Done struct {
+	Intent *Entry // nil for a step
+	Result *Entry // nil where nothing says what came of it
+}
+
+// Of is what the write or step was about.
+func (w Done) Of() *Write {
+	if w.Intent != nil {
+		return w.Intent.Write
+	}
+	return w.Result.Write
+}
+
+// InFlight reports whether the write had left, or was about to, when its run
+// died: whether it took effect is not known.
+func (w Done) InFlight() bool { return w.Intent != nil && w.Result == nil }
+
+// Runs puts the entries together by run, in the order in which runs began.
+func (c *Chain) Runs() []Run {
+	var order []string
+	runs := map[string]*Run{}
+	intents := map[int]*place{}
+	for _, e := range c.Entries {
+		if e.Kind == KindHealed {
+			continue // it tells of the run before
+		}
+		r := runs[e.Run]
+		if r == nil {
+			r = &Run{ID: e.Run}
+			runs[e.Run] = r
+			order = append(order, e.Run)
+		}
+		switch e.Kind {
+		case KindStart:
+			r.Start = e
+		case KindEnd:
+			r.End = e
+		case KindIntent:
+			intents[e.Seq] = &place{r, len(r.Writes)}
+			r.Writes = append(r.Writes, Done{Intent: e})
+		case KindStep:
+			r.Writes = append(r.Writes, Done{Result: e})
+		case KindResult:
+			if p := intents[e.Result.Of]; p != nil && p.run == r {
+				r.Writes[p.at].Result = e
+			} else {
+				r.Writes = append(r.Writes, Done{Result: e})
+			}
+		}
+	}
+	out := make([]Run, 0, len(order))
+	for _, id := range order {
+		out = append(out, *runs[id])
+	}
+	return out
+}
+
+type place struct {
+	run *Run
+	at  int
+}
