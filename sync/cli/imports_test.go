@@ -47,6 +47,8 @@ var mayImport = map[string][]string{
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,
 	"examples/bench/linksops": nil,
+	"examples/citest":         nil, // a helper of tests
+	"examples/github":         nil, // tests alone
 }
 
 // listed is what the go command says of a package.

@@ -8,6 +8,9 @@
 set -euo pipefail
 shopt -s inherit_errexit
 umask 077
+# The clone is a folder of the workspace, and the files of annotations are named
+# as the repository knows them.
+export GITHUB_WORKSPACE=$PWD
 
 # Only what GitHub Actions itself made counts as ours: a comment or a check of
 # this name can be made by other people and other apps, too.

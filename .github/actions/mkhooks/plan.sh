@@ -15,5 +15,6 @@ if [[ -z $base ]]; then
   base=$(git rev-parse 'HEAD^1')
 fi
 
+rm -f "$RUNNER_TEMP/plan.md" # of the validation
 TOKEN_SECRET=MKIO_TOKEN_READ token_variable
 mkhooks plan --project "$PROJECT" --base "$base" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"

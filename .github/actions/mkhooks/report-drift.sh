@@ -22,8 +22,8 @@ if [[ $DRIFT == true ]]; then
     cat "$RUNNER_TEMP/drift.md"
     printf '\nCommit %s, [run](%s). This issue is kept up to date, and closed when nothing differs any more.\n' "$GITHUB_SHA" "$(run_url)"
   } >"$RUNNER_TEMP/shown.md"
-  jq -n --arg marker "$(marker drift)" --arg title "mkhooks: live rules of $PROJECT differ from the files" --arg label "$label" \
-    --rawfile text "$RUNNER_TEMP/shown.md" '{title: $title, labels: [$label], body: ($marker + "\n" + $text)}' >"$body"
+  jq -n --arg marker "$(marker drift)" --arg title "mkhooks: live rules of $PROJECT differ from the files" --arg tag "$label" \
+    --rawfile text "$RUNNER_TEMP/shown.md" '{title: $title, labels: [$tag], body: ($marker + "\n" + $text)}' >"$body"
   if [[ -n $number ]]; then
     # Title and labels may have been changed by people: theirs.
     jq "{body}" "$body" >"$body.update"

@@ -33,7 +33,7 @@ pull=$(
   pages "$repo/commits/$GITHUB_SHA/pulls" '.[]' |
     jq -cs --arg sha "$GITHUB_SHA" --arg branch "$BRANCH" --arg repo "$GITHUB_REPOSITORY" '
       map(select(.merged_at != null and .merge_commit_sha == $sha and .base.ref == $branch and .base.repo.full_name == $repo))
-      | if length == 1 then {number, head: .head.sha} else empty end'
+      | if length == 1 then .[0] | {number, head: .head.sha} else empty end'
 )
 [[ -n $pull ]] || unreviewed "$GITHUB_SHA is not the merge of one pull request"
 number=$(jq -r .number <<<"$pull")

@@ -1,0 +1,94 @@
+package github
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestDrift(t *testing.T) {
+	h := newHub(t)
+	h.Apply()
+	before := h.Writes()
+	// What looks like ours: a person's, another project's, one without our
+	// label, a pull request.
+	marker := "<!-- mkhooks drift demo -->\n"
+	for _, i := range []map[string]any{
+		{"user": map[string]any{"login": "mallory", "type": "User"}, "labels": []any{"mkhooks-drift"}, "body": marker},
+		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": "<!-- mkhooks drift demo2 -->\n"},
+		{"user": bot(), "labels": []any{"bug"}, "body": marker},
+		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": marker, "pull_request": map[string]any{}},
+		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": nil},
+	} {
+		i["number"], i["state"], i["title"] = h.next(), "open", "not ours"
+		h.issues = append(h.issues, i)
+	}
+	others := fmt.Sprint(h.issues)
+
+	h.start(t, "drift", h.schedule()).want(true)
+	if len(h.sent) != 0 {
+		t.Fatalf("no drift, and something was sent: %q", h.sent)
+	}
+
+	// One issue is opened, then updated: what people did to it stays.
+	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
+	h.start(t, "drift", h.schedule()).want(true)
+	issue := h.issue(t, others)
+	if body := issue["body"].(string); !strings.HasPrefix(body, marker) || !strings.Contains(body, "channels") {
+		t.Errorf("issue: %v", issue)
+	}
+	issue["title"], issue["labels"] = "Who paused channels?", []any{"mkhooks-drift", "urgent"}
+	h.Emulator.Edit("jobs", func(spec map[string]any) { spec["enabled"] = false })
+	h.start(t, "drift", h.schedule()).want(true)
+	issue = h.issue(t, others)
+	if !strings.Contains(issue["body"].(string), "jobs") || issue["title"] != "Who paused channels?" || len(issue["labels"].([]any)) != 2 {
+		t.Errorf("issue: %v", issue)
+	}
+
+	// A run that could not look fails and leaves it.
+	token := h.secrets["MKIO_TOKEN_READ"]
+	h.secrets["MKIO_TOKEN_READ"] = "revoked"
+	sent := len(h.sent)
+	h.start(t, "drift", h.schedule()).want(false).wantStep("Open, update or close the issue", "skipped")
+	if len(h.sent) != sent {
+		t.Errorf("something was sent: %q", h.sent[sent:])
+	}
+	h.secrets["MKIO_TOKEN_READ"] = token
+
+	// Gone: closed, once.
+	for _, name := range []string{"jobs", "channels"} {
+		h.Emulator.Edit(name, func(spec map[string]any) { spec["enabled"] = true })
+	}
+	h.start(t, "drift", h.schedule()).want(true)
+	if issue = h.issue(t, others); issue["state"] != "closed" || len(h.of(issue["number"].(int))) != 1 {
+		t.Errorf("issue: %v", issue)
+	}
+	sent = len(h.sent)
+	h.start(t, "drift", h.schedule()).want(true)
+	if len(h.sent) != sent {
+		t.Errorf("something was sent: %q", h.sent[sent:])
+	}
+	h.wantAllUsed(t, "drift", "contents")
+
+	// The next time, another one.
+	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
+	h.start(t, "drift", h.schedule()).want(true)
+	if len(h.issues) != 7 {
+		t.Errorf("%d issues, expected 7", len(h.issues))
+	}
+	if h.Writes() != before {
+		t.Error("drift wrote to the service")
+	}
+}
+
+// issue is the newest one; the five of others are as they were.
+func (h *hub) issue(t *testing.T, others string) map[string]any {
+	t.Helper()
+	if got := fmt.Sprint(h.issues[:5]); got != others {
+		t.Errorf("an issue of others was changed:\n%s\nwas\n%s", got, others)
+	}
+	if len(h.issues) != 6 {
+		t.Fatalf("%d issues, expected 6", len(h.issues))
+	}
+	return h.issues[5]
+}
