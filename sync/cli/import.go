@@ -37,6 +37,7 @@ Exit codes: 0 done, 1 failed (5: after a file was written), 3 invalid input, 4
 something that is live could not be taken over. With 3 nothing was written.`
 
 type importOptions struct {
+	configOptions
 	connectOptions
 	rules  []string
 	out    string
@@ -49,8 +50,8 @@ func newImportCommand(a *app) *cobra.Command {
 		Use:   "import [RULE...]",
 		Short: "Write live rules to files, or take drift over into them",
 		Long:  importLong,
-		Example: "  mkhooks import -p my-project --out rules\n" +
-			"  mkhooks import -p my-project job-notifications",
+		Example: "  mkhooks import --out rules\n" +
+			"  mkhooks import -p my-project --rules rules/prod job-notifications",
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return runImport(a, o, cmd, args) }
 	o.AddFlags(cmd.Flags())
@@ -58,6 +59,7 @@ func newImportCommand(a *app) *cobra.Command {
 }
 
 func (o *importOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	o.connectOptions.AddFlags(f)
 	addRules(f, &o.rules)
 	addOut(f, &o.out, &o.dryRun)
@@ -75,7 +77,10 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	w := &ruleWriter{a: a, cmd: cmd, dryRun: o.dryRun}
+	if err := o.settle(a, cmd); err != nil {
+		return err
+	}
+	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun}
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}
@@ -102,6 +107,25 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	return w.write()
 }
 
+// settle fills in what the config file says and no flag does.
+func (o *importOptions) settle(a *app, cmd *cobra.Command) error {
+	if err := o.readConfig(a, cmd.Flags()); err != nil || o.file == nil {
+		return err
+	}
+	p, err := o.pick(o.projectName(a))
+	if err != nil {
+		return err
+	}
+	o.project, o.tokenEnv = p.Name, p.TokenEnv
+	if len(o.rules) == 0 {
+		o.rules = o.file.Paths(p)
+		if o.out != "" { // the first import makes the folder
+			o.rules = existing(o.rules)
+		}
+	}
+	return nil
+}
+
 // collect decides what becomes of one live rule.
 func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string) error {
 	switch files := w.files[r.Name]; {
@@ -114,7 +138,7 @@ func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
 		}
 	case slices.Contains(patterns, r.Name):
-		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), nextCommand(w.cmd, "import", []string{"--out", shell.Path(w.paths[0])}, r.Name))
+		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), nextCommand(w.cmd, "import", append([]string{"--out", shell.Path(w.paths[0])}, ruleWords(r.Name)...)))
 	default:
 		w.say("rule %q has no file", r.Name)
 	}
@@ -143,7 +167,7 @@ func checkNamed(patterns []string, project string, live []webhook.Rule, files ma
 	if f := files[pattern]; len(f) > 0 {
 		hint = "if it is gone for good: git rm " + shell.Path(f[0].File)
 	} else if near != "" {
-		hint = "did you mean: mkhooks import " + shell.Word(near)
+		hint = "did you mean: mkhooks import " + strings.Join(ruleWords(near), " ")
 	}
 	return invalidf(hint, "there is no live rule %q in project %s", pattern, project)
 }
@@ -164,6 +188,14 @@ func ruleFiles(paths []string) (map[string][]config.Found, error) {
 		}
 	}
 	return files, nil
+}
+
+// existing are the paths where there is something.
+func existing(paths []string) []string {
+	return slices.DeleteFunc(paths, func(p string) bool {
+		_, err := os.Lstat(p)
+		return errors.Is(err, os.ErrNotExist)
+	})
 }
 
 // defaultRules are the paths of rule files where none is named: the folder

@@ -39,6 +39,14 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	return strings.Join(words, " ")
 }
 
+// ruleWords are a rule's name as an argument that is no flag.
+func ruleWords(rule string) []string {
+	if strings.HasPrefix(rule, "-") {
+		return []string{"--", shell.Word(rule)}
+	}
+	return []string{shell.Word(rule)}
+}
+
 // flagWords is a flag as it was given.
 func flagWords(f *pflag.Flag) []string {
 	name := "--" + f.Name
@@ -75,6 +83,13 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 		out.Commands = report.Commands{
 			Apply: func(_, rule string) string {
 				return nextCommand(cmd, "apply", []string{"--only", shell.Word(rule)}, args...)
+			},
+			Import: func(_, rule string) string {
+				var where []string
+				for _, path := range args {
+					where = append(where, "--rules", shell.Path(path))
+				}
+				return nextCommand(cmd, "import", append(where, ruleWords(rule)...))
 			},
 		}
 	}

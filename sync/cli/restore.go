@@ -23,6 +23,7 @@ Exit codes: 0 done, 1 the file could not be written, 3 nothing was written:
 invalid input, or an archive that is not what it says.`
 
 type restoreOptions struct {
+	configOptions
 	rules  []string
 	out    string
 	dryRun bool
@@ -42,6 +43,7 @@ func newRestoreCommand(a *app) *cobra.Command {
 }
 
 func (o *restoreOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	addRules(f, &o.rules)
 	addOut(f, &o.out, &o.dryRun)
 }
@@ -64,7 +66,16 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if m.Rule.Name == "" || m.Rule.Spec.URL == "" {
 		return invalid(errors.New("the manifest does not say what the rule was; nothing was written"))
 	}
-	w := &ruleWriter{a: a, cmd: cmd, dryRun: o.dryRun}
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return err
+	}
+	if o.file != nil && len(o.rules) == 0 {
+		o.rules = existing(o.file.AllPaths())
+		if p := o.file.Project(m.Project); p != nil {
+			o.rules = existing(o.file.Paths(p))
+		}
+	}
+	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun}
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 type ruleWriter struct {
 	a      *app
 	cmd    *cobra.Command
+	config *config.File // nil where there is none
 	dryRun bool
 
 	dir    string                    // for new files; "" where there are none
@@ -61,6 +62,9 @@ func (w *ruleWriter) open(dir string, rules []string) (err error) {
 			w.taken[strings.ToLower(e.Name())] = true
 		}
 		w.schema = nearestSchema(dir)
+		if w.config != nil && len(w.rulesFlags()) > 0 {
+			w.a.warn("%s is not among the rule files of %s, so no plan will read it", dir, w.config.Name)
+		}
 	}
 	if len(w.paths) == 0 && dir == "" {
 		return invalidf("name the folder with --rules PATH", "there is no folder rules here to look for rule files in")
@@ -230,17 +234,27 @@ func (w *ruleWriter) summary(done int) error {
 // sayNext gives the next command: to set the first secret that is missing, or
 // to plan.
 func (w *ruleWriter) sayNext() {
-	if len(w.waiting) > 0 {
-		var where []string
-		if filepath.Clean(w.dir) != "rules" {
-			where = []string{"--rules", shell.Path(w.dir)}
-		}
-		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", where, w.waiting[0]))
+	where, paths := w.rulesFlags(), w.paths
+	switch {
+	case len(w.waiting) > 0:
+		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", append(where, ruleWords(w.waiting[0])...)))
 		return
-	}
-	paths := w.paths
-	if !slices.Contains(paths, w.dir) && w.dir != "" {
+	case w.config != nil && len(where) == 0:
+		paths = nil
+	case w.dir != "" && !slices.Contains(paths, w.dir):
 		paths = append(slices.Clip(paths), w.dir)
 	}
 	w.a.line("hint", "next: "+nextCommand(w.cmd, "plan", nil, paths...))
+}
+
+// rulesFlags tell a command where the new files are, if it would not look there
+// by itself.
+func (w *ruleWriter) rulesFlags() []string {
+	switch {
+	case w.dir == "" || w.config == nil && filepath.Clean(w.dir) == "rules":
+		return nil
+	case w.config != nil && config.Within(w.dir, w.config.AllPaths()):
+		return nil
+	}
+	return []string{"--rules", shell.Path(w.dir)}
 }

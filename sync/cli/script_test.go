@@ -180,11 +180,18 @@ func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
 		var spec map[string]any
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &spec))
 		s.Put(args[1], spec)
-	case "change": // change NAME FIELD JSON: keeps the rest, the marker included
+	case "change": // change NAME FIELD[.NAME] JSON: keeps the rest, the marker included; null removes
 		spec := s.Rules()[args[1]].Spec
 		var v any
 		ts.Check(json.Unmarshal([]byte(args[3]), &v))
-		spec[args[2]] = v
+		in := spec
+		field, name, nested := strings.Cut(args[2], ".")
+		if nested {
+			in, field = spec[field].(map[string]any), name
+		}
+		if in[field] = v; v == nil {
+			delete(in, field)
+		}
 		s.Put(args[1], spec)
 	case "delete":
 		s.Delete(args[1])

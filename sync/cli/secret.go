@@ -140,9 +140,7 @@ func (o *secretOptions) find(rule string) (config.Found, error) {
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		paths = []string{rule}
 	} else if len(paths) == 0 && o.file != nil {
-		for i := range o.file.Projects {
-			paths = append(paths, o.file.Paths(&o.file.Projects[i])...)
-		}
+		paths = o.file.AllPaths()
 	} else if len(paths) == 0 {
 		if info, err := os.Stat("rules"); err != nil || !info.IsDir() {
 			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no folder rules here to look for rule %q in", rule)

@@ -62,6 +62,15 @@ func (f *File) Paths(p *Project) []string {
 	return out
 }
 
+// AllPaths are the rule paths of all projects.
+func (f *File) AllPaths() []string {
+	var out []string
+	for i := range f.Projects {
+		out = append(out, f.Paths(&f.Projects[i])...)
+	}
+	return out
+}
+
 // Project returns the project of that name, or nil.
 func (f *File) Project(name string) *Project {
 	for i := range f.Projects {

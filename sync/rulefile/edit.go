@@ -142,6 +142,20 @@ func (e *editor) texts(part string, from, to map[string]string, form func(string
 		}
 		add = add[1:]
 	}
-	return each(e, add, put) &&
-		each(e, remove, func(t *yamltext.Text, name string) bool { return t.Remove([]string{"spec", part, name}) })
+	take := func(t *yamltext.Text, name string) bool { return t.Remove([]string{"spec", part, name}) }
+	if !each(e, add, put) || !each(e, remove, take) {
+		return false
+	}
+	if len(to) == 0 && len(remove) > 0 {
+		e.clear(part)
+	}
+	return true
+}
+
+// clear takes out a mapping that is empty now, unless there are comments in it.
+func (e *editor) clear(part string) {
+	without := editor{e.data}
+	if without.change(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) }) && keepsComments(e.data, without.data) {
+		e.data = without.data
+	}
 }

@@ -169,8 +169,7 @@ func rootOf(data []byte) *yaml.Node {
 }
 
 // same reports whether an edited file still has what is not to be touched: all
-// of authentication and of the SOPS metadata, and every comment that stands on
-// a line of its own.
+// of authentication, the SOPS metadata, the comments.
 func same(before, after []byte) bool {
 	a, b := rootOf(before), rootOf(after)
 	for _, path := range [][]string{{"sops"}, {"spec", "authentication"}} {
@@ -183,8 +182,14 @@ func same(before, after []byte) bool {
 			return false
 		}
 	}
-	left := comments(after, b)
-	for line, n := range comments(before, a) {
+	return keepsComments(before, after)
+}
+
+// keepsComments reports whether a file still has every comment that stands on
+// a line of its own.
+func keepsComments(before, after []byte) bool {
+	left := comments(after)
+	for line, n := range comments(before) {
 		if left[line] < n {
 			return false
 		}
@@ -201,7 +206,7 @@ func equal(a, b *yaml.Node) bool {
 }
 
 // comments counts the comments that stand on lines of their own.
-func comments(data []byte, root *yaml.Node) map[string]int {
+func comments(data []byte) map[string]int {
 	known := map[string]bool{}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
@@ -212,7 +217,9 @@ func comments(data []byte, root *yaml.Node) map[string]int {
 			walk(c)
 		}
 	}
-	walk(root)
+	if root := rootOf(data); root != nil {
+		walk(root)
+	}
 	out := map[string]int{}
 	for l := range strings.Lines(string(data)) {
 		if l = strings.TrimSpace(l); strings.HasPrefix(l, "#") && known[l] {

@@ -29,7 +29,7 @@ func (t *Text) Remove(path []string) (ok bool) {
 		}
 		return ok && known && t.cutItem(start, end)
 	}
-	end := t.blockEnd(key.Line, key.Column)
+	end := t.blockEnd(key.Line, t.indent(key))
 	inLines := value.Kind == yaml.ScalarNode && value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if start, after, known := t.scalar(value, false, key.Column); known && inLines {
 		// A comment below it may be indented deeper and stays all the same.
@@ -103,14 +103,14 @@ func (t *Text) dash(item *yaml.Node) (string, bool) {
 }
 
 // cutLines takes out the lines from that of n to end, which is the end of one;
-// before n there is nothing on its line, or a dash.
+// before n there is nothing on its line, or a dash or a question mark.
 func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	at, ok := t.Offset(n)
 	if !ok {
 		return false
 	}
 	start := t.lines[n.Line-1]
-	if rest := bytes.Trim(t.data[start:at], " "); len(rest) > 0 && !bytes.Equal(rest, []byte("-")) {
+	if rest := bytes.Trim(t.data[start:at], " "); len(rest) > 1 || len(rest) == 1 && rest[0] != '-' && rest[0] != '?' {
 		return false
 	}
 	for end < len(t.data) && t.data[end] != '\n' {

@@ -45,10 +45,11 @@ func (t *Text) set(path []string, value literal) (ok bool) {
 	for i, name := range path {
 		key, child := Entry(m, name)
 		if !flow && len(m.Content) > 0 {
-			if c := m.Content[0].Column; i > 0 && c > column {
+			first := t.indent(m.Content[0])
+			if c := first; i > 0 && c > column {
 				step = c - column
 			}
-			column = m.Content[0].Column
+			column = first
 		}
 		switch {
 		case key == nil:

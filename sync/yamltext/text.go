@@ -160,14 +160,28 @@ func (t *Text) blockEnd(line, column int) int {
 		if len(bare) == 0 {
 			continue
 		}
-		// A list may stand as far left as its key, and so may a closing bracket.
+		// A list may stand as far left as its key, and so may a closing bracket;
+		// the value of a key behind "?" does.
 		indent := len(content) - len(bare)
-		if indent < column && (indent < column-1 || !bytes.ContainsAny(bare[:1], "-]}")) {
+		value := len(bare) == 1 && bare[0] == ':' || bytes.HasPrefix(bare, []byte(": "))
+		if indent < column && (indent < column-1 || !value && !bytes.ContainsAny(bare[:1], "-]}")) {
 			break
 		}
 		end = t.lineEnd(l)
 	}
 	return end
+}
+
+// indent is the column at which an entry begins: that of its key, or of the
+// question mark before it.
+func (t *Text) indent(key *yaml.Node) int {
+	at, ok := t.Offset(key)
+	if before := bytes.TrimRight(t.data[:at], " "); ok && bytes.HasSuffix(before, []byte("?")) {
+		if mark := len(before) - 1 - t.lines[key.Line-1]; mark >= 0 && len(bytes.Trim(before[t.lines[key.Line-1]:], " ")) == 1 {
+			return mark + 1
+		}
+	}
+	return key.Column
 }
 
 // AppendEntry puts an entry at the end of the file; block is its text in

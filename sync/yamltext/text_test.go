@@ -140,6 +140,10 @@ func TestForms(t *testing.T) {
 		"the end of the file":             {"spec:\n  a: b\n  c: d", "spec:\n  a: b\n", func(t *Text) bool { return t.Remove(path("spec/c")) }},
 		"a comment deeper than what goes": {"spec:\n  a: b\n     # deep\n  c: d\n", "spec:\n     # deep\n  c: d\n", func(t *Text) bool { return t.Remove(path("spec/a")) }},
 		"a quoted text over lines":        {"spec:\n  a: \"b\n    c\"\n     # deep\n  c: d\n", "spec:\n     # deep\n  c: d\n", func(t *Text) bool { return t.Remove(path("spec/a")) }},
+		"behind a long key":               {"spec:\n  ? x\n  : y\n", "spec:\n  ? x\n  : y\n  a: b\n", func(t *Text) bool { return t.Set(path("spec/a"), "b") }},
+		"a long key goes":                 {"spec:\n  ? x\n  # c\n  : y\n  a: b\n", "spec:\n  a: b\n", func(t *Text) bool { return t.Remove(path("spec/x")) }},
+		"the value of a long key":         {"spec:\n  ? x\n  : y\n", "spec:\n  ? x\n  : z\n", func(t *Text) bool { return t.Set(path("spec/x"), "z") }},
+		"a key with a colon before it":    {"spec:\n  :a: b\n  :c: d\n", "spec:\n  :c: d\n", func(t *Text) bool { return t.Remove(path("spec/:a")) }},
 		"a long key":                      {"spec:\n  a: b\n", "spec:\n  a: b\n  ? \"" + long + "\"\n  : v\n", func(t *Text) bool { return t.Set([]string{"spec", long}, "v") }},
 		"wide characters":                 {"\ufeffspec: {ä: ö, b: \"c\"}", "\ufeffspec: {ä: ö, b: \"d\"}", func(t *Text) bool { return t.Set(path("spec/b"), "d") }},
 	}

@@ -1,0 +1,232 @@
+package rulefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// sealedFile is a file that SOPS has encrypted.
+func sealedFile(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "sealed.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// liveOf is what a file says.
+func liveOf(t testing.TB, data string) webhook.Spec {
+	t.Helper()
+	found, problems := config.Read("x.yaml", []byte(data), config.Options{AllowPlaceholders: true})
+	if found == nil {
+		t.Fatal(problems)
+	}
+	return found.Spec
+}
+
+func TestTake(t *testing.T) {
+	t.Parallel()
+	sealed := sealedFile(t)
+	tests := map[string]struct {
+		change   func(*webhook.Spec)
+		old, new string
+	}{
+		"nothing": {func(*webhook.Spec) {}, "", ""},
+		"another spelling": {func(s *webhook.Spec) {
+			s.URL, s.Headers["x-source"] = "HTTPS://hooks.example.com:443/mkio", " mkio "
+			delete(s.Headers, "X-Source")
+		}, "", ""},
+		"events in another order": {func(s *webhook.Spec) { slices.Reverse(s.Events); s.Events = append(s.Events, s.Events[0]) }, "", ""},
+		"a marker":                {func(s *webhook.Spec) { s.Headers[webhook.MarkerHeader] = "v=1" }, "", ""},
+		"unknown fields":          {func(s *webhook.Spec) { s.Unknown = map[string]json.RawMessage{"retry": json.RawMessage("1")} }, "", ""},
+		"paused":                  {func(s *webhook.Spec) { s.Enabled = false }, "enabled: true # in use", "enabled: false # in use"},
+		"url":                     {func(s *webhook.Spec) { s.URL = "https://other.example.com/" }, "'https://hooks.example.com/mkio'", "https://other.example.com/"},
+		"an event more":           {func(s *webhook.Spec) { s.Events = append(s.Events, "MediaKind.JobStarted") }, "StreamingLocatorCreated\n", "StreamingLocatorCreated\n    - MediaKind.JobStarted\n"},
+		"an event less":           {func(s *webhook.Spec) { s.Events = s.Events[1:] }, "    - MediaKind.JobFinished # at the end\n", ""},
+		"another event for all": {func(s *webhook.Spec) { s.Events = []webhook.EventType{"MediaKind.JobStarted"} },
+			"    - MediaKind.JobFinished # at the end\n    # and\n    - MediaKind.StreamingLocatorCreated\n", "    # and\n    - MediaKind.JobStarted\n"},
+		"a header changed":         {func(s *webhook.Spec) { s.Headers["x-sOURCE"] = "no"; delete(s.Headers, "X-Source") }, "X-Source: mkio", `X-Source: "no"`},
+		"a header more":            {func(s *webhook.Spec) { s.Headers["X-A"] = "a" }, "X-Source: mkio # of all\n", "X-Source: mkio # of all\n    X-A: a\n"},
+		"the only header less":     {func(s *webhook.Spec) { delete(s.Headers, "X-Source") }, "  headers:\n    X-Source: mkio # of all\n", ""},
+		"parameters":               {func(s *webhook.Spec) { s.QueryParams = map[string]string{"b": "1e3", "a": ""} }, "mkio # of all\n", "mkio # of all\n  queryParams:\n    a: \"\"\n    b: \"1e3\"\n"},
+		"what looks like a secret": {func(s *webhook.Spec) { s.Headers["Authorization"] = "t0k3n" }, "mkio # of all\n", "mkio # of all\n    Authorization: (looks like a credential)\n"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live := liveOf(t, sealed).Clone()
+			test.change(&live)
+			u, err := Take("x.yaml", []byte(sealed), live, config.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := strings.Replace(sealed, test.old, test.new, 1)
+			if diff := cmp.Diff(want, string(u.Data)); diff != "" || !u.Whole() {
+				t.Errorf("whole %t (-want +got):\n%s", u.Whole(), diff)
+			}
+			again, err := Take("x.yaml", u.Data, live, config.Options{})
+			if err != nil || string(again.Data) != string(u.Data) {
+				t.Errorf("again: %v\n%s", err, again.Data)
+			}
+		})
+	}
+}
+
+// TestTakeNot: what takes a value or a key is said and left, in every mixture
+// with what is plain.
+func TestTakeNot(t *testing.T) {
+	t.Parallel()
+	sealed := sealedFile(t)
+	live := liveOf(t, sealed).Clone()
+	live.Enabled = false
+	live.Headers["X-Webhook-Secret"] = "plain now"
+	live.Headers["X-Plain"] = "a"
+	delete(live.Headers, "X-Source")
+	live.Auth = webhook.AuthNames{Headers: []string{"x-source"}, QueryParams: []string{"code"}}
+	u, err := Take("x.yaml", []byte(sealed), live, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Whole() {
+		t.Error("whole")
+	}
+	for _, diff := range []string{
+		cmp.Diff(webhook.AuthNames{Headers: []string{"x-source"}, QueryParams: []string{"code"}}, u.Missing),
+		cmp.Diff(webhook.AuthNames{Headers: []string{"X-Webhook-Secret"}}, u.Extra),
+		cmp.Diff([]string{"headers.X-Webhook-Secret"}, u.Held),
+		cmp.Diff(map[string]string{"X-Plain": "a"}, u.After.Headers),
+	} {
+		if diff != "" {
+			t.Error(diff)
+		}
+	}
+	if u.After.Enabled || strings.Contains(string(u.Data), "plain now") {
+		t.Errorf("%s", u.Data)
+	}
+}
+
+func TestTakeRefuses(t *testing.T) {
+	t.Parallel()
+	sealed := sealedFile(t)
+	tests := map[string]struct {
+		data   string
+		change func(*webhook.Spec)
+		want   string
+	}{
+		"no YAML":           {"a: [", func(*webhook.Spec) {}, "can't be read as a rule file"},
+		"an odd event":      {sealed, func(s *webhook.Spec) { s.Events = append(s.Events, "MediaKind.New") }, "no event type"},
+		"no event":          {sealed, func(s *webhook.Spec) { s.Events = nil }, "spec.events"},
+		"two spellings":     {sealed, func(s *webhook.Spec) { s.Headers["X-A"], s.Headers["x-a"] = "1", "2" }, "twice"},
+		"too much":          {sealed, func(s *webhook.Spec) { s.Headers["X-A"] = strings.Repeat("a", 1<<20) }, "larger than 1 MiB"},
+		"a MAC over all":    {strings.Replace(sealed, "    mac_only_encrypted: true\n", "", 1), func(s *webhook.Spec) { s.Enabled = false }, "MAC"},
+		"a text over lines": {strings.Replace(sealed, "'https://hooks.example.com/mkio'", "https://hooks.example.com\n    /mkio", 1), func(s *webhook.Spec) { s.URL = "https://a.example.com/" }, "can't be edited in place"},
+		"no events":         {"metadata: {name: x}\nspec: {url: 'https://a.example.com/', enabled: true}\n", func(s *webhook.Spec) { s.Events = []webhook.EventType{"MediaKind.JobFinished"} }, "can't be edited in place"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live := spec()
+			if test.data != "a: [" {
+				live = liveOf(t, test.data).Clone()
+			}
+			test.change(&live)
+			u, err := Take("x.yaml", []byte(test.data), live, config.Options{})
+			var e *Error
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), test.want) || u != nil {
+				t.Errorf("%v, %v", u, err)
+			}
+			if e != nil && e.Hint() == "" && name != "too much" {
+				t.Errorf("no hint with: %v", err)
+			}
+		})
+	}
+}
+
+// specOf makes a live spec of bytes: each decides something.
+func specOf(data []byte) webhook.Spec {
+	next := func(n int) int {
+		if len(data) == 0 {
+			return 0
+		}
+		b := data[0]
+		data = data[1:]
+		return int(b) % n
+	}
+	s := spec()
+	s.URL += fmt.Sprint(next(3))
+	s.Enabled = next(2) == 0
+	types := webhook.EventTypes()
+	s.Events = []webhook.EventType{types[next(len(types))], types[next(len(types))]}
+	for range next(4) {
+		s.Events = append(s.Events, types[next(len(types))])
+	}
+	s.Headers, s.QueryParams = map[string]string{}, map[string]string{}
+	for range next(5) {
+		s.Headers[fmt.Sprintf("X-%c", 'A'+next(6))] = []string{"mkio", "yes", "a #b", "ä", "1e10", "", "#", "- a"}[next(8)]
+	}
+	for range next(5) {
+		name := []string{"region", "yes", "a b", "#", "\u202e", long, "\"", "x"}[next(8)]
+		s.QueryParams[name] = odd[next(len(odd))]
+	}
+	return s
+}
+
+var long = strings.Repeat("k", 2000)
+
+// FuzzTake writes a file for one spec, dresses it up, and makes it say another.
+// What comes of it is the other spec, with every comment and encrypted value.
+func FuzzTake(f *testing.F) {
+	f.Add([]byte{}, []byte{}, byte(0))
+	f.Add([]byte{0, 1, 2, 3, 4, 1, 2, 2, 3, 4, 4, 5, 6, 7, 3, 1, 2, 3, 4}, []byte{1, 0, 3, 4, 4, 0, 0, 2, 1, 1, 2, 3, 3, 7, 6, 5, 4, 3, 2, 1}, byte(1))
+	f.Add([]byte{0, 1, 2, 3, 3, 1, 2, 2, 3, 4, 4, 5, 6, 7, 3, 1, 2, 3, 4}, []byte("abcdefghijklmnopqrstuvw"), byte(3))
+	_, sops, _ := strings.Cut(sealedFile(f), "  authentication:\n")
+	f.Fuzz(func(t *testing.T, from, to []byte, style byte) {
+		old, live := specOf(from), specOf(to)
+		data := string(write("x", old, ""))
+		if style&1 != 0 { // a comment before each line, deeper at times
+			var b strings.Builder
+			for i, l := range strings.SplitAfter(strings.TrimSuffix(data, "\n"), "\n") {
+				indent := len(l) - len(strings.TrimLeft(l, " "))
+				if !strings.HasPrefix(strings.TrimSpace(l), ":") {
+					fmt.Fprintf(&b, "%s# comment %d\n", strings.Repeat(" ", indent+i%2*int(style>>1&1)), i)
+				}
+				b.WriteString(l)
+			}
+			data = b.String() + "\n"
+		}
+		data += "  authentication:\n" + sops
+		if style&4 != 0 {
+			data = strings.ReplaceAll(data, "\n", "\r\n")
+		}
+		live.Auth = liveOf(t, data).Auth
+		u, err := Take("x.yaml", []byte(data), live, config.Options{})
+		if err != nil {
+			if e, failure := New("x.yaml", "x", live, ""); failure == nil && len(e.Problems) == 0 {
+				t.Fatalf("%v\n%s", err, data)
+			}
+			return
+		}
+		now, problems := config.Read("x.yaml", u.Data, config.Options{AllowPlaceholders: true, AllowPlainCredentials: true})
+		if now == nil || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(live) {
+			t.Fatalf("not what is live: %v\n%s\n%s", problems, data, u.Data)
+		}
+		for l := range strings.Lines(data) {
+			sealed := strings.Contains(l, "ENC[") && strings.Contains(sops, strings.TrimSpace(l))
+			if l = strings.TrimSpace(l); (strings.HasPrefix(l, "# comment") || sealed) && !strings.Contains(string(u.Data), l) {
+				t.Errorf("%q is lost:\n%s\n%s", l, data, u.Data)
+			}
+		}
+	})
+}
