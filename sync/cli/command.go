@@ -106,7 +106,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(
 		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a), newShowCommand(a), newReleaseCommand(a),
-		newImportCommand(a), newRestoreCommand(a), newSecretCommand(a),
+		newInitCommand(a), newImportCommand(a), newRestoreCommand(a), newSecretCommand(a),
 		newEmulateCommand(a), newSchemaCommand(a), newVersionCommand(a),
 	)
 	root.InitDefaultHelpCmd()

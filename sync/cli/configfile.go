@@ -41,6 +41,11 @@ func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
 		}
 		return invalidf("mkhooks init writes one; --config '' is for none", "--config %s: no such file", name)
 	}
+	return o.load(a, name)
+}
+
+// load reads the config file of that name.
+func (o *configOptions) load(a *app, name string) error {
 	file, problems := config.ReadFile(name)
 	if len(problems) > 0 {
 		if err := a.printProblems(problems); err != nil {

@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/agekey"
+	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/scaffold"
+)
+
+const initLong = `Init writes a config repo into DIR (default: this folder): mkhooks.yaml, an
+example rule, .sops.yaml, schemas for editors, .gitignore, .gitattributes,
+workflows for GitHub, CODEOWNERS and a README.
+
+It asks nothing. The owner is the name of the git remote, the branch the
+remote's default, the hosts that may receive secrets those of the rules that are
+there. A file that exists is left as it is, so it can be run again at any time.
+
+With --age it makes an age key where SOPS looks for one (SOPS_AGE_KEY_FILE, else
+sops/age/keys.txt in your folder of configuration), or uses the one that is
+there. Only its public part is shown.
+
+Exit codes: 0 done, 1 a file could not be written, 3 nothing was written:
+invalid input, or a link or file stands where a folder belongs.`
+
+type initOptions struct {
+	project, owner, branch string
+	age                    bool
+	recipients, codeOwners []string
+}
+
+func newInitCommand(a *app) *cobra.Command {
+	var o initOptions
+	cmd := &cobra.Command{
+		Use:     "init [DIR]",
+		Short:   "Write a config repo that works",
+		Long:    initLong,
+		Example: "  mkhooks init -p my-project --age\n  mkhooks init -p my-project --owner video-platform --age-recipient age1... webhooks",
+		RunE:    func(_ *cobra.Command, args []string) error { return runInit(a, o, args) },
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *initOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of MK.IO (default $MKIO_PROJECT)")
+	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo (default: of the git remote, else of the folder)")
+	f.StringVar(&o.branch, "branch", "", "`BRANCH` that is applied from (default: the remote's, else the current one)")
+	f.BoolVar(&o.age, "age", false, "make an age key where SOPS looks for one, or use the one that is there")
+	f.StringArrayVar(&o.recipients, "age-recipient", nil, "public part of an age `KEY` that can read secrets (repeatable)")
+	f.StringArrayVar(&o.codeOwners, "codeowner", nil, "who approves changes to guards: `@ORG/TEAM`, @user or an address (repeatable)")
+}
+
+// initRun is one call of init: what was found out, and what was done.
+type initRun struct {
+	initOptions
+	dir      string
+	settings scaffold.Settings
+	facts    []fact
+	// again is the config file that is there already; nil where there is none.
+	again configOptions
+	// example says that there are no rules yet.
+	example bool
+	key     *agekey.Key
+	missing []scaffold.File
+	kept    []scaffold.Existing
+	// nested says that the folder is in a git repo and not the top of it.
+	nested bool
+	// noSecret is why the example has no secret.
+	noSecret string
+}
+
+func runInit(a *app, o initOptions, args []string) error {
+	if len(args) > 1 {
+		return invalidf("mkhooks init -p PROJECT "+quotePaths(args[:1]), "init: expected one folder, got %d", len(args))
+	}
+	r := &initRun{initOptions: o, dir: "."}
+	if len(args) == 1 {
+		r.dir = args[0]
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	for _, step := range []func(context.Context, *app) error{r.check, r.findOut, r.survey, r.findKey, r.fill, r.seal, r.write} {
+		if err := step(ctx, a); err != nil {
+			return err
+		}
+	}
+	return a.sayInit(r)
+}
+
+// check refuses a folder that can't be one, and a call that can't be meant.
+func (r *initRun) check(context.Context, *app) error {
+	switch info, err := os.Stat(r.dir); {
+	case r.dir == "":
+		return invalidf("mkhooks init -p PROJECT .", "init: the folder has no name")
+	case err == nil && !info.IsDir():
+		return invalidf("name a folder, or one that is still to be made", "%s is a file; expected a folder", r.dir)
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return invalid(err, "name a folder, or one that is still to be made")
+	}
+	for _, recipient := range r.recipients {
+		if err := agekey.CheckRecipient(recipient); err != nil {
+			return invalid(fmt.Errorf("--age-recipient: %w", err))
+		}
+	}
+	return r.checkCodeOwners()
+}
+
+// files are those that are wanted.
+func (r *initRun) files() ([]scaffold.File, error) {
+	files, err := r.settings.Files()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(files, func(f scaffold.File) bool { return f.Path == scaffold.ExamplePath && !r.example }), nil
+}
+
+// survey looks for what stands in the way, before a key is made.
+func (r *initRun) survey(context.Context, *app) error {
+	files, err := r.files()
+	if err != nil {
+		return err
+	}
+	r.missing, r.kept, err = scaffold.Survey(r.dir, files)
+	var obstacle *scaffold.ObstacleError
+	if errors.As(err, &obstacle) {
+		return invalidf("move it away, or name another folder", "%w; nothing was written", err)
+	}
+	return err
+}
+
+// findKey takes the key that SOPS would use, or makes one.
+func (r *initRun) findKey(_ context.Context, a *app) error {
+	if a.stopped() {
+		return context.Canceled
+	}
+	if r.age {
+		key, err := agekey.Find(a.Getenv)
+		if key == nil && err == nil {
+			key, err = r.makeKey(a)
+		}
+		var unusable *agekey.Error
+		switch {
+		case errors.As(err, &unusable):
+			return invalid(err)
+		case err != nil:
+			return err
+		}
+		r.key = key
+		if !slices.Contains(r.recipients, key.Recipient) {
+			r.recipients = append([]string{key.Recipient}, r.recipients...)
+		}
+	}
+	r.settings.Recipients = r.recipients
+	return nil
+}
+
+func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
+	file, err := agekey.Place(a.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if config.Within(file, []string{r.dir}) {
+		return nil, invalidf("export SOPS_AGE_KEY_FILE=FILE names one elsewhere",
+			"the age key would lie in the config repo, at %s, from where it is soon published", file)
+	}
+	key, err := agekey.Make(file, a.Now())
+	if err != nil {
+		return nil, fmt.Errorf("make the age key: %w", err)
+	}
+	return key, nil
+}
+
+// fill makes the files with all that is known now.
+func (r *initRun) fill(ctx context.Context, a *app) error {
+	_, hasKeys := r.existing(scaffold.SOPSPath)
+	r.settings.Secret = len(r.recipients) > 0 || hasKeys
+	return r.survey(ctx, a)
+}
+
+func (r *initRun) existing(path string) (scaffold.Existing, bool) {
+	for _, e := range r.kept {
+		if e.Path == path {
+			return e, true
+		}
+	}
+	return scaffold.Existing{}, false
+}
+
+func (r *initRun) new(path string) *scaffold.File {
+	for i := range r.missing {
+		if r.missing[i].Path == path {
+			return &r.missing[i]
+		}
+	}
+	return nil
+}
+
+// seal gives the example a random secret, so that it can be validated, planned
+// and applied at once. Where .sops.yaml names no key that can be used without
+// asking anybody, the example goes without.
+func (r *initRun) seal(ctx context.Context, a *app) error {
+	example := r.new(scaffold.ExamplePath)
+	if example == nil || !r.settings.Secret {
+		return nil
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return failed(err)
+	}
+	request := sops.Request{
+		File: scaffold.ExamplePath, Document: example.Data, ConfigPath: scaffold.ExamplePath, Now: a.Now(),
+		Values: map[string]secrets.String{"headers/X-Webhook-Secret": secrets.NewString(hex.EncodeToString(random))},
+	}
+	if e, ok := r.existing(scaffold.SOPSPath); ok {
+		request.Config = e.Content
+	} else {
+		request.Config = r.new(scaffold.SOPSPath).Data
+	}
+	var o ruleOptions
+	sealed, err := o.decrypter(a).Seal(ctx, request)
+	var e *sops.Error
+	switch {
+	case err == nil:
+		example.Data = sealed.Document
+		return nil
+	case !errors.As(err, &e):
+		return err // interrupted
+	}
+	r.settings.Secret = false
+	r.noSecret = e.Message
+	return r.survey(ctx, a)
+}
+
+// write makes the folder and writes what is missing.
+func (r *initRun) write(context.Context, *app) error {
+	if f := r.new(scaffold.ConfigPath); f != nil {
+		// A project can have a name that no project has.
+		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
+			return invalidf("mkhooks init -p PROJECT", "-p %q, --owner %q: %s", r.settings.Project, r.settings.Owner, problems[0].Message)
+		}
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return failed(fmt.Errorf("make the folder: %w", err))
+	}
+	written, err := scaffold.Write(r.dir, r.missing)
+	if err == nil {
+		return nil
+	}
+	hint := "nothing was written"
+	if written > 0 {
+		hint = fmt.Sprintf("%s written; run it again when that is mended, and it goes on", count(written, "file was", "files were"))
+	}
+	return failed(fmt.Errorf("write %s: %w", filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path)), err), hint)
+}

@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/scaffold"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// fact is something that init found out, and where.
+type fact struct{ name, value, from string }
+
+func (r *initRun) know(name, value, from string) {
+	r.facts = append(r.facts, fact{name, value, from})
+}
+
+// findOut fills in the settings: nothing is asked that can be found out.
+func (r *initRun) findOut(ctx context.Context, a *app) error {
+	file := filepath.Join(r.dir, config.FileName)
+	if _, err := os.Lstat(file); err == nil {
+		if err := r.again.load(a, file); err != nil {
+			return err
+		}
+	}
+	git := inspectGit(ctx, r.dir)
+	for _, find := range []func(*app, gitFacts) error{r.findOwner, r.findProject, r.findBranch, r.findRules, r.findCodeOwners} {
+		if err := find(a, git); err != nil {
+			return err
+		}
+	}
+	r.settings.ToolRef = toolRef()
+	r.nested = git.inside && !git.top
+	return nil
+}
+
+// gitFacts is what git tells of a folder; empty outside a repo, or without git.
+type gitFacts struct {
+	inside, top     bool
+	remote          scaffold.Remote
+	branch, defined string // the current branch, and the remote's default
+}
+
+func inspectGit(ctx context.Context, dir string) gitFacts {
+	real := realFolder(dir)
+	git := func(args ...string) string {
+		out, err := gitIn(ctx, real, args...)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(out)
+	}
+	top := git("rev-parse", "--show-toplevel")
+	if top == "" {
+		return gitFacts{}
+	}
+	abs, _ := filepath.Abs(dir)
+	if resolved, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = resolved
+	}
+	return gitFacts{
+		inside: true, top: filepath.Clean(filepath.FromSlash(top)) == abs,
+		remote:  scaffold.ParseRemote(git("remote", "get-url", "origin")),
+		branch:  git("symbolic-ref", "--quiet", "--short", "HEAD"),
+		defined: strings.TrimPrefix(git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"), "origin/"),
+	}
+}
+
+// realFolder is the folder, or the nearest one above it that is there.
+func realFolder(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return dir
+	}
+	for {
+		if info, err := os.Stat(abs); err == nil && info.IsDir() || filepath.Dir(abs) == abs {
+			return abs
+		}
+		abs = filepath.Dir(abs)
+	}
+}
+
+func (r *initRun) findOwner(_ *app, git gitFacts) error {
+	folder := ""
+	if abs, err := filepath.Abs(r.dir); err == nil {
+		folder = filepath.Base(abs)
+	}
+	s := &r.settings
+	switch {
+	case r.owner != "":
+		if err := webhook.CheckOwner(r.owner); err != nil {
+			return invalidf("mkhooks init --owner video-platform", "--%w", err)
+		}
+		s.Owner = r.owner
+		r.know("owner", s.Owner, "--owner")
+	case r.again.file != nil:
+		s.Owner = r.again.file.Owner
+		r.know("owner", s.Owner, config.FileName)
+	case scaffold.OwnerName(git.remote.Repo) != "":
+		s.Owner = scaffold.OwnerName(git.remote.Repo)
+		r.know("owner", s.Owner, "the git remote")
+	default:
+		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
+			return invalidf("mkhooks init --owner NAME", "there is no git remote to take the owner's name from, and none can be made of the folder's")
+		}
+		r.know("owner", s.Owner, "the folder, as there is no git remote")
+	}
+	return nil
+}
+
+func (r *initRun) findProject(a *app, _ gitFacts) error {
+	s, from := &r.settings, "-p"
+	if s.Project = r.project; s.Project == "" {
+		s.Project, from = a.Getenv("MKIO_PROJECT"), "MKIO_PROJECT"
+	}
+	switch {
+	case r.again.file != nil:
+		p, err := r.again.pick(s.Project)
+		if err != nil {
+			return err
+		}
+		if s.Project == "" {
+			from = config.FileName
+		}
+		s.Project = p.Name
+	case s.Project == "":
+		return invalidf("mkhooks init -p PROJECT "+quotePaths([]string{r.dir}), "no project is given, and its name can't be found out")
+	case strings.Contains(s.Project, "${{"):
+		return invalidf("", "-p %q: a workflow of GitHub would take this for an expression", s.Project)
+	}
+	r.know("project", s.Project, from)
+	return nil
+}
+
+// plainBranch is a branch that means the same in a filter of a workflow, where
+// some characters make a pattern.
+var plainBranch = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/#@=-]*$`)
+
+func (r *initRun) findBranch(_ *app, git gitFacts) error {
+	s, from := &r.settings, "--branch"
+	switch {
+	case r.branch != "":
+		s.Branch = r.branch
+	case git.defined != "":
+		s.Branch, from = git.defined, "the git remote"
+	case git.branch != "":
+		s.Branch, from = git.branch, "the folder, where it is the current one"
+	default:
+		s.Branch, from = "main", "habit; --branch names another"
+	}
+	if !plainBranch.MatchString(s.Branch) {
+		return invalidf("mkhooks init --branch main", "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
+	}
+	r.know("branch", s.Branch, from)
+	return nil
+}
+
+// findRules looks for rules that are there: they say which hosts may receive
+// secrets, and make the example superfluous.
+func (r *initRun) findRules(*app, gitFacts) error {
+	if r.again.file != nil {
+		for _, p := range r.again.file.Projects {
+			for _, rules := range p.Rules {
+				if !slices.Contains(r.settings.RulePaths, rules) {
+					r.settings.RulePaths = append(r.settings.RulePaths, rules)
+				}
+			}
+		}
+		return nil
+	}
+	folder := filepath.Join(r.dir, path.Dir(scaffold.ExamplePath))
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		r.example = true
+	} else {
+		found, problems := config.Find([]string{folder})
+		if schema.HasErrors(problems) {
+			return invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+		}
+		// Without a file there is one problem, a warning that says so.
+		r.example = len(found) == 0 && len(problems) > 0
+		r.settings.Destinations = hostsOf(found)
+	}
+	if r.example {
+		r.settings.Destinations = []string{scaffold.ExampleHost}
+		r.know("hosts", scaffold.ExampleHost, "the example rule")
+	} else if len(r.settings.Destinations) > 0 {
+		r.know("hosts", list(r.settings.Destinations), "the rules that are there")
+	}
+	return nil
+}
+
+// hostsOf are the hosts to which rules deliver, sorted.
+func hostsOf(rules []config.Found) []string {
+	var out []string
+	for _, rule := range rules {
+		if o := webhook.OriginOf(rule.URL); o.Known() {
+			out = append(out, o.String())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+var (
+	ownerHandle = regexp.MustCompile(`^@[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9._-]+)?$`)
+	mailAddress = regexp.MustCompile(`^[^\s@#]+@[^\s@#]+$`)
+)
+
+func (r *initRun) checkCodeOwners() error {
+	for _, c := range r.codeOwners {
+		if !ownerHandle.MatchString(c) && !mailAddress.MatchString(c) {
+			return invalidf("mkhooks init --codeowner @org/team", "--codeowner %q: expected @user, @org/team or a mail address", c)
+		}
+	}
+	return nil
+}
+
+func (r *initRun) findCodeOwners(_ *app, git gitFacts) error {
+	s := &r.settings
+	account := "@" + git.remote.Account
+	switch {
+	case len(r.codeOwners) > 0:
+		s.CodeOwners = r.codeOwners
+	case git.remote.OnGitHub() && ownerHandle.MatchString(account):
+		s.CodeOwners = []string{account}
+	}
+	return nil
+}
+
+var release = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`)
+
+// toolRef is the commit that this program was made of, or its release; where
+// neither is known, the branch.
+func toolRef() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "main"
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	switch {
+	case settings["vcs.revision"] != "" && settings["vcs.modified"] == "false":
+		return settings["vcs.revision"]
+	case release.MatchString(info.Main.Version):
+		return info.Main.Version
+	}
+	return "main"
+}

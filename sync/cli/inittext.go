@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/scaffold"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// initText collects what init says, in parts with an empty line between.
+type initText struct{ strings.Builder }
+
+func (t *initText) part(title string) {
+	if t.Len() > 0 {
+		t.WriteByte('\n')
+	}
+	t.line("%s", title)
+}
+
+func (t *initText) line(format string, args ...any) {
+	t.WriteString(strings.TrimRight(report.Escape(fmt.Sprintf(format, args...)), " ") + "\n")
+}
+
+// item is a line that goes on below itself.
+func (t *initText) item(mark, text string) {
+	for i, line := range wrap(text, 80-len(mark)) {
+		if i > 0 {
+			mark = strings.Repeat(" ", len(mark))
+		}
+		t.line("%s%s", mark, line)
+	}
+}
+
+// sayInit prints what was found out and written, what is left to be done, and
+// the next commands.
+func (a *app) sayInit(r *initRun) error {
+	var t initText
+	r.sayFacts(&t)
+	r.sayFiles(&t)
+	r.sayKey(&t)
+	r.sayTodo(&t)
+	r.sayNext(&t, a)
+	if _, err := io.WriteString(a.Stdout, t.String()); err != nil {
+		return failed(fmt.Errorf("write standard output: %w", err))
+	}
+	return nil
+}
+
+func (r *initRun) sayFacts(t *initText) {
+	where := r.dir
+	if where == "." {
+		where = "this folder"
+	}
+	if r.again.file != nil {
+		t.part("A config repo is in " + where + " already; only what is missing is written.")
+	} else {
+		t.part("A config repo in " + where)
+	}
+	width := 0
+	for _, f := range r.facts {
+		width = max(width, len(f.value))
+	}
+	for _, f := range r.facts {
+		t.line("  %-8s %-*s  from %s", f.name, min(width, 40), f.value, f.from)
+	}
+}
+
+// sayFiles has a line for each file, why it is there or what it lacks.
+func (r *initRun) sayFiles(t *initText) {
+	if len(r.missing) == 0 {
+		t.part("Nothing was written: all files are there.")
+	} else {
+		t.part(fmt.Sprintf("Written: %s", count(len(r.missing), "file", "files")))
+	}
+	for _, f := range r.missing {
+		t.line("  %-36s %s", f.Path, f.Why)
+	}
+	if len(r.kept) == 0 {
+		return
+	}
+	t.part("Kept as they were:")
+	for _, e := range r.kept {
+		t.line("  %s", e.At)
+		for _, advice := range r.settings.Advice(e) {
+			t.item("    ", advice)
+		}
+	}
+}
+
+// sayKey says of the key what others may know, and what becomes of its loss.
+func (r *initRun) sayKey(t *initText) {
+	switch {
+	case r.key == nil:
+		return
+	case r.key.File == "":
+		t.part("The age key is that of SOPS_AGE_KEY")
+	case r.key.Made:
+		t.part("An age key was made in " + r.key.File)
+	default:
+		t.part("The age key that is there is used, of " + r.key.File)
+	}
+	t.line("  public part %s", r.key.Recipient)
+	if r.key.More > 0 {
+		t.line("  %s; it is the first. --age-recipient names another", count(r.key.More, "more key is there", "more keys are there"))
+	}
+	if r.key.File == "" {
+		return
+	}
+	if r.key.Open {
+		t.line("  others may read it: chmod 600 %s", shell.Path(r.key.File))
+	}
+	t.line("  Back the file up where only you can read it: without it, no secret that is")
+	t.line("  encrypted for it can be opened again. For CI, in the environment mkhooks:")
+	t.line("    gh secret set SOPS_AGE_KEY --env mkhooks < %s", shell.Path(r.key.File))
+}
+
+// todo is what is left to the user.
+func (r *initRun) todo() []string {
+	var out []string
+	written := func(path string) bool { return r.new(path) != nil }
+	if written(scaffold.SOPSPath) && len(r.recipients) == 0 {
+		out = append(out, scaffold.SOPSPath+" names no key yet, so no secret can be encrypted: mkhooks init --age makes one and prints its public part; put that behind age:")
+	}
+	switch {
+	case !written(scaffold.ExamplePath):
+	case r.noSecret != "":
+		out = append(out, "the example has no secret: it "+r.noSecret)
+	case r.settings.Secret:
+		out = append(out, "the example's secret is random; to set the one that its receiver knows: mkhooks secret set example headers.X-Webhook-Secret")
+	}
+	switch {
+	case !written(scaffold.CodeOwnersPath):
+	case len(r.settings.CodeOwners) == 0:
+		out = append(out, scaffold.CodeOwnersPath+" names nobody yet: put a person or a team into it, @org/team")
+	case len(r.codeOwners) == 0:
+		account := r.settings.CodeOwners[0]
+		out = append(out, scaffold.CodeOwnersPath+" names "+account+", as the git remote does; if that is an organization, GitHub wants a team of it: "+account+"/TEAM")
+	}
+	if r.newWorkflow() {
+		if r.nested {
+			out = append(out, "GitHub looks for .github at the top of a git repo only, and this folder is not: move .github there, or make the folder a repo of its own")
+		}
+		if r.settings.ToolRef == "main" {
+			out = append(out, "the workflows run mkhooks from its branch main: put the commit that you trust behind uses: ...@")
+		}
+	}
+	return out
+}
+
+// newWorkflow reports whether a workflow was written.
+func (r *initRun) newWorkflow() bool {
+	return slices.ContainsFunc(r.missing, func(f scaffold.File) bool { return strings.HasPrefix(f.Path, scaffold.WorkflowPrefix) })
+}
+
+func (r *initRun) sayTodo(t *initText) {
+	todo := r.todo()
+	if len(todo) == 0 {
+		return
+	}
+	t.part("Left to you:")
+	for _, item := range todo {
+		t.item("  - ", item)
+	}
+}
+
+// wrap breaks text at spaces into lines of at most width bytes, where its words
+// allow that.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return append(lines, line)
+}
+
+func (r *initRun) sayNext(t *initText, a *app) {
+	t.part("Next:")
+	if r.dir != "." {
+		t.line("  cd %s", shell.Path(r.dir))
+	}
+	if a.Getenv("MKIO_TOKEN") == "" {
+		t.line("  export MKIO_TOKEN=...")
+	}
+	project := ""
+	if r.again.file != nil && len(r.again.file.Projects) > 1 {
+		project = " -p " + shell.Word(r.settings.Project)
+	}
+	t.line("  mkhooks validate")
+	t.line("  mkhooks plan%s", project)
+	t.line("  mkhooks apply%s", project)
+}

@@ -1,0 +1,122 @@
+package scaffold
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Advice is what a file that is there already lacks to do its part; empty where
+// it lacks nothing that can be seen. Each item is a sentence without its end.
+func (s Settings) Advice(e Existing) []string {
+	if e.Content == nil {
+		return []string{"is a link or no file of text, and was not looked at"}
+	}
+	switch {
+	case e.Path == SOPSPath:
+		return s.sopsAdvice(e.Content)
+	case e.Path == ignorePath, e.Path == attributesPath:
+		return linesAdvice(e)
+	case e.Path == CodeOwnersPath:
+		return s.ownersAdvice(e)
+	case strings.HasSuffix(e.Path, ".schema.json") && !bytes.Equal(e.Content, e.Data):
+		name := strings.TrimSuffix(e.Path, ".schema.json")
+		return []string{fmt.Sprintf("is not that of this version: mkhooks schema %s > %s", name, e.Path)}
+	}
+	return nil
+}
+
+// linesAdvice names the lines that a list of patterns lacks.
+func linesAdvice(e Existing) []string {
+	have := patterns(e.Content)
+	var lack []string
+	for _, p := range patterns(e.Data) {
+		if !slices.Contains(have, p) {
+			lack = append(lack, p)
+		}
+	}
+	if len(lack) == 0 {
+		return nil
+	}
+	return []string{"add these lines: " + strings.Join(lack, ", ")}
+}
+
+// patterns are the lines of a file that are neither empty nor a comment.
+func patterns(data []byte) []string {
+	var out []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// ownersAdvice names the paths that no line of a CODEOWNERS file seems to cover.
+func (s Settings) ownersAdvice(e Existing) []string {
+	var lack []string
+	for _, guarded := range s.Guarded() {
+		if guarded == "/"+CodeOwnersPath {
+			guarded = "/" + e.At
+		}
+		covered := slices.ContainsFunc(patterns(e.Content), func(line string) bool {
+			f := strings.Fields(line)
+			pattern := "/" + strings.TrimPrefix(f[0], "/")
+			return len(f) > 1 && (f[0] == "*" || pattern == guarded || strings.HasSuffix(pattern, "/") && strings.HasPrefix(guarded, pattern))
+		})
+		if !covered {
+			lack = append(lack, guarded)
+		}
+	}
+	if len(lack) == 0 {
+		return nil
+	}
+	return []string{"give these an owner, too: " + strings.Join(lack, ", ")}
+}
+
+// sopsAdvice says what a .sops.yaml lacks for rule files.
+func (s Settings) sopsAdvice(data []byte) (out []string) {
+	defer func() {
+		if recover() != nil { // the YAML library panics on some inputs
+			out = []string{"can't be read as YAML"}
+		}
+	}()
+	var in struct {
+		Rules []struct {
+			Path    string `yaml:"path_regex"`
+			Regex   string `yaml:"encrypted_regex"`
+			MACOnly bool   `yaml:"mac_only_encrypted"`
+		} `yaml:"creation_rules"`
+	}
+	if yaml.Unmarshal(data, &in) != nil {
+		return []string{"can't be read as YAML"}
+	}
+	file := strings.TrimSuffix(s.rulePaths()[0], "/") + "/example.yaml"
+	for i, r := range in.Rules {
+		re, err := regexp.Compile(r.Path)
+		if err != nil {
+			return []string{fmt.Sprintf("path_regex of creation rule %d does not compile", i+1)}
+		}
+		if !re.MatchString(file) {
+			continue
+		}
+		where := fmt.Sprintf("creation rule %d, which is that of the rule files: add ", i+1)
+		if strings.TrimSpace(r.Regex) != "^authentication$" {
+			out = append(out, where+"encrypted_regex: ^authentication$")
+		}
+		if !r.MACOnly {
+			out = append(out, where+"mac_only_encrypted: true")
+		}
+		for _, key := range s.Recipients {
+			if !bytes.Contains(data, []byte(key)) {
+				out = append(out, where+key+" to its age keys, then run: sops updatekeys FILE for each file that is encrypted")
+			}
+		}
+		return out
+	}
+	return []string{"has no creation rule for the rule files; add one with path_regex: " + s.PathRegex() + ", encrypted_regex: ^authentication$, mac_only_encrypted: true and your keys"}
+}
