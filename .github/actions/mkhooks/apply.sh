@@ -6,15 +6,8 @@
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# FLAGS lift guards, and do nothing else: --base-url or --allow-destination
-# would send the token and the secrets elsewhere, --report write files.
-mapfile -t flags < <(words "${FLAGS:-}")
-for flag in "${flags[@]}"; do
-  [[ $flag =~ ^--(adopt|take-over|drop-auth|only|max-deletes)=.+$ || $flag =~ ^--(drop-unknown|delete-active|allow-empty|resend-auth)$ ]] ||
-    refuse "flags: $(printf '%q' "$flag"): expected --adopt=RULE, --take-over=RULE, --drop-auth=RULE, --only=RULE, --max-deletes=N, --drop-unknown, --delete-active, --allow-empty or --resend-auth"
-done
-
-token_variable
+guard_flags "${FLAGS:-}"
+token_variable MKIO_TOKEN
 if [[ -z ${DIGEST:-} ]]; then
   exec mkhooks plan --project "$PROJECT" "${flags[@]}"
 fi

@@ -6,7 +6,7 @@
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-TOKEN_SECRET=MKIO_TOKEN_READ token_variable
+token_variable MKIO_TOKEN_READ
 code=0
 mkhooks drift --project "$PROJECT" --report "markdown=$RUNNER_TEMP/drift.md" || code=$?
 case $code in

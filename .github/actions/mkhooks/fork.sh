@@ -30,37 +30,9 @@ merge=$(git rev-parse HEAD)
   refuse "GitHub's merge of pull request $PULL is not of $HEAD_SHA (yet, or there is a conflict): try again in a minute"
 
 # From here on the tree is the base's.
-git checkout --quiet --detach --force "$merge^1"
-
-mapfile -t folders < <(words "$RULES")
-((${#folders[@]} > 0)) || refuse "rules: expected at least one folder"
-# files TREE lists mode and path of what lies in the rule folders.
-files() { git ls-tree -r -z --format='%(objectmode) %(path)' "$1" -- "${folders[@]}"; }
-files "$merge" >"$RUNNER_TEMP/head-files"
-files HEAD >"$RUNNER_TEMP/base-files"
-
-# A link or a submodule among the rules could lead anywhere.
-while IFS= read -r -d '' file; do
-  [[ ${file%% *} == 100644 || ${file%% *} == 100755 ]] ||
-    refuse "pull request $PULL has something else than a regular file among the rules: $(printf '%q' "${file#* }")"
-done <"$RUNNER_TEMP/head-files"
-
-# Rule files come, change and go as the head says; the config, .sops.yaml and
-# other hidden files stay the base's, wherever they are.
-while IFS= read -r -d '' file; do
-  path=${file#* }
-  case /$path in
-    */.* | */mkhooks.yaml) ;;
-    *.yaml | *.yml) printf '%s\0' "$path" ;;
-  esac
-done < <(cat "$RUNNER_TEMP/head-files" "$RUNNER_TEMP/base-files") | sort -zu >"$RUNNER_TEMP/taken"
-if [[ -s $RUNNER_TEMP/taken ]]; then
-  git --literal-pathspecs restore --source="$merge" --staged --worktree \
-    --pathspec-from-file="$RUNNER_TEMP/taken" --pathspec-file-nul
-fi
-
-others=$(git diff --cached --name-only -z "$merge" | tr -cd '\0' | wc -c)
+base=$(git rev-parse "$merge^1")
+others=$(take_rules "$base" "$merge" "$RULES")
 {
-  echo "base=$(git rev-parse HEAD)"
+  echo "base=$base"
   echo "others=$((others))"
 } >>"$GITHUB_OUTPUT"

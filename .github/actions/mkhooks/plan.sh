@@ -16,5 +16,5 @@ if [[ -z $base ]]; then
 fi
 
 rm -f "$RUNNER_TEMP/plan.md" # of the validation
-TOKEN_SECRET=MKIO_TOKEN_READ token_variable
+token_variable MKIO_TOKEN_READ
 mkhooks plan --project "$PROJECT" --base "$base" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"

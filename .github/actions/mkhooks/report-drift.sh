@@ -10,7 +10,7 @@ body=$RUNNER_TEMP/issue.json
 
 # The oldest one of ours, if two runs ever made two.
 number=$(
-  pages "$repo/issues?state=open&labels=$label&sort=created&direction=asc" '.[]' |
+  pages "$repo/issues?state=open&labels=$label&sort=created&direction=asc" |
     jq -rs --arg marker "$(marker drift)" --arg login "$actions_login" '
       map(select(.pull_request == null and .user.login == $login and .user.type == "Bot"
         and ((.body // "") | split("\n")[0] | rtrimstr("\r")) == $marker))

@@ -30,7 +30,7 @@ unreviewed() {
 }
 
 pull=$(
-  pages "$repo/commits/$GITHUB_SHA/pulls" '.[]' |
+  pages "$repo/commits/$GITHUB_SHA/pulls" |
     jq -cs --arg sha "$GITHUB_SHA" --arg branch "$BRANCH" --arg repo "$GITHUB_REPOSITORY" '
       map(select(.merged_at != null and .merge_commit_sha == $sha and .base.ref == $branch and .base.repo.full_name == $repo))
       | if length == 1 then .[0] | {number, head: .head.sha} else empty end'
