@@ -70,12 +70,14 @@ type Recorder interface {
 	Intent(ctx context.Context, w Write) error
 	// Result is called after it, also where it failed.
 	Result(ctx context.Context, w Write, d Written) error
+	// Step is called after a step of a delete that writes nothing.
+	Step(ctx context.Context, w Write, d Written) error
 }
 
-// Step is one of the writes that a change consists of.
+// Step is one of the steps that a change consists of.
 type Step string
 
-// The steps.
+// The steps that write; each has an intent and a result.
 const (
 	StepPut     Step = "put"     // the desired rule
 	StepKept    Step = "kept"    // once more, with what the service made of it in the marker
@@ -84,7 +86,15 @@ const (
 	StepDelete  Step = "delete"
 )
 
-// Write is a write about to be made.
+// The steps of a delete that write nothing.
+const (
+	StepRead    Step = "read"    // the rule, before anything is done to it
+	StepWait    Step = "wait"    // deliveries are on their way
+	StepHistory Step = "history" // was read to its end, and read back from the store
+	StepLook    Step = "look"    // once more, directly before an attempt to delete
+)
+
+// Write is a write about to be made, or a step.
 type Write struct {
 	Project, Rule string
 	Action        plan.Action
@@ -94,13 +104,16 @@ type Write struct {
 	Before, After webhook.Digest
 }
 
-// Written is what came of a write.
+// Written is what came of a write or a step.
 type Written struct {
 	HTTPStatus, Attempts int
 	Ref                  string
 	// Live is the digest of the rule as the service answered it; empty where
 	// that is not known.
-	Live    webhook.Digest
-	Archive *archive.Receipt
-	Error   *Error
+	Live webhook.Digest
+	// Records counts those of the history, Active those on their way; nil
+	// where nobody looked.
+	Records, Active *int
+	Archive         *archive.Receipt
+	Error           *Error
 }

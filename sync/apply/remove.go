@@ -80,12 +80,17 @@ func (d *removal) do(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.out.failRead(ctx, err)
-		return
 	case live == nil: // gone is as desired
 		d.out.Status = StatusDone
-		return
 	case webhook.LiveDigest(live) != d.c.LiveDigest:
 		d.out.stale(moved(d.c, live))
+	}
+	read := Written{Error: d.out.Error}
+	if err == nil {
+		read.Live = webhook.LiveDigest(live)
+	}
+	d.step(ctx, d.c, StepRead, d.c.LiveDigest, read)
+	if d.out.Status != "" {
 		return
 	}
 	if err := archive.Probe(ctx, d.deps.Archive); err != nil {
@@ -173,6 +178,7 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 		switch {
 		case err == nil:
 			d.out.Archive = &stored.Receipt
+			d.step(ctx, d.c, StepHistory, w.Before, Written{Records: &stored.Receipt.Records})
 			d.record(ctx, w, Written{Archive: &stored.Receipt})
 			return stored
 		case !errors.As(err, &active):
@@ -180,6 +186,7 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 		case left <= 0:
 			d.out.block(plan.GuardActive, fmt.Sprintf("%s after %s; run it again later, or lift with --delete-active", active, d.deps.Drain))
 		default:
+			d.step(ctx, d.c, StepWait, w.Before, Written{Records: &active.Records, Active: &active.Active})
 			if d.sleep(ctx, min(wait, left)) {
 				continue
 			}
@@ -221,7 +228,11 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 		return true
 	}
 	lostBefore := d.lost
-	result, err := d.client.Delete(ctx, d.c.Rule, func(ctx context.Context) error { return d.look(ctx, stored) })
+	result, err := d.client.Delete(ctx, d.c.Rule, func(ctx context.Context) error {
+		err := d.look(ctx, stored)
+		d.step(ctx, d.c, StepLook, w.Before, looked(err))
+		return err
+	})
 	d.out.took(result.Write)
 	d.lost = d.lost || result.Lost
 	over = true
@@ -247,6 +258,17 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	}
 	d.record(ctx, w, Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: d.out.Error})
 	return over
+}
+
+// looked is what a look found, for the record.
+func looked(err error) Written {
+	switch {
+	case err == nil:
+		return Written{}
+	case errors.Is(err, errGone), errors.Is(err, errAnother), errors.Is(err, errChanged), errors.Is(err, errMoved):
+		return Written{Error: &Error{Kind: KindStale, Message: err.Error()}}
+	}
+	return Written{Error: &Error{Kind: KindService, Message: err.Error()}}
 }
 
 // gone ends the delete of a rule that is not there any more: our own attempt

@@ -24,6 +24,16 @@ type Result struct {
 	Summary Summary  `json:"summary"`
 	// Warnings concern the run as a whole; each is one line.
 	Warnings []string `json:"warnings"`
+	// Audit is where the run is recorded; nil where it is not.
+	Audit *Audit `json:"audit,omitempty"`
+}
+
+// Audit is where a run is recorded.
+type Audit struct {
+	File string `json:"file"`
+	// Head is the SHA-256 of the record's last line: kept elsewhere, it shows
+	// when the record is cut or rewritten.
+	Head string `json:"head"`
 }
 
 // Outcome is the run in one word.

@@ -216,3 +216,13 @@ func (r *run) record(ctx context.Context, w Write, d Written) {
 		r.warn("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
 	}
 }
+
+// step records a step that writes nothing. That it can't be is told by the
+// next intent, which then stops the write.
+func (r *run) step(ctx context.Context, c plan.Change, step Step, before webhook.Digest, d Written) {
+	if r.deps.Audit == nil {
+		return
+	}
+	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: c.DesiredDigest}
+	_ = r.deps.Audit.Step(context.WithoutCancel(ctx), w, d)
+}

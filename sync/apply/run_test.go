@@ -180,6 +180,26 @@ func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) err
 	return nil
 }
 
+func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := fmt.Sprintf("- %s %s", w.Step, w.Rule)
+	if d.Records != nil {
+		text += fmt.Sprintf(": %d records", *d.Records)
+	}
+	if d.Active != nil {
+		text += fmt.Sprintf(", %d on their way", *d.Active)
+	}
+	if d.Error != nil {
+		text += ": " + d.Error.Message
+	}
+	if w.Step == apply.StepRead && d.Error == nil && d.Live != w.Before {
+		text += ": another digest than the plan's"
+	}
+	r.told = append(r.told, text)
+	return nil
+}
+
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -193,7 +213,9 @@ func TestRecorder(t *testing.T) {
 	wantTold := []string{
 		"put bad", "put bad: 400, service", "put new", "put new: 201",
 		"put bad", "put bad: 201",
-		"pause gone", "pause gone: 200", "archive gone", "archive gone: 0, 2 records", "delete gone", "delete gone: 200, 2 records",
+		"- read gone", "pause gone", "pause gone: 200",
+		"archive gone", "- history gone: 2 records", "archive gone: 0, 2 records",
+		"delete gone", "- look gone", "delete gone: 200, 2 records",
 	}
 	if diff := cmp.Diff(wantTold, rec.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Chain is what a record says, and what is wrong with it.
@@ -14,6 +15,7 @@ type Chain struct {
 	Head string
 	// Faults are in the order of the lines.
 	Faults []Fault
+	sums   map[string]bool
 	// Torn is true where the last line was only half written, which the next
 	// run heals.
 	Torn bool
@@ -29,7 +31,7 @@ type Fault struct {
 // Read reads a record and checks its chain. The error is that of the reader;
 // what is wrong with the record is a fault.
 func Read(r io.Reader) (*Chain, error) {
-	c := &Chain{Head: Genesis}
+	c := &Chain{Head: Genesis, sums: map[string]bool{Genesis: true}}
 	lines := bufio.NewReaderSize(r, 64<<10)
 	seq := 0
 	for n := 1; ; n++ {
@@ -49,16 +51,25 @@ func Read(r io.Reader) (*Chain, error) {
 		e, err := decode(line)
 		if err != nil {
 			c.fault(n, "the lines behind it are judged by themselves", "%s", err)
-			c.Head = Sum(line)
+			c.ends(line)
 			seq++
 			continue
 		}
 		c.link(n, e, seq)
 		seq = e.Seq
-		c.Head = Sum(line)
+		c.ends(line)
 		c.Entries = append(c.Entries, e)
 	}
 }
+
+// ends makes line the last one.
+func (c *Chain) ends(line []byte) {
+	c.Head = Sum(line)
+	c.sums[c.Head] = true
+}
+
+// Has reports whether head was the head of the record at some time.
+func (c *Chain) Has(head string) bool { return c.sums[head] }
 
 // link checks that an entry stands where it was written.
 func (c *Chain) link(n int, e *Entry, seq int) {
@@ -168,4 +179,67 @@ func (c *Chain) Runs() []Run {
 type place struct {
 	run *Run
 	at  int
+}
+
+// Began is when the run's first entry was written; zero where it has none.
+func (r Run) Began() time.Time {
+	if r.Start != nil {
+		return r.Start.Time
+	}
+	for _, w := range r.Writes {
+		if w.Intent != nil {
+			return w.Intent.Time
+		}
+		return w.Result.Time
+	}
+	if r.End != nil {
+		return r.End.Time
+	}
+	return time.Time{}
+}
+
+// Change is all that a run did to one rule.
+type Change struct {
+	Project, Rule, Action string
+	Writes                []Done
+}
+
+// Changes puts a run's writes together by rule, in the order in which they
+// began.
+func (r Run) Changes() []Change {
+	var out []Change
+	at := map[[2]string]int{}
+	for _, w := range r.Writes {
+		of := w.Of()
+		key := [2]string{of.Project, of.Rule}
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, Change{Project: of.Project, Rule: of.Rule, Action: of.Action})
+		}
+		out[i].Writes = append(out[i].Writes, w)
+	}
+	return out
+}
+
+// Last is the write that says what came of the change: the last one that left,
+// or else the last step.
+func (c Change) Last() Done {
+	for i := len(c.Writes) - 1; i >= 0; i-- {
+		if w := c.Writes[i]; w.Intent != nil {
+			return w
+		}
+	}
+	return c.Writes[len(c.Writes)-1]
+}
+
+// Archive is where the rule's history was stored; nil where it was not.
+func (c Change) Archive() *Archive {
+	for i := len(c.Writes) - 1; i >= 0; i-- {
+		if r := c.Writes[i].Result; r != nil && r.Result != nil && r.Result.Archive != nil {
+			return r.Result.Archive
+		}
+	}
+	return nil
 }

@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,6 +63,7 @@ func newApplyCommand(a *app) *cobra.Command {
 
 func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
+	o.addAudit(f)
 	f.StringVar(&o.planFile, "plan", "", "`FILE` of a saved plan: do what is equal in it and in the plan of now")
 	f.StringVar(&o.expect, "expect", "", "`DIGEST` that the plan must have, as it was reviewed; nothing left to do is fine, too")
 	f.BoolVar(&o.yes, "yes", false, "apply without asking")
@@ -90,6 +90,10 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	rec, err := o.record()
+	if err != nil {
+		return err
+	}
 	g, err := o.open(ctx, a, paths, false)
 	if err != nil {
 		return err
@@ -105,9 +109,9 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if why := o.unexpected(reviewed, g.plan); why != "" {
-		return a.refuse(cmd, args, g.plan, why)
+		return o.refuse(ctx, a, cmd, args, rec, g, why)
 	}
-	prepared, err := o.prepare(ctx, a, g, todo, o.deps(a, g, store))
+	prepared, err := o.prepare(ctx, a, g, todo, o.deps(a, g, store, rec))
 	if err != nil {
 		return err
 	}
@@ -115,17 +119,34 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	var result *apply.Result
-	if yes {
-		result = prepared.Run(a.root, a.Stop, todo)
-	} else {
-		result = apply.Declined(todo)
+	result, notRecorded := rec.around(ctx, a, "apply", g, func() *apply.Result {
+		r := apply.Declined(todo)
+		if yes {
+			r = prepared.Run(a.root, a.Stop, todo)
+		}
+		r.Add(append(moved, since...))
+		return r
+	})
+	if result == nil {
+		return notRecorded
 	}
-	result.Add(append(moved, since...))
 	if err := a.write(resultDocument(result, afterApply(cmd, args, result))); err != nil {
 		return err
 	}
-	return exit(outcomeCode(result.Outcome))
+	return withRecord(result, notRecorded)
+}
+
+// withRecord is how a run ends whose record may not be whole: that is a
+// failure, also where all else went well.
+func withRecord(r *apply.Result, notRecorded error) error {
+	var e *codeError
+	if errors.As(notRecorded, &e) && r.Summary.Applied+r.Summary.Unverified > 0 {
+		e.code = exitPartial
+	}
+	if notRecorded != nil {
+		return notRecorded
+	}
+	return exit(outcomeCode(r.Outcome))
 }
 
 func (o *applyOptions) check(a *app) error {
@@ -143,11 +164,11 @@ func (o *applyOptions) check(a *app) error {
 }
 
 // deps are what applying needs beside what planning had.
-func (o *applyOptions) deps(a *app, g *gathered, store archive.Store) apply.Deps {
-	by, host := actor(a.Getenv)
+func (o *applyOptions) deps(a *app, g *gathered, store archive.Store, rec *recorder) apply.Deps {
+	who := whoRuns(a.Getenv)
 	return apply.Deps{
-		Archive: store, Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
-		By: by, Host: host, Commit: g.plan.Source.Commit, Finished: a.logChange,
+		Archive: store, Audit: rec.of(), Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
+		By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, g.plan.Source.Commit), Finished: a.logChange,
 	}
 }
 
@@ -194,19 +215,4 @@ func (a *app) showPlan(p *plan.Plan) error {
 		return failed(fmt.Errorf("write the plan: %w", err))
 	}
 	return nil
-}
-
-// actor names who runs this, for manifests: the CI's own name for the person,
-// otherwise the OS user; and the host.
-func actor(getenv func(string) string) (who, host string) {
-	host, _ = os.Hostname()
-	for _, name := range []string{"GITHUB_ACTOR", "GITLAB_USER_LOGIN"} {
-		if v := getenv(name); v != "" {
-			return v, host
-		}
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username, host
-	}
-	return "", host
 }

@@ -105,9 +105,20 @@ func (a *app) command() *cobra.Command {
 		return a.openSinks(a.out)
 	}
 	root.AddCommand(
-		newValidateCommand(a), newPlanCommand(a), newApplyCommand(a), newDriftCommand(a), newShowCommand(a), newReleaseCommand(a),
-		newInitCommand(a), newImportCommand(a), newRestoreCommand(a), newSecretCommand(a),
-		newEmulateCommand(a), newSchemaCommand(a), newVersionCommand(a),
+		newValidateCommand(a),
+		newPlanCommand(a),
+		newApplyCommand(a),
+		newDriftCommand(a),
+		newShowCommand(a),
+		newReleaseCommand(a),
+		newInitCommand(a),
+		newImportCommand(a),
+		newRestoreCommand(a),
+		newSecretCommand(a),
+		newAuditCommand(a),
+		newEmulateCommand(a),
+		newSchemaCommand(a),
+		newVersionCommand(a),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(root.Name())

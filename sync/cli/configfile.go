@@ -138,8 +138,8 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) (paths []
 		o.archiveIsDurable = o.file.ArchiveIsDurable
 	}
 	o.takeKeyServices(o.file)
-	if o.file.Audit != "" && cmd.Name() == "apply" {
-		a.warn("%s: audit names a record that this version does not write yet", o.file.Name)
+	if o.file.Audit != "" && !f.Changed("audit") {
+		o.audit = o.file.Path(o.file.Audit)
 	}
 	return o.narrow(p, args)
 }

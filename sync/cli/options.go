@@ -203,6 +203,7 @@ type planOptions struct {
 	protect      []string
 	destinations []string
 	archive      string
+	audit        string
 
 	// Of the config file alone.
 	formerOwners   []string
@@ -240,6 +241,11 @@ func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.takeOver, "take-over", nil, "`RULE` of another owner to take over (repeatable)")
 	f.StringArrayVar(&o.adopt, "adopt", nil, "`RULE` made elsewhere that may be changed by its adoption (repeatable)")
 	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
+}
+
+// addAudit adds the flag of commands that write.
+func (o *planOptions) addAudit(f *pflag.FlagSet) {
+	f.StringVar(&o.audit, "audit", "", "`FILE` that every write is recorded in, before it leaves and after it")
 }
 
 // plan checks the flags against each other and returns what a plan rests on.

@@ -51,6 +51,7 @@ func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets (repeatable)")
 	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
 	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow the write to drop fields this version does not know")
+	o.addAudit(f)
 	f.BoolVar(&o.yes, "yes", false, "release without asking")
 }
 
@@ -69,6 +70,10 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	o.prune, o.only = string(plan.PruneNone), rules
 	ctx, cancel := a.context()
 	defer cancel()
+	rec, err := o.record()
+	if err != nil {
+		return err
+	}
 	g, err := o.open(ctx, a, paths, false)
 	if err != nil {
 		return err
@@ -83,7 +88,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if len(p.Projects[0].Changes) == 0 {
 		return invalidf("", "none of these rules is live in project %s", g.input.Project)
 	}
-	prepared, err := o.prepareRules(ctx, a, g, p, g.sealed(desired), apply.Deps{Finished: a.logChange})
+	prepared, err := o.prepareRules(ctx, a, g, p, g.sealed(desired), apply.Deps{Audit: rec.of(), Finished: a.logChange})
 	if err != nil {
 		return err
 	}
@@ -91,15 +96,21 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if err != nil {
 		return err
 	}
-	result := apply.Declined(p)
-	if yes {
-		result = prepared.Run(a.root, a.Stop, p)
+	g.plan = p
+	result, notRecorded := rec.around(ctx, a, "release", g, func() *apply.Result {
+		if yes {
+			return prepared.Run(a.root, a.Stop, p)
+		}
+		return apply.Declined(p)
+	})
+	if result == nil {
+		return notRecorded
 	}
 	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
 		return err
 	}
 	a.afterRelease(p, result)
-	return exit(outcomeCode(result.Outcome))
+	return withRecord(result, notRecorded)
 }
 
 // agree says what will be done and asks.

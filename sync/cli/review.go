@@ -115,13 +115,22 @@ func (o *applyOptions) unexpected(reviewed, fresh *plan.Plan) string {
 }
 
 // refuse ends a run that does nothing, with a document that says why.
-func (a *app) refuse(cmd *cobra.Command, args []string, p *plan.Plan, why string) error {
-	result := apply.Declined(p)
-	result.Warnings = append(result.Warnings, "refused: "+why)
+func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *recorder, g *gathered, why string) error {
+	result, notRecorded := rec.around(ctx, a, "apply", g, func() *apply.Result {
+		r := apply.Declined(g.plan)
+		r.Warnings = append(r.Warnings, "refused: "+why)
+		return r
+	})
+	if result == nil {
+		return notRecorded
+	}
 	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
 		return err
 	}
 	a.line("hint", "look at the plan of now, and pass its digest once it is reviewed: "+nextCommand(cmd, "plan", nil, args...))
+	if notRecorded != nil {
+		return notRecorded
+	}
 	return exit(exitRefused)
 }
 

@@ -54,6 +54,9 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	case next != "":
 		b.add(partHead, "**Next:** "+next+"\n")
 	}
+	if r.Audit != nil {
+		b.add(partHead, "\nRecord "+code(name(r.Audit.File))+", head "+code(name(r.Audit.Head))+"\n")
+	}
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 

@@ -150,6 +150,9 @@ func (p *printer) resultSum(r *apply.Result) {
 		p.line(0, 2, text("Next: "+next))
 	}
 	p.next(p.Next)
+	if r.Audit != nil {
+		p.raw(0, text("Record "+name(r.Audit.File)+", head "+name(r.Audit.Head)))
+	}
 }
 
 func resultCounts(s apply.Summary) list {

@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+const auditVerifyLong = `Verify checks audit files and archives: of an audit file, that no line was
+changed, removed or moved, and which writes were under way when a run died; of
+an archive, named by its manifest, that it holds as many records as that says,
+with their checksum.
+
+A record that was cut at its end, or rewritten as a whole, is consistent in
+itself: it shows against a head that was kept elsewhere, which every apply
+prints (--head).
+
+It needs neither network nor key.
+
+Exit codes: 0 all is whole (warnings aside), 3 something is not.`
+
+const auditShowLong = `Show prints who changed what, when, on what grounds, from an audit file: each
+run with its writes.
+
+Exit codes: 0 done, 3 the file is no audit file, or its chain is broken.`
+
+func newAuditCommand(a *app) *cobra.Command {
+	group := &cobra.Command{
+		Use:   "audit",
+		Short: "Check and read the record of applies",
+		Long:  "Audit checks and reads the record that apply keeps with --audit FILE.",
+	}
+	group.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return invalidf("mkhooks audit verify FILE", "audit: there is no command %q; expected verify or show", args[0])
+		}
+		return group.Help()
+	}
+	group.Args = cobra.ArbitraryArgs
+	var v verifyOptions
+	verify := &cobra.Command{
+		Use:   "verify FILE...",
+		Short: "Check the chain of audit files, and archives",
+		Long:  auditVerifyLong,
+		Example: "  mkhooks audit verify audit/applies.jsonl\n" +
+			"  mkhooks audit verify --head 9f2c... --archives audit/applies.jsonl\n" +
+			"  mkhooks audit verify archive/*.manifest.json",
+		RunE: func(_ *cobra.Command, args []string) error { return runAuditVerify(a, v, args) },
+	}
+	v.AddFlags(verify.Flags())
+	a.addFormat(verify.Flags())
+	var s showOptions
+	show := &cobra.Command{
+		Use:     "show FILE",
+		Short:   "Print who changed what and when",
+		Long:    auditShowLong,
+		Example: "  mkhooks audit show audit/applies.jsonl\n  mkhooks audit show --rule 'billing-*' --format json audit/applies.jsonl",
+		RunE:    func(_ *cobra.Command, args []string) error { return runAuditShow(a, s, args) },
+	}
+	s.AddFlags(show.Flags())
+	a.addFormat(show.Flags())
+	group.AddCommand(verify, show)
+	return group
+}
+
+type verifyOptions struct {
+	head     string
+	archives bool
+}
+
+func (o *verifyOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.head, "head", "", "`HASH` that an apply printed and that must be in the chain")
+	f.BoolVar(&o.archives, "archives", false, "also check every archive that an audit file names")
+}
+
+func runAuditVerify(a *app, o verifyOptions, args []string) error {
+	switch {
+	case len(args) == 0:
+		return invalidf("mkhooks audit verify audit/applies.jsonl", "audit verify: expected an audit file, or the manifest of an archive")
+	case o.head != "" && !isHash(o.head):
+		return invalidf("the head stands in the last line of an apply", "--head %q: expected 64 digits 0-9a-f", o.head)
+	case o.head != "" && len(args) > 1:
+		return invalidf("check one file at a time", "--head is that of one audit file, and %d are given", len(args))
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	v := &verification{options: o}
+	for _, arg := range args {
+		if err := v.file(ctx, arg); err != nil {
+			return err
+		}
+	}
+	schema.SortProblems(v.problems)
+	bad := schema.HasErrors(v.problems)
+	doc := problemsDocument(v.problems)
+	list := doc.text
+	doc.text = func(w io.Writer, t report.TextOptions) error {
+		err := list(w, t)
+		for _, line := range v.said {
+			err = errors.Join(err, writeLine(w, report.Escape(line)))
+		}
+		return err
+	}
+	if err := a.write(doc); err != nil {
+		return err
+	}
+	if bad {
+		return &codeError{code: exitInvalid, err: errors.New(count(errorsAmong(v.problems), "problem", "problems") + " in the record")}
+	}
+	return nil
+}
+
+func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
+
+// verification is what was found out so far.
+type verification struct {
+	options  verifyOptions
+	problems []schema.Problem
+	said     []string // of what is whole
+}
+
+func (v *verification) problem(severity schema.Severity, file string, line int, hint, format string, args ...any) {
+	p := schema.Problem{Position: schema.Position{File: file, Line: line}, Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity}
+	if line > 0 {
+		p.Column = 1
+	}
+	v.problems = append(v.problems, p)
+}
+
+// file checks one file, of which its name says what it is.
+func (v *verification) file(ctx context.Context, path string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if archive.IsArchive(path) {
+		v.archive(path, "", 0)
+		return nil
+	}
+	chain, err := readChain(path)
+	if err != nil {
+		v.problem(schema.Error, path, 0, "", "can't be read: %v", withoutPath(err))
+		return nil
+	}
+	v.chain(path, chain)
+	if !v.options.archives {
+		return nil
+	}
+	return v.named(ctx, path, chain)
+}
+
+func readChain(path string) (*audit.Chain, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return audit.Read(f)
+}
+
+// chain reports on an audit file.
+func (v *verification) chain(path string, c *audit.Chain) {
+	before := len(v.problems)
+	for _, f := range c.Faults {
+		v.problem(schema.Error, path, f.Line, f.Hint, "%s", f.Message)
+	}
+	if h := v.options.head; h != "" && !c.Has(h) {
+		v.problem(schema.Error, path, 0, "compare with a copy of the file, such as an earlier commit's",
+			"holds no line with the head %s: the record was cut at its end, or rewritten", h)
+	}
+	if c.Torn {
+		v.problem(schema.Warning, path, len(c.Entries)+1, "the next apply takes it off and keeps its text", "is only half written, by a run that died")
+	}
+	runs := c.Runs()
+	for _, r := range runs {
+		v.run(path, r)
+	}
+	if len(v.problems) == before || !schema.HasErrors(v.problems[before:]) {
+		v.said = append(v.said, fmt.Sprintf("%s: %s of %s, head %s", path, count(len(c.Entries), "entry", "entries"), count(len(runs), "run", "runs"), c.Head))
+	}
+}
+
+// run points out what a run that died had under way.
+func (v *verification) run(path string, r audit.Run) {
+	for _, w := range r.Writes {
+		if w.InFlight() {
+			v.problem(schema.Warning, path, w.Intent.Seq, "the service knows: mkhooks plan says what is left to do",
+				"the %s of rule %q has no result (step %s): it was under way when the run died, and may have taken effect", w.Intent.Write.Action, w.Intent.Write.Rule, w.Intent.Write.Step)
+		}
+	}
+	if r.End == nil && r.Start != nil {
+		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it died, or is still under way")
+	}
+}
+
+// archive checks one archive; the record's own words on it, where there are any.
+func (v *verification) archive(path, sum string, line int) {
+	m, err := archive.Verify(path)
+	switch {
+	case err != nil:
+		v.problem(schema.Error, path, 0, "", "%s", strings.TrimPrefix(err.Error(), path+": "))
+	case sum != "" && m.SHA256 != sum:
+		v.problem(schema.Error, path, 0, "", "is whole, but not what line %d of the record says: its records have another checksum", line)
+	default:
+		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", path, count(m.Records, "record", "records"), m.Rule.Name))
+	}
+}
+
+// named checks the archives that an audit file names.
+func (v *verification) named(ctx context.Context, path string, c *audit.Chain) error {
+	seen := map[string]bool{}
+	for _, e := range c.Entries {
+		if e.Result == nil || e.Result.Archive == nil || seen[e.Result.Archive.Location] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		at := e.Result.Archive.Location
+		seen[at] = true
+		v.archive(at, e.Result.Archive.SHA256, e.Seq)
+	}
+	if len(seen) == 0 {
+		v.said = append(v.said, filepath.ToSlash(path)+": names no archive")
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+type showOptions struct {
+	rules []string
+	since string
+	steps bool
+}
+
+func (o *showOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.rules, "rule", nil, "`RULE` to show alone, a name or pattern (repeatable)")
+	f.StringVar(&o.since, "since", "", "`TIME` from which on runs are shown: 24h, or 2026-01-31")
+	f.BoolVar(&o.steps, "steps", false, "show each step of a change, not only what came of it")
+}
+
+func runAuditShow(a *app, o showOptions, args []string) error {
+	if len(args) != 1 {
+		return invalidf("mkhooks audit show audit/applies.jsonl", "audit show: expected one audit file, got %d", len(args))
+	}
+	from, err := since(o.since, a.Now())
+	if err != nil {
+		return err
+	}
+	chain, err := readChain(args[0])
+	if err != nil {
+		return invalid(err)
+	}
+	if len(chain.Faults) > 0 {
+		f := chain.Faults[0]
+		return invalidf("mkhooks audit verify "+quotePaths(args), "%s:%d: %s", args[0], f.Line, f.Message)
+	}
+	runs := o.filter(chain.Runs(), from)
+	record := report.Record{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}
+	return a.write(document{
+		text:     func(w io.Writer, t report.TextOptions) error { return report.RecordText(w, record, t) },
+		json:     func(w io.Writer) error { return report.RecordJSON(w, record) },
+		markdown: func(w io.Writer) error { return report.RecordMarkdown(w, record, report.MarkdownOptions{}) },
+	})
+}
+
+// since is the time that --since names: so long ago, or a day, or a moment.
+func since(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, invalid(fmt.Errorf("--since %q: expected a time such as 24h, 2026-01-31 or 2026-01-31T15:04:05Z", s))
+}
+
+// filter leaves the runs and the writes that were asked for.
+func (o *showOptions) filter(runs []audit.Run, from time.Time) []audit.Run {
+	var out []audit.Run
+	for _, r := range runs {
+		if at := r.Began(); at.Before(from) {
+			continue
+		}
+		if len(o.rules) > 0 {
+			var writes []audit.Done
+			for _, w := range r.Writes {
+				if plan.MatchRule(o.rules, w.Of().Project, w.Of().Rule) {
+					writes = append(writes, w)
+				}
+			}
+			if len(writes) == 0 {
+				continue
+			}
+			r.Writes = writes
+		}
+		out = append(out, r)
+	}
+	return out
+}

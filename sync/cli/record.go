@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"sync"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/audit"
+)
+
+// recorder writes what a run does into the audit file. It is opened once
+// something is about to be done: nobody waits for a question that someone else
+// is asked.
+type recorder struct {
+	path string
+	log  *audit.Log
+
+	mu      sync.Mutex
+	intents map[writing]int // their numbers, for the results
+}
+
+// writing is one write of a rule: it has one under way at a time.
+type writing struct {
+	rule string
+	step apply.Step
+}
+
+// record returns who keeps the record; nil where none is asked for. What keeps
+// it from being kept is found out before anything is sent.
+func (o *runOptions) record() (*recorder, error) {
+	if o.audit == "" {
+		return nil, nil
+	}
+	if err := audit.Check(o.audit); err != nil {
+		return nil, invalidf("name a file that can be written to with --audit FILE", "the record can't be kept: %w", err)
+	}
+	return &recorder{path: o.audit, intents: map[writing]int{}}, nil
+}
+
+// of is what package apply is told; it must be nil, and no nil recorder.
+func (r *recorder) of() apply.Recorder {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+// lockPatience is how long a run waits for another one's record before it says
+// so.
+const lockPatience = 2 * time.Second
+
+// around opens the record, does what is to be recorded, and closes it.
+func (r *recorder) around(ctx context.Context, a *app, command string, g *gathered, do func() *apply.Result) (*apply.Result, error) {
+	if r == nil {
+		return do(), nil
+	}
+	if err := r.open(ctx, a); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err))
+	}
+	if h := r.log.Healed(); h != nil {
+		a.warn("%s: its last line was only half written, by a run that died; it was taken off and is kept in an entry of its own", r.path)
+	}
+	if err := r.log.Start(a.startEntry(command, g)); err != nil {
+		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err))
+	}
+	result := do()
+	s := result.Summary
+	err := r.log.Close(audit.End{Outcome: string(result.Outcome), Summary: map[string]int{
+		"applied": s.Applied, "done": s.Done, "unverified": s.Unverified, "failed": s.Failed, "blocked": s.Blocked, "stale": s.Stale, "skipped": s.Skipped,
+	}})
+	result.Audit = &apply.Audit{File: r.path, Head: r.log.Head()}
+	if err != nil {
+		result.Warnings = append(result.Warnings, "the record is not whole: "+err.Error())
+		return result, failed(fmt.Errorf("the end of the record could not be written: %w", err))
+	}
+	return result, nil
+}
+
+// open waits for the lock; a signal ends the wait.
+func (r *recorder) open(ctx context.Context, a *app) error {
+	type opened struct {
+		log *audit.Log
+		err error
+	}
+	got := make(chan opened, 1)
+	go func() {
+		l, err := audit.Open(r.path, a.Now)
+		got <- opened{l, err}
+	}()
+	for patience := time.After(lockPatience); ; {
+		select {
+		case o := <-got:
+			r.log = o.log
+			return o.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience:
+			a.warn("another apply adds to %s; waiting until it has ended", r.path)
+		}
+	}
+}
+
+// startEntry says who runs what, on what grounds.
+func (a *app) startEntry(command string, g *gathered) audit.Start {
+	who := whoRuns(a.Getenv)
+	p := g.plan.Projects[0]
+	return audit.Start{
+		Command: command, Actor: who.actor, Host: who.host, Job: who.job,
+		Commit: cmp.Or(who.commit, g.plan.Source.Commit), Dirty: g.plan.Source.Dirty,
+		PlanDigest: string(g.plan.Digest), Tool: g.plan.Tool.Name + " " + g.plan.Tool.Version,
+		Project: p.Name, BaseURL: p.BaseURL, Owner: g.input.Owner, Lifted: p.Guards.Lifted,
+	}
+}
+
+// Intent is told before a write leaves.
+func (r *recorder) Intent(_ context.Context, w apply.Write) error {
+	of, err := r.log.Intent(entryOf(w))
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.intents[writing{w.Rule, w.Step}] = of
+	return nil
+}
+
+// Result is told after a write.
+func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
+	entry := resultOf(d)
+	r.mu.Lock()
+	entry.Of = r.intents[writing{w.Rule, w.Step}]
+	r.mu.Unlock()
+	return r.log.Result(entryOf(w), entry)
+}
+
+// Step is told of what writes nothing.
+func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
+	return r.log.Step(entryOf(w), resultOf(d))
+}
+
+func entryOf(w apply.Write) audit.Write {
+	return audit.Write{
+		Project: w.Project, Rule: w.Rule, Action: string(w.Action), Step: string(w.Step), Before: string(w.Before), After: string(w.After),
+	}
+}
+
+func resultOf(d apply.Written) audit.Result {
+	out := audit.Result{
+		HTTPStatus: d.HTTPStatus, Attempts: d.Attempts, Ref: d.Ref, Live: string(d.Live), Records: d.Records, Active: d.Active,
+	}
+	if d.Archive != nil {
+		out.Archive = &audit.Archive{Location: d.Archive.Location, Records: d.Archive.Records, SHA256: d.Archive.SHA256}
+	}
+	if d.Error != nil {
+		out.Error = &audit.Error{Kind: string(d.Error.Kind), Message: d.Error.Message}
+	}
+	return out
+}
+
+// runner is who runs this, where, and for which commit.
+type runner struct{ actor, host, job, commit string }
+
+// whoRuns asks the CI's environment for the person, the job and the commit;
+// elsewhere the person is the OS user, and git knows the commit.
+func whoRuns(getenv func(string) string) runner {
+	var r runner
+	r.host, _ = os.Hostname()
+	switch {
+	case getenv("GITHUB_ACTIONS") == "true":
+		r.actor, r.commit = getenv("GITHUB_ACTOR"), getenv("GITHUB_SHA")
+		if server, repo, id := getenv("GITHUB_SERVER_URL"), getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID"); server != "" && repo != "" && id != "" {
+			r.job = server + "/" + repo + "/actions/runs/" + id
+		}
+	case getenv("GITLAB_CI") == "true":
+		r.actor, r.commit, r.job = cmp.Or(getenv("GITLAB_USER_LOGIN"), getenv("GITLAB_USER_NAME")), getenv("CI_COMMIT_SHA"), getenv("CI_JOB_URL")
+	}
+	if r.actor == "" {
+		if u, err := user.Current(); err == nil {
+			r.actor = u.Username
+		}
+	}
+	return r
+}

@@ -1,0 +1,242 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// Record is what an audit file says of some runs.
+type Record struct {
+	File, Head string
+	Runs       []audit.Run
+	// Steps shows each step of a change, not only what came of it.
+	Steps bool
+}
+
+// RecordJSON writes the runs as one JSON document: the entries as they stand in
+// the file, put together by run.
+func RecordJSON(w io.Writer, r Record) error {
+	type run struct {
+		Run     string         `json:"run"`
+		Entries []*audit.Entry `json:"entries"`
+	}
+	doc := struct {
+		FormatVersion int    `json:"formatVersion"`
+		File          string `json:"file"`
+		Head          string `json:"head"`
+		Runs          []run  `json:"runs"`
+	}{audit.FormatVersion, r.File, r.Head, []run{}}
+	for _, x := range r.Runs {
+		entries := []*audit.Entry{}
+		add := func(e *audit.Entry) {
+			if e != nil {
+				entries = append(entries, e)
+			}
+		}
+		add(x.Start)
+		for _, d := range x.Writes {
+			add(d.Intent)
+			add(d.Result)
+		}
+		add(x.End)
+		slices.SortFunc(entries, func(a, b *audit.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+		doc.Runs = append(doc.Runs, run{x.ID, entries})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(doc)
+}
+
+// RecordText writes who changed what, run by run.
+func RecordText(w io.Writer, r Record, o TextOptions) error {
+	p := newPrinter(o)
+	for _, run := range r.Runs {
+		p.recordHead(run)
+		for _, c := range run.Changes() {
+			p.recorded(c, r.Steps)
+		}
+		p.line(statusIndent, statusIndent+2, text(endOf(run)))
+		p.blank()
+	}
+	if len(r.Runs) == 0 {
+		p.line(0, 2, text("No run in the record is what was asked for."))
+	}
+	p.raw(0, text("Record "+name(r.File)+", "+plural(len(r.Runs), "run", "runs")+", head "+name(r.Head)))
+	return p.flush(w)
+}
+
+// moment is a time in words that sort.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// recordHead says who ran what, where, on what grounds.
+func (p *printer) recordHead(run audit.Run) {
+	if run.Start == nil {
+		p.line(0, 2, styled(moment(run.Began()), styleBold), text("  a run whose beginning is not in the record"))
+		return
+	}
+	s := run.Start.Start
+	by := s.Command + " by " + name(orWords(s.Actor, "nobody known"))
+	if s.Host != "" {
+		by += " on " + name(s.Host)
+	}
+	p.line(0, 4, styled(moment(run.Start.Time), styleBold), text("  "+by+", project "), styled(name(s.Project), styleBold), text(" at "+host(s.BaseURL)))
+	for _, l := range grounds(s) {
+		p.raw(4, text(l))
+	}
+}
+
+// grounds are the commit, the plan and what was lifted, a line each.
+func grounds(s *audit.Start) []string {
+	var out []string
+	about := "plan " + name(s.PlanDigest)
+	if s.Commit != "" {
+		dirty := ""
+		if s.Dirty {
+			dirty = " with uncommitted changes"
+		}
+		about = "commit " + name(s.Commit) + dirty + ", " + about
+	}
+	if s.Owner != "" {
+		about += ", owner " + name(s.Owner)
+	}
+	out = append(out, about)
+	if s.Job != "" {
+		out = append(out, "job "+s.Job)
+	}
+	if len(s.Lifted) > 0 {
+		out = append(out, "guards lifted: --"+strings.Join(s.Lifted, ", --"))
+	}
+	return out
+}
+
+// recordStatus is what came of a change, as far as the record says.
+func recordStatus(c audit.Change) (status string, color style) {
+	last := c.Last()
+	switch {
+	case last.InFlight():
+		return "in flight", styleYellow
+	case last.Result != nil && last.Result.Result != nil && last.Result.Result.Error != nil:
+		return "failed", styleRed
+	case last.Intent == nil || last.Intent.Write.Step == string(apply.StepArchive) || last.Intent.Write.Step == string(apply.StepPause):
+		return "not done", styleYellow // a delete that ended on its way
+	}
+	return "applied", styleGreen
+}
+
+func (p *printer) recorded(c audit.Change, steps bool) {
+	status, color := recordStatus(c)
+	last := c.Last()
+	about := ""
+	var message string
+	if last.Result != nil && last.Result.Result != nil {
+		r := last.Result.Result
+		if r.Error != nil {
+			message = r.Error.Message
+		}
+		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: &apply.Error{Message: message}})
+	}
+	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		signOf(plan.Action(c.Action)), text(name(c.Action)+" "), styled(name(c.Rule), styleBold), text(about))
+	if message != "" {
+		p.said(message)
+	}
+	if last.InFlight() {
+		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
+	}
+	if a := c.Archive(); a != nil {
+		p.raw(saidIndent, text("archived "+plural(a.Records, "record", "records")+" in "+name(a.Location)))
+	}
+	if steps {
+		for _, w := range c.Writes {
+			p.raw(saidIndent, text(stepLine(w)))
+		}
+	}
+}
+
+// stepLine is one step of a change.
+func stepLine(w audit.Done) string {
+	e := w.Intent
+	if e == nil {
+		e = w.Result
+	}
+	line := e.Time.UTC().Format("15:04:05.000") + "  " + pad(e.Write.Step, len(apply.StepHistory)) + "  entry " + count(e.Seq)
+	if w.Result == nil {
+		return line + ", no result"
+	}
+	r := w.Result.Result
+	if w.Intent != nil {
+		line += " to " + count(w.Result.Seq)
+	}
+	if r == nil {
+		return line
+	}
+	if r.HTTPStatus > 0 {
+		line += ", HTTP " + count(r.HTTPStatus)
+	}
+	if r.Records != nil {
+		line += ", " + plural(*r.Records, "record", "records")
+	}
+	if r.Active != nil {
+		line += ", " + count(*r.Active) + " on their way"
+	}
+	if r.Error != nil {
+		line += ": " + r.Error.Message
+	}
+	return line
+}
+
+// endOf is how a run ended.
+func endOf(run audit.Run) string {
+	if run.End == nil {
+		return "no end: the run died, or is still under way"
+	}
+	var counts list
+	for _, status := range slices.Sorted(maps.Keys(run.End.End.Summary)) {
+		counts.add(run.End.End.Summary[status], name(status))
+	}
+	out := "outcome " + name(run.End.End.Outcome)
+	if len(counts) > 0 {
+		out += ": " + counts.String()
+	}
+	return out
+}
+
+// RecordMarkdown writes the runs as a list of tables.
+func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
+	var b builder
+	b.add(partHead, "### mkhooks record: "+plural(len(r.Runs), "run", "runs")+"\n\n"+code(name(r.File))+", head "+code(name(r.Head))+"\n\n")
+	for _, run := range r.Runs {
+		title := "**" + moment(run.Began()) + "** "
+		if run.Start != nil {
+			s := run.Start.Start
+			title += prose(s.Command) + " by " + code(name(orWords(s.Actor, "nobody known"))) + ", project " + code(name(s.Project)) + "\n"
+			for _, g := range grounds(s) {
+				title += "<br>" + prose(g) + "\n"
+			}
+		}
+		b.add(partTitle, title+"\n")
+		changes := run.Changes()
+		if len(changes) > 0 {
+			b.add(partTitle, tableHead("Status", "What", "Rule"))
+		}
+		for _, c := range changes {
+			status, _ := recordStatus(c)
+			what := code(strings.TrimSpace(signOf(plan.Action(c.Action)).text)) + "&nbsp;" + prose(c.Action)
+			if a := c.Archive(); a != nil {
+				what += ", archived " + plural(a.Records, "record", "records")
+			}
+			b.add(partRow, tableRow(prose(status), what, code(name(c.Rule))))
+		}
+		b.add(partTitle, "\n"+prose(endOf(run))+"\n\n")
+	}
+	return writeAll(w, b.fit(o.Limit, o.Show))
+}
