@@ -96,6 +96,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err := checkNamed(patterns, client.Project(), live, w.files); err != nil {
 		return err
 	}
+	w.project = client.Project()
 	for _, r := range live {
 		if len(patterns) > 0 && !plan.MatchRule(patterns, client.Project(), r.Name) {
 			continue
@@ -137,7 +138,7 @@ func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string
 		if err := w.add(r); err != nil {
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
 		}
-	case slices.Contains(patterns, r.Name):
+	case slices.Contains(patterns, r.Name) || slices.Contains(patterns, w.project+"/"+r.Name):
 		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), nextCommand(w.cmd, "import", append([]string{"--out", shell.Path(w.paths[0])}, ruleWords(r.Name)...)))
 	default:
 		w.say("rule %q has no file", r.Name)

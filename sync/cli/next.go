@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -87,6 +88,9 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 			Import: func(_, rule string) string {
 				var where []string
 				for _, path := range args {
+					if len(args) == 1 && filepath.Clean(path) == "rules" && o.file == nil {
+						break // where import looks by itself
+					}
 					where = append(where, "--rules", shell.Path(path))
 				}
 				return nextCommand(cmd, "import", append(where, ruleWords(rule)...))

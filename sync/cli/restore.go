@@ -75,7 +75,7 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 			o.rules = existing(o.file.Paths(p))
 		}
 	}
-	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun}
+	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun, project: m.Project}
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}

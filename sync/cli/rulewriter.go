@@ -28,6 +28,8 @@ type ruleWriter struct {
 	config *config.File // nil where there is none
 	dryRun bool
 
+	project string
+
 	dir    string                    // for new files; "" where there are none
 	schema string                    // the JSON Schema's path from dir
 	paths  []string                  // where rule files are looked for
@@ -114,6 +116,9 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 	}
 	w.taken[strings.ToLower(file)] = true
 	line := fmt.Sprintf("%s: rule %q", path, r.Name)
+	if owner := w.otherOwner(r); owner != "" {
+		line += ", of owner " + owner
+	}
 	if auth := authPaths(f.Spec.Auth); len(auth) > 0 {
 		line += ", secrets to set: " + strings.Join(auth, ", ")
 		w.waiting = append(w.waiting, r.Name)
@@ -128,6 +133,16 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 		}
 	}
 	return nil
+}
+
+// otherOwner is who owns a live rule, if not whom the config file names.
+func (w *ruleWriter) otherOwner(r webhook.Rule) string {
+	m, state := webhook.ReadMarker(w.project, r)
+	ours := w.config != nil && (m.Owner == w.config.Owner || slices.Contains(w.config.FormerOwners, m.Owner))
+	if state != webhook.ValidMarker || ours {
+		return ""
+	}
+	return m.Owner
 }
 
 // say adds a line to the summary.
@@ -149,14 +164,14 @@ func (w *ruleWriter) refuse(err error, hints ...string) {
 func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
-		w.a.line("hint", "put the value under spec.authentication with mkhooks secret set, and remove the line")
+		w.a.line("hint", "put such a value under spec.authentication with mkhooks secret set, or write it there if everyone may read it (--allow-plain-credentials)")
 	}
 }
 
-// sayUnknown names the fields of a live rule that files can't hold.
+// sayUnknown names the fields of a rule that its file does not hold.
 func (w *ruleWriter) sayUnknown(r webhook.Rule) {
 	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
-		w.a.warn("live rule %q has fields that this version does not know, and no file has them: %s; an apply that would drop them is blocked", r.Name, strings.Join(paths, ", "))
+		w.a.warn("rule %q has fields that this version does not know, and no file can hold them: %s", r.Name, strings.Join(paths, ", "))
 	}
 }
 
@@ -174,7 +189,7 @@ func (w *ruleWriter) write() error {
 		return &codeError{code: exitPartial, err: err, hints: []string{"run it again: what is written stays as it is"}}
 	case err != nil:
 		return failed(err)
-	case len(w.items) > 0 && !w.dryRun:
+	case w.written(done) > 0 && !w.dryRun:
 		w.sayNext()
 	}
 	if w.held {

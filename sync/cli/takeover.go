@@ -31,7 +31,7 @@ func (w *ruleWriter) take(live webhook.Rule, files []config.Found) error {
 	}
 	if fields := changed(u); len(fields) > 0 {
 		w.items = append(w.items, item{
-			line: fmt.Sprintf("%s: rule %q: as live: %s", file, live.Name, strings.Join(fields, ", ")),
+			line: fmt.Sprintf("%s: rule %q: taken over: %s", file, live.Name, strings.Join(fields, ", ")),
 			path: file, before: data, after: u.Data,
 		})
 		w.sayRedacted(file, u.After)
@@ -54,12 +54,21 @@ func changed(u *rulefile.Update) []string {
 	return out
 }
 
+// quoted are words for a shell.
+func quoted(list []string) string {
+	var out []string
+	for _, word := range list {
+		out = append(out, shell.Word(word))
+	}
+	return strings.Join(out, " ")
+}
+
 // sayHeld names what stays as it was because it takes a value and a key.
 func (w *ruleWriter) sayHeld(file, rule string, u *rulefile.Update) {
 	missing, extra := authPaths(u.Missing), authPaths(u.Extra)
 	if len(missing) > 0 {
 		w.a.warn("%s: left out: %s of rule %q, live under authentication, where no value can be read", file, strings.Join(missing, ", "), rule)
-		w.a.line("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+words(missing)+" --add")
+		w.a.line("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+" --add "+quoted(missing))
 	}
 	if len(extra) > 0 {
 		w.a.warn("%s: left in: authentication of %s, which live rule %q does not have", file, strings.Join(extra, ", "), rule)
