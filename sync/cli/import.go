@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,10 +94,10 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 		return failed(err)
 	}
 	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
-	if err := checkNamed(patterns, client.Project(), live, w.files); err != nil {
+	w.project = client.Project()
+	if err := w.checkNamed(patterns, live); err != nil {
 		return err
 	}
-	w.project = client.Project()
 	for _, r := range live {
 		if len(patterns) > 0 && !plan.MatchRule(patterns, client.Project(), r.Name) {
 			continue
@@ -139,7 +140,7 @@ func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
 		}
 	case slices.Contains(patterns, r.Name) || slices.Contains(patterns, w.project+"/"+r.Name):
-		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), nextCommand(w.cmd, "import", append([]string{"--out", shell.Path(w.paths[0])}, ruleWords(r.Name)...)))
+		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(folderOf(w.paths[0]), r.Name))
 	default:
 		w.say("rule %q has no file", r.Name)
 	}
@@ -155,22 +156,31 @@ func shortName(name string) string {
 }
 
 // checkNamed refuses a name or pattern that fits no live rule.
-func checkNamed(patterns []string, project string, live []webhook.Rule, files map[string][]config.Found) error {
+func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 	var names []string
 	for _, r := range live {
 		names = append(names, r.Name)
 	}
-	pattern, near, all := matched(patterns, project, names)
+	pattern, near, all := matched(patterns, w.project, names)
 	if all {
 		return nil
 	}
-	hint := ""
-	if f := files[pattern]; len(f) > 0 {
-		hint = "if it is gone for good: git rm " + shell.Path(f[0].File)
+	hint := "see the names with " + nextCommand(w.cmd, "import", []string{"--out", "rules", "--dry-run"})
+	if files := w.files[pattern]; len(files) > 0 {
+		hint = "if it is gone for good: git rm " + shell.Path(files[0].File)
 	} else if near != "" {
-		hint = "did you mean: mkhooks import " + strings.Join(ruleWords(near), " ")
+		hint = "did you mean: " + w.importCommand(w.dir, near)
 	}
-	return invalidf(hint, "there is no live rule %q in project %s", pattern, project)
+	return invalidf(hint, "there is no live rule %q in project %s", pattern, w.project)
+}
+
+// importCommand is the command line that imports one rule.
+func (w *ruleWriter) importCommand(dir, rule string) string {
+	words := ruleWords(rule)
+	if dir != "" {
+		words = append([]string{"--out", shell.Path(dir)}, words...)
+	}
+	return nextCommand(w.cmd, "import", words)
 }
 
 // ruleFiles lists the rule files below paths by the names of their rules. A
@@ -179,7 +189,7 @@ func ruleFiles(paths []string) (map[string][]config.Found, error) {
 	found, problems := config.Find(paths)
 	for _, p := range problems {
 		if info, err := os.Stat(p.File); p.Severity == schema.Error || err == nil && !info.IsDir() {
-			return nil, invalid(errors.New(p.Position.String()+": "+p.Message), p.Hint, "mkhooks validate "+quotePaths(paths))
+			return nil, invalid(errors.New(p.Position.String()+": "+p.Message), p.Hint)
 		}
 	}
 	files := map[string][]config.Found{}
@@ -189,6 +199,14 @@ func ruleFiles(paths []string) (map[string][]config.Found, error) {
 		}
 	}
 	return files, nil
+}
+
+// folderOf is a path of rule files as a folder for another one.
+func folderOf(path string) string {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return filepath.Dir(path)
+	}
+	return path
 }
 
 // existing are the paths where there is something.

@@ -57,9 +57,9 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	}
 	m, err := archive.Verify(args[0])
 	if err != nil {
-		hint := "bring the archive back from a copy of it"
+		hint := "an archive is two files beside each other, NAME.manifest.json and NAME.jsonl.gz"
 		if m.Rule.Name != "" {
-			hint += fmt.Sprintf("; its manifest can be read, and says what rule %q was", m.Rule.Name)
+			hint = fmt.Sprintf("bring the archive back from a copy of it; its manifest can be read, and says what rule %q was", m.Rule.Name)
 		}
 		return invalid(fmt.Errorf("the archive can't be relied on: %w; nothing was written", err), hint)
 	}

@@ -37,7 +37,7 @@ type ruleWriter struct {
 	taken  map[string]bool           // the names in dir, in lower case
 
 	items   []item
-	waiting []string // rules with a new file that wait for a secret
+	waiting []string // what secret set takes for each new file that waits for a secret
 	refused []error
 	hints   []string
 	held    bool // something that is live stays out of a file
@@ -64,12 +64,12 @@ func (w *ruleWriter) open(dir string, rules []string) (err error) {
 			w.taken[strings.ToLower(e.Name())] = true
 		}
 		w.schema = nearestSchema(dir)
-		if w.config != nil && len(w.rulesFlags()) > 0 {
+		if w.config != nil && !config.Within(dir, w.config.AllPaths()) {
 			w.a.warn("%s is not among the rule files of %s, so no plan will read it", dir, w.config.Name)
 		}
 	}
 	if len(w.paths) == 0 && dir == "" {
-		return invalidf("name the folder with --rules PATH", "there is no folder rules here to look for rule files in")
+		return invalidf("name the folder with --rules PATH, or have new files written with --out DIR", "there is no folder rules here to look for rule files in")
 	}
 	w.files, err = ruleFiles(w.paths)
 	return err
@@ -121,7 +121,7 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 	}
 	if auth := authPaths(f.Spec.Auth); len(auth) > 0 {
 		line += ", secrets to set: " + strings.Join(auth, ", ")
-		w.waiting = append(w.waiting, r.Name)
+		w.waiting = append(w.waiting, w.secretWords(r.Name, path))
 	}
 	w.items = append(w.items, item{line: line, path: path, after: f.Data})
 	w.sayRedacted(path, f.Spec)
@@ -246,15 +246,24 @@ func (w *ruleWriter) summary(done int) error {
 	return err
 }
 
+// secretWords name a rule for secret set: by its name, or where that could not
+// be pasted, by its file.
+func (w *ruleWriter) secretWords(rule, path string) string {
+	if shell.Path(rule) != rule || strings.ContainsAny(rule, "/") {
+		return shell.Path(path)
+	}
+	return strings.Join(append(w.rulesFlags(), rule), " ")
+}
+
 // sayNext gives the next command: to set the first secret that is missing, or
 // to plan.
 func (w *ruleWriter) sayNext() {
-	where, paths := w.rulesFlags(), w.paths
+	paths := w.paths
 	switch {
 	case len(w.waiting) > 0:
-		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", append(where, ruleWords(w.waiting[0])...)))
+		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", w.waiting[:1]))
 		return
-	case w.config != nil && len(where) == 0:
+	case w.config != nil: // plan takes its paths from there
 		paths = nil
 	case w.dir != "" && !slices.Contains(paths, w.dir):
 		paths = append(slices.Clip(paths), w.dir)
@@ -265,10 +274,13 @@ func (w *ruleWriter) sayNext() {
 // rulesFlags tell a command where the new files are, if it would not look there
 // by itself.
 func (w *ruleWriter) rulesFlags() []string {
-	switch {
-	case w.dir == "" || w.config == nil && filepath.Clean(w.dir) == "rules":
-		return nil
-	case w.config != nil && config.Within(w.dir, w.config.AllPaths()):
+	looked := []string{"rules"}
+	if list, err := w.cmd.Flags().GetStringArray("rules"); err == nil && len(list) > 0 {
+		looked = list
+	} else if w.config != nil {
+		looked = w.config.AllPaths()
+	}
+	if w.dir == "" || config.Within(w.dir, looked) {
 		return nil
 	}
 	return []string{"--rules", shell.Path(w.dir)}
