@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"examples/bench/linksops": nil,
 	"examples/citest":         nil, // a helper of tests
 	"examples/github":         nil, // tests alone
+	"examples/gitlab":         nil,
 }
 
 // listed is what the go command says of a package.
