@@ -186,13 +186,12 @@ func (r Run) Began() time.Time {
 	if r.Start != nil {
 		return r.Start.Time
 	}
-	for _, w := range r.Writes {
-		if w.Intent != nil {
-			return w.Intent.Time
-		}
-		return w.Result.Time
-	}
-	if r.End != nil {
+	switch {
+	case len(r.Writes) > 0 && r.Writes[0].Intent != nil:
+		return r.Writes[0].Intent.Time
+	case len(r.Writes) > 0:
+		return r.Writes[0].Result.Time
+	case r.End != nil:
 		return r.End.Time
 	}
 	return time.Time{}

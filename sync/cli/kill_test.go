@@ -2,15 +2,19 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mkhooks/mkhooks/sync/audit"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
@@ -147,7 +151,9 @@ func TestKill(t *testing.T) {
 				m := &mixed{repo: &repo{t: t, dir: m.dir, key: m.key}, applied: m.applied, apply: m.apply, history: m.history}
 				s := m.serve()
 				was := s.Rules()
-				killAt(m, s, k, after, append(m.apply, "--archive", folder))
+				record := filepath.Join(folder, "applies.jsonl")
+				killAt(m, s, k, after, append(m.apply, "--archive", folder, "--audit", record))
+				m.recorded(record, s.Requests())
 				// Somebody brings a rule back under its old name between the runs.
 				if _, live := s.Rule("gone-few"); live && k%3 == 0 {
 					s.Recreate("gone-few")
@@ -155,7 +161,9 @@ func TestKill(t *testing.T) {
 					delete(was, "gone-few") // they deleted it, not this tool
 					was["gone-few again"] = s.Rules()["gone-few"]
 				}
-				m.must(s, 0, append(m.apply, "--archive", folder)...)
+				m.must(s, 0, append(m.apply, "--archive", folder, "--audit", record)...)
+				m.recorded(record, s.Requests())
+				m.must(s, 0, "audit", "verify", "--archives", record)
 				if diff := cmp.Diff(want, specs(s)); diff != "" {
 					t.Errorf("another end than without the kill (-want +got):\n%s", diff)
 				}
@@ -166,6 +174,60 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("killed at %d requests, before and after each took effect", requests)
+}
+
+// recorded wants an intent for every write that reached the service, and of
+// writes without a result no more than can have been under way.
+func (m *mixed) recorded(record string, requests []emulator.Request) {
+	m.t.Helper()
+	f, err := os.Open(filepath.Join(m.dir, record))
+	if errors.Is(err, os.ErrNotExist) {
+		for _, r := range requests {
+			if r.Method != http.MethodGet {
+				m.t.Errorf("%s %s left before there was a record", r.Method, r.Path)
+			}
+		}
+		return
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer f.Close()
+	chain, err := audit.Read(f)
+	if err != nil || len(chain.Faults) > 0 {
+		m.t.Fatalf("%s: %v %v", record, err, chain.Faults)
+	}
+	intents := map[string]int{}
+	for _, run := range chain.Runs() {
+		flying := 0
+		for _, w := range run.Writes {
+			if w.Intent == nil || w.Intent.Write.Step == "archive" {
+				continue
+			}
+			method := http.MethodPut
+			if w.Intent.Write.Step == "delete" {
+				method = http.MethodDelete
+			}
+			intents[method+" "+w.Intent.Write.Rule]++
+			if w.InFlight() {
+				flying++
+			}
+		}
+		if run.End != nil && flying > 0 {
+			m.t.Errorf("a run that ended has %d writes without a result", flying)
+		}
+	}
+	sent := map[string]int{}
+	for _, r := range requests {
+		if r.Method != http.MethodGet {
+			sent[r.Method+" "+path.Base(r.Path)]++
+		}
+	}
+	for write, n := range sent {
+		if intents[write] < n {
+			m.t.Errorf("%s was sent %d times, the record has %d intents of it", write, n, intents[write])
+		}
+	}
 }
 
 // killAt runs mkhooks and kills it at its k-th request.

@@ -40,8 +40,14 @@ func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
 	common := []string{"--owner", "team", "-v"}
-	apply := append(slices.Clone(m.apply), "-v", "--archive", "archive")
+	apply := append(slices.Clone(m.apply), "-v", "--archive", "archive", "--audit", "written/audit.jsonl")
+	m.write("new-secret.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Secret: REPLACE_ME}}\n")
 
+	// What must have worked, so that there was something to search.
+	codes := map[string]int{
+		"apply": 0, "saved plan": 0, "show": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "init": 0, "audit verify": 0, "audit show": 0,
+	}
 	type step struct {
 		name  string
 		fault *emulator.Fault
@@ -64,7 +70,19 @@ func TestNoSecretIsWritten(t *testing.T) {
 		{"put answered by a proxy", &emulator.Fault{Kind: emulator.Put, Status: 200, Body: "<html>you sent " + secretOne + " and " + secretTwo + "</html>"}, apply},
 		{"read fails", &emulator.Fault{Kind: emulator.Get, Status: 400}, apply},
 		{"delete refused", &emulator.Fault{Kind: emulator.Delete, Status: 400}, apply},
-		{"apply", nil, append(slices.Clone(apply), "--format", "json")},
+		{"apply", nil, append(slices.Clone(apply), "--format", "json", "--report", "markdown=written/result.md", "--report", "json=written/result.json")},
+		{"saved plan", nil, append([]string{"plan", "rules", "--out", "written/plan.json", "--report", "markdown=written/plan.md", "--report", "text=written/plan.txt"}, common...)},
+		{"show", nil, []string{"show", "-v", "written/plan.json"}},
+		{"drift, its commands named", nil, append([]string{"drift", "rules", "--format", "markdown"}, common...)},
+		{"release", nil, append([]string{"release", "keep", "--yes", "--rules", "rules"}, common...)},
+		{"release refused", &emulator.Fault{Kind: emulator.Put, Status: 400}, append([]string{"release", "keep", "--yes", "--rules", "rules"}, common...)},
+		{"import", nil, []string{"import", "-v", "--out", "written/imported"}},
+		{"take over", nil, []string{"import", "-v", "--rules", "rules", "drifted"}},
+		{"secret set", nil, []string{"secret", "set", "-v", "new-secret.yaml", "headers.X-Secret"}},
+		{"secret set again, refused", nil, []string{"secret", "set", "-v", "new-secret.yaml", "headers.Y-Secret"}},
+		{"init", nil, []string{"init", "-v", "--owner", "team", "-p", "demo", "written/repo"}},
+		{"audit verify", nil, []string{"audit", "verify", "-v", "--archives", "written/audit.jsonl"}},
+		{"audit show", nil, []string{"audit", "show", "-v", "--steps", "written/audit.jsonl"}},
 		{"wrong flag", nil, []string{"plan", "--token=" + secretOne, "rules"}},
 		{"wrong short flag", nil, []string{"plan", "-t" + secretOne, "rules"}},
 	}
@@ -73,13 +91,13 @@ func TestNoSecretIsWritten(t *testing.T) {
 		if st.fault != nil {
 			s.Fault(*st.fault)
 		}
-		stdout, stderr, code := m.run(s, st.args...)
+		stdout, stderr, code := m.runWith(s, secretTwo, st.args...)
 		for _, l := range leaks(stdout + stderr) {
 			t.Errorf("%s (exit %d): wrote %s\n%s%s", st.name, code, l, stdout, stderr)
 		}
 		noSecretOutsidePut(t, s)
-		if st.name == "apply" && code != 0 {
-			t.Errorf("apply: exit code %d\n%s%s", code, stdout, stderr)
+		if want, ok := codes[st.name]; ok && code != want {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", st.name, code, want, stdout, stderr)
 		}
 		sent := false
 		for _, r := range s.Requests() {
@@ -90,6 +108,11 @@ func TestNoSecretIsWritten(t *testing.T) {
 		}
 	}
 	searchFiles(t, filepath.Join(m.dir, "archive"))
+	searchFiles(t, filepath.Join(m.dir, "written"))
+	sealed, err := os.ReadFile(filepath.Join(m.dir, "new-secret.yaml"))
+	if err != nil || !strings.Contains(string(sealed), "ENC[") || len(leaks(string(sealed))) > 0 {
+		t.Errorf("secret set left %s: %v", sealed, err)
+	}
 }
 
 // searchFiles searches what the tool stored.

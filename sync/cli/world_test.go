@@ -125,7 +125,14 @@ func (r *repo) command(s *served, args ...string) *exec.Cmd {
 // run runs mkhooks and returns what it wrote and its exit code.
 func (r *repo) run(s *served, args ...string) (stdout, stderr string, code int) {
 	r.t.Helper()
+	return r.runWith(s, "", args...)
+}
+
+// runWith is run with something on standard input.
+func (r *repo) runWith(s *served, stdin string, args ...string) (stdout, stderr string, code int) {
+	r.t.Helper()
 	cmd := r.command(s, args...)
+	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
