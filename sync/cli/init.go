@@ -48,7 +48,7 @@ func newInitCommand(a *app) *cobra.Command {
 		Use:     "init [DIR]",
 		Short:   "Write a config repo that works",
 		Long:    initLong,
-		Example: "  mkhooks init -p my-project --age\n  mkhooks init -p my-project --owner video-platform --age-recipient age1... webhooks",
+		Example: "  mkhooks init -p my-project --age\n  mkhooks init -p my-project --age-recipient age1... webhooks",
 		RunE:    func(_ *cobra.Command, args []string) error { return runInit(a, o, args) },
 	}
 	o.AddFlags(cmd.Flags())
@@ -93,7 +93,7 @@ func runInit(a *app, o initOptions, args []string) error {
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	for _, step := range []func(context.Context, *app) error{r.check, r.findOut, r.survey, r.findKey, r.fill, r.seal, r.write} {
+	for _, step := range []func(context.Context, *app) error{r.check, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.write} {
 		if err := step(ctx, a); err != nil {
 			return err
 		}
@@ -140,6 +140,17 @@ func (r *initRun) survey(context.Context, *app) error {
 		return invalidf("move it away, or name another folder", "%w; nothing was written", err)
 	}
 	return err
+}
+
+// checkConfig has the new config file read as any run will: a project can be
+// given a name that no project has.
+func (r *initRun) checkConfig(context.Context, *app) error {
+	if f := r.new(scaffold.ConfigPath); f != nil {
+		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
+			return invalidf("mkhooks init -p PROJECT", "-p %q: %s", r.settings.Project, problems[0].Message)
+		}
+	}
+	return nil
 }
 
 // findKey takes the key that SOPS would use, or makes one.
@@ -247,12 +258,6 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 
 // write makes the folder and writes what is missing.
 func (r *initRun) write(context.Context, *app) error {
-	if f := r.new(scaffold.ConfigPath); f != nil {
-		// A project can have a name that no project has.
-		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
-			return invalidf("mkhooks init -p PROJECT", "-p %q, --owner %q: %s", r.settings.Project, r.settings.Owner, problems[0].Message)
-		}
-	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return failed(fmt.Errorf("make the folder: %w", err))
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// fact is something that init found out, and where.
+// fact is something that init found out, and from what.
 type fact struct{ name, value, from string }
 
 func (r *initRun) know(name, value, from string) {
@@ -101,26 +101,26 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 			return invalidf("mkhooks init --owner video-platform", "--%w", err)
 		}
 		s.Owner = r.owner
-		r.know("owner", s.Owner, "--owner")
+		r.know("owner", s.Owner, "from --owner")
 	case r.again.file != nil:
 		s.Owner = r.again.file.Owner
-		r.know("owner", s.Owner, config.FileName)
+		r.know("owner", s.Owner, "from "+config.FileName)
 	case scaffold.OwnerName(git.remote.Repo) != "":
 		s.Owner = scaffold.OwnerName(git.remote.Repo)
-		r.know("owner", s.Owner, "the git remote")
+		r.know("owner", s.Owner, "from the git remote")
 	default:
 		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
 			return invalidf("mkhooks init --owner NAME", "there is no git remote to take the owner's name from, and none can be made of the folder's")
 		}
-		r.know("owner", s.Owner, "the folder, as there is no git remote")
+		r.know("owner", s.Owner, "from the folder, as there is no git remote")
 	}
 	return nil
 }
 
 func (r *initRun) findProject(a *app, _ gitFacts) error {
-	s, from := &r.settings, "-p"
+	s, from := &r.settings, "from -p"
 	if s.Project = r.project; s.Project == "" {
-		s.Project, from = a.Getenv("MKIO_PROJECT"), "MKIO_PROJECT"
+		s.Project, from = a.Getenv("MKIO_PROJECT"), "from MKIO_PROJECT"
 	}
 	switch {
 	case r.again.file != nil:
@@ -129,7 +129,7 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 			return err
 		}
 		if s.Project == "" {
-			from = config.FileName
+			from = "from " + config.FileName
 		}
 		s.Project = p.Name
 	case s.Project == "":
@@ -146,16 +146,16 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 var plainBranch = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/#@=-]*$`)
 
 func (r *initRun) findBranch(_ *app, git gitFacts) error {
-	s, from := &r.settings, "--branch"
+	s, from := &r.settings, "from --branch"
 	switch {
 	case r.branch != "":
 		s.Branch = r.branch
 	case git.defined != "":
-		s.Branch, from = git.defined, "the git remote"
+		s.Branch, from = git.defined, "from the git remote"
 	case git.branch != "":
-		s.Branch, from = git.branch, "the folder, where it is the current one"
+		s.Branch, from = git.branch, "from the folder, where it is the current one"
 	default:
-		s.Branch, from = "main", "habit; --branch names another"
+		s.Branch, from = "main", "as nothing names another; --branch does"
 	}
 	if !plainBranch.MatchString(s.Branch) {
 		return invalidf("mkhooks init --branch main", "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
@@ -191,9 +191,9 @@ func (r *initRun) findRules(*app, gitFacts) error {
 	}
 	if r.example {
 		r.settings.Destinations = []string{scaffold.ExampleHost}
-		r.know("hosts", scaffold.ExampleHost, "the example rule")
+		r.know("hosts", scaffold.ExampleHost, "from the example rule")
 	} else if len(r.settings.Destinations) > 0 {
-		r.know("hosts", list(r.settings.Destinations), "the rules that are there")
+		r.know("hosts", list(r.settings.Destinations), "from the rules that are there")
 	}
 	return nil
 }

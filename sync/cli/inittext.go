@@ -42,7 +42,7 @@ func (a *app) sayInit(r *initRun) error {
 	r.sayFacts(&t)
 	r.sayFiles(&t)
 	r.sayKey(&t)
-	r.sayTodo(&t)
+	r.sayTasks(&t)
 	r.sayNext(&t, a)
 	if _, err := io.WriteString(a.Stdout, t.String()); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
@@ -65,7 +65,7 @@ func (r *initRun) sayFacts(t *initText) {
 		width = max(width, len(f.value))
 	}
 	for _, f := range r.facts {
-		t.line("  %-8s %-*s  from %s", f.name, min(width, 40), f.value, f.from)
+		t.line("  %-8s %-*s  %s", f.name, min(width, 40), f.value, f.from)
 	}
 }
 
@@ -118,34 +118,37 @@ func (r *initRun) sayKey(t *initText) {
 	t.line("    gh secret set SOPS_AGE_KEY --env mkhooks < %s", shell.Path(r.key.File))
 }
 
-// todo is what is left to the user.
-func (r *initRun) todo() []string {
-	var out []string
+// task is something that is left to the user, with the command that does it,
+// if one does.
+type task struct{ what, command string }
+
+func (r *initRun) tasks() []task {
+	var out []task
 	written := func(path string) bool { return r.new(path) != nil }
 	if written(scaffold.SOPSPath) && len(r.recipients) == 0 {
-		out = append(out, scaffold.SOPSPath+" names no key yet, so no secret can be encrypted: mkhooks init --age makes one and prints its public part; put that behind age:")
+		out = append(out, task{scaffold.SOPSPath + " names no key, so no secret can be encrypted yet. Put the public part of one behind age: there; this makes one and prints it:", "mkhooks init --age"})
 	}
 	switch {
 	case !written(scaffold.ExamplePath):
 	case r.noSecret != "":
-		out = append(out, "the example has no secret: it "+r.noSecret)
+		out = append(out, task{what: "the example has no secret: it " + r.noSecret})
 	case r.settings.Secret:
-		out = append(out, "the example's secret is random; to set the one that its receiver knows: mkhooks secret set example headers.X-Webhook-Secret")
+		out = append(out, task{"the example's secret is random; to set the one that its receiver knows:", "mkhooks secret set example headers.X-Webhook-Secret"})
 	}
 	switch {
 	case !written(scaffold.CodeOwnersPath):
 	case len(r.settings.CodeOwners) == 0:
-		out = append(out, scaffold.CodeOwnersPath+" names nobody yet: put a person or a team into it, @org/team")
+		out = append(out, task{what: scaffold.CodeOwnersPath + " names nobody yet: put a person or a team into it, @org/team"})
 	case len(r.codeOwners) == 0:
 		account := r.settings.CodeOwners[0]
-		out = append(out, scaffold.CodeOwnersPath+" names "+account+", as the git remote does; if that is an organization, GitHub wants a team of it: "+account+"/TEAM")
+		out = append(out, task{what: scaffold.CodeOwnersPath + " names " + account + ", as the git remote does; if that is an organization, GitHub wants a team of it: " + account + "/TEAM"})
 	}
 	if r.newWorkflow() {
 		if r.nested {
-			out = append(out, "GitHub looks for .github at the top of a git repo only, and this folder is not: move .github there, or make the folder a repo of its own")
+			out = append(out, task{what: "GitHub looks for .github at the top of a git repo only, and this folder is not: move .github there, or make the folder a repo of its own"})
 		}
 		if r.settings.ToolRef == "main" {
-			out = append(out, "the workflows run mkhooks from its branch main: put the commit that you trust behind uses: ...@")
+			out = append(out, task{what: "the workflows run mkhooks from its branch main: put the commit that you trust in the place of @main"})
 		}
 	}
 	return out
@@ -156,20 +159,26 @@ func (r *initRun) newWorkflow() bool {
 	return slices.ContainsFunc(r.missing, func(f scaffold.File) bool { return strings.HasPrefix(f.Path, scaffold.WorkflowPrefix) })
 }
 
-func (r *initRun) sayTodo(t *initText) {
-	todo := r.todo()
-	if len(todo) == 0 {
+func (r *initRun) sayTasks(t *initText) {
+	tasks := r.tasks()
+	if len(tasks) == 0 {
 		return
 	}
 	t.part("Left to you:")
-	for _, item := range todo {
-		t.item("  - ", item)
+	for _, task := range tasks {
+		t.item("  - ", task.what)
+		if task.command != "" {
+			t.line("      %s", task.command)
+		}
 	}
 }
 
 // wrap breaks text at spaces into lines of at most width bytes, where its words
 // allow that.
 func wrap(text string, width int) []string {
+	if len(text) <= width {
+		return []string{text} // indented, it may be
+	}
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

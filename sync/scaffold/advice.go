@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Advice is what a file that is there already lacks to do its part; empty where
-// it lacks nothing that can be seen. Each item is a sentence without its end.
+// Advice is what a file that is there already lacks to do its part, in lines;
+// empty where it lacks nothing that can be seen.
 func (s Settings) Advice(e Existing) []string {
 	if e.Content == nil {
 		return []string{"is a link or no file of text, and was not looked at"}
@@ -104,7 +104,7 @@ func (s Settings) sopsAdvice(data []byte) (out []string) {
 		if !re.MatchString(file) {
 			continue
 		}
-		where := fmt.Sprintf("creation rule %d, which is that of the rule files: add ", i+1)
+		where := fmt.Sprintf("creation rule %d, the first for rule files, lacks ", i+1)
 		if strings.TrimSpace(r.Regex) != "^authentication$" {
 			out = append(out, where+"encrypted_regex: ^authentication$")
 		}
@@ -113,10 +113,17 @@ func (s Settings) sopsAdvice(data []byte) (out []string) {
 		}
 		for _, key := range s.Recipients {
 			if !bytes.Contains(data, []byte(key)) {
-				out = append(out, where+key+" to its age keys, then run: sops updatekeys FILE for each file that is encrypted")
+				out = append(out, where+"the age key "+key, "with it, for each file that is encrypted: sops updatekeys FILE")
 			}
 		}
 		return out
 	}
-	return []string{"has no creation rule for the rule files; add one with path_regex: " + s.PathRegex() + ", encrypted_regex: ^authentication$, mac_only_encrypted: true and your keys"}
+	keys := "age1..."
+	if len(s.Recipients) > 0 {
+		keys = strings.Join(s.Recipients, ", ")
+	}
+	return []string{
+		"has no creation rule for rule files; add one, with your keys:",
+		"  - path_regex: " + s.PathRegex(), "    encrypted_regex: ^authentication$", "    mac_only_encrypted: true", "    age: [" + keys + "]",
+	}
 }

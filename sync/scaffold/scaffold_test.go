@@ -330,10 +330,10 @@ func TestAdvice(t *testing.T) {
 	const good = "creation_rules:\n  - path_regex: rules/\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n    age: age1abc\n"
 	for _, c := range []struct{ path, text, want string }{
 		{SOPSPath, good, ""},
-		{SOPSPath, strings.Replace(good, "    mac_only_encrypted: true\n", "", 1), "creation rule 1, which is that of the rule files: add mac_only_encrypted: true"},
-		{SOPSPath, strings.Replace(good, "^authentication$", "^(data)$", 1), "add encrypted_regex: ^authentication$"},
-		{SOPSPath, strings.Replace(good, "age1abc", "age1other", 1), "add age1abc to its age keys"},
-		{SOPSPath, strings.Replace(good, "rules/", "secrets/", 1), "has no creation rule for the rule files"},
+		{SOPSPath, strings.Replace(good, "    mac_only_encrypted: true\n", "", 1), "creation rule 1, the first for rule files, lacks mac_only_encrypted: true"},
+		{SOPSPath, strings.Replace(good, "^authentication$", "^(data)$", 1), "lacks encrypted_regex: ^authentication$"},
+		{SOPSPath, strings.Replace(good, "age1abc", "age1other", 1), "lacks the age key age1abc"},
+		{SOPSPath, strings.Replace(good, "rules/", "secrets/", 1), "has no creation rule for rule files"},
 		{SOPSPath, "creation_rules:\n  - path_regex: secrets/\n    age: age1abc\n" + good[len("creation_rules:\n"):], ""},
 		{SOPSPath, strings.Replace(good, "rules/", "'('", 1), "does not compile"},
 		{SOPSPath, "a: [", "can't be read"},
