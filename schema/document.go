@@ -23,6 +23,9 @@ var resultJSON []byte
 //go:embed problems.schema.json
 var problemsJSON []byte
 
+//go:embed record.schema.json
+var recordJSON []byte
+
 // Plan is the JSON Schema of a plan document, for those who read one and for
 // "mkhooks schema plan".
 func Plan() []byte { return bytes.Clone(planJSON) }
@@ -33,17 +36,22 @@ func Result() []byte { return bytes.Clone(resultJSON) }
 // Problems is the JSON Schema of a problems document.
 func Problems() []byte { return bytes.Clone(problemsJSON) }
 
+// Record is the JSON Schema of what an audit file says of some runs.
+func Record() []byte { return bytes.Clone(recordJSON) }
+
 // The kinds of documents that mkhooks writes.
 const (
 	PlanDocument     = "plan"
 	ResultDocument   = "result"
 	ProblemsDocument = "problems"
+	RecordDocument   = "record"
 )
 
 var documents = map[string]*source{
 	PlanDocument:     newSource(planJSON),
 	ResultDocument:   newSource(resultJSON),
 	ProblemsDocument: newSource(problemsJSON),
+	RecordDocument:   newSource(recordJSON),
 }
 
 // DocumentKind says which kind of document data is, by what only that kind
@@ -53,6 +61,7 @@ func DocumentKind(data []byte) string {
 		Projects json.RawMessage `json:"projects"`
 		Outcome  json.RawMessage `json:"outcome"`
 		Problems json.RawMessage `json:"problems"`
+		Runs     json.RawMessage `json:"runs"`
 	}
 	if json.Unmarshal(data, &head) != nil {
 		return ""
@@ -64,6 +73,8 @@ func DocumentKind(data []byte) string {
 		return ResultDocument
 	case head.Problems != nil:
 		return ProblemsDocument
+	case head.Runs != nil:
+		return RecordDocument
 	}
 	return ""
 }

@@ -17,6 +17,8 @@ const schemaLong = `Schema prints a JSON Schema:
   result    of what apply prints with --format json
   problems  of what validate prints with --format json, and other commands
             when files are invalid
+  record    of what audit show prints with --format json; a line of an audit
+            file is one of its entries
 
 An editor that knows the YAML language server reads the schema of a rule from
 the first line of its file:
@@ -33,6 +35,7 @@ var schemas = []struct {
 	{schema.PlanDocument, schema.Plan},
 	{schema.ResultDocument, schema.Result},
 	{schema.ProblemsDocument, schema.Problems},
+	{schema.RecordDocument, schema.Record},
 }
 
 func newSchemaCommand(a *app) *cobra.Command {

@@ -64,6 +64,9 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		}
 		return planDocument(p, report.MarkdownOptions{Drift: drift, Show: "mkhooks show " + quotePaths([]string{file})}), nil
 	}
+	if kind == schema.RecordDocument {
+		return document{}, invalidf("mkhooks audit show FILE", "%s: is a record; expected a plan, a result or problems", file)
+	}
 	if err := checkVersion(file, data, kind); err != nil {
 		return document{}, err
 	}

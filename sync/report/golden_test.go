@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/audit"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.golden")
@@ -62,8 +63,18 @@ var documents = map[string]func(io.Writer) error{
 	"plan-advice-80": func(w io.Writer) error {
 		return PlanText(w, loosenedPlan(), TextOptions{Width: 80, Advice: someAdvice()})
 	},
-	"plan-advice-md":     func(w io.Writer) error { return PlanMarkdown(w, loosenedPlan(), MarkdownOptions{Advice: someAdvice()}) },
-	"annotations":        func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
+	"plan-advice-md":   func(w io.Writer) error { return PlanMarkdown(w, loosenedPlan(), MarkdownOptions{Advice: someAdvice()}) },
+	"annotations":      func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
+	"record-80":        func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 80}) },
+	"record-120-color": func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 120, Color: true}) },
+	"record-steps": func(w io.Writer) error {
+		r := someRecord()
+		r.Steps = true
+		return RecordText(w, r, TextOptions{})
+	},
+	"record-md":          func(w io.Writer) error { return RecordMarkdown(w, someRecord(), MarkdownOptions{}) },
+	"record-json":        func(w io.Writer) error { return RecordJSON(w, someRecord()) },
+	"record-none-json":   func(w io.Writer) error { return RecordJSON(w, Record{File: "a.jsonl", Head: audit.Genesis}) },
 	"problems-none-json": func(w io.Writer) error { return ProblemsJSON(w, nil) },
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/audit"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -92,6 +93,17 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 	r := mixedResult()
 	poison(reflect.ValueOf(r), s, words)
 	write(ResultText(&out, r, o))
+	record := someRecord()
+	poison(reflect.ValueOf(&record), s, words)
+	for i := range record.Runs { // Runs compares them
+		for j := range record.Runs[i].Writes {
+			if e := record.Runs[i].Writes[j].Intent; e != nil {
+				e.Kind = audit.KindIntent
+			}
+		}
+	}
+	record.Steps = true
+	write(RecordText(&out, record, o))
 	return out.String()
 }
 

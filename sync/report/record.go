@@ -70,7 +70,7 @@ func RecordText(w io.Writer, r Record, o TextOptions) error {
 	if len(r.Runs) == 0 {
 		p.line(0, 2, text("No run in the record is what was asked for."))
 	}
-	p.raw(0, text("Record "+name(r.File)+", "+plural(len(r.Runs), "run", "runs")+", head "+name(r.Head)))
+	p.line(0, 2, text("Record "+name(r.File)+", "+plural(len(r.Runs), "run", "runs")+", head "+name(r.Head)))
 	return p.flush(w)
 }
 
@@ -90,21 +90,21 @@ func (p *printer) recordHead(run audit.Run) {
 	}
 	p.line(0, 4, styled(moment(run.Start.Time), styleBold), text("  "+by+", project "), styled(name(s.Project), styleBold), text(" at "+host(s.BaseURL)))
 	for _, l := range grounds(s) {
-		p.raw(4, text(l))
+		p.line(4, 6, text(l))
 	}
 }
 
 // grounds are the commit, the plan and what was lifted, a line each.
 func grounds(s *audit.Start) []string {
 	var out []string
-	about := "plan " + name(s.PlanDigest)
 	if s.Commit != "" {
-		dirty := ""
+		about := "commit " + name(s.Commit)
 		if s.Dirty {
-			dirty = " with uncommitted changes"
+			about += " with uncommitted changes"
 		}
-		about = "commit " + name(s.Commit) + dirty + ", " + about
+		out = append(out, about)
 	}
+	about := "plan " + name(s.PlanDigest)
 	if s.Owner != "" {
 		about += ", owner " + name(s.Owner)
 	}
@@ -125,11 +125,17 @@ func recordStatus(c audit.Change) (status string, color style) {
 	case last.InFlight():
 		return "in flight", styleYellow
 	case last.Result != nil && last.Result.Result != nil && last.Result.Result.Error != nil:
-		return "failed", styleRed
+		switch apply.ErrorKind(last.Result.Result.Error.Kind) {
+		case apply.KindStale:
+			return string(apply.StatusStale), styleYellow
+		case apply.KindGuard, apply.KindInterrupted:
+			return "not done", styleYellow
+		}
+		return string(apply.StatusFailed), styleRed
 	case last.Intent == nil || last.Intent.Write.Step == string(apply.StepArchive) || last.Intent.Write.Step == string(apply.StepPause):
 		return "not done", styleYellow // a delete that ended on its way
 	}
-	return "applied", styleGreen
+	return string(apply.StatusApplied), styleGreen
 }
 
 func (p *printer) recorded(c audit.Change, steps bool) {
@@ -157,7 +163,7 @@ func (p *printer) recorded(c audit.Change, steps bool) {
 	}
 	if steps {
 		for _, w := range c.Writes {
-			p.raw(saidIndent, text(stepLine(w)))
+			p.line(saidIndent, saidIndent+2, text(stepLine(w)))
 		}
 	}
 }

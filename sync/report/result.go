@@ -151,7 +151,7 @@ func (p *printer) resultSum(r *apply.Result) {
 	}
 	p.next(p.Next)
 	if r.Audit != nil {
-		p.raw(0, text("Record "+name(r.Audit.File)+", head "+name(r.Audit.Head)))
+		p.line(0, 2, text("Record "+name(r.Audit.File)+", head "+name(r.Audit.Head)))
 	}
 }
 
