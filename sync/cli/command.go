@@ -18,11 +18,13 @@ const rootLong = `mkhooks keeps the webhook rules of a MK.IO project as a direct
 files says: it compares them with the live rules, shows a plan, applies it,
 and stores a rule's delivery history before it deletes the rule.
 
-A first use, with a token that may only read:
+A first use; a token that may only read is enough until apply:
 
-  export MKIO_TOKEN=... MKIO_PROJECT=my-project
-  mkhooks validate rules/
-  mkhooks plan --owner video-platform rules/
+  mkhooks init -p my-project --age
+  export MKIO_TOKEN=...
+  mkhooks validate
+  mkhooks plan
+  mkhooks apply
 
 Environment:
   MKIO_TOKEN     token for the API (or --token-file)

@@ -259,15 +259,24 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 // write makes the folder and writes what is missing.
 func (r *initRun) write(context.Context, *app) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return failed(fmt.Errorf("make the folder: %w", err))
+		return failed(fmt.Errorf("make the folder: %w", err), r.soFar(0))
 	}
 	written, err := scaffold.Write(r.dir, r.missing)
-	if err == nil {
-		return nil
+	if err != nil {
+		at := filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path))
+		return failed(fmt.Errorf("write %s: %w", at, err), r.soFar(written))
 	}
-	hint := "nothing was written"
+	return nil
+}
+
+// soFar is what was done by a run that could not go on.
+func (r *initRun) soFar(written int) string {
+	done := "nothing was written"
 	if written > 0 {
-		hint = fmt.Sprintf("%s written; run it again when that is mended, and it goes on", count(written, "file was", "files were"))
+		done = count(written, "file was", "files were") + " written; run it again when that is mended, and it goes on"
 	}
-	return failed(fmt.Errorf("write %s: %w", filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path)), err), hint)
+	if r.key != nil && r.key.Made {
+		done += "; an age key was made in " + r.key.File + ", which the next run uses"
+	}
+	return done
 }
