@@ -71,6 +71,12 @@ func TestMakeAndFind(t *testing.T) {
 	if err != nil || found == nil || found.Recipient != made.Recipient || found.Made || found.Open {
 		t.Errorf("after: %+v, %v", found, err)
 	}
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find(getenv); runtime.GOOS != "windows" && (err != nil || !found.Open) {
+		t.Errorf("a key that others may read is not said to be one: %+v, %v", found, err)
+	}
 	if _, err := Make(file, time.Now()); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second key: %v, want fs.ErrExist", err)
 	}

@@ -95,16 +95,22 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 		folder = filepath.Base(abs)
 	}
 	s := &r.settings
+	if err := webhook.CheckOwner(r.owner); r.owner != "" && err != nil {
+		return invalidf("mkhooks init --owner video-platform", "--%w", err)
+	}
 	switch {
-	case r.owner != "":
-		if err := webhook.CheckOwner(r.owner); err != nil {
-			return invalidf("mkhooks init --owner video-platform", "--%w", err)
-		}
-		s.Owner = r.owner
-		r.know("owner", s.Owner, "from --owner")
 	case r.again.file != nil:
 		s.Owner = r.again.file.Owner
-		r.know("owner", s.Owner, "from "+config.FileName)
+		if r.owner != "" && r.owner != s.Owner {
+			return invalidf("change it there; with formerOwners: [OLD NAME], the rules that are live stay ours",
+				"--owner %s: %s is there already and says owner %q, which init does not change", r.owner, r.again.file.Name, s.Owner)
+		}
+		if s.Owner != "" {
+			r.know("owner", s.Owner, "from "+config.FileName)
+		}
+	case r.owner != "":
+		s.Owner = r.owner
+		r.know("owner", s.Owner, "from --owner")
 	case scaffold.OwnerName(git.remote.Repo) != "":
 		s.Owner = scaffold.OwnerName(git.remote.Repo)
 		r.know("owner", s.Owner, "from the git remote")
