@@ -26,6 +26,9 @@ var problemsJSON []byte
 //go:embed record.schema.json
 var recordJSON []byte
 
+//go:embed history.schema.json
+var historyJSON []byte
+
 // Plan is the JSON Schema of a plan document, for those who read one and for
 // "mkhooks schema plan".
 func Plan() []byte { return bytes.Clone(planJSON) }
@@ -39,12 +42,16 @@ func Problems() []byte { return bytes.Clone(problemsJSON) }
 // Record is the JSON Schema of what an audit file says of some runs.
 func Record() []byte { return bytes.Clone(recordJSON) }
 
+// History is the JSON Schema of a history document.
+func History() []byte { return bytes.Clone(historyJSON) }
+
 // The kinds of documents that mkhooks writes.
 const (
 	PlanDocument     = "plan"
 	ResultDocument   = "result"
 	ProblemsDocument = "problems"
 	RecordDocument   = "record"
+	HistoryDocument  = "history"
 )
 
 var documents = map[string]*source{
@@ -52,6 +59,7 @@ var documents = map[string]*source{
 	ResultDocument:   newSource(resultJSON),
 	ProblemsDocument: newSource(problemsJSON),
 	RecordDocument:   newSource(recordJSON),
+	HistoryDocument:  newSource(historyJSON),
 }
 
 // DocumentKind says which kind of document data is, by what only that kind
@@ -62,6 +70,7 @@ func DocumentKind(data []byte) string {
 		Outcome  json.RawMessage `json:"outcome"`
 		Problems json.RawMessage `json:"problems"`
 		Runs     json.RawMessage `json:"runs"`
+		Rules    json.RawMessage `json:"rules"`
 	}
 	if json.Unmarshal(data, &head) != nil {
 		return ""
@@ -75,6 +84,8 @@ func DocumentKind(data []byte) string {
 		return ProblemsDocument
 	case head.Runs != nil:
 		return RecordDocument
+	case head.Rules != nil:
+		return HistoryDocument
 	}
 	return ""
 }

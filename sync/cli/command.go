@@ -96,12 +96,12 @@ func (a *app) command() *cobra.Command {
 	f.StringVar(&a.color, "color", "auto", "colour on a terminal: auto, always or never (`WHEN`)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr: method, path, status, time; never a body or header")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return a.flagError(cmd, err) })
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		a.started = true
 		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 			return invalidf("", "--color %q: expected auto, always or never", a.color)
 		}
-		if err := a.checkFormat(); err != nil {
+		if err := a.checkFormat(cmd); err != nil {
 			return err
 		}
 		return a.openSinks(a.out)
@@ -111,6 +111,7 @@ func (a *app) command() *cobra.Command {
 		newPlanCommand(a),
 		newApplyCommand(a),
 		newDriftCommand(a),
+		newHistoryCommand(a),
 		newShowCommand(a),
 		newReleaseCommand(a),
 		newInitCommand(a),

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -23,6 +24,7 @@ type document struct {
 	text     func(io.Writer, report.TextOptions) error
 	json     func(io.Writer) error
 	markdown func(io.Writer) error
+	csv      func(io.Writer) error // nil where the document has no such form
 	// summary is true where it belongs into a CI run's own summary page.
 	summary bool
 }
@@ -34,6 +36,11 @@ func (d document) in(format report.Format, w io.Writer, o report.TextOptions) er
 		return d.json(w)
 	case report.Markdown:
 		return d.markdown(w)
+	case report.CSV:
+		if d.csv == nil { // why there is no document, which stderr says, too
+			return nil
+		}
+		return d.csv(w)
 	}
 	return d.text(w, o)
 }
@@ -84,14 +91,23 @@ func (a *app) addFormat(f *pflag.FlagSet) {
 
 var formats = []report.Format{report.Text, report.JSON, report.Markdown}
 
+// formatsKey annotates a command that has a format beside those.
+const formatsKey = "formats"
+
 // checkFormat takes --format as it is meant, or refuses it.
-func (a *app) checkFormat() error {
-	if a.format == "" || slices.Contains(formats, report.Format(a.format)) {
+func (a *app) checkFormat(cmd *cobra.Command) error {
+	a.formats = formats
+	expected := "text, json or markdown"
+	if more := cmd.Annotations[formatsKey]; more != "" {
+		a.formats = append(slices.Clone(formats), report.Format(more))
+		expected = "text, json, markdown or " + more
+	}
+	if a.format == "" || slices.Contains(a.formats, report.Format(a.format)) {
 		return nil
 	}
 	wrong := a.format
 	a.format = string(report.Text)
-	return invalidf("", "--format %q: expected text, json or markdown", wrong)
+	return invalidf("", "--format %q: expected %s", wrong, expected)
 }
 
 // sink is a file that gets a document. It is opened before anything is sent,
@@ -114,7 +130,7 @@ func (a *app) openSinks(out string) error {
 	var places []place
 	for _, r := range a.reports {
 		format, path, ok := strings.Cut(r, "=")
-		if !ok || path == "" || !slices.Contains(formats, report.Format(format)) {
+		if !ok || path == "" || !slices.Contains(a.formats, report.Format(format)) {
 			return invalidf("for example --report markdown=plan.md", "--report %q: expected FORMAT=FILE, with text, json or markdown", r)
 		}
 		places = append(places, place{"--report", format, path, false})

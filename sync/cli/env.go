@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/mkhooks/mkhooks/sync/report"
 )
 
 // Env is all of the outside world that a command may touch, files and the git
@@ -61,7 +63,8 @@ type app struct {
 	verbose bool
 	format  string
 	reports []string
-	out     string // plan --out
+	formats []report.Format // that the command has
+	out     string          // plan --out
 
 	// sinks are the files that get the document.
 	sinks []*sink

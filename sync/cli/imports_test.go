@@ -39,11 +39,12 @@ var mayImport = map[string][]string{
 	"sync/mkio":               {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
 	"sync/plan":               {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
 	"sync/archive":            {"sync/webhook"},
+	"sync/history":            {"sync/webhook"},
 	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/scaffold":           {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
-	"sync/report":             {"schema", "sync/apply", "sync/audit", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
+	"sync/report":             {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":   nil, // a helper of tests
 	"examples/demo":           nil, // programs of their own
 	"examples/bench":          nil,

@@ -15,6 +15,7 @@ const schemaLong = `Schema prints a JSON Schema:
   config    of the config file, mkhooks.yaml
   plan      of what plan and drift print with --format json, and plan --out saves
   result    of what apply prints with --format json
+  history   of what history prints with --format json
   problems  of what validate prints with --format json, and other commands
             when files are invalid
   record    of what audit show prints with --format json; a line of an audit
@@ -34,6 +35,7 @@ var schemas = []struct {
 	{"config", schema.Config},
 	{schema.PlanDocument, schema.Plan},
 	{schema.ResultDocument, schema.Result},
+	{schema.HistoryDocument, schema.History},
 	{schema.ProblemsDocument, schema.Problems},
 	{schema.RecordDocument, schema.Record},
 }

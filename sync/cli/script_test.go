@@ -230,6 +230,15 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 	o.EchoErrors = slices.Contains(flags, "echo")
 	o.NoSupplemental = slices.Contains(flags, "no-totals")
 	o.TrimMarker = slices.Contains(flags, "drop-marker")
+	if slices.Contains(flags, "oldest-first") {
+		o.RecordOrder = emulator.OldestFirst
+	}
+	if slices.Contains(flags, "few-readable") {
+		o.ReadableRecords = 3
+	}
+	if slices.Contains(flags, "small-pages") {
+		o.MaxTop = 2
+	}
 	if slices.Contains(flags, "own-spelling") {
 		o.Rewrite = func(_ string, spec map[string]any) {
 			spec["url"] = strings.TrimSuffix(fmt.Sprint(spec["url"]), "/") + "/"
@@ -252,11 +261,19 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 	ts.Setenv("MKIO_TOKEN", scriptToken)
 }
 
-// parseFault reads "KIND STATUS|drop-before|drop-after [TIMES]".
+// parseFault reads "KIND STATUS|drop-before|drop-after|cut|body:FILE|link-... [TIMES]".
 func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
 	f := emulator.Fault{Kind: emulator.Kind(args[0]), Times: 1}
+	file, isBody := strings.CutPrefix(args[1], "body:")
+	link, isLink := strings.CutPrefix(args[1], "link-")
 	if status, err := strconv.Atoi(args[1]); err == nil {
 		f.Status = status
+	} else if isBody {
+		f.Body = ts.ReadFile(file)
+	} else if isLink {
+		f.Link = emulator.Link(link)
+	} else if args[1] == "cut" {
+		f.Cut = 20
 	} else {
 		f.Drop = emulator.Drop(strings.TrimPrefix(args[1], "drop-"))
 	}

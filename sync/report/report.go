@@ -33,6 +33,7 @@ const (
 	Text     Format = "text"
 	JSON     Format = "json"
 	Markdown Format = "markdown"
+	CSV      Format = "csv" // of delivery histories alone
 )
 
 // TextOptions says how text looks. The zero value is plain text without
@@ -46,6 +47,8 @@ type TextOptions struct {
 	// Verbose leaves nothing out: values in full length, every unmanaged
 	// rule, every guard by name.
 	Verbose bool
+	// ASCII draws spark lines with characters that every terminal has.
+	ASCII bool
 	Advice
 }
 

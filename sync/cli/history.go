@@ -1,0 +1,411 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/history"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+const historyLong = `History sums up the delivery history of live rules: records by status and type,
+the share that succeeded, failures in a row, and how they spread over time. It
+is the first place to look when an application misses an event. RULE is a name
+or a pattern such as 'billing-*'; without one, all rules are shown as with --all.
+It sends GET requests only and decrypts nothing.
+
+Failing means that what ended last is Failed, whatever is tried again since. A
+history is always read to its end, --since too: the service has no filter by
+time and promises no order.
+
+For monitoring, --fail-on says which records make the exit code 2. Give it the
+time between two runs with --since: without, a record that failed once is an
+alert for as long as the history holds it.
+
+  mkhooks history --all --since 24h --fail-on failed
+
+  failed    a record in that time is Failed
+  retrying  a record in that time is Failed or Retrying
+
+--export stores the whole history of each rule as an apply does before it
+deletes one, and deletes nothing. Records on their way are stored as they are.
+
+Exit codes: 0 done, 2 --fail-on found a record, 1 a history could not be read or
+stored, 3 invalid input.`
+
+type historyOptions struct {
+	configOptions
+	connectOptions
+	all, records          bool
+	since, failOn, export string
+}
+
+func newHistoryCommand(a *app) *cobra.Command {
+	var o historyOptions
+	cmd := &cobra.Command{
+		Use:   "history [RULE...]",
+		Short: "Sum up delivery histories, list or store their records",
+		Long:  historyLong,
+		Example: "  mkhooks history --all\n" +
+			"  mkhooks history --since 24h job-notifications\n" +
+			"  mkhooks history --records --format csv job-notifications",
+		Annotations: map[string]string{formatsKey: string(report.CSV)},
+	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return runHistory(a, o, cmd, args) }
+	o.AddFlags(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	cmd.Flags().Lookup("format").Usage = "`FORMAT` of the document on stdout: text, json, markdown or csv"
+	return cmd
+}
+
+func (o *historyOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
+	o.connectOptions.AddFlags(f)
+	f.BoolVar(&o.all, "all", false, "one line a rule, worst first")
+	f.BoolVar(&o.records, "records", false, "list the records themselves, in the order of the service")
+	f.StringVar(&o.since, "since", "", "`TIME` from which on records count: 24h, 7d, or 2026-10-01T00:00:00Z")
+	f.StringVar(&o.failOn, "fail-on", "", "exit with 2 where `WHICH` records are in the time of --since: failed, or retrying (which counts failed ones, too)")
+	f.StringVar(&o.export, "export", "", "`DIR` to store the whole history of each rule in; nothing is deleted")
+}
+
+// check checks the flags against each other, and returns the beginning of what
+// counts.
+func (o *historyOptions) check(a *app, cmd *cobra.Command) (since time.Time, err error) {
+	f := cmd.Flags()
+	switch history.FailOn(o.failOn) {
+	case "", history.OnFailed, history.OnRetrying:
+	default:
+		return since, invalidf("", "--fail-on %q: expected failed or retrying", o.failOn)
+	}
+	switch {
+	case o.failOn == "" && f.Changed("fail-on"):
+		return since, invalidf("", "--fail-on: expected failed or retrying")
+	case f.Changed("export") && o.export == "":
+		return since, invalidf("", "--export: expected a folder, such as ./archive")
+	case o.records && o.all:
+		return since, invalidf("leave out one of them", "--all is one line a rule, --records one line a record")
+	case o.records && o.export != "":
+		return since, invalidf("leave out one of them", "--export stores the records; --records prints them")
+	case o.records && len(a.reports) > 0:
+		return since, invalidf("mkhooks history --records --format csv RULE > FILE", "--records is written to standard output alone, because records are not kept")
+	case o.records && a.format == string(report.Markdown):
+		return since, invalidf("--format text, json or csv", "--records has no Markdown form: a comment has room for so much only")
+	case !f.Changed("since"):
+		return since, nil
+	}
+	return parseSince(o.since, a.Now())
+}
+
+// parseSince reads a time, or how long ago it was.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		if t.After(now) {
+			return t, invalidf("", "--since %s lies ahead: no record can be of that time", s)
+		}
+		return t.UTC(), nil
+	}
+	unit, n := time.Duration(1), s
+	if days, ok := strings.CutSuffix(s, "d"); ok { // which Go does not read
+		unit, n = 24, days+"h"
+	}
+	d, err := time.ParseDuration(n)
+	if err != nil || d <= 0 || d > 1<<62/unit {
+		return time.Time{}, invalidf("", "--since %q: expected how long ago, such as 90m, 24h or 7d, or a time such as 2026-10-01T00:00:00Z", s)
+	}
+	return now.Add(-d * unit).UTC(), nil
+}
+
+func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string) error {
+	since, err := o.check(a, cmd)
+	if err != nil {
+		return err
+	}
+	if err := o.settleConnection(a, cmd); err != nil {
+		return err
+	}
+	var store archive.Store
+	if o.export != "" {
+		if store, err = archive.Open(o.export); err != nil {
+			return invalid(fmt.Errorf("--export: %w", err))
+		}
+	}
+	client, err := o.client(a, true)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	live, err := client.Rules(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	rules, err := chosen(live, client.Project(), patterns)
+	if err != nil {
+		return err
+	}
+	h := &historian{a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
+	if store != nil {
+		h.commit = gitSource(ctx, a, []string{"."}).Commit
+	}
+	doc := &history.Document{
+		FormatVersion: history.FormatVersion, CreatedAt: h.now, Tool: history.Tool{Name: "mkhooks", Version: version()},
+		Project: client.Project(), BaseURL: client.BaseURL(), FailOn: history.FailOn(o.failOn),
+	}
+	if !since.IsZero() {
+		doc.Since = &since
+	}
+	brief := o.all || len(patterns) == 0
+	if o.records {
+		err = h.list(ctx, doc)
+	} else {
+		err = h.sumUp(ctx, doc, brief)
+	}
+	if err != nil {
+		return err
+	}
+	return historyCode(a, doc)
+}
+
+// settleConnection takes project and token from the config file.
+func (o *historyOptions) settleConnection(a *app, cmd *cobra.Command) error {
+	if err := o.readConfig(a, cmd.Flags()); err != nil || o.file == nil {
+		return err
+	}
+	p, err := o.pick(o.projectName(a))
+	if err != nil {
+		return err
+	}
+	o.project, o.tokenEnv = p.Name, p.TokenEnv
+	return nil
+}
+
+// chosen are the live rules that patterns name, or all, by name.
+func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.Rule, error) {
+	names := make([]string, 0, len(live))
+	for _, r := range live {
+		names = append(names, r.Name)
+	}
+	if pattern, near, all := matched(patterns, project, names); !all {
+		hint := "mkhooks history --all shows all of them"
+		if near != "" {
+			hint = "did you mean: mkhooks history " + shell.Word(near)
+		}
+		return nil, invalidf(hint, "there is no live rule %q in project %s", pattern, project)
+	}
+	var out []webhook.Rule
+	for _, r := range live {
+		if len(patterns) == 0 || plan.MatchRule(patterns, project, r.Name) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
+	return out, nil
+}
+
+// historyCode is the exit code, and on stderr what it rests on.
+func historyCode(a *app, doc *history.Document) error {
+	for _, r := range doc.Rules {
+		if doc.FailOn != "" && r.NotWhole != "" && !r.Alert {
+			a.warn("rule %s: records may be missing from what was looked at: %s", r.Rule, r.NotWhole)
+		}
+	}
+	if n := doc.Summary.Errors; n > 0 {
+		for _, r := range doc.Rules {
+			if r.Error != "" {
+				return failed(fmt.Errorf("%s could not be read or stored; the first is that of rule %q: %s", count(n, "history", "histories"), r.Rule, r.Error))
+			}
+		}
+	}
+	if doc.Summary.Alerts > 0 {
+		return exit(exitDifferences)
+	}
+	return nil
+}
+
+// historyDocument is the document in each of its forms.
+func historyDocument(doc *history.Document, brief bool) document {
+	return document{
+		text:     func(w io.Writer, o report.TextOptions) error { return report.HistoryText(w, doc, brief, o) },
+		json:     func(w io.Writer) error { return report.HistoryJSON(w, doc) },
+		markdown: func(w io.Writer) error { return report.HistoryMarkdown(w, doc, report.MarkdownOptions{}) },
+		csv:      func(w io.Writer) error { return report.HistoryCSV(w, doc) },
+		summary:  true,
+	}
+}
+
+// histories is how many of them are read side by side: each holds a page or two.
+const histories = 8
+
+// historian reads histories.
+type historian struct {
+	a          *app
+	client     *mkio.Client
+	store      archive.Store // nil where nothing is stored
+	rules      []webhook.Rule
+	since, now time.Time
+	commit     string
+	// given is set once the service failed for as long as a request is tried:
+	// for the rest, it is not asked again.
+	given atomic.Pointer[error]
+}
+
+// sumUp reads all of them and writes what they come to.
+func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
+	doc.Rules = make([]history.Rule, len(h.rules))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(histories)
+	for i, r := range h.rules {
+		group.Go(func() error {
+			doc.Rules[i] = h.read(ctx, r)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if brief {
+		history.SortWorstFirst(doc.Rules)
+	}
+	doc.Close()
+	return h.a.write(historyDocument(doc, brief))
+}
+
+// list writes the records of all of them, one history after the other, and what
+// they come to.
+func (h *historian) list(ctx context.Context, doc *history.Document) error {
+	h.a.documentWritten = true
+	out := report.NewHistoryRecords(h.a.Stdout, report.Format(h.a.format), h.a.textOptions(h.a.StdoutTTY))
+	doc.Rules = []history.Rule{}
+	for _, r := range h.rules {
+		reading := history.NewReading(h.since, h.now)
+		var broken error
+		err := h.ask(func() error {
+			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
+				reading.Page(p.Events, p.Total, p.HasTotal)
+				for _, e := range p.Events {
+					if broken == nil && reading.Looks(e) {
+						broken = out.Write(history.RecordOf(r.Name, e))
+					}
+				}
+				return broken
+			})
+		})
+		switch {
+		case broken != nil:
+			return failed(fmt.Errorf("write standard output: %w", broken))
+		case ctx.Err() != nil:
+			return errors.Join(ctx.Err(), out.Flush())
+		}
+		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
+	}
+	doc.Close()
+	if err := out.Close(doc); err != nil {
+		return failed(fmt.Errorf("write standard output: %w", err))
+	}
+	return nil
+}
+
+// ask asks the service, unless it has failed for good before.
+func (h *historian) ask(request func() error) error {
+	if before := h.given.Load(); before != nil {
+		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
+	}
+	err := request()
+	var e *mkio.Error
+	if errors.As(err, &e) && (e.GaveUp > 0 || e.Status == 401 || e.Status == 403) {
+		h.given.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// read reads one history to its end, and stores it where that was asked for.
+func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
+	if h.store == nil {
+		reading := history.NewReading(h.since, h.now)
+		err := h.ask(func() error {
+			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
+				reading.Page(p.Events, p.Total, p.HasTotal)
+				return nil
+			})
+		})
+		return reading.Result(r.Name, r.Spec.Enabled, err)
+	}
+	s := &summedSource{h: h, rule: r.Name}
+	var c *archive.Copy
+	err := h.ask(func() (err error) {
+		c, err = archive.Save(ctx, h.store, h.request(r), s.read)
+		return err
+	})
+	out := s.result(r.Spec.Enabled, err)
+	if err == nil {
+		out.Archive = &history.Archive{Location: c.Receipt.Location, Records: c.Receipt.Records, SHA256: c.Receipt.SHA256, Active: s.active}
+	}
+	return out
+}
+
+func (h *historian) request(r webhook.Rule) archive.Request {
+	who := whoRuns(h.a.Getenv)
+	return archive.Request{
+		Project: h.client.Project(), BaseURL: h.client.BaseURL(), Rule: r, WasEnabled: r.Spec.Enabled,
+		When: h.now, By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, h.commit), Tool: "mkhooks " + version(), AllowActive: true,
+	}
+}
+
+// summedSource sums up what the archive reads. It reads more than once; the
+// last reading that went to its end is the one that was stored.
+type summedSource struct {
+	h      *historian
+	rule   string
+	whole  *history.Reading
+	part   *history.Reading
+	active int
+}
+
+func (s *summedSource) read(ctx context.Context, each func(archive.Page) error) error {
+	reading, active := history.NewReading(s.h.since, s.h.now), 0
+	s.part = reading
+	err := s.h.client.Events(ctx, s.rule, func(p mkio.EventPage) error {
+		reading.Page(p.Events, p.Total, p.HasTotal)
+		for _, e := range p.Events {
+			if e.Status.Active() {
+				active++
+			}
+		}
+		return each(archive.Page(p))
+	})
+	if err == nil {
+		s.whole, s.active = reading, active
+	}
+	return err
+}
+
+func (s *summedSource) result(enabled bool, err error) history.Rule {
+	if s.whole != nil {
+		out := s.whole.Result(s.rule, enabled, nil)
+		if err != nil {
+			out.Error = err.Error()
+		}
+		return out
+	}
+	reading := s.part
+	if reading == nil { // the store could not even begin
+		reading = history.NewReading(s.h.since, s.h.now)
+	}
+	return reading.Result(s.rule, enabled, err)
+}

@@ -1,0 +1,368 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+var start = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+
+// statuses makes records a minute apart, oldest first: S, F, R, P and ? (a
+// status of a later version).
+func statuses(letters string) []webhook.Event {
+	names := map[rune]webhook.Status{'S': webhook.Sent, 'F': webhook.Failed, 'R': webhook.Retrying, 'P': webhook.Pending, '?': "Lost"}
+	var out []webhook.Event
+	for i, l := range letters {
+		out = append(out, webhook.Event{Created: start.Add(time.Duration(i) * time.Minute), Source: "/jobs/1", Type: "MediaKind.JobFinished", Status: names[l]})
+	}
+	return out
+}
+
+// reversed is the same history as a service lists it that begins with the newest.
+func reversed(events []webhook.Event) []webhook.Event {
+	out := slices.Clone(events)
+	slices.Reverse(out)
+	return out
+}
+
+// read sums up pages of size.
+func read(events []webhook.Event, size int, since time.Time) Rule {
+	r := NewReading(since, start.Add(24*time.Hour))
+	for i := 0; i == 0 || i < len(events); i += size {
+		r.Page(events[i:min(i+size, len(events))], len(events), true)
+	}
+	return r.Result("jobs", true, nil)
+}
+
+func minute(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+
+// TestRuns: failures in a row are the same whichever end the list begins with.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		letters string
+		longest *Run
+		failing *Run
+		state   State
+	}{
+		{"SSSS", nil, nil, StateSent},
+		{"SFFSS", &Run{2, minute(1), minute(2)}, nil, StateSent},
+		{"FFFSF", &Run{3, minute(0), minute(2)}, &Run{1, minute(4), minute(4)}, StateFailing},
+		{"FFF", &Run{3, minute(0), minute(2)}, &Run{3, minute(0), minute(2)}, StateFailing},
+		// What is on its way neither ends a run nor goes on with it.
+		{"SFRFP", &Run{2, minute(1), minute(3)}, &Run{2, minute(1), minute(3)}, StateFailing},
+		{"FSR", &Run{1, minute(0), minute(0)}, nil, StateRetrying},
+		{"FSP", &Run{1, minute(0), minute(0)}, nil, StatePending},
+		{"FS?", &Run{1, minute(0), minute(0)}, nil, StateOther},
+		// Of two equal ones the later.
+		{"FFSFFS", &Run{2, minute(3), minute(4)}, nil, StateSent},
+		{"F", &Run{1, minute(0), minute(0)}, &Run{1, minute(0), minute(0)}, StateFailing},
+		{"", nil, nil, StateEmpty},
+	} {
+		for order, events := range map[Order][]webhook.Event{OldestFirst: statuses(tc.letters), NewestFirst: reversed(statuses(tc.letters))} {
+			for _, size := range []int{1, 2, 100} {
+				got := read(events, size, time.Time{})
+				if d := cmp.Diff([]any{tc.longest, tc.failing, tc.state}, []any{got.LongestFailure, got.Failing, got.State}); d != "" {
+					t.Errorf("%s, %s first, pages of %d (-want +got):\n%s", tc.letters, order, size, d)
+				}
+				if len(events) > 1 && got.Order != order {
+					t.Errorf("%s: order %s, want %s", tc.letters, got.Order, order)
+				}
+				if got.NotWhole != "" {
+					t.Errorf("%s: not whole: %s", tc.letters, got.NotWhole)
+				}
+			}
+		}
+	}
+}
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	events := statuses("SSFRP?")
+	events[0].Type = "MediaKind.JobStarted"
+	got := read(reversed(events), 4, time.Time{})
+	rate := 2.0 / 3
+	first, last := minute(0), minute(5)
+	want := Rule{
+		Rule: "jobs", Enabled: true, State: StateFailing, Order: NewestFirst, Records: 6,
+		Status:      Counts{Sent: 2, Failed: 1, Retrying: 1, Pending: 1, Other: 1},
+		Types:       []TypeCount{{"MediaKind.JobFinished", 5, 1}, {"MediaKind.JobStarted", 1, 0}},
+		First:       &first,
+		Last:        &last,
+		LastStatus:  "Lost",
+		SuccessRate: &rate, LongestFailure: &Run{1, minute(2), minute(2)}, Failing: &Run{1, minute(2), minute(2)},
+	}
+	timeline := got.Timeline
+	got.Timeline = nil
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("summary (-want +got):\n%s", d)
+	}
+	records, failed := sums(*timeline)
+	if records != 6 || failed != 1 || timeline.Seconds != 5 || !timeline.From.Equal(start) {
+		t.Errorf("timeline from %s, %d s, %d records, %d failed", timeline.From, timeline.Seconds, records, failed)
+	}
+}
+
+func sums(t Timeline) (records, failed int) {
+	for _, c := range t.Columns {
+		records += c.Records
+		failed += c.Failed
+	}
+	return records, failed
+}
+
+// TestSince: the time is a filter of ours, wherever in the list a record is.
+func TestSince(t *testing.T) {
+	t.Parallel()
+	for _, events := range [][]webhook.Event{statuses("FFFSSF"), reversed(statuses("FFFSSF"))} {
+		got := read(events, 2, minute(3))
+		if got.Records != 3 || got.Status.Failed != 1 || !got.First.Equal(minute(3)) || got.NotWhole != "" {
+			t.Errorf("since the fourth record: %+v", got)
+		}
+		if begin, end := got.Timeline.From, got.Timeline.end(); begin.After(minute(3)) || end < start.Add(24*time.Hour).Unix() {
+			t.Errorf("the timeline goes from %s to %d, want all of the time that was asked for", begin, end)
+		}
+	}
+	if got := read(statuses("FF"), 10, minute(5)); got.State != StateEmpty || got.First != nil || got.Timeline != nil || got.SuccessRate != nil {
+		t.Errorf("nothing since: %+v", got)
+	}
+}
+
+// TestOrder: a few records out of place leave an order, as many do not; without
+// one, no run is told.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	events := reversed(statuses(strings.Repeat("S", 100) + "FF"))
+	events[50], events[51] = events[51], events[50]
+	if got := read(events, 10, time.Time{}); got.Order != NewestFirst || got.Failing == nil || got.Failing.Records != 2 {
+		t.Errorf("one record out of place: order %s, failing %v", got.Order, got.Failing)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	got := read(events, 10, time.Time{})
+	if got.Order != MixedOrder || got.Failing != nil || got.LongestFailure != nil {
+		t.Errorf("shuffled: order %s, failing %v, longest %v", got.Order, got.Failing, got.LongestFailure)
+	}
+	if got.State != StateFailing || got.LastStatus != webhook.Failed {
+		t.Errorf("shuffled: state %s, last %s; the latest record is Failed", got.State, got.LastStatus)
+	}
+}
+
+// TestOneTime: records of one time have no order.
+func TestOneTime(t *testing.T) {
+	t.Parallel()
+	for _, letters := range []string{"SF", "FS"} {
+		events := statuses(letters)
+		events[1].Created = events[0].Created
+		got := read(events, 10, time.Time{})
+		if got.Order != UnknownOrder || got.LastStatus != webhook.Failed || got.Failing != nil || got.State != StateFailing {
+			t.Errorf("%s at one time: %+v", letters, got)
+		}
+	}
+	// With an order, the list decides which of two is the later one.
+	for letters, want := range map[string]webhook.Status{"SSF": webhook.Failed, "SFS": webhook.Sent} {
+		events := statuses(letters)
+		events[2].Created = events[1].Created
+		for _, list := range [][]webhook.Event{events, reversed(events)} {
+			if got := read(list, 10, time.Time{}); got.LastStatus != want {
+				t.Errorf("%s, %s first: last status %s, want %s", letters, got.Order, got.LastStatus, want)
+			}
+		}
+	}
+}
+
+func TestNotWhole(t *testing.T) {
+	t.Parallel()
+	events := statuses("SSSS")
+	for name, tc := range map[string]struct {
+		pages func(*Reading)
+		want  string
+	}{
+		"no total":       {func(r *Reading) { r.Page(events, 0, false) }, "does not say how many"},
+		"a total lost":   {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 0, false) }, "does not say how many"},
+		"moved":          {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 5, true) }, "went from 4 to 5"},
+		"more listed":    {func(r *Reading) { r.Page(events, 3, true) }, "counts 3 records and lists 4"},
+		"fewer listed":   {func(r *Reading) { r.Page(events, 40, true) }, "counts 40 records and lists 4"},
+		"no page":        {func(*Reading) {}, "does not say how many"},
+		"whole":          {func(r *Reading) { r.Page(events, 4, true) }, ""},
+		"whole in two":   {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 4, true) }, ""},
+		"empty, whole":   {func(r *Reading) { r.Page(nil, 0, true) }, ""},
+		"a page of none": {func(r *Reading) { r.Page(nil, 4, true); r.Page(events, 4, true) }, ""},
+	} {
+		r := NewReading(time.Time{}, start)
+		tc.pages(r)
+		if got := r.Result("jobs", true, nil).NotWhole; tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+			t.Errorf("%s: not whole %q, want %q", name, got, tc.want)
+		}
+	}
+	r := NewReading(time.Time{}, start)
+	r.Page(events, 5, true)
+	if got := r.Result("jobs", true, errors.New("cut")); got.State != StateUnreadable || got.Error != "cut" || got.NotWhole != "" || got.Records != 4 {
+		t.Errorf("ended early: %+v", got)
+	}
+}
+
+// TestBounded: what the service sends does not fill the memory.
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	r := NewReading(time.Time{}, start)
+	for i := range 5000 {
+		at := time.Date(i+1, 1, 1, 0, 0, 0, 0, time.UTC)
+		r.Page([]webhook.Event{{Created: at, Type: webhook.EventType(fmt.Sprintf("%d %s", i, strings.Repeat("x", 5000))), Status: webhook.Status(strings.Repeat("y", 5000))}}, 5000, true)
+	}
+	got := r.Result("jobs", true, nil)
+	if n := len(got.Types); n != maxTypes+1 || got.Types[0].Type != OtherTypes || got.Types[0].Records != 5000-maxTypes {
+		t.Errorf("%d types, the first %+v", n, got.Types[0])
+	}
+	if len(got.Types[1].Type) > 2*maxTypeName || len(got.LastStatus) > 2*maxTypeName {
+		t.Error("a text is kept in full length")
+	}
+	if n := len(got.Timeline.Columns); n > maxColumns || len(r.spread.slots) > slots {
+		t.Errorf("%d columns, %d slots", n, len(r.spread.slots))
+	}
+}
+
+// TestTimeline: whatever the order, the same columns; none lost, at most 64 of
+// them, and a length that people count in.
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		span := time.Duration(1) << (20 + random.IntN(40))
+		var events []webhook.Event
+		for range 1 + random.IntN(300) {
+			e := webhook.Event{Created: start.Add(time.Duration(random.Int64N(int64(span)))), Status: webhook.Sent}
+			if random.IntN(3) == 0 {
+				e.Status = webhook.Failed
+			}
+			events = append(events, e)
+		}
+		one := read(events, 7, time.Time{}).Timeline
+		random.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		other := read(events, 7, time.Time{})
+		if d := cmp.Diff(one, other.Timeline); d != "" {
+			t.Fatalf("another order (-want +got):\n%s", d)
+		}
+		for _, n := range []int{1, 7, 40, 64, 1000} {
+			fit := one.Fit(n)
+			records, failed := sums(fit)
+			if len(fit.Columns) > n || records != len(events) || failed != other.Status.Failed || fit.end() < one.end() {
+				t.Fatalf("fit to %d: %d columns with %d of %d records, %d of %d failed", n, len(fit.Columns), records, len(events), failed, other.Status.Failed)
+			}
+		}
+	}
+}
+
+// TestAlign: the timelines of all rules have the same columns, and lose nothing.
+func TestAlign(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 300 {
+		var rules []Rule
+		for range 1 + random.IntN(4) {
+			base := start.Add(time.Duration(random.Int64N(int64(1000 * time.Hour))))
+			span := time.Duration(1) << (20 + random.IntN(35))
+			r := NewReading(time.Time{}, start)
+			for range random.IntN(50) {
+				s := webhook.Sent
+				if random.IntN(2) == 0 {
+					s = webhook.Failed
+				}
+				r.Page([]webhook.Event{{Created: base.Add(time.Duration(random.Int64N(int64(span)))), Status: s}}, 1, true)
+			}
+			rules = append(rules, r.Result("x", true, nil))
+		}
+		n := 2 + random.IntN(40)
+		var from time.Time
+		seconds, columns := int64(0), 0
+		for i, line := range Align(rules, n) {
+			if rules[i].Timeline == nil {
+				if len(line.Columns) != 0 {
+					t.Fatal("a line of nothing")
+				}
+				continue
+			}
+			if columns == 0 {
+				from, seconds, columns = line.From, line.Seconds, len(line.Columns)
+			}
+			if !line.From.Equal(from) || line.Seconds != seconds || len(line.Columns) != columns || columns > n {
+				t.Fatalf("columns %s %d %d and %s %d %d, at most %d", from, seconds, columns, line.From, line.Seconds, len(line.Columns), n)
+			}
+			if records, _ := sums(line); records != rules[i].Records {
+				t.Fatalf("%d records of %d", records, rules[i].Records)
+			}
+		}
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	for on, want := range map[FailOn][]bool{"": {false, false, false}, OnFailed: {true, false, false}, OnRetrying: {true, true, false}} {
+		d := Document{FailOn: on, Rules: []Rule{read(statuses("FS"), 9, time.Time{}), read(statuses("SR"), 9, time.Time{}), read(statuses("SP"), 9, time.Time{})}}
+		d.Close()
+		alerts := 0
+		for i := range d.Rules {
+			if d.Rules[i].Alert != want[i] {
+				t.Errorf("%q: alert of rule %d is %v", on, i, d.Rules[i].Alert)
+			}
+			if want[i] {
+				alerts++
+			}
+		}
+		wantSum := Summary{Rules: 3, Alerts: alerts, Records: 6, Status: Counts{Sent: 3, Failed: 1, Retrying: 1, Pending: 1}}
+		if d := cmp.Diff(wantSum, d.Summary); d != "" {
+			t.Errorf("summary (-want +got):\n%s", d)
+		}
+	}
+}
+
+func TestSortWorstFirst(t *testing.T) {
+	t.Parallel()
+	var rules []Rule
+	add := func(name, letters string, err error) {
+		r := NewReading(time.Time{}, start)
+		r.Page(statuses(letters), len(letters), true)
+		rules = append(rules, r.Result(name, true, err))
+	}
+	add("b fine", "SSSS", nil)
+	add("a fine", "SSSS", nil)
+	add("retrying", "SSSR", nil)
+	add("failed once", "SFSS", nil)
+	add("failed twice", "FFSS", nil)
+	add("failing once", "FFFSSF", nil)
+	add("failing thrice", "SFFF", nil)
+	add("unreadable", "SS", errors.New("cut"))
+	SortWorstFirst(rules)
+	var got []string
+	for _, r := range rules {
+		got = append(got, r.Rule)
+	}
+	want := []string{"unreadable", "failing thrice", "failing once", "failed twice", "failed once", "retrying", "a fine", "b fine"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("order (-want +got):\n%s", d)
+	}
+}
+
+// TestRecordOf: what looks like a credential is not shown.
+func TestRecordOf(t *testing.T) {
+	t.Parallel()
+	jwt := "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcdefghijkl"
+	for source, want := range map[string]string{
+		"/projects/demo/jobs/1":                "/projects/demo/jobs/1",
+		jwt:                                    webhook.Redacted,
+		"https://u:p@h.example/x?token=" + jwt: "",
+	} {
+		got := RecordOf("jobs", webhook.Event{Source: source}).Source
+		if want != "" && got != want || strings.Contains(got, jwt) || strings.Contains(got, "u:p") {
+			t.Errorf("source %q is shown as %q", source, got)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/history"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// HistoryText writes delivery histories for reading: a few lines a rule, or
+// with brief one line a rule.
+func HistoryText(w io.Writer, doc *history.Document, brief bool, o TextOptions) error {
+	p := newPrinter(o)
+	p.historyHead(doc)
+	if brief {
+		p.historyTable(doc)
+	} else {
+		for i := range doc.Rules {
+			p.blank()
+			p.historyRule(&doc.Rules[i])
+		}
+	}
+	p.blank()
+	p.historySum(doc)
+	return p.flush(w)
+}
+
+func (p *printer) historyHead(doc *history.Document) {
+	window := ", all records"
+	if doc.Since != nil {
+		window = ", records since " + moment(*doc.Since)
+	}
+	p.line(0, 2, text("Project "), styled(name(doc.Project), styleBold), text(" at "+host(doc.BaseURL)+window))
+}
+
+// day is a time beside another one, which has the zone.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// stateStyles say how a history's state looks.
+var stateStyles = map[history.State]style{
+	history.StateUnreadable: styleRed, history.StateFailing: styleRed, history.StateRetrying: styleYellow, history.StatePending: styleYellow,
+	history.StateOther: styleYellow, history.StateSent: styleGreen, history.StateEmpty: styleDim,
+}
+
+// stateWords is a history's state in a sentence.
+func stateWords(r *history.Rule) string {
+	switch r.State {
+	case history.StateUnreadable:
+		return "could not be read"
+	case history.StateEmpty:
+		return "no record"
+	case history.StateFailing:
+		if r.Failing == nil {
+			return "the last delivery failed"
+		}
+		if n := r.Failing.Records; n > 1 {
+			return "the last " + count(n) + " deliveries failed, since " + moment(r.Failing.From)
+		}
+		return "the last delivery failed, at " + moment(r.Failing.To)
+	case history.StateRetrying:
+		return "the last delivery is tried again"
+	case history.StatePending:
+		return "the last delivery is on its way"
+	case history.StateSent:
+		return "the last delivery was sent"
+	}
+	return "the last record has a status that this version does not know"
+}
+
+// historyWide is the column where a rule's facts begin.
+const historyWide = 13
+
+func (p *printer) historyRule(r *history.Rule) {
+	paused := ""
+	if !r.Enabled {
+		paused = " (paused)"
+	}
+	p.line(0, 2, text("Rule "), styled(name(r.Rule), styleBold), text(paused+": "), styled(stateWords(r), stateStyles[r.State]))
+	fact := func(label string, spans ...span) {
+		p.line(2, 2+historyWide, append([]span{solid(pad(label, historyWide), styleNone)}, spans...)...)
+	}
+	if r.Error != "" {
+		fact("error", styled(r.Error, styleRed))
+	}
+	if r.Records > 0 {
+		fact("records", text(count(r.Records)+": "+statusCounts(r.Status)))
+		if r.SuccessRate != nil {
+			fact("success", text(percent(*r.SuccessRate)+" of "+plural(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
+		}
+		if run := r.LongestFailure; run != nil {
+			fact("failures", text("longest run "+count(run.Records)+", "+between(run.From, run.To)))
+		}
+		fact("first, last", text(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
+		p.historyTypes(r, fact)
+		p.spark(r.Timeline, fact)
+	}
+	if r.NotWhole != "" {
+		fact("not exact", styled(r.NotWhole, styleYellow))
+	}
+	if a := r.Archive; a != nil {
+		fact("stored", text(stored(a)))
+	}
+}
+
+// stored says what an archive holds and where it is.
+func stored(a *history.Archive) string { return activeWords(a) + " in " + Escape(a.Location) }
+
+func activeWords(a *history.Archive) string {
+	s := plural(a.Records, "record", "records")
+	if a.Active > 0 {
+		s += " (" + count(a.Active) + " still on their way)"
+	}
+	return s
+}
+
+func (p *printer) historyTypes(r *history.Rule, fact func(string, ...span)) {
+	wide := 0
+	for _, t := range r.Types {
+		wide = max(wide, min(columns(string(t.Type)), maxLabel))
+	}
+	label := "types"
+	for _, t := range r.Types {
+		line := pad(string(t.Type), wide) + "  " + count(t.Records)
+		if t.Failed > 0 {
+			line += ", " + count(t.Failed) + " failed"
+		}
+		fact(label, text(line))
+		label = ""
+	}
+}
+
+func statusCounts(c history.Counts) string {
+	var l list
+	l.add(c.Sent, string(webhook.Sent))
+	l.add(c.Failed, string(webhook.Failed))
+	l.add(c.Retrying, string(webhook.Retrying))
+	l.add(c.Pending, string(webhook.Pending))
+	l.add(c.Other, "of another status")
+	return l.String()
+}
+
+// percent is a share of which 100 and 0 mean all and nothing.
+func percent(share float64) string {
+	s := strconv.FormatFloat(share*100, 'f', 1, 64)
+	switch {
+	case share == 1 || share == 0:
+		s = strconv.FormatFloat(share*100, 'f', 0, 64)
+	case s == "100.0":
+		s = "99.9"
+	case s == "0.0":
+		s = "0.1"
+	}
+	return s + " %"
+}
+
+func between(from, to time.Time) string {
+	if from.Equal(to) {
+		return "at " + moment(from)
+	}
+	return day(from) + " to " + moment(to)
+}
+
+// age is how long ago something was, in one unit.
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "ahead"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds ago", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh ago", d/time.Hour)
+	}
+	return count(int(d/(24*time.Hour))) + "d ago"
+}
+
+// historySum is the last word.
+func (p *printer) historySum(doc *history.Document) {
+	s := doc.Summary
+	var l list
+	l.add(s.Failing, "failing")
+	l.add(s.Errors, "not read or stored")
+	p.line(0, 2, styled(plural(s.Rules, "rule", "rules")+": ", styleBold), text(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
+	if s.Alerts > 0 {
+		p.line(0, 2, text("Exit code 2 means that "+alertWords(doc)+"."))
+	}
+}
+
+func historyRecords(s history.Summary) string {
+	if s.Records == 0 {
+		return "no record"
+	}
+	return plural(s.Records, "record", "records") + ", " + statusCounts(s.Status)
+}
+
+// alertWords says what --fail-on found.
+func alertWords(doc *history.Document) string {
+	what := "Failed"
+	if doc.FailOn == history.OnRetrying {
+		what = "Failed or Retrying"
+	}
+	return plural(doc.Summary.Alerts, "rule has", "rules have") + " records that are " + what
+}

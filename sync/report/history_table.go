@@ -1,0 +1,127 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/history"
+)
+
+// The widths of the table that has one line a rule.
+const (
+	maxRuleColumn = 28
+	sparkColumn   = 32
+	minSpark      = 8
+	tableIndent   = 2
+	tableHang     = 6
+)
+
+// table lays out cells of a width for each column.
+type table struct {
+	head  []string
+	right []bool // columns of numbers
+	wide  []int
+}
+
+func newTable(head []string, right []bool, rows [][]string) *table {
+	t := &table{head: head, right: right}
+	for i := range head {
+		t.wide = append(t.wide, columns(head[i]))
+		for _, row := range rows {
+			t.wide[i] = max(t.wide[i], columns(row[i]))
+		}
+	}
+	return t
+}
+
+// width is how many columns a row takes, with the space behind it.
+func (t *table) width() int {
+	n := 0
+	for _, w := range t.wide {
+		n += w + 2
+	}
+	return n
+}
+
+func (t *table) row(cells []string) string {
+	var b strings.Builder
+	for i, c := range cells {
+		if t.right[i] {
+			b.WriteString(strings.Repeat(" ", max(0, t.wide[i]-columns(c))) + c)
+		} else {
+			b.WriteString(pad(c, t.wide[i]))
+		}
+		b.WriteString("  ")
+	}
+	return b.String()
+}
+
+// historyTable is one line a rule, in the document's order. Their spark lines
+// share one axis, so that they can be compared.
+func (p *printer) historyTable(doc *history.Document) {
+	if len(doc.Rules) == 0 {
+		return
+	}
+	rows := make([][]string, 0, len(doc.Rules))
+	for i := range doc.Rules {
+		rows = append(rows, historyCells(doc, &doc.Rules[i]))
+	}
+	t := newTable([]string{"rule", "records", "failed", "success", "last"}, []bool{false, true, true, true, false}, rows)
+	t.wide[0] = min(t.wide[0], maxRuleColumn)
+	room := sparkColumn
+	if p.Width > 0 {
+		room = max(minSpark, min(room, p.Width-tableIndent-t.width()))
+	}
+	lines := history.Align(doc.Rules, room)
+	p.blank()
+	p.line(0, tableHang, solid("  "+t.row(t.head)+"deliveries", styleDim))
+	for i := range doc.Rules {
+		r := &doc.Rules[i]
+		sign := "  "
+		if r.State == history.StateFailing || r.Error != "" {
+			sign = "! "
+		}
+		p.line(0, tableHang, append([]span{solid(sign+t.row(rows[i]), stateStyles[r.State])}, p.brief(lines[i])...)...)
+	}
+	p.tableNotes(doc, lines)
+}
+
+// tableNotes say what the spark lines show, and what is not exact.
+func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
+	p.blank()
+	for _, t := range lines {
+		if len(t.Columns) > 0 {
+			p.line(0, 2, styled("Deliveries: "+axis(t)+"; "+string(p.cross())+" "+mostlyFailed+".", styleDim))
+			break
+		}
+	}
+	for i := range doc.Rules {
+		r := &doc.Rules[i]
+		switch {
+		case r.Error != "":
+			p.line(0, 2, styled("error: ", styleRed), text(name(r.Rule)+": "+r.Error))
+		case r.NotWhole != "":
+			p.line(0, 2, styled("not exact: ", styleYellow), text(name(r.Rule)+": "+r.NotWhole))
+		}
+		if r.Archive != nil {
+			p.line(0, 2, text("stored: "+name(r.Rule)+": "+stored(r.Archive)))
+		}
+	}
+}
+
+// historyCells are the cells of a rule's line, the spark line aside.
+func historyCells(doc *history.Document, r *history.Rule) []string {
+	failed, success, last := "", "", string(r.State)
+	if r.Status.Failed > 0 {
+		failed = count(r.Status.Failed)
+	}
+	if r.SuccessRate != nil {
+		success = percent(*r.SuccessRate)
+	}
+	if r.Last != nil && r.State != history.StateUnreadable {
+		last += " " + age(doc.CreatedAt.Sub(*r.Last))
+	}
+	if !r.Enabled {
+		last += ", paused"
+	}
+	return []string{name(r.Rule), count(r.Records), failed, success, last}
+}
