@@ -26,6 +26,9 @@ A first use; a token that may only read is enough until apply:
   mkhooks plan
   mkhooks apply
 
+The config file, mkhooks.yaml, says who owns the rules, what is guarded and
+where the rule files are; flags beat the environment, which beats the file.
+
 Environment:
   MKIO_TOKEN     token for the API (or --token-file)
   MKIO_PROJECT   project, where -p is not given

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
@@ -109,4 +110,21 @@ func session(t *testing.T, to *url.URL, args []string) string {
 		fmt.Fprintf(&shown, "(exit code %d)\n", code)
 	}
 	return shown.String()
+}
+
+// TestReadmeConfig: the config file of the README is one.
+func TestReadmeConfig(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(data), "```yaml\n# yaml-language-server: $schema=./config.schema.json\n")
+	text, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("the README has no config file")
+	}
+	if _, problems := config.ParseFile("README.md", []byte(text)); len(problems) > 0 {
+		t.Errorf("%v", problems)
+	}
 }
