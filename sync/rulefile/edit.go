@@ -146,16 +146,8 @@ func (e *editor) texts(part string, from, to map[string]string, form func(string
 	if !each(e, add, put) || !each(e, remove, take) {
 		return false
 	}
-	if len(to) == 0 && len(remove) > 0 {
-		e.clear(part)
+	if len(to) == 0 && len(remove) > 0 { // what is empty now goes, too, if it can
+		e.change(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) })
 	}
 	return true
-}
-
-// clear takes out a mapping that is empty now, unless there are comments in it.
-func (e *editor) clear(part string) {
-	without := editor{e.data}
-	if without.change(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) }) && keepsComments(e.data, without.data) {
-		e.data = without.data
-	}
 }

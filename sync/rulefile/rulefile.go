@@ -161,8 +161,8 @@ func (w *writer) events(events []webhook.EventType) {
 		}
 	}
 	line := "events: [" + strings.Join(names, ", ") + "]"
-	odd := func(name string) bool { return strings.ContainsAny(name, ",[]{}:'\"") }
-	if len(line) <= maxLine && !slices.ContainsFunc(names, odd) {
+	odd := func(e webhook.EventType) bool { return !yamltext.Simple(string(e)) }
+	if len(line) <= maxLine && !slices.ContainsFunc(events, odd) {
 		w.line(1, line)
 		return
 	}

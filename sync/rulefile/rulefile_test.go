@@ -12,7 +12,7 @@ import (
 
 // odd are texts that YAML takes for something else, that hide, or that are long.
 var odd = []string{
-	"mkio", "", "yes", "no", "on", "null", "~", "true", "1e10", "0123", "0x1f", "1:20", "2026-01-01", ".inf", "=", "<<", "---", "...", "- x", "? x", ": x", "a: b", "a #b", "#",
+	"mkio", "", "yes", "no", "on", "null", "~", "true", "1e10", "0123", "0x1f", "1:20", "2026-01-01", ".inf", "=", "<<", "---", "...", "- x", "? x", "?0", ": x", "a: b", "a #b", "#",
 	"{}", "[", "]", ",", "&a", "*a", "!x", "|", ">", "%x", "@x", "`x", "'", "\"", "\\", "it's \"so\"", "größe 日本 😀", "\u202eevil", "\u200b", "\ufeff", "\u00a0",
 	"a\nb", "a\n---\nb\n", "\n", "\ttab", "\x1b[31mred", "\x00", "\x7f", "\u0085", "\u2028", "\r\n", " outer ", "ENC[AES256_GCM,data:x]", "REPLACE_ME", strings.Repeat("word ", 20_000),
 	strings.Repeat("k", 2000),
@@ -154,4 +154,33 @@ func TestRedacted(t *testing.T) {
 	if diff := cmp.Diff([]string{"headers.Authorization", "queryParams.sig", "url"}, Redacted(f.Spec)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// FuzzNew: any text can be written and read back; what no file may say is a
+// problem of the file, never another rule.
+func FuzzNew(f *testing.F) {
+	for _, s := range odd {
+		f.Add(s, "X-A", s)
+	}
+	f.Fuzz(func(t *testing.T, name, key, value string) {
+		s := spec()
+		key, value = strings.ToValidUTF8(key, "?"), strings.ToValidUTF8(value, "?") // as every JSON answer is
+		s.URL += value
+		s.Events = append(s.Events, webhook.EventType(value))
+		s.Headers = map[string]string{key: value}
+		s.QueryParams = map[string]string{key + "1": value, value: key}
+		s.Auth = webhook.AuthNames{Headers: []string{key + "2"}, QueryParams: []string{value + "3"}}
+		name = strings.ToValidUTF8(name, "?")
+		f, err := New("x.yaml", name, s, "../rule.schema.json")
+		if err != nil {
+			if config.NameProblem(name) == "" && len(key)+len(value) < 10_000 {
+				t.Fatalf("%v:\n%q", err, value)
+			}
+			return
+		}
+		found, problems := config.Read("x.yaml", f.Data, config.Options{AllowPlaceholders: true})
+		if found == nil || webhook.SpecDigest(found.Spec) != webhook.SpecDigest(f.Spec) {
+			t.Errorf("%v\n%s", problems, f.Data)
+		}
+	})
 }

@@ -122,9 +122,12 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 
 // header finds a header in any case: its spelling and its value.
 func header(headers map[string]string, name string) (spelled, value string) {
-	for n, v := range headers {
+	if v, ok := headers[name]; ok {
+		return name, webhook.HeaderValue(v)
+	}
+	for _, n := range slices.Sorted(maps.Keys(headers)) {
 		if webhook.HeaderKey(n) == webhook.HeaderKey(name) {
-			return n, webhook.HeaderValue(v)
+			return n, webhook.HeaderValue(headers[n])
 		}
 	}
 	return "", ""
@@ -169,7 +172,8 @@ func rootOf(data []byte) *yaml.Node {
 }
 
 // same reports whether an edited file still has what is not to be touched: all
-// of authentication, the SOPS metadata, the comments.
+// of authentication and of the SOPS metadata, and every comment that stands on
+// a line of its own.
 func same(before, after []byte) bool {
 	a, b := rootOf(before), rootOf(after)
 	for _, path := range [][]string{{"sops"}, {"spec", "authentication"}} {
@@ -182,12 +186,6 @@ func same(before, after []byte) bool {
 			return false
 		}
 	}
-	return keepsComments(before, after)
-}
-
-// keepsComments reports whether a file still has every comment that stands on
-// a line of its own.
-func keepsComments(before, after []byte) bool {
 	left := comments(after)
 	for line, n := range comments(before) {
 		if left[line] < n {

@@ -2,6 +2,7 @@ package yamltext
 
 import (
 	"bytes"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -33,9 +34,16 @@ func (t *Text) Remove(path []string) (ok bool) {
 	inLines := value.Kind == yaml.ScalarNode && value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if start, after, known := t.scalar(value, false, key.Column); known && inLines {
 		// A comment below it may be indented deeper and stays all the same.
-		end = t.lineEnd(value.Line + bytes.Count(t.data[start:after], []byte("\n")))
+		end = t.lineEnd(value.Line + t.breaksIn(start, after))
 	}
 	return t.cutLines(key, end)
+}
+
+// breaksIn counts the line breaks between two places.
+func (t *Text) breaksIn(start, end int) int {
+	from, _ := slices.BinarySearch(t.lines, start+1)
+	to, _ := slices.BinarySearch(t.lines, end+1)
+	return to - from
 }
 
 // RemoveItem takes the i-th scalar out of a list; flow says that the list
@@ -82,14 +90,12 @@ func (t *Text) AddItem(list *yaml.Node, value string, flow bool) (ok bool) {
 	return true
 }
 
-// like is a text in the style of the item at a place: in brackets [Plain] does
-// not know what must be quoted.
+// like is a text in the style of the item at a place, in brackets.
 func (t *Text) like(at int, value string) string {
-	plain := Plain(value)
-	if t.data[at] == '"' || t.data[at] == '\'' || bytes.ContainsAny([]byte(plain), ",[]{}") {
+	if t.data[at] == '"' || t.data[at] == '\'' || !Simple(value) {
 		return Quoted(value)
 	}
-	return plain
+	return value
 }
 
 // dash is what stands before an item on its line, where that is "  - ".
@@ -113,10 +119,11 @@ func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	if rest := bytes.Trim(t.data[start:at], " "); len(rest) > 1 || len(rest) == 1 && rest[0] != '-' && rest[0] != '?' {
 		return false
 	}
-	for end < len(t.data) && t.data[end] != '\n' {
-		end++
+	next := len(t.data)
+	if i, _ := slices.BinarySearch(t.lines, end+1); i < len(t.lines) {
+		next = t.lines[i]
 	}
-	t.replace(start, min(end+1, len(t.data)), "")
+	t.replace(start, next, "")
 	return true
 }
 

@@ -196,6 +196,15 @@ func Plain(s string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
+// Simple reports whether a text needs no quotes, in brackets neither, where
+// [Plain] does not know all that must be quoted.
+func Simple(s string) bool {
+	odd := func(r rune) bool {
+		return !(r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	}
+	return Plain(s) == s && !strings.ContainsFunc(s, odd)
+}
+
 // Quoted is a text in double quotes on one line. What could not be seen in it
 // is escaped, so that nobody reviews another text than the one that counts.
 func Quoted(s string) string {

@@ -39,12 +39,31 @@ type Text struct {
 // New begins to edit data, of which root is the top mapping.
 func New(data []byte, root *yaml.Node) *Text {
 	t := &Text{data: data, root: root, lines: []int{0}}
-	for i, b := range data {
-		if b == '\n' {
-			t.lines = append(t.lines, i+1)
+	for i := 0; i < len(data); {
+		if n := lineBreak(data[i:]); n > 0 {
+			i += n
+			t.lines = append(t.lines, i)
+			continue
 		}
+		i++
 	}
 	return t
+}
+
+// breaks are what the YAML library counts as the end of a line.
+var breaks = [][]byte{[]byte("\r\n"), []byte("\n"), []byte("\r"), []byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
+
+// lineBreak is the length of the line break with which s begins, or 0.
+func lineBreak(s []byte) int {
+	if s[0] >= ' ' && s[0] < utf8.RuneSelf { // as nearly all is
+		return 0
+	}
+	for _, b := range breaks {
+		if bytes.HasPrefix(s, b) {
+			return len(b)
+		}
+	}
+	return 0
 }
 
 // Data is the file as it was read.
@@ -106,7 +125,7 @@ func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok b
 		return 0, 0, false
 	}
 	rest := t.data[start:]
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	line := t.data[start:max(start, t.lineEnd(n.Line))]
 	switch {
 	case n.Value == "" && n.Tag == "!!null":
 		return start, start, true
@@ -221,9 +240,11 @@ func (t *Text) lineEnd(line int) int {
 	if line >= len(t.lines) {
 		return len(t.data)
 	}
-	end := t.lines[line] - 1
-	if end > 0 && t.data[end-1] == '\r' {
-		end--
+	end := t.lines[line]
+	for _, b := range breaks {
+		if bytes.HasSuffix(t.data[:end], b) {
+			return end - len(b)
+		}
 	}
 	return end
 }

@@ -132,6 +132,7 @@ func TestForms(t *testing.T) {
 		"list in brackets, last":          {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A] # x\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
 		"list in brackets, add":           {"spec:\n  events: [A, B] # x\n", "spec:\n  events: [A, B, C] # x\n", func(t *Text) bool { return t.AddItem(list(t), "C", false) }},
 		"list in brackets, lines":         {"spec:\n  events: [\n    A, # a\n    B, # b\n  ]\n", "spec:\n  events: [\n    A, # a\n    # b\n  ]\n", func(t *Text) bool { return t.RemoveItem(list(t), 1, false) }},
+		"list in brackets, odd":           {"spec:\n  events: [A]\n", "spec:\n  events: [A, \"?0\"]\n", func(t *Text) bool { return t.AddItem(list(t), "?0", false) }},
 		"list in brackets, quoted":        {`spec: {"events": ["A"]}`, `spec: {"events": ["A", "C"]}`, func(t *Text) bool { return t.AddItem(list(t), "C", true) }},
 		"an entry in braces":              {`{"spec": {"url": "a", "b": "c"}}`, `{"spec": {"url": "a"}}`, func(t *Text) bool { return t.Remove(path("spec/b")) }},
 		"an entry behind a key":           {"? spec\n: url: a\n  b: c\n", "? spec\n: url: a\n", func(t *Text) bool { return t.Remove(path("spec/b")) }},
@@ -145,6 +146,7 @@ func TestForms(t *testing.T) {
 		"the value of a long key":         {"spec:\n  ? x\n  : y\n", "spec:\n  ? x\n  : z\n", func(t *Text) bool { return t.Set(path("spec/x"), "z") }},
 		"a key with a colon before it":    {"spec:\n  :a: b\n  :c: d\n", "spec:\n  :c: d\n", func(t *Text) bool { return t.Remove(path("spec/:a")) }},
 		"a long key":                      {"spec:\n  a: b\n", "spec:\n  a: b\n  ? \"" + long + "\"\n  : v\n", func(t *Text) bool { return t.Set([]string{"spec", long}, "v") }},
+		"line breaks of YAML alone":       {"a: \"\u0085\u2028\"\r# c\rspec: # \u2029\r\n  x: \"y\u0085\"\u0085  c: d\u2028  e: f\n", "a: \"\u0085\u2028\"\r# c\rspec: # \u2029\r\n  x: \"y\u0085\"\u0085  e: f\n", func(t *Text) bool { return t.Remove(path("spec/c")) }},
 		"wide characters":                 {"\ufeffspec: {ä: ö, b: \"c\"}", "\ufeffspec: {ä: ö, b: \"d\"}", func(t *Text) bool { return t.Set(path("spec/b"), "d") }},
 	}
 	for name, test := range tests {
