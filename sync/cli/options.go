@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -115,6 +117,7 @@ func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
 		return nil, err
 	}
 	a.warnOfExpiry(token)
+	a.logProxy(base)
 	client, err := mkio.New(mkio.Options{
 		BaseURL:   base,
 		Project:   project,
@@ -177,6 +180,25 @@ func (a *app) warnOfExpiry(token secrets.String) {
 		a.warn("the token expired on %s", day)
 	case left < soon:
 		a.warn("the token expires on %s", day)
+	}
+}
+
+// logProxy names the proxy that requests go through, with -v: it sees where
+// they go, and a wrong one is behind many a time-out. Its user and password are
+// left out.
+func (a *app) logProxy(base string) {
+	t, ok := a.Transport.(*http.Transport)
+	if !a.verbose || !ok || t.Proxy == nil {
+		return
+	}
+	r, err := http.NewRequest(http.MethodGet, base, nil)
+	if err != nil {
+		return
+	}
+	if u, err := t.Proxy(r); err != nil {
+		a.logLine("the proxy of the environment can't be used: it is no URL")
+	} else if u != nil {
+		a.logLine("proxy " + report.Escape(u.Scheme+"://"+u.Host))
 	}
 }
 
