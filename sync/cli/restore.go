@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -56,6 +57,9 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		return invalidf("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
 	}
 	m, err := archive.Verify(args[0])
+	if errors.Is(err, fs.ErrNotExist) && m.Rule.Name == "" {
+		return invalidf("an archive is two files beside each other, NAME.manifest.json and NAME.jsonl.gz", "there is no archive %s: its manifest is missing", args[0])
+	}
 	if err != nil {
 		hint := "an archive is two files beside each other, NAME.manifest.json and NAME.jsonl.gz"
 		if m.Rule.Name != "" {
@@ -80,7 +84,7 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		return err
 	}
 	if files := w.files[m.Rule.Name]; len(files) > 0 {
-		return invalidf("mkhooks plan "+quotePaths(w.paths), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
+		return invalidf(w.planCommand(), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
 	}
 	m.Rule.Spec.Enabled = m.WasEnabled
 	if err := w.add(m.Rule); err != nil {

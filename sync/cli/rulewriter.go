@@ -164,7 +164,7 @@ func (w *ruleWriter) refuse(err error, hints ...string) {
 func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
-		w.a.line("hint", "put such a value under spec.authentication with mkhooks secret set, or write it there if everyone may read it (--allow-plain-credentials)")
+		w.a.line("hint", "put such a value under spec.authentication with mkhooks secret set, or write it in the file if everyone may read it (--allow-plain-credentials)")
 	}
 }
 
@@ -258,17 +258,22 @@ func (w *ruleWriter) secretWords(rule, path string) string {
 // sayNext gives the next command: to set the first secret that is missing, or
 // to plan.
 func (w *ruleWriter) sayNext() {
+	next := w.planCommand()
+	if len(w.waiting) > 0 {
+		next = nextCommand(w.cmd, "secret set", w.waiting[:1])
+	}
+	w.a.line("hint", "next: "+next)
+}
+
+// planCommand is the command line that plans the files.
+func (w *ruleWriter) planCommand() string {
 	paths := w.paths
-	switch {
-	case len(w.waiting) > 0:
-		w.a.line("hint", "next: "+nextCommand(w.cmd, "secret set", w.waiting[:1]))
-		return
-	case w.config != nil: // plan takes its paths from there
+	if w.config != nil { // which names them
 		paths = nil
-	case w.dir != "" && !slices.Contains(paths, w.dir):
+	} else if w.dir != "" && !slices.Contains(paths, w.dir) {
 		paths = append(slices.Clip(paths), w.dir)
 	}
-	w.a.line("hint", "next: "+nextCommand(w.cmd, "plan", nil, paths...))
+	return nextCommand(w.cmd, "plan", nil, paths...)
 }
 
 // rulesFlags tell a command where the new files are, if it would not look there

@@ -54,21 +54,12 @@ func changed(u *rulefile.Update) []string {
 	return out
 }
 
-// quoted are words for a shell.
-func quoted(list []string) string {
-	var out []string
-	for _, word := range list {
-		out = append(out, shell.Word(word))
-	}
-	return strings.Join(out, " ")
-}
-
 // sayHeld names what stays as it was because it takes a value and a key.
 func (w *ruleWriter) sayHeld(file, rule string, u *rulefile.Update) {
 	missing, extra := authPaths(u.Missing), authPaths(u.Extra)
 	if len(missing) > 0 {
 		w.a.warn("%s: left out: %s of rule %q, live under authentication, where no value can be read", file, strings.Join(missing, ", "), rule)
-		w.a.line("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+" --add "+quoted(missing))
+		w.a.line("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+" --add "+quotePaths(missing))
 	}
 	if len(extra) > 0 {
 		w.a.warn("%s: left in: authentication of %s, which live rule %q does not have", file, strings.Join(extra, ", "), rule)

@@ -31,10 +31,10 @@ func (e *editor) edit(from, to webhook.Spec) (ok bool) {
 
 // folded is to with the header names as from spells them.
 func folded(from, to map[string]string) map[string]string {
-	out := map[string]string{}
+	spelled, out := spellings(from), map[string]string{}
 	for name, value := range to {
-		if spelled, _ := header(from, name); spelled != "" {
-			name = spelled
+		if own, ok := spelled[webhook.HeaderKey(name)]; ok {
+			name = own
 		}
 		out[name] = value
 	}
@@ -84,14 +84,12 @@ func (e *editor) set(path []string, value string) bool {
 
 // events adds before it removes, so that a list is never empty on the way.
 func (e *editor) events(from, to []webhook.EventType) bool {
-	for _, event := range slices.Compact(slices.Sorted(slices.Values(without(to, from)))) {
-		ok := e.change(func(t *yamltext.Text) bool {
-			list, flow := eventList(t)
-			return list != nil && t.AddItem(list, string(event), flow)
-		})
-		if !ok {
-			return false
-		}
+	added := each(e, slices.Compact(slices.Sorted(slices.Values(without(to, from)))), func(t *yamltext.Text, event webhook.EventType) bool {
+		list, flow := eventList(t)
+		return list != nil && t.AddItem(list, string(event), flow)
+	})
+	if !added {
+		return false
 	}
 	return each(e, without(from, to), func(t *yamltext.Text, event webhook.EventType) bool {
 		list, flow := eventList(t)

@@ -47,11 +47,17 @@ func (e *Error) Hint() string { return e.hint }
 // events, plain headers and parameters. Comments, order, quotes and encrypted
 // values stay as they are. Where a value of the file is the live one, it stays,
 // also where it looks like a credential; otherwise [webhook.Redacted] takes its
-// place. The error is an [*Error]; then nothing is known of the file.
+// place. The error is an [*Error]. Of o only what says how keys may be used
+// counts.
 //
 // What comes out is read again and compared with what was meant, so that an
 // odd form of YAML leads to an error and never to another rule.
 func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Update, err error) {
+	defer func() {
+		if recover() != nil { // the YAML library panics on some texts
+			u, err = nil, unknownForm()
+		}
+	}()
 	// Nothing is sent and nothing decrypted here.
 	o.AllowPlaceholders, o.AllowPlaintextAuth, o.AllowPlainCredentials = true, true, true
 	old, problems := config.Read(file, data, o)
@@ -94,9 +100,11 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 	if webhook.CanonicalURL(live.URL) == webhook.CanonicalURL(u.Before.URL) {
 		s.URL = u.Before.URL
 	}
+	spelled := spellings(u.Before.Headers)
 	for name, value := range live.Headers {
-		if _, own := header(u.Before.Headers, name); !webhook.IsMarkerHeader(name) && own == webhook.HeaderValue(value) {
-			s.Headers[name] = own
+		own, ok := u.Before.Headers[spelled[webhook.HeaderKey(name)]]
+		if ok && !webhook.IsMarkerHeader(name) && webhook.HeaderValue(own) == webhook.HeaderValue(value) {
+			s.Headers[name] = webhook.HeaderValue(own)
 		}
 	}
 	for name, value := range live.QueryParams {
@@ -104,33 +112,35 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 			s.QueryParams[name] = value
 		}
 	}
-	secret := func(list []string, key func(string) string, name string) bool {
-		return slices.ContainsFunc(list, func(other string) bool { return key(other) == key(name) })
-	}
-	hold := func(part string, plain map[string]string, list []string, key func(string) string) {
-		for _, name := range slices.Sorted(maps.Keys(plain)) {
-			if secret(list, key, name) {
-				delete(plain, name)
-				u.Held = append(u.Held, part+name)
-			}
-		}
-	}
-	hold("headers.", s.Headers, s.Auth.Headers, webhook.HeaderKey)
-	hold("queryParams.", s.QueryParams, s.Auth.QueryParams, strings.Clone)
+	u.hold("headers.", s.Headers, s.Auth.Headers, webhook.HeaderKey)
+	u.hold("queryParams.", s.QueryParams, s.Auth.QueryParams, strings.Clone)
 	return s
 }
 
-// header finds a header in any case: its spelling and its value.
-func header(headers map[string]string, name string) (spelled, value string) {
-	if v, ok := headers[name]; ok {
-		return name, webhook.HeaderValue(v)
+// hold takes out of plain what the file has as a secret: no name may be both.
+func (u *Update) hold(part string, plain map[string]string, secret []string, key func(string) string) {
+	is := map[string]bool{}
+	for _, name := range secret {
+		is[key(name)] = true
 	}
-	for _, n := range slices.Sorted(maps.Keys(headers)) {
-		if webhook.HeaderKey(n) == webhook.HeaderKey(name) {
-			return n, webhook.HeaderValue(headers[n])
+	for _, name := range slices.Sorted(maps.Keys(plain)) {
+		if is[key(name)] {
+			delete(plain, name)
+			u.Held = append(u.Held, part+name)
 		}
 	}
-	return "", ""
+}
+
+// spellings are the names of headers by what counts of them.
+func spellings(headers map[string]string) map[string]string {
+	out := map[string]string{}
+	for name := range headers {
+		key := webhook.HeaderKey(name)
+		if other, ok := out[key]; !ok || name < other { // of two, always the same
+			out[key] = name
+		}
+	}
+	return out
 }
 
 // signedInClear reports whether a file is encrypted with a MAC over its clear

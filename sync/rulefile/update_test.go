@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +116,32 @@ spec:
 	want := strings.NewReplacer("    X-Token: abc\n", "", "  headers:\n", "", "?token=abc", "?token=(looks like a credential)", "{token: abc}", `{token: "(looks like a credential)"}`).Replace(data)
 	if diff := cmp.Diff(want, string(u.Data)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestTakeMany: what others put into a rule costs no more than reading it.
+func TestTakeMany(t *testing.T) {
+	t.Parallel()
+	live := liveOf(t, sealedFile(t)).Clone()
+	for i := range 10_000 {
+		live.Headers[fmt.Sprintf("X-%d", i)] = "a"
+		live.Events = append(live.Events, webhook.EventType(fmt.Sprintf("MediaKind.New%d", i)))
+	}
+	begin := time.Now()
+	if _, err := Take("x.yaml", []byte(sealedFile(t)), live, config.Options{}); err == nil || !strings.Contains(err.Error(), "no event type") {
+		t.Error(err)
+	}
+	live.Events = live.Events[:2]
+	u, err := Take("x.yaml", []byte(sealedFile(t)), live, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Headers = nil
+	if _, err = Take("x.yaml", u.Data, live, config.Options{}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 
