@@ -17,6 +17,9 @@ import (
 	"testing"
 
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
+	// The tests run a binary of it: what changes it must not leave a result of
+	// theirs in go test's cache.
+	_ "github.com/mkhooks/mkhooks/sync/cli"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
@@ -38,6 +41,9 @@ const (
 )
 
 var build = sync.OnceValues(func() (string, error) {
+	if err := touch(); err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "mkhooks-citest-")
 	if err != nil {
 		return "", err
@@ -77,6 +83,23 @@ type World struct {
 	bin  string // wrapped commands and mkhooks
 	argv string // a log of their arguments
 	out  bytes.Buffer
+}
+
+// touch reads the scripts, for the same reason: go test knows only of files that
+// its own process reads.
+func touch() error {
+	for _, dir := range []string{".github", filepath.Join("examples", "gitlab")} {
+		err := filepath.WalkDir(filepath.Join(Root(), dir), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				_, err = os.ReadFile(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Config is a mkhooks.yaml with one project, demo.

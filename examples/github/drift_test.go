@@ -18,6 +18,7 @@ func TestDrift(t *testing.T) {
 		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": "<!-- mkhooks drift demo2 -->\n"},
 		{"user": bot(), "labels": []any{"bug"}, "body": marker},
 		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": marker, "pull_request": map[string]any{}},
+		{"user": map[string]any{"login": "other[bot]", "type": "Bot"}, "labels": []any{"mkhooks-drift"}, "body": marker},
 		{"user": bot(), "labels": []any{"mkhooks-drift"}, "body": nil},
 	} {
 		i["number"], i["state"], i["title"] = h.next(), "open", "not ours"
@@ -73,22 +74,22 @@ func TestDrift(t *testing.T) {
 	// The next time, another one.
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	h.start(t, "drift", h.schedule()).want(true)
-	if len(h.issues) != 7 {
-		t.Errorf("%d issues, expected 7", len(h.issues))
+	if len(h.issues) != 8 {
+		t.Errorf("%d issues, expected 8", len(h.issues))
 	}
 	if h.Writes() != before {
 		t.Error("drift wrote to the service")
 	}
 }
 
-// issue is the newest one; the five of others are as they were.
+// issue is the newest one; the six of others are as they were.
 func (h *hub) issue(t *testing.T, others string) map[string]any {
 	t.Helper()
-	if got := fmt.Sprint(h.issues[:5]); got != others {
+	if got := fmt.Sprint(h.issues[:6]); got != others {
 		t.Errorf("an issue of others was changed:\n%s\nwas\n%s", got, others)
 	}
-	if len(h.issues) != 6 {
-		t.Fatalf("%d issues, expected 6", len(h.issues))
+	if len(h.issues) != 7 {
+		t.Fatalf("%d issues, expected 7", len(h.issues))
 	}
-	return h.issues[5]
+	return h.issues[6]
 }

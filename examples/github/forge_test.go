@@ -167,7 +167,7 @@ func (f *forge) pull(r *http.Request, _ map[string]any) (int, any) {
 func (f *forge) pullsOf(r *http.Request, _ map[string]any) (int, any) {
 	var list []map[string]any
 	for _, p := range f.pulls {
-		if sha := r.PathValue("sha"); p.mergeCommit == sha || p.head == sha {
+		if sha := r.PathValue("sha"); p.mergeCommit == sha || p.merge == sha || p.head == sha {
 			list = append(list, p.json())
 		}
 	}

@@ -100,7 +100,7 @@ func (h *hub) ours(t *testing.T, p *pull) (body string) {
 		text := c["body"].(string)
 		switch {
 		case strings.HasSuffix(text, "\nnot ours") || strings.HasSuffix(text, "\nof another project"):
-		case strings.HasPrefix(text, "<!-- mkhooks plan demo -->\n") && c["user"].(map[string]any)["login"] == "github-actions[bot]":
+		case strings.HasPrefix(text, "<!-- mkhooks plan demo -->\n") && fmt.Sprint(c["user"]) == fmt.Sprint(bot()):
 			body, n = text, n+1
 		default:
 			t.Errorf("a comment was changed or made that should not be: %v", c)
@@ -171,14 +171,20 @@ func TestPlanWhenTheServiceIsDown(t *testing.T) {
 	if check := h.lastCheck(t, p.head); check["conclusion"] != "failure" {
 		t.Errorf("check: %v", check)
 	}
-	h.ours(t, p)
+	if body := h.ours(t, p); !strings.Contains(body, "401 Unauthorized") {
+		t.Errorf("the comment does not say what is wrong:\n%s", body)
+	}
 }
 
 func TestPlanWithoutToken(t *testing.T) {
 	h := newHub(t)
 	h.change()
 	delete(h.secrets, "MKIO_TOKEN_READ")
-	h.start(t, "plan", h.pullRequest(h.open("change", repository))).want(false, "the secret MKIO_TOKEN_READ is empty")
+	p := h.open("change", repository)
+	h.start(t, "plan", h.pullRequest(p)).want(false, "the secret MKIO_TOKEN_READ is empty")
+	if body := h.ours(t, p); !strings.Contains(body, "There is no plan") {
+		t.Errorf("the comment does not say that there is no plan:\n%s", body)
+	}
 }
 
 // TestPlanOfDependabot: its pull requests are from the repo itself, but get no
@@ -200,7 +206,7 @@ func TestPlanOfALongReport(t *testing.T) {
 	h.change()
 	for i := range 400 {
 		h.Git("switch", "--quiet", "change")
-		h.Write(fmt.Sprintf("rules/r%d.yaml", i), fmt.Sprintf("metadata:\n  name: r%d\nspec:\n  url: https://hooks.example.com/%s\n  enabled: true\n  events: [MediaKind.JobFinished]\n  headers:\n    X-Long: %q\n", i, strings.Repeat("long", 40), strings.Repeat("ü", 200)))
+		h.Write(fmt.Sprintf("rules/r%d.yaml", i), fmt.Sprintf("metadata:\n  name: r%d\nspec:\n  url: https://hooks.example.com/%s\n  enabled: true\n  events: [MediaKind.JobFinished]\n  headers:\n    X-Long: %q\n", i, strings.Repeat("long", 20), strings.Repeat("ü", 200)))
 	}
 	h.Commit("Many")
 	p := h.open("change", repository)

@@ -7,6 +7,8 @@
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+rm -f "$RUNNER_TEMP/plan.md" # of the validation
+
 # What is planned is the merge: what the branch would be. The config is compared
 # with the merge's other side, the branch as it is.
 base=${BASE_SHA:-}
@@ -15,6 +17,5 @@ if [[ -z $base ]]; then
   base=$(git rev-parse 'HEAD^1')
 fi
 
-rm -f "$RUNNER_TEMP/plan.md" # of the validation
 token_variable MKIO_TOKEN_READ
 mkhooks plan --project "$PROJECT" --base "$base" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"

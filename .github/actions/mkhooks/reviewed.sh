@@ -43,8 +43,8 @@ check="mkhooks plan ($PROJECT)"
 head=$(jq -r .head <<<"$pull")
 digest=$(
   pages "$repo/commits/$head/check-runs?check_name=$(encoded "$check")&app_id=$actions_app&status=completed&filter=all" '.check_runs[]' |
-    jq -rs --arg name "$check" --argjson app "$actions_app" --arg head "$head" '
-      map(select(.name == $name and .app.id == $app and .head_sha == $head and .status == "completed"))
+    jq -rs --arg name "$check" --argjson app "$actions_app" '
+      map(select(.name == $name and .app.id == $app and .status == "completed"))
       | max_by(.id) | if .conclusion == "success" then .external_id else empty end'
 )
 [[ $digest =~ ^[0-9a-f]{32}$ ]] || unreviewed "pull request $number has no successful check \"$check\" on its last commit"
