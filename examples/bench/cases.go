@@ -33,13 +33,22 @@ func (b *bench) start() error {
 
 // serve starts an emulator in this process.
 func (b *bench) serve(wait time.Duration, pageSize int) (s *emulator.Server, env []string, stop func()) {
-	s = emulator.New(emulator.Options{
+	s = benchServer(wait, pageSize)
+	h := httptest.NewServer(s)
+	return s, append(serverEnv(h.URL), "SOPS_AGE_KEY_FILE="+b.identity), h.Close
+}
+
+func benchServer(wait time.Duration, pageSize int) *emulator.Server {
+	return emulator.New(emulator.Options{
 		Project:  "bench",
 		Tokens:   map[string][]emulator.Capability{"bench-token": emulator.AllCapabilities()},
 		PageSize: pageSize, MaxTop: pageSize, Latency: wait, ListPaging: true,
 	})
-	h := httptest.NewServer(s)
-	return s, []string{"MKIO_BASE_URL=" + h.URL, "MKIO_PROJECT=bench", "MKIO_TOKEN=bench-token", "SOPS_AGE_KEY_FILE=" + b.identity}, h.Close
+}
+
+// serverEnv is the environment of those who talk to an emulator.
+func serverEnv(url string) []string {
+	return []string{"MKIO_BASE_URL=" + url, "MKIO_PROJECT=bench", "MKIO_TOKEN=bench-token"}
 }
 
 // planInSync: 1,000 rules in pages of 100.

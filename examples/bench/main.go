@@ -19,8 +19,18 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "decode" {
-		if err := decodeAll(os.Args[2]); err != nil {
+	// The floors are processes of their own, as the program is.
+	var floor func() error
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "decode":
+		floor = func() error { return decodeAll(os.Args[2]) }
+	case len(os.Args) == 2 && os.Args[1] == "read":
+		floor = readAll
+	case len(os.Args) == 2 && os.Args[1] == "serve":
+		floor = serveHistory
+	}
+	if floor != nil {
+		if err := floor(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench: error:", err)
 			os.Exit(1)
 		}
@@ -28,7 +38,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: error:", err)
 		os.Exit(1)
 	}
@@ -50,7 +60,8 @@ type row struct {
 	kept                         bool
 }
 
-func run(ctx context.Context) (err error) {
+// run takes all cases, or only some by name.
+func run(ctx context.Context, only []string) (err error) {
 	dir, err := os.MkdirTemp("", "mkhooks-bench-")
 	if err != nil {
 		return err
@@ -61,11 +72,21 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	b := &bench{ctx: ctx, dir: dir, self: self}
-	for _, step := range []func() error{
-		b.build, b.makeKey, b.start, b.planInSync, b.validateMany,
-		func() error { return b.applyCreations(false) }, func() error { return b.applyCreations(true) },
-	} {
-		if err := step(); err != nil {
+	cases := []struct {
+		name string
+		run  func() error
+	}{
+		{"start", b.start}, {"plan", b.planInSync}, {"validate", b.validateMany}, {"apply", func() error { return b.applyCreations(false) }},
+		{"apply", func() error { return b.applyCreations(true) }}, {"history", b.history},
+	}
+	if err := errors.Join(b.build(), b.makeKey()); err != nil {
+		return err
+	}
+	for _, c := range cases {
+		if len(only) > 0 && !slices.Contains(only, c.name) {
+			continue
+		}
+		if err := c.run(); err != nil {
 			return err
 		}
 	}
@@ -121,12 +142,17 @@ func (b *bench) median(n int, env []string, name string, args ...string) (usage,
 		}
 		all = append(all, u)
 	}
+	return median(all), nil
+}
+
+// median is the one with the median time, and the largest peak of all.
+func median(all []usage) usage {
 	slices.SortFunc(all, func(x, y usage) int { return int(x.wall - y.wall) })
-	m := all[n/2]
+	m := all[len(all)/2]
 	for _, u := range all {
 		m.peak = max(m.peak, u.peak)
 	}
-	return m, nil
+	return m
 }
 
 // pair measures two programs in turn, so that a noisy neighbour meets both.

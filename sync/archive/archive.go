@@ -260,7 +260,9 @@ type reading struct {
 
 func newReading(w io.Writer) *reading {
 	r := &reading{hash: sha256.New()}
-	r.zip = gzip.NewWriter(io.MultiWriter(w, r.hash))
+	// A larger file is cheaper than the time of a better level: a history may
+	// have a million records.
+	r.zip, _ = gzip.NewWriterLevel(io.MultiWriter(w, r.hash), gzip.BestSpeed) // the level is one of gzip's own
 	return r
 }
 
@@ -306,8 +308,12 @@ func (r *reading) page(p Page) error {
 	for i, raw := range p.Raw {
 		r.note(p.Events[i])
 		r.line.Reset()
-		if err := json.Compact(&r.line, raw); err != nil {
-			return fmt.Errorf("a record is no JSON: %w", err)
+		if bytes.ContainsAny(raw, " \t\r\n") {
+			if err := json.Compact(&r.line, raw); err != nil {
+				return fmt.Errorf("a record is no JSON: %w", err)
+			}
+		} else { // as most services write it: there is nothing to take out
+			r.line.Write(raw)
 		}
 		r.line.WriteByte('\n')
 		if _, err := r.zip.Write(r.line.Bytes()); err != nil {

@@ -131,15 +131,15 @@ func (x *exchange) link(token string) string {
 }
 
 // body is the answer that holds a page.
-func (p page) body(kind string, value []any, supplemental bool) map[string]any {
+func (p page) body(kind string, value []any, count int, supplemental bool) map[string]any {
 	out := map[string]any{"value": value}
 	if p.next != "" {
 		out["@odata.nextLink"] = p.next
 	}
 	if supplemental {
 		out["supplemental"] = map[string]any{
-			"kind": kind, "count": len(value), "operation": "list",
-			"pagination": map[string]any{"start": p.start, "end": p.end, "records": len(value), "total": p.total},
+			"kind": kind, "count": count, "operation": "list",
+			"pagination": map[string]any{"start": p.start, "end": p.end, "records": count, "total": p.total},
 		}
 	}
 	return out

@@ -86,7 +86,7 @@ func (x *exchange) list() (answer, *failure) {
 	for _, r := range rules[p.start:p.end] {
 		value = append(value, s.view(r))
 	}
-	return jsonAnswer(http.StatusOK, p.body("webhookRule", value, s.o.ListPaging && !s.o.WholeList)), nil
+	return jsonAnswer(http.StatusOK, p.body("webhookRule", value, len(value), s.o.ListPaging && !s.o.WholeList)), nil
 }
 
 func (x *exchange) get() (answer, *failure) {

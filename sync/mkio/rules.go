@@ -193,38 +193,76 @@ func (c *Client) Delete(ctx context.Context, name string, before func(context.Co
 // maxEmptyPages bounds pages without a record that all have a next link.
 const maxEmptyPages = 100
 
-// pages reads a list to its end, page by page.
+// pages reads a list to its end, page by page. From the second page on, the
+// next one is on its way while each has one: a history may have thousands.
 func (c *Client) pages(ctx context.Context, first *url.URL, what string, each func(page) error) error {
 	u := *first
 	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
 	visited := map[string]bool{u.RawQuery: true}
+	ctx, cancel := context.WithCancel(ctx)
 	empty := 0
-	for at := &u; ; {
-		k := call{method: http.MethodGet, url: at, what: what, needs: capGet}
-		a, err := c.send(ctx, k)
-		if err != nil {
-			return err
+	for got, n := c.page(ctx, &u, what), 1; ; n++ {
+		if got.err != nil {
+			cancel()
+			return got.err
 		}
-		p, err := decodePage(a.body)
-		if err == nil {
-			err = each(p)
-		}
-		if err != nil {
-			return c.unreadable(k, a, err)
-		}
-		if p.next == "" {
-			return nil
-		}
-		if empty++; len(p.value) > 0 {
+		if empty++; len(got.value) > 0 {
 			empty = 0
 		}
-		if empty > maxEmptyPages {
-			return c.unreadable(k, a, fmt.Errorf("%d pages in a row are empty and name a next one", empty))
+		var next *url.URL
+		var lost error // of the next page, which counts once this one is taken
+		if got.next != "" {
+			next, lost = follow(got.call.url, got.next, visited)
+			if lost == nil && empty > maxEmptyPages {
+				next, lost = nil, fmt.Errorf("%d pages in a row are empty and name a next one", empty)
+			}
 		}
-		if at, err = follow(at, p.next, visited); err != nil {
-			return c.unreadable(k, a, err)
+		var ahead chan fetched
+		if next != nil && n > 1 {
+			ahead = make(chan fetched, 1)
+			go func() { ahead <- c.page(ctx, next, what) }()
+		}
+		err := each(got.page)
+		switch {
+		case err == nil && lost == nil && next == nil:
+			cancel()
+			return nil
+		case err != nil || lost != nil:
+			cancel()
+			if ahead != nil {
+				<-ahead // or it would still be logged when the caller has gone on
+			}
+			if err == nil {
+				err = lost
+			}
+			return c.unreadable(got.call, got.answer, err)
+		case ahead != nil:
+			got = <-ahead
+		default:
+			got = c.page(ctx, next, what)
 		}
 	}
+}
+
+// fetched is a page with the request that it answers.
+type fetched struct {
+	page
+	call   call
+	answer answer
+	err    error
+}
+
+// page reads one page of a list.
+func (c *Client) page(ctx context.Context, at *url.URL, what string) fetched {
+	f := fetched{call: call{method: http.MethodGet, url: at, what: what, needs: capGet}}
+	if f.answer, f.err = c.send(ctx, f.call); f.err != nil {
+		return f
+	}
+	var err error
+	if f.page, err = decodePage(f.answer.body); err != nil {
+		f.err = c.unreadable(f.call, f.answer, err)
+	}
+	return f
 }
 
 // follow returns the address of the next page. The token goes along, so only
