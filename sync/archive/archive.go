@@ -123,7 +123,7 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 	}
 	m := manifest(r, read, name)
 	// What was written is read back before anything says that it is there.
-	if err := checkRecords(ctx, store, m); err != nil {
+	if err := checkRecords(ctx, store, m, countLines); err != nil {
 		return nil, err
 	}
 	if err := storeManifest(ctx, store, name, m); err != nil {
