@@ -1,7 +1,7 @@
 # What contributors run. "make demo" and "make test" need Go, make and git only.
 GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
-SCRIPTS = .ci/run .ci/fuzz $(wildcard .github/actions/*/*.sh examples/*/*.sh)
+SCRIPTS = .ci/run .ci/fuzz .ci/servers $(wildcard .github/actions/*/*.sh examples/*/*.sh)
 
 .PHONY: build demo test race lint fuzz golden bench cover clean
 

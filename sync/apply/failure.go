@@ -100,7 +100,12 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	case ctx.Err() != nil || errors.As(err, &service):
 		c.failRead(ctx, err)
 	default:
-		c.fail(StatusFailed, KindArchive, err.Error(), "the rule was not deleted: make the archive folder writable, with room for the history, and run mkhooks apply again")
+		next := "make the archive writable, with room for the history"
+		var h interface{ Hint() string }
+		if errors.As(err, &h) && h.Hint() != "" {
+			next = h.Hint()
+		}
+		c.fail(StatusFailed, KindArchive, err.Error(), "the rule was not deleted: "+next+"; then run mkhooks apply again")
 	}
 }
 

@@ -229,7 +229,7 @@ func (w *world) stored(name string) []archive.Manifest {
 	}
 	var out []archive.Manifest
 	for _, path := range paths {
-		m, err := archive.Verify(path)
+		m, err := archive.Verify(w.t.Context(), path)
 		if err != nil {
 			w.t.Errorf("archive: %v", err)
 		}

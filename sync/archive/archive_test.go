@@ -137,7 +137,7 @@ func TestSave(t *testing.T) {
 	if diff := cmp.Diff(want, unzip(t, got.Receipt.Location)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	m, err := Verify(got.Receipt.Location)
+	m, err := Verify(t.Context(), got.Receipt.Location)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestSaveOfNoRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Verify(got.Receipt.Location)
+	m, err := Verify(t.Context(), got.Receipt.Location)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func TestSaveOfMovingHistory(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m, err := Verify(got.Receipt.Location)
+				m, err := Verify(t.Context(), got.Receipt.Location)
 				if err != nil {
 					t.Fatal(err)
 				}

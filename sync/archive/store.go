@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/url"
 	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
 
 // Store keeps named objects. It is small enough for an object store to be one:
@@ -31,14 +33,46 @@ type Writer interface {
 	Discard()
 }
 
-// Open returns the store at location: a folder's path or a file: URL. The
-// folder is made when something is first stored in it.
+// Open returns the store at location: a folder's path or a file: URL, or a
+// bucket such as s3://bucket/folder, azblob://container/folder or
+// gs://bucket/folder. A folder is made when something is first stored in it, a
+// bucket is not made; neither is reached for before it is used.
 func Open(location string) (Store, error) {
+	if bucket.Is(location) {
+		b, err := bucket.New(location)
+		if err != nil {
+			return nil, err
+		}
+		return objects{b}, nil
+	}
 	path, err := folderPath(location)
 	if err != nil {
 		return nil, err
 	}
 	return newFolder(path)
+}
+
+// CheckConfigured says why a location can't stand in a config file, which
+// everyone can change who may open a pull request: it may name a folder or a
+// bucket there, but no other server and no other credentials.
+func CheckConfigured(location string) error {
+	if bucket.Is(location) {
+		return bucket.CheckShared(location)
+	}
+	_, err := folderPath(location)
+	return err
+}
+
+// objects is a bucket as a [Store].
+type objects struct{ *bucket.Bucket }
+
+// Create begins a new object.
+func (o objects) Create(ctx context.Context, name string) (Writer, error) {
+	w, err := o.Bucket.Create(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // folderPath is the folder that a location names.
@@ -52,10 +86,8 @@ func folderPath(location string) (string, error) {
 	}
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "file":
-	case "s3", "azblob", "gs":
-		return "", fmt.Errorf("archive location %q: s3:, azblob: and gs: are not supported by this version; expected a folder, such as ./archive", redactLocation(location))
 	default:
-		return "", fmt.Errorf("archive location %q: %s: is not supported; expected a folder, such as ./archive", redactLocation(location), scheme)
+		return "", fmt.Errorf("archive location %q: %s: is not supported; expected a folder, such as ./archive, or s3://, azblob:// or gs://", redactLocation(location), scheme)
 	}
 	u, err := url.Parse(location)
 	if err != nil {
@@ -110,6 +142,12 @@ const probeSize = 64 << 10
 // must go on delivering.
 func Probe(ctx context.Context, store Store) error {
 	name := "probe-" + randomPart()
+	if b, ok := store.(objects); ok {
+		if err := b.Bucket.Probe(ctx, name); err != nil {
+			return fmt.Errorf("store in %s: %w", store.Location(name), err)
+		}
+		return nil
+	}
 	w, err := store.Create(ctx, name)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", store.Location(name), err)

@@ -13,6 +13,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
 
 // maxManifest bounds a manifest that is read, in bytes.
@@ -21,24 +23,17 @@ const maxManifest = 16 << 20
 // maxLine bounds one record that is read, in bytes.
 const maxLine = 64 << 20
 
-// Verify checks a stored archive, named by the path of its records or of its
-// manifest: that both are there, and that the records are what the manifest
+// Verify checks a stored archive, named by the location of its records or of
+// its manifest: that both are there, and that the records are what the manifest
 // says. It returns the manifest as far as it could be read.
-func Verify(location string) (Manifest, error) {
-	location = filepath.Clean(location)
-	base, ok := strings.CutSuffix(filepath.Base(location), recordsSuffix)
-	if !ok {
-		base, ok = strings.CutSuffix(filepath.Base(location), manifestSuffix)
-	}
-	if !ok {
-		return Manifest{}, fmt.Errorf("%s is no archive: expected a name that ends in %s or %s", location, recordsSuffix, manifestSuffix)
-	}
-	store, err := newFolder(filepath.Dir(location))
+func Verify(ctx context.Context, location string) (Manifest, error) {
+	store, base, err := archived(location)
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer store.close()
-	ctx := context.Background() // a local file needs no way to give up
+	if f, ok := store.(*folder); ok {
+		defer f.close()
+	}
 	data, err := readObject(ctx, store, base+manifestSuffix)
 	if err != nil {
 		return Manifest{}, err
@@ -54,6 +49,30 @@ func Verify(location string) (Manifest, error) {
 		return m, fmt.Errorf("%s is the manifest of %q, not of %q", store.Location(base+manifestSuffix), m.RecordsFile, base+recordsSuffix)
 	}
 	return m, checkRecords(ctx, store, m, countRecords)
+}
+
+// archived is the store that an archive is in, and its name without a suffix.
+func archived(location string) (store Store, base string, err error) {
+	var dir, name string
+	if bucket.Is(location) {
+		dir, name, err = bucket.Split(location)
+	} else if path, pathErr := folderPath(location); pathErr != nil {
+		err = pathErr
+	} else {
+		dir, name = filepath.Dir(path), filepath.Base(path)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	base, ok := strings.CutSuffix(name, recordsSuffix)
+	if !ok {
+		base, ok = strings.CutSuffix(name, manifestSuffix)
+	}
+	if !ok {
+		return nil, "", fmt.Errorf("%s is no archive: expected a name that ends in %s or %s", redactLocation(location), recordsSuffix, manifestSuffix)
+	}
+	store, err = Open(dir)
+	return store, base, err
 }
 
 // readObject reads a small object.

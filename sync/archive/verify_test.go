@@ -57,14 +57,14 @@ func TestVerify(t *testing.T) {
 				}
 			}
 			for _, location := range []string{base + recordsSuffix, base + manifestSuffix} {
-				_, err := Verify(location)
+				_, err := Verify(t.Context(), location)
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 					t.Errorf("Verify(%s): %v, want %q", filepath.Base(location), err, tt.want)
 				}
 			}
 		})
 	}
-	if _, err := Verify("notes.txt"); err == nil || !strings.Contains(err.Error(), "is no archive") {
+	if _, err := Verify(t.Context(), "notes.txt"); err == nil || !strings.Contains(err.Error(), "is no archive") {
 		t.Errorf("Verify of another file: %v", err)
 	}
 }

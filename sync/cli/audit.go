@@ -145,7 +145,7 @@ func (v *verification) file(ctx context.Context, path string) error {
 		return err
 	}
 	if archive.IsArchive(path) {
-		v.archive(path, "", 0)
+		v.archive(ctx, path, "", 0)
 		return nil
 	}
 	chain, err := readChain(path)
@@ -205,8 +205,12 @@ func (v *verification) run(path string, r audit.Run) {
 }
 
 // archive checks one archive; the record's own words on it, where there are any.
-func (v *verification) archive(path, sum string, line int) {
-	m, err := archive.Verify(path)
+func (v *verification) archive(ctx context.Context, path, sum string, line int) {
+	if err := archive.CheckConfigured(path); sum != "" && err != nil { // the record is a file, too
+		v.problem(schema.Error, path, 0, "mkhooks audit verify "+quotePaths([]string{path}), "is not looked at: %v", err)
+		return
+	}
+	m, err := archive.Verify(ctx, path)
 	switch {
 	case err != nil:
 		v.problem(schema.Error, path, 0, "", "%s", strings.TrimPrefix(err.Error(), path+": "))
@@ -229,7 +233,7 @@ func (v *verification) named(ctx context.Context, path string, c *audit.Chain) e
 		}
 		at := e.Result.Archive.Location
 		seen[at] = true
-		v.archive(at, e.Result.Archive.SHA256, e.Seq)
+		v.archive(ctx, at, e.Result.Archive.SHA256, e.Seq)
 	}
 	if len(seen) == 0 {
 		v.said = append(v.said, filepath.ToSlash(path)+": names no archive")

@@ -132,7 +132,7 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) (paths []
 		o.destinations = o.file.Destinations
 	}
 	if !f.Changed("archive") && o.file.Archive != "" {
-		o.archive = o.archiveOfFile()
+		o.archive, o.archiveIsShared = o.archiveOfFile(), true
 	}
 	if !f.Changed("archive-is-durable") {
 		o.archiveIsDurable = o.file.ArchiveIsDurable

@@ -24,34 +24,36 @@ const module = "github.com/mkhooks/mkhooks"
 // the standard library aside. The borders are the point of it: planning is
 // pure, one package talks to the service, one decrypts, one prints.
 var mayImport = map[string][]string{
-	"":                        {"sync/cli", "golang.org/x/term"},
-	"schema":                  {"github.com/santhosh-tekuri/jsonschema/v5"},
-	"secrets":                 {},
-	"secrets/agekey":          {"sync/atomicfile", "sync/shell", "filippo.io/age"},
-	"secrets/sops":            {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
-	"sync/atomicfile":         {},
-	"sync/audit":              {"github.com/rogpeppe/go-internal/lockedfile"},
-	"sync/shell":              {},
-	"sync/webhook":            {},
-	"sync/yamltext":           {"go.yaml.in/yaml/v3"},
-	"sync/config":             {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
-	"sync/rulefile":           {"schema", "secrets", "sync/config", "sync/shell", "sync/webhook", "sync/yamltext", "go.yaml.in/yaml/v3"},
-	"sync/mkio":               {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
-	"sync/plan":               {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
-	"sync/archive":            {"sync/webhook"},
-	"sync/history":            {"sync/webhook"},
-	"sync/apply":              {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
-	"sync/scaffold":           {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
-	"sync/report":             {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
-	"sync/emulator":           {"sigs.k8s.io/yaml"},
-	"sync/cli":                {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
-	"secrets/sops/sopstest":   nil, // a helper of tests
-	"examples/demo":           nil, // programs of their own
-	"examples/bench":          nil,
-	"examples/bench/linksops": nil,
-	"examples/citest":         nil, // a helper of tests
-	"examples/github":         nil, // tests alone
-	"examples/gitlab":         nil,
+	"":                               {"sync/cli", "golang.org/x/term"},
+	"schema":                         {"github.com/santhosh-tekuri/jsonschema/v5"},
+	"secrets":                        {},
+	"secrets/agekey":                 {"sync/atomicfile", "sync/shell", "filippo.io/age"},
+	"secrets/sops":                   {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
+	"sync/atomicfile":                {},
+	"sync/audit":                     {"github.com/rogpeppe/go-internal/lockedfile"},
+	"sync/shell":                     {},
+	"sync/webhook":                   {},
+	"sync/yamltext":                  {"go.yaml.in/yaml/v3"},
+	"sync/config":                    {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
+	"sync/rulefile":                  {"schema", "secrets", "sync/config", "sync/shell", "sync/webhook", "sync/yamltext", "go.yaml.in/yaml/v3"},
+	"sync/mkio":                      {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
+	"sync/plan":                      {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
+	"sync/archive":                   {"sync/archive/bucket", "sync/webhook"},
+	"sync/archive/bucket":            {"gocloud.dev/", "github.com/aws/", "github.com/Azure/", "google.golang.org/api/"},
+	"sync/history":                   {"sync/webhook"},
+	"sync/apply":                     {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
+	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
+	"sync/report":                    {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
+	"sync/emulator":                  {"sigs.k8s.io/yaml"},
+	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"secrets/sops/sopstest":          nil, // helpers of tests
+	"sync/archive/bucket/buckettest": nil,
+	"examples/demo":                  nil, // programs of their own
+	"examples/bench":                 nil,
+	"examples/bench/linksops":        nil,
+	"examples/citest":                nil, // a helper of tests
+	"examples/github":                nil, // tests alone
+	"examples/gitlab":                nil,
 }
 
 // listed is what the go command says of a package.

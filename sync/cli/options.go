@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -225,7 +226,9 @@ type planOptions struct {
 	protect      []string
 	destinations []string
 	archive      string
-	audit        string
+	// archiveIsShared says that the config file named it.
+	archiveIsShared bool
+	audit           string
 
 	// Of the config file alone.
 	formerOwners   []string
@@ -253,7 +256,7 @@ func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count `N`, or a share of the rules owned (default 30%)")
 	f.StringArrayVar(&o.protect, "protect", nil, "`RULE` never deleted, a name or pattern (repeatable)")
 	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets, such as *.example.com or a.example:8443 (repeatable)")
-	f.StringVar(&o.archive, "archive", "", "`DIR` where delivery histories go before a delete")
+	f.StringVar(&o.archive, "archive", "", "`PLACE` where delivery histories go before a delete: a folder, s3://, azblob:// or gs://")
 	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "the archive folder outlives this machine (asked for under CI)")
 	f.BoolVar(&o.resendAuth, "resend-auth", false, "send every rule that has authentication again")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "go on when the files hold no rule")
@@ -295,6 +298,11 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 	for _, d := range slices.Concat(o.destinations, o.allowDestinations) {
 		if err := webhook.CheckDestination(d); err != nil {
 			return none, invalid(fmt.Errorf("--destination %w", err), "a host, *.host or host:port, such as hooks.example.com")
+		}
+	}
+	if o.archiveIsShared {
+		if err := archive.CheckConfigured(o.archive); err != nil {
+			return none, invalid(err, "pass it with --archive LOCATION, or set what the store's SDK reads, such as AWS_ENDPOINT_URL")
 		}
 	}
 	return plan.Options{

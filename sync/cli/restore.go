@@ -56,7 +56,9 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	case o.out == "":
 		return invalidf("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
 	}
-	m, err := archive.Verify(args[0])
+	ctx, cancel := a.context()
+	defer cancel()
+	m, err := archive.Verify(ctx, args[0])
 	if errors.Is(err, fs.ErrNotExist) && m.Rule.Name == "" {
 		return invalidf("an archive is two files beside each other, NAME.manifest.json and NAME.jsonl.gz", "there is no archive %s: its manifest is missing", args[0])
 	}

@@ -166,7 +166,7 @@ func (r *repo) archives(folder string) map[string]int {
 		if strings.HasPrefix(filepath.Base(file), ".") {
 			continue // left over by a killed run
 		}
-		m, err := archive.Verify(file)
+		m, err := archive.Verify(r.t.Context(), file)
 		if err != nil {
 			r.t.Errorf("%s: %v", filepath.Base(file), err)
 			continue

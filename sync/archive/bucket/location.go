@@ -1,0 +1,175 @@
+package bucket
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// The schemes of locations, and what follows a question mark in them.
+//
+// A location in a config file can be changed by anyone who can open a pull
+// request. A bucket's name there says where histories go, and a reviewer sees
+// it change. It must not say more: not to which server credentials are sent,
+// not which credentials, not that they go unencrypted. Those parameters are
+// taken from the command line alone ([CheckShared]).
+
+// source says who may set a parameter.
+type source int
+
+const (
+	anyone source = iota
+	caller        // the command line alone
+)
+
+var parameters = map[string]map[string]source{
+	"s3": {
+		"region": anyone, "prefix": anyone, "conditional": anyone,
+		"use_path_style": anyone, "s3ForcePathStyle": anyone, "accelerate": anyone, "dualstack": anyone, "fips": anyone,
+		"ssetype": anyone, "kmskeyid": anyone,
+		"request_checksum_calculation": anyone, "response_checksum_validation": anyone,
+		"endpoint": caller, "hostname_immutable": caller, "disable_https": caller, "anonymous": caller, "profile": caller, "role": caller,
+	},
+	"azblob": {
+		"prefix": anyone, "conditional": anyone, "storage_account": anyone,
+		"domain": caller, "protocol": caller, "cdn": caller, "localemu": caller,
+	},
+	"gs": {
+		"prefix": anyone, "conditional": anyone,
+		"endpoint": caller, "anonymous": caller,
+	},
+}
+
+// Is reports whether a location names a bucket: whether it has the scheme of
+// an object store.
+func Is(location string) bool {
+	_, ok := parameters[schemeOf(location)]
+	return ok
+}
+
+func schemeOf(location string) string {
+	scheme, _, _ := strings.Cut(location, ":")
+	return strings.ToLower(scheme)
+}
+
+// CheckShared says why a location can't stand in a file that others may
+// change; it must be one that [New] takes.
+func CheckShared(location string) error {
+	l, err := parse(location)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.query)) {
+		if parameters[l.scheme][name] == caller {
+			return fmt.Errorf("archive location %s: the parameter %s says to which server or with which credentials histories are sent, so it is taken from the command line alone", l, name)
+		}
+	}
+	return nil
+}
+
+// place is a location taken apart.
+type place struct {
+	scheme, bucket string
+	prefix         string // empty, or ends with a slash
+	query          url.Values
+}
+
+// parse takes a location apart. Its errors repeat no more than the scheme and
+// the names of parameters: anything else may be a key.
+func parse(location string) (place, error) {
+	scheme := schemeOf(location)
+	wrong := func(format string, args ...any) (place, error) {
+		return place{}, fmt.Errorf("archive location %s:// %s; expected one such as %s://bucket/folder", scheme, fmt.Sprintf(format, args...), scheme)
+	}
+	known, ok := parameters[scheme]
+	if !ok {
+		return place{}, errors.New("archive location names no object store; expected s3://, azblob:// or gs://")
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		return wrong("is no URL")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	switch {
+	case u.User != nil:
+		return wrong("holds credentials, which come from the environment and never from a location")
+	case u.Fragment != "" || strings.Contains(location, "#"):
+		return wrong("has a fragment (#)")
+	case u.Opaque != "" || u.Host == "":
+		return wrong("names no bucket")
+	case strings.Contains(u.Host, ":"):
+		return wrong("has a port; the server is the parameter endpoint, on the command line")
+	case err != nil:
+		return wrong("has parameters that can't be read")
+	}
+	l := place{scheme: scheme, bucket: u.Host, query: query}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if _, ok := known[name]; !ok {
+			return wrong("has a parameter that it can't have, %s; it can have %s", shown(name), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		if values := query[name]; len(values) != 1 || values[0] == "" {
+			return wrong("has the parameter %s without a value, or more than once", name)
+		}
+	}
+	if c := query.Get("conditional"); c != "" && c != "true" && c != "false" {
+		return wrong("has the parameter conditional, which must be true or false")
+	}
+	path := strings.Trim(u.Path, "/")
+	if p := query.Get("prefix"); p != "" {
+		if path != "" {
+			return wrong("has a path and the parameter prefix, which are two ways of saying the same")
+		}
+		path = strings.Trim(p, "/")
+		query.Del("prefix")
+	}
+	if path == "" {
+		return l, nil
+	}
+	for _, part := range strings.Split(path, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
+			return wrong("has a path with an empty part, a part of dots, a backslash or a control character")
+		}
+	}
+	l.prefix = path + "/"
+	return l, nil
+}
+
+// shown is the name of a parameter that is not known, where it can't be a key
+// that stands in the wrong place.
+func shown(name string) string {
+	if len(name) > 24 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "" {
+		return "whose name is not repeated here"
+	}
+	return name
+}
+
+// String is the location, in one spelling.
+func (l place) String() string { return l.at("") }
+
+// at is the location of an object.
+func (l place) at(name string) string {
+	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: "/" + l.prefix + name, RawQuery: l.query.Encode()}
+	if u.Path == "/" {
+		u.Path = ""
+	}
+	return u.String()
+}
+
+// Split takes the location of an object apart into that of its bucket and
+// folder, and its name.
+func Split(location string) (dir, name string, err error) {
+	l, err := parse(location)
+	if err != nil {
+		return "", "", err
+	}
+	path := strings.TrimSuffix(l.prefix, "/")
+	cut := strings.LastIndexByte(path, '/') + 1
+	l.prefix, name = path[:cut], path[cut:]
+	if name == "" {
+		return "", "", fmt.Errorf("archive location %s names no object", l)
+	}
+	return l.String(), name, nil
+}
