@@ -20,7 +20,6 @@ import (
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
-	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -204,7 +203,7 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	if pattern, near, all := matched(patterns, project, names); !all {
 		hint := "mkhooks history --all shows all of them"
 		if near != "" {
-			hint = "did you mean: mkhooks history " + shell.Word(near)
+			hint = "did you mean: mkhooks history " + ruleArg(near)
 		}
 		return nil, invalidf(hint, "there is no live rule %q in project %s", pattern, project)
 	}

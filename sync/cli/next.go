@@ -48,6 +48,9 @@ func ruleWords(rule string) []string {
 	return []string{shell.Word(rule)}
 }
 
+// ruleArg is [ruleWords] in one text.
+func ruleArg(rule string) string { return strings.Join(ruleWords(rule), " ") }
+
 // flagWords is a flag as it was given.
 func flagWords(f *pflag.Flag) []string {
 	name := "--" + f.Name

@@ -165,7 +165,7 @@ func (o *secretOptions) find(rule string) (config.Found, error) {
 	case 0:
 		hint := "mkhooks validate " + quotePaths(paths)
 		if near := schema.Nearest(rule, names); near != "" {
-			hint = "did you mean: mkhooks secret set " + shell.Word(near)
+			hint = "did you mean: mkhooks secret set " + ruleArg(near)
 		}
 		return config.Found{}, invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
 	}
@@ -220,7 +220,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 // without a PATH.
 func (a *app) missing(r sops.Request, found config.Found) ([]string, error) {
 	paths, err := sops.Waiting(r.File, r.Document)
-	command := "mkhooks secret set " + shell.Word(found.Name)
+	command := "mkhooks secret set " + ruleArg(found.Name)
 	switch {
 	case err != nil:
 		return nil, invalid(err)
@@ -244,7 +244,7 @@ func sealError(err error, found config.Found, paths []string) error {
 		return err // interrupted
 	}
 	if e.Kind == sops.Unset {
-		return invalid(err, "mkhooks secret set "+shell.Word(found.Name)+words(append(slices.Clone(paths), e.Unset()...))+" takes a line of standard input for each, or asks for them on a terminal")
+		return invalid(err, "mkhooks secret set "+ruleArg(found.Name)+words(append(slices.Clone(paths), e.Unset()...))+" takes a line of standard input for each, or asks for them on a terminal")
 	}
 	return invalid(err)
 }

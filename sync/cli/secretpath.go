@@ -31,7 +31,7 @@ func (o *secretOptions) paths(found config.Found, args []string) ([]string, erro
 			near := nearestName(part, name, names)
 			same := part == "headers" && strings.EqualFold(near, name)
 			if near != "" && (same || !o.add) {
-				hint := "did you mean: mkhooks secret set " + shell.Word(found.Name) + " " + shell.Word(part+"."+near)
+				hint := "did you mean: mkhooks secret set " + ruleArg(found.Name) + " " + shell.Word(part+"."+near)
 				if !same {
 					hint += "; to add the other one, too: --add"
 				}
@@ -62,11 +62,11 @@ func didYouMean(found config.Found, arg string) string {
 		names []string
 	}{{"headers", found.Auth.Headers}, {"queryParams", found.Auth.QueryParams}} {
 		if near := nearestName(part.name, name, part.names); near != "" {
-			return fmt.Sprintf("did you mean: mkhooks secret set %s %s", shell.Word(found.Name), shell.Word(part.name+"."+near))
+			return fmt.Sprintf("did you mean: mkhooks secret set %s %s", ruleArg(found.Name), shell.Word(part.name+"."+near))
 		}
 	}
 	if arg != "" && !strings.Contains(arg, ".") {
-		return fmt.Sprintf("did you mean: mkhooks secret set %s %s", shell.Word(found.Name), shell.Word("headers."+arg))
+		return fmt.Sprintf("did you mean: mkhooks secret set %s %s", ruleArg(found.Name), shell.Word("headers."+arg))
 	}
 	return "mkhooks help secret set"
 }
