@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -40,26 +41,29 @@ const (
 	Rotated    = "the-rotated-value-of-that-header"
 )
 
-var build = sync.OnceValues(func() (string, error) {
+// shared is a folder of all tests of a process; empty until it is needed.
+var shared string
+
+// build puts mkhooks into it.
+var build = sync.OnceValue(func() (err error) {
 	if err := touch(); err != nil {
-		return "", err
+		return err
 	}
-	dir, err := os.MkdirTemp("", "mkhooks-citest-")
+	if shared, err = os.MkdirTemp("", "mkhooks-citest-"); err != nil {
+		return err
+	}
+	out, err := exec.Command("go", "build", "-o", filepath.Join(shared, "mkhooks"), Root()).CombinedOutput()
 	if err != nil {
-		return "", err
+		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "mkhooks"), Root()).CombinedOutput()
-	if err != nil {
-		return dir, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return dir, nil
+	return nil
 })
 
 // Main runs the tests of a package and removes what they shared.
 func Main(m *testing.M) {
 	code := m.Run()
-	if dir, _ := build(); dir != "" {
-		_ = os.RemoveAll(dir)
+	if shared != "" {
+		_ = os.RemoveAll(shared)
 	}
 	os.Exit(code)
 }
@@ -105,15 +109,34 @@ func touch() error {
 // Config is a mkhooks.yaml with one project, demo.
 const Config = "owner: team\ndestinations: [hooks.example.com]\nprojects:\n  demo:\n    rules: [rules]\n"
 
+// needs are the commands that the scripts call, beside mkhooks: any runner of a
+// forge has them, a machine with Go, make and git may not.
+var needs = []string{"bash", "curl", "git", "jq"}
+
+// skip skips a test that can't run on this machine.
+func skip(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the scripts are for runners with Linux: not tested on " + runtime.GOOS)
+	}
+	for _, name := range needs {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("the scripts need %s, which is not on the PATH: not tested", name)
+		}
+	}
+}
+
 // New makes a repo with two rules on main, one of them with a secret.
 func New(t testing.TB) *World {
 	t.Helper()
-	built, err := build()
-	if err != nil {
+	skip(t)
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	recipient, key := sopstest.AgeKey(t)
-	w := &World{TB: t, Dir: t.TempDir(), Temp: t.TempDir(), Key: key, Secrets: []string{ReadToken, WriteToken, Secret, Rotated, key}}
+	w := &World{TB: t, Dir: t.TempDir(), Temp: t.TempDir()}
+	w.wrap()
+	w.seed()
+	w.Secrets = []string{ReadToken, WriteToken, Secret, Rotated, w.Key}
 	w.Emulator = emulator.New(emulator.Options{Tokens: map[string][]emulator.Capability{
 		ReadToken:  {emulator.CanGet},
 		WriteToken: emulator.AllCapabilities(),
@@ -121,33 +144,46 @@ func New(t testing.TB) *World {
 	server := httptest.NewServer(w.Emulator)
 	t.Cleanup(server.Close)
 	w.URL = server.URL
-	w.wrap(built)
+	t.Cleanup(w.wantNoSecret)
+	return w
+}
 
-	w.Git("init", "--quiet", "--initial-branch=main")
+// seed lays out the repo. It is made once: sealing takes its time.
+func (w *World) seed() {
+	w.Helper()
+	template, key := filepath.Join(shared, "repo"), filepath.Join(shared, "key")
+	if data, err := os.ReadFile(key); err == nil {
+		w.Key = string(data)
+		if err := os.CopyFS(w.Dir, os.DirFS(template)); err != nil {
+			w.Fatal(err)
+		}
+		return
+	}
+	recipient, identity := sopstest.AgeKey(w)
+	w.Key = identity
+	w.Git("init", "--quiet", "--template=", "--initial-branch=main")
 	w.Git("config", "uploadpack.allowAnySHA1InWant", "true")
 	w.Write(".sops.yaml", "creation_rules:\n  - age: "+recipient+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
 	w.Write("mkhooks.yaml", Config)
 	w.Rule("channels", "https://hooks.example.com/channels", "")
 	w.Rule("jobs", "https://hooks.example.com/jobs", Secret)
 	w.Commit("Two rules")
-	t.Cleanup(w.wantNoSecret)
-	return w
+	if err := errors.Join(os.CopyFS(template, os.DirFS(w.Dir)), os.WriteFile(key, []byte(identity), 0o600)); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // wrap puts commands on the PATH of jobs that log their arguments first: other
 // processes could read those.
-func (w *World) wrap(built string) {
+func (w *World) wrap() {
 	w.bin, w.argv = filepath.Join(w.Temp, "bin"), filepath.Join(w.Temp, "argv")
 	if err := os.Mkdir(w.bin, 0o700); err != nil {
 		w.Fatal(err)
 	}
-	for _, name := range []string{"curl", "jq", "git", "mkhooks"} {
-		real := filepath.Join(built, name)
+	for _, name := range []string{"curl", "git", "jq", "mkhooks"} {
+		real := filepath.Join(shared, name)
 		if name != "mkhooks" {
-			var err error
-			if real, err = exec.LookPath(name); err != nil {
-				w.Fatalf("the scripts need %s: %v", name, err)
-			}
+			real, _ = exec.LookPath(name)
 		}
 		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' %s \"$@\" >>'%s'\nexec '%s' \"$@\"\n", name, w.argv, real)
 		if err := os.WriteFile(filepath.Join(w.bin, name), []byte(script), 0o700); err != nil {

@@ -63,6 +63,7 @@ func TestForkPlannedByHand(t *testing.T) {
 		h.Write("tool/.github/actions/mkhooks/plan.sh", evil)
 		h.Write(".github/actions/mkhooks/plan.sh", evil)
 		h.Write("mkhooks", evil)
+		h.Write("rules/a$(touch stolen)`touch stolen`;touch stolen.yaml", "metadata:\n  name: odd\nspec:\n  url: https://hooks.example.com/odd\n  enabled: true\n  events: [MediaKind.JobFinished]\n")
 	})
 	r := h.start(t, "plan", h.byHand(p, p.head)).want(true, "evil.example.net/channels", "owner team", "hooks.example.com/new", "no file names")
 	check := h.lastCheck(t, p.head)
@@ -82,7 +83,7 @@ func TestForkPlannedByHand(t *testing.T) {
 		t.Error("a script of the head was run")
 	}
 	status := h.GitIn(filepath.Join(r.workspace, "repo"), "status", "--porcelain")
-	if want := "M  rules/channels.yaml\nD  rules/jobs.yaml\nA  \"rules/new one.yaml\""; status != strings.TrimSpace(want) {
+	if want := "A  \"rules/a$(touch stolen)`touch stolen`;touch stolen.yaml\"\nM  rules/channels.yaml\nD  rules/jobs.yaml\nA  \"rules/new one.yaml\""; status != strings.TrimSpace(want) {
 		t.Errorf("the tree differs from the base's in:\n%s\nexpected:\n%s", status, want)
 	}
 }
