@@ -13,6 +13,10 @@ const driftLong = `Drift is the plan for schedules: it says per rule which side 
 last apply, and exits with 2 when any rule differs. It sends GET requests only
 and decrypts nothing.
 
+A secret that was broken by hand shows in no comparison, because the service
+never shows it: with --deliveries, rules whose latest deliveries failed are
+pointed out. That is no difference, and leaves the exit code as it is.
+
 Without --owner nothing says which side moved, only that a rule differs.
 
 Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
@@ -20,6 +24,7 @@ Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
 
 type driftOptions struct {
 	runOptions
+	deliveries bool
 }
 
 // liveSide is the value of --only by which live-side changes alone count. A
@@ -43,6 +48,7 @@ func newDriftCommand(a *app) *cobra.Command {
 func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addPlaceholders(f)
+	f.BoolVar(&o.deliveries, "deliveries", false, "also read a page of each rule's delivery history, and point at rules whose latest deliveries failed")
 	f.Lookup("only").Usage = "`RULE` to look at alone, a name or pattern (repeatable); the word drift counts live-side changes alone for the exit code"
 }
 
@@ -61,6 +67,11 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	g, err := o.gather(ctx, a, paths, true)
 	if err != nil {
 		return err
+	}
+	if o.deliveries {
+		if err := g.readDeliveries(ctx); err != nil {
+			return err
+		}
 	}
 	if err := a.write(planDocument(g.plan, o.guidance(a, cmd, g.plan, args))); err != nil {
 		return err

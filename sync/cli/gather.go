@@ -146,30 +146,18 @@ func (g *gathered) refresh(ctx context.Context, a *app) (*plan.Plan, error) {
 // deleted.
 func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 	p := plan.New(g.input)
-	pages := map[string]mkio.EventPage{}
 	var names []string
 	for _, c := range p.Projects[0].Changes {
 		if c.Action == plan.Delete {
 			names = append(names, c.Rule)
 		}
 	}
-	results := make([]mkio.EventPage, len(names))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(historyPages)
-	for i, name := range names {
-		group.Go(func() (err error) {
-			results[i], err = g.client.EventsPage(ctx, name)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	pages, err := g.firstPages(ctx, names)
+	if err != nil {
 		return nil, failed(fmt.Errorf("read the delivery history of a rule to be deleted: %w", err))
 	}
 	for i, name := range names {
-		pages[name] = results[i]
-	}
-	for _, name := range names {
-		page := pages[name]
+		page := pages[i]
 		h := plan.History{Records: page.Total}
 		for _, e := range page.Events {
 			if e.Status.Active() {
@@ -179,6 +167,20 @@ func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 		p.SetHistory(g.input.Project, name, h, page.HasTotal)
 	}
 	return p, nil
+}
+
+// firstPages reads the first page of each rule's history, side by side.
+func (g *gathered) firstPages(ctx context.Context, rules []string) ([]mkio.EventPage, error) {
+	pages := make([]mkio.EventPage, len(rules))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(historyPages)
+	for i, name := range rules {
+		group.Go(func() (err error) {
+			pages[i], err = g.client.EventsPage(ctx, name)
+			return err
+		})
+	}
+	return pages, group.Wait()
 }
 
 func desired(rules *config.Rules) []webhook.Desired {

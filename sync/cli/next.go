@@ -103,6 +103,9 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	if canDo(p) {
 		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
 	}
+	if failing := p.Projects[0].Failing; len(failing) > 0 {
+		out.Next = append(out.Next, nextCommand(cmd, "history", ruleWords(failing[0].Rule)))
+	}
 	return out
 }
 

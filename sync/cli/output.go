@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
@@ -19,9 +20,23 @@ func (a *app) textOptions(tty bool) report.TextOptions {
 		o.Color = tty && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 	}
 	if tty {
-		o.Width = a.Width
+		o.Width, o.ASCII = a.Width, !a.showsBlocks()
 	}
 	return o
+}
+
+// showsBlocks reports whether the terminal shows more than ASCII, as far as its
+// locale tells: without one it does, as most do.
+func (a *app) showsBlocks() bool {
+	if a.Getenv("TERM") == "dumb" {
+		return false
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(a.Getenv(name)); v != "" {
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return true
 }
 
 // logRequest prints one request for -v: never a body, never a header, and of

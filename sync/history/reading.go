@@ -214,7 +214,7 @@ func (r *Reading) Result(rule string, enabled bool, err error) Rule {
 	}
 	if !r.since.IsZero() {
 		r.spread.at(r.since)
-		r.spread.at(r.now)
+		r.spread.at(r.now.Add(-1)) // a slot that begins now has nothing yet
 	}
 	if r.records > 0 {
 		out.Timeline = r.spread.timeline()

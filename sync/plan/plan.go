@@ -85,11 +85,26 @@ type Project struct {
 	// Unsettled are rules without a visible difference of which not all is
 	// known; they are neither changes nor in sync.
 	Unsettled []Unsettled `json:"unsettled"`
-	Warnings  []string    `json:"warnings"`
-	InSync    int         `json:"inSync"`
+	// Failing are rules whose latest deliveries failed, where that was asked
+	// for: no difference, but what a secret broken by hand looks like.
+	Failing  []Failing `json:"failing,omitempty"`
+	Warnings []string  `json:"warnings"`
+	InSync   int       `json:"inSync"`
 	// Settled are the desired rules that need no change, by name, for [Narrow];
 	// a rule that the run did not look at is nil. It is no part of the document.
 	Settled map[string]*webhook.Desired `json:"-"`
+}
+
+// Failing is a rule whose latest deliveries failed, as far as one page of its
+// history tells.
+type Failing struct {
+	Rule string `json:"rule"`
+	// Records are the failures since the last success; where AtLeast is true,
+	// the page held none, and there may be more.
+	Records int       `json:"records"`
+	AtLeast bool      `json:"atLeast"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
 }
 
 // Guards says which guards are in force and which are lifted.

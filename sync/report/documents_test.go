@@ -20,6 +20,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/history"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -177,6 +178,7 @@ func TestSchemasHaveTheFields(t *testing.T) {
 	}{
 		{schema.Plan(), reflect.TypeFor[plan.Plan]()},
 		{schema.Result(), reflect.TypeFor[apply.Result]()},
+		{schema.History(), reflect.TypeFor[history.Document]()},
 	} {
 		root := rootOf(t, tc.schema)
 		var compare func(where string, node map[string]any, of reflect.Type)
@@ -235,6 +237,7 @@ func TestSchemasHaveTheWords(t *testing.T) {
 	planRoot, resultRoot := rootOf(t, schema.Plan()), rootOf(t, schema.Result())
 	inPlan := constants(t, "../plan/plan.go")
 	inApply := constants(t, "../apply/result.go")
+	historyRoot, inHistory := rootOf(t, schema.History()), constants(t, "../history/history.go")
 	project := []string{"properties", "projects", "items", "properties"}
 	change := append(slices.Clone(project), "changes", "items", "properties")
 	for _, tc := range []struct {
@@ -249,6 +252,9 @@ func TestSchemasHaveTheWords(t *testing.T) {
 		{planRoot, append(slices.Clone(change), "fields", "items", "properties", "op"), inPlan["Op"]},
 		{planRoot, append(slices.Clone(project), "guards", "properties", "prune"), inPlan["Prune"]},
 		{planRoot, append(slices.Clone(project), "unmanaged", "items", "properties", "reason"), inPlan["UnmanagedReason"]},
+		{historyRoot, []string{"properties", "rules", "items", "properties", "state"}, inHistory["State"]},
+		{historyRoot, []string{"properties", "rules", "items", "properties", "order"}, inHistory["Order"]},
+		{historyRoot, []string{"properties", "failOn"}, inHistory["FailOn"]},
 		{resultRoot, []string{"properties", "outcome"}, inApply["Outcome"]},
 		{resultRoot, []string{"properties", "changes", "items", "properties", "status"}, inApply["Status"]},
 		{resultRoot, []string{"properties", "changes", "items", "properties", "action"}, inPlan["Action"]},

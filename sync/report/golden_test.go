@@ -33,12 +33,17 @@ var documents = map[string]func(io.Writer) error{
 	"drift-mixed-80": func(w io.Writer) error {
 		return PlanText(w, mixedPlan(), TextOptions{Width: 80, Drift: true, Advice: someAdvice()})
 	},
-	"drift-guards-80":   func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80, Drift: true}) },
-	"drift-quiet-80":    func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80, Drift: true}) },
-	"result-mixed-0":    func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{}) },
-	"result-mixed-80":   func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 80}) },
-	"result-mixed-120":  func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 120, Color: true}) },
-	"result-mixed-json": func(w io.Writer) error { return ResultJSON(w, mixedResult()) },
+	"drift-guards-80": func(w io.Writer) error { return PlanText(w, guardsPlan(), TextOptions{Width: 80, Drift: true}) },
+	"drift-quiet-80":  func(w io.Writer) error { return PlanText(w, quietPlan(), TextOptions{Width: 80, Drift: true}) },
+	"drift-failing-80": func(w io.Writer) error {
+		return PlanText(w, failingPlan(), TextOptions{Width: 80, Drift: true, Color: true})
+	},
+	"drift-failing-md":   func(w io.Writer) error { return PlanMarkdown(w, failingPlan(), MarkdownOptions{Drift: true}) },
+	"drift-failing-json": func(w io.Writer) error { return PlanJSON(w, failingPlan()) },
+	"result-mixed-0":     func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{}) },
+	"result-mixed-80":    func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 80}) },
+	"result-mixed-120":   func(w io.Writer) error { return ResultText(w, mixedResult(), TextOptions{Width: 120, Color: true}) },
+	"result-mixed-json":  func(w io.Writer) error { return ResultJSON(w, mixedResult()) },
 	"result-outcomes-80": func(w io.Writer) error {
 		return everyOutcome(func(r *apply.Result) error { return ResultText(w, r, TextOptions{Width: 80}) })
 	},
@@ -63,10 +68,35 @@ var documents = map[string]func(io.Writer) error{
 	"plan-advice-80": func(w io.Writer) error {
 		return PlanText(w, loosenedPlan(), TextOptions{Width: 80, Advice: someAdvice()})
 	},
-	"plan-advice-md":   func(w io.Writer) error { return PlanMarkdown(w, loosenedPlan(), MarkdownOptions{Advice: someAdvice()}) },
-	"annotations":      func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
-	"record-80":        func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 80}) },
-	"record-120-color": func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 120, Color: true}) },
+	"plan-advice-md": func(w io.Writer) error { return PlanMarkdown(w, loosenedPlan(), MarkdownOptions{Advice: someAdvice()}) },
+	"history-80":     func(w io.Writer) error { return HistoryText(w, someHistory(), false, TextOptions{Width: 80}) },
+	"history-120-color": func(w io.Writer) error {
+		return HistoryText(w, someHistory(), false, TextOptions{Width: 120, Color: true})
+	},
+	"history-40-ascii": func(w io.Writer) error {
+		return HistoryText(w, someHistory(), false, TextOptions{Width: 40, ASCII: true})
+	},
+	"history-0":      func(w io.Writer) error { return HistoryText(w, someHistory(), false, TextOptions{}) },
+	"history-all-80": func(w io.Writer) error { return HistoryText(w, someHistory(), true, TextOptions{Width: 80}) },
+	"history-all-80-ascii": func(w io.Writer) error {
+		return HistoryText(w, someHistory(), true, TextOptions{Width: 80, ASCII: true})
+	},
+	"history-all-120-color": func(w io.Writer) error {
+		return HistoryText(w, someHistory(), true, TextOptions{Width: 120, Color: true})
+	},
+	"history-all-0":   func(w io.Writer) error { return HistoryText(w, someHistory(), true, TextOptions{}) },
+	"history-none-80": func(w io.Writer) error { return HistoryText(w, noHistory(), true, TextOptions{Width: 80}) },
+	"history-json":    func(w io.Writer) error { return HistoryJSON(w, someHistory()) },
+	"history-csv":     func(w io.Writer) error { return HistoryCSV(w, someHistory()) },
+	"history-md":      func(w io.Writer) error { return HistoryMarkdown(w, someHistory(), MarkdownOptions{}) },
+	"history-records": func(w io.Writer) error { return writeRecords(w, Text, someHistory(), TextOptions{Color: true}) },
+	"history-records-json": func(w io.Writer) error {
+		return writeRecords(w, JSON, someHistory(), TextOptions{})
+	},
+	"history-records-csv": func(w io.Writer) error { return writeRecords(w, CSV, someHistory(), TextOptions{}) },
+	"annotations":         func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
+	"record-80":           func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 80}) },
+	"record-120-color":    func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 120, Color: true}) },
 	"record-steps": func(w io.Writer) error {
 		r := someRecord()
 		r.Steps = true

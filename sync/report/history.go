@@ -36,6 +36,9 @@ func (p *printer) historyHead(doc *history.Document) {
 	p.line(0, 2, text("Project "), styled(name(doc.Project), styleBold), text(" at "+host(doc.BaseURL)+window))
 }
 
+// minute is a time where seconds are not needed.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
 // day is a time beside another one, which has the zone.
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
@@ -45,8 +48,8 @@ var stateStyles = map[history.State]style{
 	history.StateOther: styleYellow, history.StateSent: styleGreen, history.StateEmpty: styleDim,
 }
 
-// stateWords is a history's state in a sentence.
-func stateWords(r *history.Rule) string {
+// stateWords is a history's state in a sentence; at writes a time.
+func stateWords(r *history.Rule, at func(time.Time) string) string {
 	switch r.State {
 	case history.StateUnreadable:
 		return "could not be read"
@@ -57,9 +60,9 @@ func stateWords(r *history.Rule) string {
 			return "the last delivery failed"
 		}
 		if n := r.Failing.Records; n > 1 {
-			return "the last " + count(n) + " deliveries failed, since " + moment(r.Failing.From)
+			return "the last " + count(n) + " deliveries failed, since " + at(r.Failing.From)
 		}
-		return "the last delivery failed, at " + moment(r.Failing.To)
+		return "the last delivery failed, at " + at(r.Failing.To)
 	case history.StateRetrying:
 		return "the last delivery is tried again"
 	case history.StatePending:
@@ -78,7 +81,7 @@ func (p *printer) historyRule(r *history.Rule) {
 	if !r.Enabled {
 		paused = " (paused)"
 	}
-	p.line(0, 2, text("Rule "), styled(name(r.Rule), styleBold), text(paused+": "), styled(stateWords(r), stateStyles[r.State]))
+	p.line(0, 2, text("Rule "), styled(name(r.Rule), styleBold), text(paused+": "), styled(stateWords(r, minute), stateStyles[r.State]))
 	fact := func(label string, spans ...span) {
 		p.line(2, 2+historyWide, append([]span{solid(pad(label, historyWide), styleNone)}, spans...)...)
 	}
@@ -163,19 +166,19 @@ func between(from, to time.Time) string {
 	return day(from) + " to " + moment(to)
 }
 
-// age is how long ago something was, in one unit.
+// age is how long ago something was, in one unit; nothing where it lies ahead.
 func age(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "ahead"
+		return ""
 	case d < time.Minute:
-		return fmt.Sprintf("%ds ago", d/time.Second)
+		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:
-		return fmt.Sprintf("%dm ago", d/time.Minute)
+		return fmt.Sprintf("%dm", d/time.Minute)
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh ago", d/time.Hour)
+		return fmt.Sprintf("%dh", d/time.Hour)
 	}
-	return count(int(d/(24*time.Hour))) + "d ago"
+	return count(int(d/(24*time.Hour))) + "d"
 }
 
 // historySum is the last word.

@@ -3,6 +3,7 @@ package report
 import (
 	"io"
 	"strings"
+	"time"
 
 	"github.com/mkhooks/mkhooks/sync/history"
 )
@@ -22,7 +23,7 @@ func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) erro
 	m.add(partTitle, "\n")
 	for _, t := range lines {
 		if len(t.Columns) > 0 {
-			m.add(partNote, "Deliveries: "+axis(t)+"; × "+mostlyFailed+".\n\n")
+			m.add(partNote, "Deliveries: "+stretch(t.Seconds)+" a column, from "+code(minute(t.From))+"; × "+mostlyFailed+".\n\n")
 			break
 		}
 	}
@@ -47,7 +48,7 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 	b.WriteString("### mkhooks history: " + orWords(l.String(), "none is failing") + "\n\n")
 	b.WriteString("Project " + code(name(doc.Project)) + " at " + code(host(doc.BaseURL)) + ", " + plural(s.Rules, "rule", "rules") + ", " + historyRecords(s))
 	if doc.Since != nil {
-		b.WriteString(", since " + moment(*doc.Since))
+		b.WriteString(", since " + code(moment(*doc.Since)))
 	}
 	b.WriteString(".\n\n")
 	if s.Alerts > 0 {
@@ -58,11 +59,11 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 
 func (m *historyMarkdown) row(r *history.Rule, line history.Timeline) string {
 	cells := []string{code(name(r.Rule)), stateCell(r), count(r.Records), count(r.Status.Failed), "", "", ""}
-	if r.SuccessRate != nil {
+	if r.SuccessRate != nil && r.State != history.StateUnreadable {
 		cells[4] = strings.ReplaceAll(percent(*r.SuccessRate), " ", "&nbsp;")
 	}
 	if r.Last != nil {
-		cells[5] = moment(*r.Last)
+		cells[5] = code(moment(*r.Last))
 	}
 	if len(line.Columns) > 0 {
 		var b strings.Builder
@@ -75,7 +76,7 @@ func (m *historyMarkdown) row(r *history.Rule, line history.Timeline) string {
 }
 
 func stateCell(r *history.Rule) string {
-	cell := string(r.State)
+	cell := prose(string(r.State))
 	if r.State == history.StateFailing || r.State == history.StateUnreadable {
 		cell = "**" + cell + "**"
 	}
@@ -95,7 +96,7 @@ func (m *historyMarkdown) notes(doc *history.Document) string {
 			items = append(items, rule+"**error**: "+prose(r.Error))
 		}
 		if r.State == history.StateFailing {
-			items = append(items, rule+stateWords(r))
+			items = append(items, rule+stateWords(r, func(t time.Time) string { return code(minute(t)) }))
 		}
 		if r.NotWhole != "" {
 			items = append(items, rule+"not exact: "+prose(r.NotWhole))

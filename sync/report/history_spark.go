@@ -80,7 +80,7 @@ func (p *printer) spark(whole *history.Timeline, fact func(string, ...span)) {
 }
 
 // axis says what the columns of a spark line are.
-func axis(t history.Timeline) string { return stretch(t.Seconds) + " a column, from " + moment(t.From) }
+func axis(t history.Timeline) string { return stretch(t.Seconds) + " a column, from " + minute(t.From) }
 
 // sparkRoom is how many columns a spark line may have behind an indent.
 func (p *printer) sparkRoom(indent int) int {

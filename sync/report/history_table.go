@@ -8,9 +8,11 @@ import (
 
 // The widths of the table that has one line a rule.
 const (
-	maxRuleColumn = 28
+	maxRuleColumn = 48
+	minRuleColumn = 12
 	sparkColumn   = 32
-	minSpark      = 8
+	minSpark      = 16
+	wideTerminal  = 110 // from where on a spark line has its full width
 	tableIndent   = 2
 	tableHang     = 6
 )
@@ -31,6 +33,27 @@ func newTable(head []string, right []bool, rows [][]string) *table {
 		}
 	}
 	return t
+}
+
+// cut makes a column narrower, with an ellipsis where something goes.
+func (t *table) cut(column, most int, rows [][]string) {
+	if t.wide[column] <= most {
+		return
+	}
+	t.wide[column] = most
+	for _, row := range rows {
+		if columns(row[column]) <= most {
+			continue
+		}
+		used, kept := 0, strings.Builder{}
+		for _, r := range Escape(row[column]) {
+			if used += runeColumns(r); used >= most {
+				break
+			}
+			kept.WriteRune(r)
+		}
+		row[column] = kept.String() + "…"
+	}
 }
 
 // width is how many columns a row takes, with the space behind it.
@@ -66,8 +89,17 @@ func (p *printer) historyTable(doc *history.Document) {
 		rows = append(rows, historyCells(doc, &doc.Rules[i]))
 	}
 	t := newTable([]string{"rule", "records", "failed", "success", "last"}, []bool{false, true, true, true, false}, rows)
-	t.wide[0] = min(t.wide[0], maxRuleColumn)
 	room := sparkColumn
+	if most := maxRuleColumn; !p.Verbose {
+		if p.Width > 0 {
+			spark := minSpark
+			if p.Width >= wideTerminal {
+				spark = sparkColumn
+			}
+			most = max(minRuleColumn, min(most, p.Width-tableIndent-(t.width()-t.wide[0])-spark))
+		}
+		t.cut(0, most, rows)
+	}
 	if p.Width > 0 {
 		room = max(minSpark, min(room, p.Width-tableIndent-t.width()))
 	}
@@ -114,11 +146,12 @@ func historyCells(doc *history.Document, r *history.Rule) []string {
 	if r.Status.Failed > 0 {
 		failed = count(r.Status.Failed)
 	}
-	if r.SuccessRate != nil {
+	if r.SuccessRate != nil && r.State != history.StateUnreadable {
 		success = percent(*r.SuccessRate)
 	}
 	if r.Last != nil && r.State != history.StateUnreadable {
 		last += " " + age(doc.CreatedAt.Sub(*r.Last))
+		last = strings.TrimSpace(last)
 	}
 	if !r.Enabled {
 		last += ", paused"

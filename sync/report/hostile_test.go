@@ -86,7 +86,7 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan(), loosenedPlan()} {
+	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan(), loosenedPlan(), failingPlan()} {
 		poison(reflect.ValueOf(p), s, words)
 		write(PlanText(&out, p, o))
 	}

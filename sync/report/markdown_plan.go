@@ -120,6 +120,7 @@ func (m *planMarkdown) project(p *plan.Project) {
 			m.add(partDetail, m.detail(p, &p.Changes[i]))
 		}
 	}
+	m.add(partNote, failingList(p.Failing))
 	m.add(partNote, m.warningList(p.Warnings))
 	m.add(partNote, m.leftAlone(p))
 	m.add(partTitle, m.rest(p))
@@ -163,7 +164,7 @@ const (
 	maxHead = 8
 )
 
-func firstOf(all []string, n int) []string { return all[:min(n, len(all))] }
+func firstOf[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 
 // more says how many items of a list are not shown.
 func more(all []string) string {

@@ -19,6 +19,7 @@ func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 		p.changes(&doc.Projects[i])
 		p.unmanaged(doc.Projects[i].Unmanaged)
 		p.unsettled(doc.Projects[i].Unsettled)
+		p.failing(doc.Projects[i].Failing)
 		if len(doc.Projects[i].Warnings) > 0 {
 			p.blank()
 			p.warnings(doc.Projects[i].Warnings)

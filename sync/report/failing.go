@@ -1,0 +1,54 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// failingTitle stands above the rules whose latest deliveries failed.
+const failingTitle = "Failing: the latest deliveries failed; a secret or a receiver may be broken"
+
+// failing lists the rules whose latest deliveries failed.
+func (p *printer) failing(rules []plan.Failing) {
+	if len(rules) == 0 {
+		return
+	}
+	p.blank()
+	p.line(0, 2, styled(failingTitle, styleRed))
+	wide := 0
+	for _, f := range rules {
+		wide = max(wide, min(columns(name(f.Rule)), maxRuleColumn))
+	}
+	for _, f := range rules {
+		p.line(2, 4, solid("! ", styleRed), text(pad(name(f.Rule), wide)+"  "+failingWords(f)+minute(f.From)))
+	}
+}
+
+// failingWords goes before the time of the first failure.
+func failingWords(f plan.Failing) string {
+	least := ""
+	if f.AtLeast {
+		least = "at least "
+	}
+	if f.Records == 1 && least == "" {
+		return "1 failure, at "
+	}
+	return least + plural(f.Records, "failure", "failures") + " in a row, since "
+}
+
+// failingList is the same for Markdown.
+func failingList(rules []plan.Failing) string {
+	var items []string
+	for _, f := range firstOf(rules, maxList) {
+		items = append(items, code(name(f.Rule))+": "+failingWords(f)+code(minute(f.From)))
+	}
+	if n := len(rules) - len(items); n > 0 {
+		items = append(items, "and "+count(n)+" more")
+	}
+	if len(items) == 0 {
+		return ""
+	}
+	title, rest, _ := strings.Cut(failingTitle, ":")
+	return "**" + title + "**:" + rest + "\n\n" + bullets(items)
+}

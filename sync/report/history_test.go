@@ -1,0 +1,254 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/history"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// failingPlan is a drift report of rules that are as their files say, and whose
+// deliveries fail.
+func failingPlan() *plan.Plan {
+	p := quietPlan()
+	at := time.Date(2026, 3, 2, 3, 4, 5, 0, time.UTC)
+	p.Projects[0].Changes = []plan.Change{}
+	p.Projects[0].Failing = []plan.Failing{
+		{Rule: "job-notifications", Records: 1000, AtLeast: true, From: at, To: at.Add(6 * time.Hour)},
+		{Rule: "nightly-report", Records: 1, From: at, To: at},
+	}
+	return p
+}
+
+// someHistory is a document of every state, with what a reader must be told.
+func someHistory() *history.Document {
+	now := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
+	since := now.Add(-7 * 24 * time.Hour)
+	doc := &history.Document{
+		FormatVersion: history.FormatVersion, CreatedAt: now, Tool: history.Tool{Name: "mkhooks", Version: "v0.1.0"},
+		Project: "demo", BaseURL: "https://app.mk.io", Since: &since, FailOn: history.OnFailed,
+	}
+	add := func(name string, enabled bool, n int, every time.Duration, status func(i int) webhook.Status) *history.Rule {
+		r := history.NewReading(since, now)
+		var events []webhook.Event
+		for i := range n {
+			kind := webhook.EventType("MediaKind.JobFinished")
+			if i%3 == 0 {
+				kind = "MediaKind.JobStarted"
+			}
+			events = append(events, webhook.Event{Created: now.Add(-time.Duration(i+1) * every), Type: kind, Status: status(i), Source: "/jobs/7"})
+		}
+		r.Page(events, n, true)
+		doc.Rules = append(doc.Rules, r.Result(name, enabled, nil))
+		return &doc.Rules[len(doc.Rules)-1]
+	}
+	sent := func(int) webhook.Status { return webhook.Sent }
+	add("channel-alerts", true, 2200, 4*time.Minute, func(i int) webhook.Status {
+		switch {
+		case i < 3:
+			return webhook.Retrying
+		case i < 120 || i%90 == 0:
+			return webhook.Failed
+		}
+		return webhook.Sent
+	})
+	add("job-notifications", true, 168, time.Hour, func(i int) webhook.Status {
+		if 40 <= i && i < 52 {
+			return webhook.Failed
+		}
+		return webhook.Sent
+	})
+	add("a-rule-with-a-name-that-is-longer-than-its-column", true, 300, 20*time.Minute, sent).Archive = &history.Archive{
+		Location: "archive/demo_a-rule.jsonl.gz", Records: 300, SHA256: strings.Repeat("ab", 32), Active: 2,
+	}
+	add("nightly-report", true, 6, 24*time.Hour, func(i int) webhook.Status {
+		if i == 0 {
+			return webhook.Pending
+		}
+		return webhook.Sent
+	}).NotWhole = "the service counts 12 records and lists 6"
+	add("paused-one", false, 0, time.Hour, sent)
+	broken := add("unreadable", true, 5, time.Hour, sent)
+	broken.State, broken.Error = history.StateUnreadable, "read the delivery history of rule \"unreadable\": 503 Service Unavailable (ref 7f3a)"
+	history.SortWorstFirst(doc.Rules)
+	doc.Close()
+	return doc
+}
+
+func noHistory() *history.Document {
+	doc := &history.Document{FormatVersion: history.FormatVersion, Project: "demo", BaseURL: "https://app.mk.io", Rules: []history.Rule{}}
+	doc.Close()
+	return doc
+}
+
+// writeRecords writes a few records of a document's rules.
+func writeRecords(w io.Writer, f Format, doc *history.Document, o TextOptions) error {
+	out := NewHistoryRecords(w, f, o)
+	at := time.Date(2026, 3, 2, 3, 4, 5, 600_000_000, time.UTC)
+	for _, r := range []history.Record{
+		{Rule: "channel-alerts", Created: at, Type: "MediaKind.JobFinished", Status: webhook.Failed, Source: "/jobs/7"},
+		{Rule: "channel-alerts", Created: at.Add(-time.Hour), Type: "MediaKind.JobStarted", Status: webhook.Sent, Source: "=1+1"},
+		{Rule: "nightly-report", Created: at.Add(-2 * time.Hour), Type: "MediaKind.JobStarted", Status: "Lost\x1b[2J", Source: "a\n::add-path::b"},
+	} {
+		if err := out.Write(r); err != nil {
+			return err
+		}
+	}
+	doc.Rules = doc.Rules[:1]
+	return out.Close(doc)
+}
+
+// poisonedHistories writes every form of a history with s in all places.
+func poisonedHistories(t *testing.T, s string, o TextOptions) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	keep := func(name string, write func(io.Writer, *history.Document) error) {
+		doc := someHistory()
+		poison(reflect.ValueOf(doc), s, false)
+		for i := range doc.Rules {
+			if a := doc.Rules[i].Archive; a != nil {
+				a.SHA256 = strings.Repeat("ab", 32) // of our own
+			}
+		}
+		var b bytes.Buffer
+		if err := write(&b, doc); err != nil {
+			t.Fatal(err)
+		}
+		out[name] = b.String()
+	}
+	keep("text", func(w io.Writer, d *history.Document) error { return HistoryText(w, d, false, o) })
+	keep("all", func(w io.Writer, d *history.Document) error { return HistoryText(w, d, true, o) })
+	keep("csv", HistoryCSV)
+	keep("json", HistoryJSON)
+	keep("markdown", func(w io.Writer, d *history.Document) error { return HistoryMarkdown(w, d, MarkdownOptions{}) })
+	for _, f := range []Format{Text, JSON, CSV} {
+		keep("records "+string(f), func(w io.Writer, d *history.Document) error {
+			out := NewHistoryRecords(w, f, o)
+			r := history.Record{Rule: s, Created: d.CreatedAt, Type: webhook.EventType(s), Status: webhook.Status(s), Source: s}
+			for range 2 {
+				if err := out.Write(r); err != nil {
+					return err
+				}
+			}
+			return out.Close(d)
+		})
+	}
+	return out
+}
+
+// TestHostileHistories: whatever the service says, no line begins with it or is
+// steered by it, JSON fits its schema, CSV has as many cells as its first line
+// and no formula, Markdown has room in a comment.
+func TestHostileHistories(t *testing.T) {
+	t.Parallel()
+	for name, s := range everyHostile() {
+		for _, o := range []TextOptions{{}, {Width: 80}, {Width: 40, Color: true, ASCII: true}} {
+			for form, text := range poisonedHistories(t, s, o) {
+				switch {
+				case form == "text" || form == "all":
+					checkLines(t, text, o)
+				case form == "records text": // the line of a record is never wrapped
+					checkLines(t, text, TextOptions{Color: o.Color})
+				case strings.HasSuffix(form, "json"):
+					for _, v := range schema.CheckDocument(schema.HistoryDocument, []byte(text)) {
+						t.Errorf("%s, %s: %s", name, form, v.Message())
+					}
+				case strings.HasSuffix(form, "csv"):
+					checkCSV(t, name, text)
+				case len(text) > MaxMarkdown:
+					t.Errorf("%s: Markdown of %d bytes", name, len(text))
+				}
+				if form == "text" && o.Width > 0 {
+					checkWidth(t, name, text, o)
+				}
+			}
+		}
+	}
+	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "＝1+1", `"=1`, "'=1"} {
+		checkCSV(t, s, poisonedHistories(t, s, TextOptions{})["records csv"])
+		checkCSV(t, s, poisonedHistories(t, s, TextOptions{})["csv"])
+	}
+}
+
+func checkWidth(t *testing.T, name, text string, o TextOptions) {
+	t.Helper()
+	for line := range strings.Lines(sgr.ReplaceAllString(text, "")) {
+		if n := columns(strings.TrimSuffix(line, "\n")); n > o.Width {
+			t.Fatalf("%s: a line of %d columns at width %d: %.100q", name, n, o.Width, line)
+		}
+	}
+}
+
+func checkCSV(t *testing.T, name, text string) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if strings.ContainsAny(cell, "\r\n\t\x1b") {
+				t.Errorf("%s: a control character in %q", name, cell)
+			}
+			if c := strings.TrimLeft(cell, ` "`); c != "" && strings.ContainsRune(formulaSigns, []rune(c)[0]) {
+				t.Errorf("%s: %q could be a formula", name, cell)
+			}
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "::") || strings.HasPrefix(line, `"`) {
+			t.Errorf("%s: a line begins with text of others: %.80q", name, line)
+		}
+	}
+}
+
+// TestBars: what is there is seen, however little; what is not is not.
+func TestBars(t *testing.T) {
+	t.Parallel()
+	p := newPrinter(TextOptions{})
+	for n, want := range map[int]rune{0: '·', 1: '▁', 500: '▄', 501: '▅', 999: '█', 1000: '█'} {
+		if got := p.bar(n, 1000, p.none()); got != want {
+			t.Errorf("bar of %d in 1000 is %c, want %c", n, got, want)
+		}
+	}
+	p.ASCII = true
+	for n, want := range map[int]rune{0: ' ', 1: '_', 1000: '@'} {
+		if got := p.bar(n, 1000, p.none()); got != want {
+			t.Errorf("ASCII bar of %d in 1000 is %c, want %c", n, got, want)
+		}
+	}
+}
+
+func TestPercent(t *testing.T) {
+	t.Parallel()
+	for share, want := range map[float64]string{0: "0 %", 1: "100 %", 0.5: "50.0 %", 0.9999: "99.9 %", 0.00001: "0.1 %"} {
+		if got := percent(share); got != want {
+			t.Errorf("percent(%v) is %s, want %s", share, got, want)
+		}
+	}
+}
+
+// TestRecordsWithoutOne: a document without records is a document all the same.
+func TestRecordsWithoutOne(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := NewHistoryRecords(&out, JSON, TextOptions{}).Close(someHistory()); err != nil {
+		t.Fatal(err)
+	}
+	if v := schema.CheckDocument(schema.DocumentKind(out.Bytes()), out.Bytes()); len(v) > 0 || !json.Valid(out.Bytes()) {
+		t.Errorf("%v in %s", v, out.Bytes())
+	}
+	out.Reset()
+	if err := NewHistoryRecords(&out, CSV, TextOptions{}).Close(someHistory()); err != nil || out.String() != "created,status,type,source,rule\n" {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}
