@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"sync/mkio":                      {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
 	"sync/plan":                      {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
 	"sync/archive":                   {"sync/archive/bucket", "sync/webhook"},
-	"sync/archive/bucket":            {"gocloud.dev/", "github.com/aws/", "github.com/Azure/", "google.golang.org/api/"},
+	"sync/archive/bucket":            {"gocloud.dev/", "github.com/aws/", "github.com/Azure/", "github.com/googleapis/gax-go/v2", "google.golang.org/api/"},
 	"sync/history":                   {"sync/webhook"},
 	"sync/apply":                     {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -151,8 +152,10 @@ func (b *Bucket) Create(ctx context.Context, name string) (*Writer, error) {
 	w := &Writer{op: op, b: b, to: to, name: name, hash: sha256.New(), pipe: pipe, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
-		w.err = to.Upload(op.ctx, name, from, &blob.WriterOptions{
-			ContentType: contentType(name), IfNotExist: b.conditional(), BufferSize: partSize, MaxConcurrency: partsMost,
+		w.err = contained(func() error {
+			return to.Upload(op.ctx, name, from, &blob.WriterOptions{
+				ContentType: contentType(name), IfNotExist: b.conditional(), BufferSize: partSize, MaxConcurrency: partsMost,
+			})
 		})
 		_ = from.CloseWithError(errDiscarded) // never fails; ends a Write that is under way
 	}()
@@ -268,7 +271,7 @@ func (o *operation) end() { o.cancel(context.Canceled) }
 func (o *operation) step(do func() error) error {
 	timer := time.AfterFunc(o.b.stall, func() { o.cancel(errStalled) })
 	defer timer.Stop()
-	err := do()
+	err := contained(do)
 	switch {
 	case err == nil || err == io.EOF: //nolint:errorlint // the end of a reader is this value
 		return err
@@ -280,6 +283,17 @@ func (o *operation) step(do func() error) error {
 		}
 	}
 	return o.b.explain(err, o.writes)
+}
+
+// contained does it, and makes an error of a panic: gocloud.dev takes for
+// granted what stores answer, and a proxy may answer in their place.
+func contained(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{reason: "the answer is not one of this kind of store: " + tidy(fmt.Sprint(p)), hint: "see what answers in the store's place, such as a proxy"}
+		}
+	}()
+	return do()
 }
 
 // Probe finds out whether objects can be stored and leaves nothing behind. It

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +18,22 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 )
 
-func TestMain(m *testing.M) { buckettest.Main(m) }
+func TestMain(m *testing.M) {
+	for name, value := range buckettest.Env() {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	file, err := profiles()
+	if err == nil {
+		err = errors.Join(os.Setenv("AWS_SHARED_CREDENTIALS_FILE", file), os.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file+".none"))
+	}
+	if err != nil {
+		panic(err)
+	}
+	buckettest.Run(m)
+	_ = os.RemoveAll(filepath.Dir(file))
+}
 
 // each runs a test against each kind of store.
 func each(t *testing.T, test func(t *testing.T, s *buckettest.Store)) {

@@ -83,12 +83,15 @@ func (b *Bucket) explain(err error, writes bool) error {
 		return &Error{reason: "there is no such object: " + reason, kind: fs.ErrNotExist}
 	case code == gcerrors.FailedPrecondition || a.code == "BlobAlreadyExists" || a.code == "ConditionNotMet":
 		return b.taken()
-	case a.code == "NotImplemented" || a.status == 501:
+	case writes && (a.code == "NotImplemented" || a.status == 501):
 		return &Error{reason: "the store does not take conditional writes: " + reason, hint: "add ?conditional=false to the archive location: then a name is looked up before it is taken"}
 	case code == gcerrors.PermissionDenied || a.status == 401 || a.status == 403 || a.denied():
 		return &Error{reason: "the store refused: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
 	case a.status == 0 && b.place.saysCredentials(reason):
 		return &Error{reason: "no credentials: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
+	}
+	if a.status >= 500 {
+		return &Error{reason: reason, hint: "the store is in trouble: run it again later"}
 	}
 	return &Error{reason: reason}
 }
@@ -145,10 +148,11 @@ func (a answer) String() string {
 	if a.status != 0 {
 		parts = append(parts, fmt.Sprintf("HTTP %d", a.status))
 	}
-	for _, s := range []string{a.code, tidy(a.message)} {
-		if s != "" {
-			parts = append(parts, s)
-		}
+	if a.code != "" {
+		parts = append(parts, a.code)
+	}
+	if m := tidy(a.message); m != "" && strings.ReplaceAll(m, " ", "") != a.code {
+		parts = append(parts, m)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/googleapis/gax-go/v2"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
 	"gocloud.dev/gcerrors"
@@ -93,12 +94,45 @@ func (g *gcs) Delete(ctx context.Context, key string, _ *driver.DeleteOptions) e
 
 var errWhole = errors.New("an object is read whole")
 
+// One request is sent this often, with this wait before the second time.
+const (
+	attempts  = 4
+	firstWait = 500 * time.Millisecond
+)
+
+// retries returns what says whether a request that ended so is sent again: the
+// trouble may pass, and it was not sent too often.
+func retries() func(error) bool {
+	sent := 0
+	return func(err error) bool {
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errDiscarded) {
+			return false
+		}
+		var answer *googleapi.Error
+		if errors.As(err, &answer) && answer.Code < 500 && answer.Code != http.StatusTooManyRequests && answer.Code != http.StatusRequestTimeout {
+			return false
+		}
+		sent++
+		return sent < attempts
+	}
+}
+
 // NewRangeReader reads an object whole.
 func (g *gcs) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (driver.Reader, error) {
 	if offset != 0 || length >= 0 {
 		return nil, errWhole
 	}
-	res, err := g.objects.Get(g.bucket, key).Context(ctx).Download()
+	get := g.objects.Get(g.bucket, key).Context(ctx)
+	res, err := get.Download()
+	// The client tries uploads again by itself, and nothing else.
+	for again, wait := retries(), firstWait; again(err); wait *= 2 {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+		res, err = get.Download()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +153,8 @@ func (*gcsReader) As(any) bool                            { return false }
 // NewTypedWriter begins an object. An object becomes visible as a whole, at
 // the end of its upload.
 func (g *gcs) NewTypedWriter(ctx context.Context, key, contentType string, o *driver.WriterOptions) (driver.Writer, error) {
-	call := g.objects.Insert(g.bucket, &storage.Object{Name: key, ContentType: contentType}).Context(ctx)
+	call := g.objects.Insert(g.bucket, &storage.Object{Name: key, ContentType: contentType}).Context(ctx).
+		WithRetry(&gax.Backoff{Initial: firstWait}, retries())
 	if o.IfNotExist {
 		call.IfGenerationMatch(0)
 	}

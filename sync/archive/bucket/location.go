@@ -31,7 +31,7 @@ var parameters = map[string]map[string]source{
 		"use_path_style": anyone, "s3ForcePathStyle": anyone, "accelerate": anyone, "dualstack": anyone, "fips": anyone,
 		"ssetype": anyone, "kmskeyid": anyone,
 		"request_checksum_calculation": anyone, "response_checksum_validation": anyone,
-		"endpoint": caller, "hostname_immutable": caller, "disable_https": caller, "anonymous": caller, "profile": caller, "role": caller,
+		"endpoint": caller, "hostname_immutable": caller, "anonymous": caller, "profile": caller, "role": caller,
 	},
 	"azblob": {
 		"prefix": anyone, "conditional": anyone, "storage_account": anyone,
@@ -41,6 +41,11 @@ var parameters = map[string]map[string]source{
 		"prefix": anyone, "conditional": anyone,
 		"endpoint": caller, "anonymous": caller,
 	},
+}
+
+// switches are the parameters that are true or false.
+var switches = []string{
+	"conditional", "use_path_style", "s3ForcePathStyle", "accelerate", "dualstack", "fips", "hostname_immutable", "anonymous", "cdn", "localemu",
 }
 
 // Is reports whether a location names a bucket: whether it has the scheme of
@@ -113,9 +118,9 @@ func parse(location string) (place, error) {
 		if values := query[name]; len(values) != 1 || values[0] == "" {
 			return wrong("has the parameter %s without a value, or more than once", name)
 		}
-	}
-	if c := query.Get("conditional"); c != "" && c != "true" && c != "false" {
-		return wrong("has the parameter conditional, which must be true or false")
+		if v := query.Get(name); slices.Contains(switches, name) && v != "true" && v != "false" {
+			return wrong("has the parameter %s, which must be true or false", name)
+		}
 	}
 	path := strings.Trim(u.Path, "/")
 	if p := query.Get("prefix"); p != "" {

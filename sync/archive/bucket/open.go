@@ -9,6 +9,10 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	azureobject "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
+	gocloudaws "gocloud.dev/aws"
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // takes azblob://
 	"gocloud.dev/blob/s3blob"
@@ -17,9 +21,7 @@ import (
 
 // openers connect to a bucket, each as gocloud.dev does it, or would.
 var openers = map[string]func(context.Context, place) (*blob.Bucket, error){
-	"s3": func(ctx context.Context, l place) (*blob.Bucket, error) {
-		return new(s3blob.URLOpener).OpenBucketURL(ctx, l.url())
-	},
+	"s3": openS3,
 	"azblob": func(ctx context.Context, l place) (*blob.Bucket, error) {
 		// Its opener is at the default multiplexer alone.
 		return blob.DefaultURLMux().OpenBucketURL(ctx, l.url())
@@ -32,6 +34,29 @@ func (l place) url() *url.URL {
 	q := maps.Clone(l.query)
 	q.Del("conditional")
 	return &url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: q.Encode()}
+}
+
+// openS3 does what gocloud.dev's opener does, with a client that does not log:
+// it writes on standard error what is no concern of who runs mkhooks.
+func openS3(ctx context.Context, l place) (*blob.Bucket, error) {
+	q := l.url().Query()
+	take := func(name string) string {
+		defer q.Del(name)
+		return q.Get(name)
+	}
+	options := s3blob.Options{EncryptionType: types.ServerSideEncryption(take("ssetype")), KMSEncryptionID: take("kmskeyid")}
+	pathStyle, pathStyleOld, accelerate := take("use_path_style"), take("s3ForcePathStyle"), take("accelerate")
+	cfg, err := gocloudaws.V2ConfigFromURLParams(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = pathStyle == "true" || pathStyleOld == "true"
+		o.UseAccelerate = accelerate == "true"
+		o.Logger = logging.Nop{}
+	})
+	options.RequestChecksumCalculation = cfg.RequestChecksumCalculation
+	return s3blob.OpenBucket(ctx, client, l.bucket, &options)
 }
 
 // never is the version of no object.

@@ -55,6 +55,12 @@ func Main(m *testing.M) {
 			panic(err)
 		}
 	}
+	Run(m)
+}
+
+// Run runs the tests of a package in the environment as it is, and then stops
+// the servers.
+func Run(m *testing.M) {
 	_ = m.Run() // the test program ends with what it returned
 	for _, s := range servers {
 		s.stop()

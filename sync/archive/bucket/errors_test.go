@@ -1,0 +1,121 @@
+package bucket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
+)
+
+// TestOddAnswers: answers of servers in trouble, of servers that refuse, and of
+// something that stands in the server's place.
+func TestOddAnswers(t *testing.T) {
+	each(t, func(t *testing.T, s *buckettest.Store) {
+		b := bucketAt(t, s.Location("f"))
+		for status, want := range map[int]struct {
+			write, read, hint string
+			kind              error
+		}{
+			http.StatusForbidden:      {"the store refused: HTTP 403", "the store refused: HTTP 403", "credentials are ", fs.ErrPermission},
+			http.StatusUnauthorized:   {"the store refused: HTTP 401", "the store refused: HTTP 401", "they need ", fs.ErrPermission},
+			http.StatusBadRequest:     {"HTTP 400", "HTTP 400", "", nil},
+			http.StatusNotImplemented: {"the store does not take conditional writes: HTTP 501", "HTTP 501", "add ?conditional=false", nil},
+		} {
+			s.Do(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+				w.Header().Set("X-Amz-Request-Id", "hunter2")
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, "<html>\x1b[31m https://h/?X-Amz-Signature=hunter2 </html>") // a test's answer
+			})
+			probe, commit := b.Probe(t.Context(), "p"), write(t.Context(), b, "x", []byte("x"))
+			_, open := read(t.Context(), b, "x")
+			for what, err := range map[string]error{"probe": probe, "write": commit, "read": open} {
+				text := want.write
+				if what == "read" {
+					text = want.read
+				}
+				if err == nil || !strings.HasPrefix(err.Error(), text) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\x1b") {
+					t.Errorf("%d: %s: %v, want %q and nothing of the page", status, what, err, text)
+				}
+				if want.kind != nil && !errors.Is(err, want.kind) {
+					t.Errorf("%d: %s: %v is not %v", status, what, err, want.kind)
+				}
+			}
+			var e *Error
+			if !errors.As(probe, &e) || !strings.Contains(e.Hint(), want.hint) || want.kind == fs.ErrPermission && !strings.Contains(e.Hint(), s.Kind+"://"+s.Name+"/f/") {
+				t.Errorf("%d: hint %q, want %q", status, e.Hint(), want.hint)
+			}
+		}
+		s.Do(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			_, _ = io.WriteString(w, "welcome to this hotel")
+		})
+		if _, err := read(t.Context(), b, "x"); s.Kind == "azblob" && (err == nil || !strings.Contains(err.Error(), "not one of this kind of store")) {
+			t.Errorf("a page in an object's place: %v", err)
+		}
+	})
+}
+
+// TestDenied: what servers and SDKs say to those who may not.
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	t.Run("s3", func(t *testing.T) {
+		t.Parallel()
+		s := buckettest.New(t, "s3")
+		err := bucketAt(t, s.Location("f", "profile=wrong")).Probe(t.Context(), "p")
+		var e *Error
+		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || !errors.As(err, &e) || !strings.Contains(e.Hint(), "s3:PutObject and s3:GetObject for s3://"+s.Name+"/f/") {
+			t.Errorf("a wrong key: %v", err)
+		}
+		err = bucketAt(t, s.Location("f", "profile=none")).Probe(t.Context(), "p")
+		if err == nil || !strings.Contains(err.Error(), "none") {
+			t.Errorf("a profile that is not there: %v", err)
+		}
+		err = bucketAt(t, s.Location("f", "anonymous=true")).Probe(t.Context(), "p")
+		if !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("nobody: %v", err)
+		}
+	})
+	t.Run("gs", func(t *testing.T) {
+		t.Parallel()
+		// No credentials at all: the file that the environment names is missing.
+		err := bucketAt(t, "gs://b/f").Probe(t.Context(), "p")
+		var e *Error
+		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "no credentials: ") || !errors.As(err, &e) || !strings.Contains(e.Hint(), "application default") {
+			t.Errorf("no credentials: %v", err)
+		}
+	})
+}
+
+// profiles writes AWS credentials of which the secret is wrong.
+func profiles() (file string, err error) {
+	dir, err := os.MkdirTemp("", "mkhooks-")
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "credentials")
+	text := "[wrong]\naws_access_key_id = " + os.Getenv("AWS_ACCESS_KEY_ID") + "\naws_secret_access_key = hunter2hunter2\n"
+	return file, os.WriteFile(file, []byte(text), 0o600)
+}
+
+func TestTidy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\n\n  b\tc": "a b c",
+		`Get "https://u:hunter2@h/x?sig=hunter2&a=b": EOF`: `Get "https://…@h/x?…": EOF`,
+		"RequestID: ABC, HostID: , api error X: no":        "api error X: no",
+		strings.Repeat("ü", 500):                           strings.Repeat("ü", maxReason) + "…",
+	} {
+		if got := tidy(text); got != want {
+			t.Errorf("tidy(%q) is %q, want %q", text, got, want)
+		}
+	}
+	if got := innermost(fmt.Errorf("blob: %w", errors.New("x"))); got != "blob: x" {
+		t.Errorf("innermost is %q", got)
+	}
+}
