@@ -38,7 +38,7 @@ Environment:
 Exit codes:
   0    done, or nothing to do
   1    failed (network, service, I/O), and nothing was applied
-  2    differences found (drift, plan --detailed-exitcode)
+  2    differences found (drift, plan --detailed-exitcode; history --fail-on)
   3    invalid input; nothing was sent
   4    refused: a change is blocked or stale, or the answer was no
   5    partial: something was applied and something failed or is unverified

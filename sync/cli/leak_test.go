@@ -83,6 +83,10 @@ func TestNoSecretIsWritten(t *testing.T) {
 		{"init", nil, []string{"init", "-v", "--owner", "team", "-p", "demo", "written/repo"}},
 		{"audit verify", nil, []string{"audit", "verify", "-v", "--archives", "written/audit.jsonl"}},
 		{"audit show", nil, []string{"audit", "show", "-v", "--steps", "written/audit.jsonl"}},
+		{"history", nil, []string{"history", "-v", "--export", "written/histories", "--report", "csv=written/history.csv", "--report", "json=written/history.json"}},
+		{"history, records", nil, []string{"history", "-v", "--records", "*"}},
+		{"history fails", &emulator.Fault{Kind: emulator.Events, Status: 403}, []string{"history", "-v", "--all"}},
+		{"drift, deliveries", nil, append([]string{"drift", "rules", "--deliveries"}, common...)},
 		{"wrong flag", nil, []string{"plan", "--token=" + secretOne, "rules"}},
 		{"wrong short flag", nil, []string{"plan", "-t" + secretOne, "rules"}},
 	}
