@@ -135,9 +135,8 @@ func (b *builder) direction(f facts, auth AuthState) (d Direction, differs bool)
 	if !f.ours {
 		return DirAdopt, true // the marker has to be put, even where nothing differs
 	}
-	authMoved := auth == AuthChanged || !f.sameSpec() && (auth == AuthAdded || auth == AuthRemoved)
 	switch {
-	case f.sameSpec() && !authMoved:
+	case f.sameSpec() && auth != AuthChanged: // names that came or went are the spec's
 		return "", false
 	case f.fileSame() && !f.liveSame:
 		return DirDrift, true

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -42,5 +43,31 @@ func TestGuardSecret(t *testing.T) {
 	}
 	if other := New(in); other.Digest != p.Digest || strings.Join(other.Projects[0].Guards.InForce, " ") != strings.Join(p.Projects[0].Guards.InForce, " ") {
 		t.Errorf("the guard changes the digest or what is in force")
+	}
+}
+
+// TestDependenceOnTheFirst: a blocked create holds deletes back also where it
+// is the first change of all.
+func TestDependenceOnTheFirst(t *testing.T) {
+	t.Parallel()
+	in := baseInput()
+	in.Desired[0].Name, in.Desired[0].Placeholders = "a-new", []string{"spec.url"}
+	for _, c := range New(in).Projects[0].Changes {
+		if c.Action == Delete && (c.Blocked == nil || c.Blocked.Guard != GuardDependence) {
+			t.Errorf("the delete of %s is not held back: %+v", c.Rule, c.Blocked)
+		}
+	}
+}
+
+// TestAdoptCountsFields: an unknown field is no change by the file.
+func TestAdoptCountsFields(t *testing.T) {
+	t.Parallel()
+	in := baseInput()
+	in.Live[0].Spec = in.Live[0].Spec.WithoutMarker()
+	in.Live[0].Spec.Unknown = map[string]json.RawMessage{"spec.retryPolicy": json.RawMessage("1"), "spec.other": json.RawMessage("2")}
+	for _, c := range New(in).Projects[0].Changes {
+		if c.Rule == "moved" && (c.Blocked == nil || !strings.Contains(c.Blocked.Reason, "would change 1 field;")) {
+			t.Errorf("blocked by %+v, want an adoption that changes 1 field", c.Blocked)
+		}
 	}
 }
