@@ -22,13 +22,22 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/term"
 
+	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
 // TestMain makes the test binary the program itself, so that scripts run it as
 // a process: with real signals, streams and exit codes.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mkhooks": mainForTest})
+	testscript.Main(stopping{m}, map[string]func(){"mkhooks": mainForTest})
+}
+
+// stopping stops, after the tests, the object stores that some of them started.
+type stopping struct{ *testing.M }
+
+func (s stopping) Run() int {
+	defer buckettest.Stop()
+	return s.M.Run()
 }
 
 // mainForTest is what main.go does.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,12 +151,23 @@ func TestNothingIsThereBeforeCommit(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
-		for _, conditional := range []string{"true", "false"} {
+		var deletes atomic.Int32
+		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+			if r.Method == http.MethodDelete {
+				deletes.Add(1)
+			}
+			real.ServeHTTP(w, r)
+		})
+		for n, conditional := range []string{"true", "false"} {
 			if err := bucketAt(t, s.Location("x", "conditional="+conditional)).Probe(t.Context(), "probe"); err != nil {
 				t.Errorf("conditional=%s: %v", conditional, err)
 			}
 			if got := s.Names(t); len(got) > 0 {
 				t.Errorf("conditional=%s: the probe left %q", conditional, got)
+			}
+			// Who may write often may not delete.
+			if got := int(deletes.Load()); got != n {
+				t.Errorf("conditional=%s: %d requests to delete, want %d", conditional, got, n)
 			}
 		}
 	})
@@ -186,6 +198,18 @@ func TestStall(t *testing.T) {
 		s.Do(func(http.ResponseWriter, *http.Request, http.Handler) { <-over })
 		b.stall = 300 * time.Millisecond
 		_, readErr := read(t.Context(), b, "there")
+		w, err := bucketAt(t, s.Location("")).Create(t.Context(), "w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(noise(partSize)); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now()
+		w.Discard()
+		if took := time.Since(at); took > 20*time.Second {
+			t.Errorf("an upload that hangs was given up after %s", took)
+		}
 		for what, err := range map[string]error{
 			"read": readErr, "probe": b.Probe(t.Context(), "p"),
 			"small": write(t.Context(), b, "x", []byte("x")), "large": write(t.Context(), b, "y", noise(large)),

@@ -62,6 +62,11 @@ func Main(m *testing.M) {
 // the servers.
 func Run(m *testing.M) {
 	_ = m.Run() // the test program ends with what it returned
+	Stop()
+}
+
+// Stop stops the servers, where [Run] does not.
+func Stop() {
 	for _, s := range servers {
 		s.stop()
 	}

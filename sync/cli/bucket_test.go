@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// TestArchiveInBuckets deletes a rule whose history goes to an object store, and
+// brings it back from there: whole commands, under CI, where a folder will not do.
+func TestArchiveInBuckets(t *testing.T) {
+	for name, value := range buckettest.Env() {
+		t.Setenv(name, value)
+	}
+	for _, kind := range buckettest.Kinds {
+		t.Run(kind, func(t *testing.T) {
+			bucket := buckettest.New(t, kind)
+			s := serveEmulator(t, emulator.Options{})
+			r := newRepo(t)
+			r.rule("rules", "jobs", "jobs", "")
+			r.rule("rules", "stays", "stays", "")
+			r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+			s.AddEvents("jobs", emulator.Event{Created: time.Now(), Type: "MediaKind.JobFinished", Status: "Sent"})
+			if err := os.Remove(filepath.Join(r.dir, "rules", "jobs.yaml")); err != nil {
+				t.Fatal(err)
+			}
+			remove := func(location string) []string {
+				return []string{"apply", "--owner", "team", "--prune", "owned", "--max-deletes", "1", "--audit", "audit.jsonl", "--yes", "--archive", location, "rules"}
+			}
+
+			// A bucket that is not there is found out before the rule is paused.
+			other := strings.Replace(bucket.Location("mkhooks"), bucket.Name, "other-"+bucket.Name, 1)
+			stdout, _ := r.must(s, 1, remove(other)...)
+			if !strings.Contains(stdout, "there is no ") || !strings.Contains(stdout, "make it, or correct the archive location") {
+				t.Errorf("without a bucket:\n%s", stdout)
+			}
+			if rule, ok := s.Rule("jobs"); !ok || rule.Spec["enabled"] != true {
+				t.Fatalf("without a bucket, the rule is %v", rule.Spec)
+			}
+
+			t.Setenv("CI", "true")
+			cmd := r.command(s, remove(bucket.Location("mkhooks"))...)
+			cmd.Env = append(cmd.Env, "CI=true")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if _, ok := s.Rule("jobs"); ok {
+				t.Error("the rule is still there")
+			}
+			if got := bucket.Names(t); len(got) != 2 || !strings.HasPrefix(got[0], "mkhooks/demo_jobs_") {
+				t.Fatalf("the bucket holds %q", got)
+			}
+			location := archivedAt(t, filepath.Join(r.dir, "audit.jsonl"))
+			if !strings.HasPrefix(location, kind+"://"+bucket.Name+"/mkhooks/demo_jobs_") {
+				t.Errorf("the record says that the archive is at %s", location)
+			}
+
+			r.must(s, 0, "audit", "verify", location)
+			// The record is a file, which may name any server.
+			stdout, _ = r.must(s, 3, "audit", "verify", "--archives", "audit.jsonl")
+			if !strings.Contains(stdout, "is not looked at: ") {
+				t.Errorf("audit verify --archives:\n%s", stdout)
+			}
+			r.must(nil, 0, "restore", "--out", "rules", strings.Replace(location, ".jsonl.gz", ".manifest.json", 1))
+			if _, err := os.Stat(filepath.Join(r.dir, "rules", "jobs.yaml")); err != nil {
+				t.Error(err)
+			}
+
+			r.write("mkhooks.yaml", "owner: team\narchive: "+bucket.Location("mkhooks")+"\nprojects:\n  demo:\n    rules: [rules]\n")
+			_, stderr := r.must(s, 3, "plan")
+			if !strings.Contains(stderr, "taken from the command line alone") || !strings.Contains(stderr, "hint: pass it with --archive") {
+				t.Errorf("a config file with a server in it:\n%s", stderr)
+			}
+			r.write("mkhooks.yaml", "owner: team\narchive: "+kind+"://"+bucket.Name+"/mkhooks\nprojects:\n  demo:\n    rules: [rules]\n")
+			r.must(s, 0, "plan")
+		})
+	}
+}
+
+// archivedAt is the location of the archive that an audit file names.
+func archivedAt(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"location":("[^"]*")`).FindSubmatch(data)
+	if found == nil {
+		t.Fatalf("the record names no archive:\n%s", data)
+	}
+	var location string
+	if err := json.Unmarshal(found[1], &location); err != nil {
+		t.Fatal(err)
+	}
+	return location
+}
