@@ -96,7 +96,7 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	var service *mkio.Error
 	switch {
 	case errors.As(err, &notWhole):
-		c.block(plan.GuardArchive, notWhole.Reason)
+		c.block(plan.GuardArchive, notWhole.Error())
 	case ctx.Err() != nil || errors.As(err, &service):
 		c.failRead(ctx, err)
 	default:

@@ -61,10 +61,14 @@ type Request struct {
 
 // NotWholeError says that a history can't be read whole. It is no failure of
 // the store or of the network.
-type NotWholeError struct{ Reason string }
+type NotWholeError struct {
+	Reason string
+	// WayOut is for those who want to delete the rule.
+	WayOut string
+}
 
-// Error returns the reason.
-func (e *NotWholeError) Error() string { return e.Reason }
+// Error returns both.
+func (e *NotWholeError) Error() string { return e.Reason + "; " + e.WayOut }
 
 // ActiveError says that records are still on their way.
 type ActiveError struct{ Active, Records int }
@@ -95,7 +99,7 @@ func Save(ctx context.Context, store Store, r Request, src Source) (*Copy, error
 			return c, err
 		}
 		if n == maxReads {
-			return nil, &NotWholeError{fmt.Sprintf("the history could not be read whole in %d readings: %s; %s", maxReads, moved.how, moved.wayOut)}
+			return nil, &NotWholeError{fmt.Sprintf("the history could not be read whole in %d readings: %s", maxReads, moved.how), moved.wayOut}
 		}
 	}
 }
@@ -274,7 +278,7 @@ func (r *reading) all(ctx context.Context, src Source) error {
 		return err
 	}
 	if r.pages == 0 {
-		return &NotWholeError{"the service gave no page of the history; " + deleteHand}
+		return &NotWholeError{"the service gave no page of the history", deleteHand}
 	}
 	if err := r.zip.Close(); err != nil {
 		return &writeError{err}
@@ -293,7 +297,7 @@ func (r *reading) all(ctx context.Context, src Source) error {
 
 func (r *reading) page(p Page) error {
 	if !p.HasTotal {
-		return &NotWholeError{"the service does not say how many records the history has, so no copy can be proved whole; " + deleteHand}
+		return &NotWholeError{"the service does not say how many records the history has, so no copy can be proved whole", deleteHand}
 	}
 	if r.pages++; r.pages == 1 {
 		r.shot = snapshotOf(p)

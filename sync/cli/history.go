@@ -1,23 +1,17 @@
 package cli
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/history"
-	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -246,165 +240,4 @@ func historyDocument(doc *history.Document, brief bool) document {
 		csv:      func(w io.Writer) error { return report.HistoryCSV(w, doc) },
 		summary:  true,
 	}
-}
-
-// histories is how many of them are read side by side: each holds a page or two.
-const histories = 8
-
-// historian reads histories.
-type historian struct {
-	a          *app
-	client     *mkio.Client
-	store      archive.Store // nil where nothing is stored
-	rules      []webhook.Rule
-	since, now time.Time
-	commit     string
-	// given is set once the service failed for as long as a request is tried:
-	// for the rest, it is not asked again.
-	given atomic.Pointer[error]
-}
-
-// sumUp reads all of them and writes what they come to.
-func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
-	doc.Rules = make([]history.Rule, len(h.rules))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(histories)
-	for i, r := range h.rules {
-		group.Go(func() error {
-			doc.Rules[i] = h.read(ctx, r)
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if brief {
-		history.SortWorstFirst(doc.Rules)
-	}
-	doc.Close()
-	return h.a.write(historyDocument(doc, brief))
-}
-
-// list writes the records of all of them, one history after the other, and what
-// they come to.
-func (h *historian) list(ctx context.Context, doc *history.Document) error {
-	h.a.documentWritten = true
-	out := report.NewHistoryRecords(h.a.Stdout, report.Format(h.a.format), h.a.textOptions(h.a.StdoutTTY))
-	doc.Rules = []history.Rule{}
-	for _, r := range h.rules {
-		reading := history.NewReading(h.since, h.now)
-		var broken error
-		err := h.ask(func() error {
-			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
-				reading.Page(p.Events, p.Total, p.HasTotal)
-				for _, e := range p.Events {
-					if broken == nil && reading.Looks(e) {
-						broken = out.Write(history.RecordOf(r.Name, e))
-					}
-				}
-				return broken
-			})
-		})
-		switch {
-		case broken != nil:
-			return failed(fmt.Errorf("write standard output: %w", broken))
-		case ctx.Err() != nil:
-			return errors.Join(ctx.Err(), out.Flush())
-		}
-		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
-	}
-	doc.Close()
-	if err := out.Close(doc); err != nil {
-		return failed(fmt.Errorf("write standard output: %w", err))
-	}
-	return nil
-}
-
-// ask asks the service, unless it has failed for good before.
-func (h *historian) ask(request func() error) error {
-	if before := h.given.Load(); before != nil {
-		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
-	}
-	err := request()
-	var e *mkio.Error
-	if errors.As(err, &e) && (e.GaveUp > 0 || e.Status == 401 || e.Status == 403) {
-		h.given.CompareAndSwap(nil, &err)
-	}
-	return err
-}
-
-// read reads one history to its end, and stores it where that was asked for.
-func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
-	if h.store == nil {
-		reading := history.NewReading(h.since, h.now)
-		err := h.ask(func() error {
-			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
-				reading.Page(p.Events, p.Total, p.HasTotal)
-				return nil
-			})
-		})
-		return reading.Result(r.Name, r.Spec.Enabled, err)
-	}
-	s := &summedSource{h: h, rule: r.Name}
-	var c *archive.Copy
-	err := h.ask(func() (err error) {
-		c, err = archive.Save(ctx, h.store, h.request(r), s.read)
-		return err
-	})
-	out := s.result(r.Spec.Enabled, err)
-	if err == nil {
-		out.Archive = &history.Archive{Location: c.Receipt.Location, Records: c.Receipt.Records, SHA256: c.Receipt.SHA256, Active: s.active}
-	}
-	return out
-}
-
-func (h *historian) request(r webhook.Rule) archive.Request {
-	who := whoRuns(h.a.Getenv)
-	return archive.Request{
-		Project: h.client.Project(), BaseURL: h.client.BaseURL(), Rule: r, WasEnabled: r.Spec.Enabled,
-		When: h.now, By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, h.commit), Tool: "mkhooks " + version(), AllowActive: true,
-	}
-}
-
-// summedSource sums up what the archive reads. It reads more than once; the
-// last reading that went to its end is the one that was stored.
-type summedSource struct {
-	h      *historian
-	rule   string
-	whole  *history.Reading
-	part   *history.Reading
-	active int
-}
-
-func (s *summedSource) read(ctx context.Context, each func(archive.Page) error) error {
-	reading, active := history.NewReading(s.h.since, s.h.now), 0
-	s.part = reading
-	err := s.h.client.Events(ctx, s.rule, func(p mkio.EventPage) error {
-		reading.Page(p.Events, p.Total, p.HasTotal)
-		for _, e := range p.Events {
-			if e.Status.Active() {
-				active++
-			}
-		}
-		return each(archive.Page(p))
-	})
-	if err == nil {
-		s.whole, s.active = reading, active
-	}
-	return err
-}
-
-func (s *summedSource) result(enabled bool, err error) history.Rule {
-	if s.whole != nil {
-		out := s.whole.Result(s.rule, enabled, nil)
-		if err != nil {
-			out.Error = err.Error()
-		}
-		return out
-	}
-	reading := s.part
-	if reading == nil { // the store could not even begin
-		reading = history.NewReading(s.h.since, s.h.now)
-	}
-	return reading.Result(s.rule, enabled, err)
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mkhooks/mkhooks/sync/emulator"
 	"github.com/mkhooks/mkhooks/sync/mkio"
@@ -35,6 +37,7 @@ func TestPagesAhead(t *testing.T) {
 				sources = append(sources, e.Source)
 			}
 			if pages++; pages == stopAt {
+				time.Sleep(20 * time.Millisecond) // time enough for a request too many
 				return enough
 			}
 			return nil
@@ -52,6 +55,54 @@ func TestPagesAhead(t *testing.T) {
 		}
 		if n := len(s.Requests()); n < min(stopAt, 10) || n > most {
 			t.Errorf("stopped at page %d: %d requests, at most %d are needed", stopAt, n, most)
+		}
+	}
+}
+
+// TestNothingUnderWay: when the reading has ended, so has every request of it.
+func TestNothingUnderWay(t *testing.T) {
+	t.Parallel()
+	var logged atomic.Int32
+	s, c := serve(t, emulator.Options{MaxTop: 10, Latency: 50 * time.Millisecond}, func(o *mkio.Options) {
+		o.Log = func(mkio.RequestLog) {
+			time.Sleep(20 * time.Millisecond)
+			logged.Add(1)
+		}
+	})
+	s.Put("a", spec(nil))
+	s.AddEvents("a", make([]emulator.Event, 50)...)
+	pages := 0
+	err := c.Events(t.Context(), "a", func(mkio.EventPage) error {
+		if pages++; pages == 2 {
+			time.Sleep(10 * time.Millisecond) // until the next request is under way
+			return errors.New("enough")
+		}
+		return nil
+	})
+	atEnd := logged.Load()
+	time.Sleep(100 * time.Millisecond)
+	if now := logged.Load(); err == nil || atEnd != 3 || now != atEnd {
+		t.Errorf("%d requests logged at the end, %d later, want 3 and none more; %v", atEnd, now, err)
+	}
+}
+
+// TestEscapes: texts with quotes, backslashes and other letters read back as
+// they are, wherever they stand.
+func TestEscapes(t *testing.T) {
+	t.Parallel()
+	s, c := paged(t)
+	for _, text := range []string{`a"b`, `a\`, `\"`, `"`, `\\"x\"`, "é\n\"", "a\x00b", `","status":"Sent`} {
+		with := spec(nil)
+		with["headers"] = map[string]any{"X-Text": text, "X-Next": "y"}
+		s.Put("b", with)
+		r, err := c.Rule(t.Context(), "b")
+		if err != nil || r.Spec.Headers["X-Text"] != text || r.Spec.Headers["X-Next"] != "y" {
+			t.Errorf("%q read back as %q: %v", text, r.Spec.Headers, err)
+		}
+		s.AddEvents("b", emulator.Event{Source: text, Type: text, Status: emulator.Failed})
+		page, err := c.EventsPage(t.Context(), "b")
+		if e := page.Events[len(page.Events)-1]; err != nil || e.Source != text || string(e.Type) != text || e.Status != "Failed" {
+			t.Errorf("%q in a record read back as %+v: %v", text, e, err)
 		}
 	}
 }
