@@ -3,7 +3,7 @@ GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
 SCRIPTS = .ci/run .ci/fuzz .ci/servers $(wildcard .github/actions/*/*.sh examples/*/*.sh)
 
-.PHONY: build demo test race lint fuzz golden bench cover clean
+.PHONY: build demo test race lint fuzz golden vuln bench cover clean
 
 build:
 	$(GO) build -o mkhooks .
@@ -30,6 +30,10 @@ fuzz:
 
 golden:
 	$(GO) test ./sync/... ./schema/... -update
+
+# It asks the Go vulnerability database, so it needs the network.
+vuln:
+	$(TOOL) govulncheck ./...
 
 bench:
 	@$(GO) run ./examples/bench
