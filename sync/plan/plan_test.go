@@ -273,3 +273,20 @@ func TestOnly(t *testing.T) {
 		t.Errorf("a create with another rule's ciphertext: blocked %+v, want by the guard destination", c.Blocked)
 	}
 }
+
+// TestPathPart: only what can't be misread stands without quotes.
+func TestPathPart(t *testing.T) {
+	t.Parallel()
+	for _, plain := range []string{"0", "9", "a", "z", "A", "Z", "-", "_", "X-Source_1"} {
+		if got := pathPart(plain); got != "."+plain {
+			t.Errorf("pathPart(%q) = %s", plain, got)
+		}
+	}
+	for name, want := range map[string]string{
+		"": `[""]`, "/": `["/"]`, ":": `[":"]`, "`": "[\"`\"]", "{": `["{"]`, "@": `["@"]`, "[": `["["]`, ".": `["."]`, `"`: `["\""]`, "ü": `["ü"]`,
+	} {
+		if got := pathPart(name); got != want {
+			t.Errorf("pathPart(%q) = %s, want %s", name, got, want)
+		}
+	}
+}
