@@ -18,7 +18,7 @@ or the records beside it. The archive is verified first.
 
 No archive holds a secret, so a placeholder stands where one belongs. The next
 apply makes the rule again, with a history of its own: the old one stays in the
-archive. It needs neither network nor key.
+archive. It needs no key, and the network only for an archive in a bucket.
 
 Exit codes: 0 done, 1 the file could not be written, 3 nothing was written:
 invalid input, or an archive that is not what it says.`
