@@ -27,7 +27,7 @@ A record that was cut at its end, or rewritten as a whole, is consistent in
 itself: it shows against a head that was kept elsewhere, which every apply
 prints (--head).
 
-It needs neither network nor key.
+It needs no key, and the network only for archives in a bucket.
 
 Exit codes: 0 all is whole (warnings aside), 3 something is not.`
 
