@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mkhooks/mkhooks/sync/cli"
+	_ "github.com/mkhooks/mkhooks/sync/collect"
 )
 
 func main() {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,7 +150,7 @@ func (v Violation) place() string {
 		switch {
 		case name != "" && strings.Trim(name, "0123456789") == "":
 			b.WriteString("[" + name + "]")
-		case plainName.MatchString(name):
+		case isPlain(name):
 			if b.Len() > 0 {
 				b.WriteByte('.')
 			}
@@ -166,7 +165,12 @@ func (v Violation) place() string {
 	return b.String()
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+// isPlain reports whether a name stands without quotes: a letter, then up to 63
+// letters, digits, _ and -.
+func isPlain(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	return name != "" && len(name) <= 64 && strings.Trim(name[:1], letters) == "" && strings.Trim(name, letters+"0123456789_-") == ""
+}
 
 // shortNames quotes names and cuts what nobody would read.
 func shortNames(names []string) string {

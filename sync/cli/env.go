@@ -9,7 +9,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -42,9 +41,6 @@ type Env struct {
 // Main runs the command that env.Args name and returns the exit code. Whatever
 // the code, the document that was asked for is written before it returns.
 func Main(ctx context.Context, env Env) int {
-	// A run is short and its memory small: collecting less often costs some
-	// megabytes and saves a fifth of the time of a large validation.
-	debug.SetGCPercent(300)
 	a := &app{Env: env, root: ctx}
 	return a.run()
 }

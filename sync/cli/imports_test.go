@@ -24,13 +24,14 @@ const module = "github.com/mkhooks/mkhooks"
 // the standard library aside. The borders are the point of it: planning is
 // pure, one package talks to the service, one decrypts, one prints.
 var mayImport = map[string][]string{
-	"":                               {"sync/cli", "golang.org/x/term"},
+	"":                               {"sync/cli", "sync/collect", "golang.org/x/term"},
 	"schema":                         {"github.com/santhosh-tekuri/jsonschema/v5"},
 	"secrets":                        {},
 	"secrets/agekey":                 {"sync/atomicfile", "sync/shell", "filippo.io/age"},
 	"secrets/sops":                   {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
 	"sync/atomicfile":                {},
 	"sync/audit":                     {"github.com/rogpeppe/go-internal/lockedfile"},
+	"sync/collect":                   {},
 	"sync/shell":                     {},
 	"sync/webhook":                   {},
 	"sync/yamltext":                  {"go.yaml.in/yaml/v3"},

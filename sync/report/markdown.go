@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Rules of the Markdown, which the tests hold for hostile input with a real
@@ -49,11 +50,17 @@ func clipped(s string) string {
 	return Escape(s)
 }
 
+// lazily is an expression that is compiled when it is first needed: most runs
+// write no Markdown, and start-up must not pay for it.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // longTicks are runs of backticks that renderers give up on.
-var longTicks = regexp.MustCompile("`{9,}")
+var longTicks = lazily("`{9,}")
 
 func fewTicks(s string) string {
-	return longTicks.ReplaceAllStringFunc(s, func(run string) string { return strings.Repeat(`\u{60}`, len(run)) })
+	return longTicks().ReplaceAllStringFunc(s, func(run string) string { return strings.Repeat(`\u{60}`, len(run)) })
 }
 
 // ticks is a run of backticks longer than any in s, and than least.
@@ -111,9 +118,9 @@ func fenced(language string, lines []string) string {
 func htmlCode(s string) string { return "<code>" + html.EscapeString(clipped(s)) + "</code>" }
 
 var (
-	tokens    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
-	plainWord = regexp.MustCompile(`^(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,3}(?:,[0-9]{3}){0,3}%?)$`)
-	hexWord   = regexp.MustCompile(`^[0-9a-fA-F]{7,40}$`)
+	tokens    = lazily(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
+	plainWord = lazily(`^(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,3}(?:,[0-9]{3}){0,3}%?)$`)
+	hexWord   = lazily(`^[0-9a-fA-F]{7,40}$`)
 )
 
 // prose is a sentence that may hold names and values of others: plain words
@@ -121,7 +128,7 @@ var (
 // more hex digits may be a commit.
 func prose(s string) string {
 	var out []string
-	for _, t := range tokens.FindAllString(clipped(s), -1) {
+	for _, t := range tokens().FindAllString(clipped(s), -1) {
 		core := strings.TrimPrefix(t, "(")
 		before := t[:len(t)-len(core)]
 		core = strings.TrimRight(core, ",.;:!?)")
@@ -129,7 +136,7 @@ func prose(s string) string {
 		switch {
 		case core == "":
 			out = append(out, code(t))
-		case plainWord.MatchString(core) && !hexWord.MatchString(core):
+		case plainWord().MatchString(core) && !hexWord().MatchString(core):
 			out = append(out, t)
 		default:
 			out = append(out, before+code(core)+after)
@@ -143,11 +150,11 @@ func prose(s string) string {
 
 // commandAtEnd finds the command line that a hint is, or ends with. It has a flag
 // or a path; what begins like one and has none is a sentence.
-var commandAtEnd = regexp.MustCompile(`^(.*: )?((?:mkhooks|sops|git|export|chmod|age-keygen) .*(?: -[^ ]|/|[^ ][.=][^ ]).*)$`)
+var commandAtEnd = lazily(`^(.*: )?((?:mkhooks|sops|git|export|chmod|age-keygen) .*(?: -[^ ]|/|[^ ][.=][^ ]).*)$`)
 
 // hintProse is a hint; a command line in it stands as one piece, to be copied.
 func hintProse(hint string) string {
-	m := commandAtEnd.FindStringSubmatch(hint)
+	m := commandAtEnd().FindStringSubmatch(hint)
 	switch {
 	case m == nil:
 		return prose(hint)
