@@ -236,7 +236,7 @@ func (s *sealer) sealedByOthers(err error) error {
 
 // newKey makes a data key for the recipients of the .sops.yaml.
 func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
-	const write = "mkhooks init --age writes one where there is none"
+	const write = "mkhooks init -p PROJECT --age writes one where there is none"
 	if s.Config == nil {
 		return &Error{File: s.File, Kind: NoRecipient, Message: "is not encrypted yet, and no .sops.yaml says for whom to encrypt it", hint: write}
 	}

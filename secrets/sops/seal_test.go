@@ -282,7 +282,7 @@ func TestSealRefuses(t *testing.T) {
 		"mask":              {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("****") }, sops.BadValue, []string{"is a mask"}},
 		"space":             {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("s3cr3t ") }, sops.BadValue, []string{"white space"}},
 		"newline":           {func(r *sops.Request) { r.Values["headers/X-One"] = secrets.NewString("s3cr3t\nx") }, sops.BadValue, []string{"control characters"}},
-		"no config":         {func(r *sops.Request) { r.Config = nil }, sops.NoRecipient, []string{"no .sops.yaml", "mkhooks init --age"}},
+		"no config":         {func(r *sops.Request) { r.Config = nil }, sops.NoRecipient, []string{"no .sops.yaml", "mkhooks init -p PROJECT --age"}},
 		"config of nothing": {func(r *sops.Request) { r.Config = []byte("{}") }, sops.NoRecipient, []string{"no creation rule for this file"}},
 		"config of others":  {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^x, age: a}]") }, sops.NoRecipient, []string{"no creation rule for this file"}},
 		"config, bad regex": {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: '(', age: a}]") }, sops.NoRecipient, []string{"does not compile"}},

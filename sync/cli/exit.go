@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -110,7 +111,7 @@ func failed(err error, hints ...string) error {
 // withHint adds the hint that an error itself carries.
 func withHint(err error, hints []string) []string {
 	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" {
+	if errors.As(err, &h) && h.Hint() != "" && !slices.Contains(hints, h.Hint()) {
 		hints = append(hints, h.Hint())
 	}
 	return hints

@@ -14,6 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -174,13 +175,27 @@ func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 	return invalidf(hint, "there is no live rule %q in project %s", pattern, w.project)
 }
 
-// importCommand is the command line that imports one rule.
+// importCommand is the command line that imports one rule. What of its name
+// would not reach a command as it is shown becomes a pattern's ?.
 func (w *ruleWriter) importCommand(dir, rule string) string {
-	words := ruleWords(rule)
+	words := ruleWords(pasted(rule))
 	if dir != "" {
 		words = append([]string{"--out", shell.Path(dir)}, words...)
 	}
 	return nextCommand(w.cmd, "import", words)
+}
+
+// pasted is a rule's name as a pattern that can be shown and pasted.
+func pasted(rule string) string {
+	var b strings.Builder
+	for _, r := range rule {
+		if s := string(r); report.Escape(s) == s {
+			b.WriteString(s)
+		} else {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
 }
 
 // ruleFiles lists the rule files below paths by the names of their rules. A

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,6 +20,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/scaffold"
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 const initLong = `Init writes a config repo into DIR (default: this folder): mkhooks.yaml, an
@@ -49,7 +51,7 @@ func newInitCommand(a *app) *cobra.Command {
 		Short:   "Write a config repo that works",
 		Long:    initLong,
 		Example: "  mkhooks init -p my-project --age\n  mkhooks init -p my-project --age-recipient age1... webhooks",
-		RunE:    func(_ *cobra.Command, args []string) error { return runInit(a, o, args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return runInit(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	return cmd
@@ -67,6 +69,7 @@ func (o *initOptions) AddFlags(f *pflag.FlagSet) {
 // initRun is one call of init: what was found out, and what was done.
 type initRun struct {
 	initOptions
+	cmd      *cobra.Command
 	dir      string
 	settings scaffold.Settings
 	facts    []fact
@@ -83,11 +86,11 @@ type initRun struct {
 	noSecret string
 }
 
-func runInit(a *app, o initOptions, args []string) error {
+func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return invalidf("mkhooks init -p PROJECT "+quotePaths(args[:1]), "init: expected one folder, got %d", len(args))
 	}
-	r := &initRun{initOptions: o, dir: "."}
+	r := &initRun{initOptions: o, cmd: cmd, dir: "."}
 	if len(args) == 1 {
 		r.dir = args[0]
 	}
@@ -99,6 +102,26 @@ func runInit(a *app, o initOptions, args []string) error {
 		}
 	}
 	return a.sayInit(r)
+}
+
+// call is this command line with one flag changed, as it is given. It can be
+// pasted.
+func (r *initRun) call(flag, value string) string {
+	words := []string{"mkhooks", "init"}
+	r.cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != flag && !slices.Contains(ownFlags, f.Name) {
+			words = append(words, flagWords(f)...)
+		}
+	})
+	name := "--" + flag
+	if f := r.cmd.Flags().Lookup(flag); f.Shorthand != "" {
+		name = "-" + f.Shorthand
+	}
+	words = append(words, name, value)
+	if r.dir != "." {
+		words = append(words, shell.Path(r.dir))
+	}
+	return strings.Join(words, " ")
 }
 
 // check refuses a folder that can't be one, and a call that can't be meant.
@@ -147,7 +170,7 @@ func (r *initRun) survey(context.Context, *app) error {
 func (r *initRun) checkConfig(context.Context, *app) error {
 	if f := r.new(scaffold.ConfigPath); f != nil {
 		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
-			return invalidf("mkhooks init -p PROJECT", "-p %q: %s", r.settings.Project, problems[0].Message)
+			return invalidf(r.call("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
 		}
 	}
 	return nil

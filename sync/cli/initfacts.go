@@ -96,7 +96,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 	}
 	s := &r.settings
 	if err := webhook.CheckOwner(r.owner); r.owner != "" && err != nil {
-		return invalidf("mkhooks init --owner video-platform", "--%w", err)
+		return invalidf(r.call("owner", "video-platform"), "--%w", err)
 	}
 	switch {
 	case r.again.file != nil:
@@ -116,7 +116,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 		r.know("owner", s.Owner, "from the git remote")
 	default:
 		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
-			return invalidf("mkhooks init --owner NAME", "there is no git remote to take the owner's name from, and none can be made of the folder's")
+			return invalidf(r.call("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
 		}
 		r.know("owner", s.Owner, "from the folder, as there is no git remote")
 	}
@@ -139,7 +139,7 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 		}
 		s.Project = p.Name
 	case s.Project == "":
-		return invalidf("mkhooks init -p PROJECT "+quotePaths([]string{r.dir}), "no project is given, and its name can't be found out")
+		return invalidf(r.call("project", "PROJECT"), "no project is given, and its name can't be found out")
 	case strings.Contains(s.Project, "${{"):
 		return invalidf("", "-p %q: a workflow of GitHub would take this for an expression", s.Project)
 	}
@@ -164,7 +164,7 @@ func (r *initRun) findBranch(_ *app, git gitFacts) error {
 		s.Branch, from = "main", "as nothing names another; --branch does"
 	}
 	if !plainBranch.MatchString(s.Branch) {
-		return invalidf("mkhooks init --branch main", "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
+		return invalidf(r.call("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
 	}
 	r.know("branch", s.Branch, from)
 	return nil
@@ -224,7 +224,7 @@ var (
 func (r *initRun) checkCodeOwners() error {
 	for _, c := range r.codeOwners {
 		if !ownerHandle.MatchString(c) && !mailAddress.MatchString(c) {
-			return invalidf("mkhooks init --codeowner @org/team", "--codeowner %q: expected @user, @org/team or a mail address", c)
+			return invalidf(r.call("codeowner", "@org/team"), "--codeowner %q: expected @user, @org/team or a mail address", c)
 		}
 	}
 	return nil

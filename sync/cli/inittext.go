@@ -126,7 +126,7 @@ func (r *initRun) tasks() []task {
 	var out []task
 	written := func(path string) bool { return r.new(path) != nil }
 	if written(scaffold.SOPSPath) && len(r.recipients) == 0 {
-		out = append(out, task{scaffold.SOPSPath + " names no key, so no secret can be encrypted yet. Put the public part of one behind age: there; this makes one and prints it:", "mkhooks init --age"})
+		out = append(out, task{scaffold.SOPSPath + " names no key, so no secret can be encrypted yet. Put the public part of one behind age: there; this makes one and prints it:", "mkhooks init" + r.projectFlag() + " --age"})
 	}
 	switch {
 	case !written(scaffold.ExamplePath):
@@ -199,11 +199,16 @@ func (r *initRun) sayNext(t *initText, a *app) {
 	if a.Getenv("MKIO_TOKEN") == "" {
 		t.line("  export MKIO_TOKEN=...")
 	}
-	project := ""
-	if r.again.file != nil && len(r.again.file.Projects) > 1 {
-		project = " -p " + shell.Word(r.settings.Project)
-	}
+	project := r.projectFlag()
 	t.line("  mkhooks validate")
 	t.line("  mkhooks plan%s", project)
 	t.line("  mkhooks apply%s", project)
+}
+
+// projectFlag names the project where the config file has several.
+func (r *initRun) projectFlag() string {
+	if r.again.file != nil && len(r.again.file.Projects) > 1 {
+		return " -p " + shell.Word(r.settings.Project)
+	}
+	return ""
 }

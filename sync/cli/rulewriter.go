@@ -39,8 +39,11 @@ type ruleWriter struct {
 	items   []item
 	waiting []string // what secret set takes for each new file that waits for a secret
 	refused []error
-	hints   []string
-	held    bool // something that is live stays out of a file
+	hints   []string // what to do about those
+	hinted  []string // what was printed, so that it is once
+	mend    bool     // a file is to be mended by hand
+	unready bool     // a value is to be written into a file by hand
+	held    bool     // something that is live stays out of a file
 }
 
 // item is a line of the summary and the file that is written for it, if any.
@@ -128,11 +131,18 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 	w.sayUnknown(r)
 	for _, p := range f.Problems {
 		w.a.warn("%s: %s", p.Position, p.Message)
-		if p.Hint != "" {
-			w.a.line("hint", p.Hint)
-		}
+		w.hint(p.Hint)
+		w.mend = true
 	}
 	return nil
+}
+
+// hint prints what to do about a warning, once.
+func (w *ruleWriter) hint(text string) {
+	if text != "" && !slices.Contains(w.hinted, text) {
+		w.hinted = append(w.hinted, text)
+		w.a.line("hint", text)
+	}
 }
 
 // otherOwner is who owns a live rule, if not whom the config file names.
@@ -164,7 +174,8 @@ func (w *ruleWriter) refuse(err error, hints ...string) {
 func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
-		w.a.line("hint", "put such a value under spec.authentication with mkhooks secret set, or write it in the file if everyone may read it (--allow-plain-credentials)")
+		w.hint("put such a value in the place of these words if everyone may read it, for validate, plan and apply with --allow-plain-credentials; otherwise take the line out, and have mkhooks secret set FILE --add PATH write it under spec.authentication")
+		w.unready = true
 	}
 }
 
@@ -259,6 +270,12 @@ func (w *ruleWriter) secretWords(rule, path string) string {
 // to plan.
 func (w *ruleWriter) sayNext() {
 	next := w.planCommand()
+	if w.unready {
+		next = w.planCommand("--allow-placeholders")
+	}
+	if w.mend {
+		next = "mend what is said above, then " + next
+	}
 	if len(w.waiting) > 0 {
 		next = nextCommand(w.cmd, "secret set", w.waiting[:1])
 	}
@@ -266,14 +283,14 @@ func (w *ruleWriter) sayNext() {
 }
 
 // planCommand is the command line that plans the files.
-func (w *ruleWriter) planCommand() string {
+func (w *ruleWriter) planCommand(flags ...string) string {
 	paths := w.paths
 	if w.config != nil { // which names them
 		paths = nil
 	} else if w.dir != "" && !slices.Contains(paths, w.dir) {
 		paths = append(slices.Clip(paths), w.dir)
 	}
-	return nextCommand(w.cmd, "plan", nil, paths...)
+	return nextCommand(w.cmd, "plan", flags, paths...)
 }
 
 // rulesFlags tell a command where the new files are, if it would not look there

@@ -44,6 +44,10 @@ type secretOptions struct {
 	ruleOptions
 	rules []string
 	add   bool
+
+	cmd *cobra.Command
+	// rule is the argument that names the rule: its name, or its file.
+	rule string
 }
 
 func newSecretCommand(a *app) *cobra.Command {
@@ -84,6 +88,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	if len(args) == 0 {
 		return invalidf("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
 	}
+	o.cmd, o.rule = cmd, args[0]
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	found, err := o.find(args[0])
+	found, err := o.find()
 	if err != nil {
 		return err
 	}
@@ -112,7 +117,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 		return err
 	}
 	if len(paths) == 0 {
-		if paths, err = a.missing(r, found); err != nil {
+		if paths, err = o.missing(a, r, found); err != nil {
 			return err
 		}
 	}
@@ -121,7 +126,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	}
 	sealed, err := o.decrypter(a).Seal(ctx, r)
 	if err != nil {
-		return sealError(err, found, paths)
+		return o.sealError(err, paths)
 	}
 	if err := o.checkSealed(a, found.File, document, sealed.Document); err != nil {
 		return err
@@ -134,9 +139,18 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	return a.saySealed(o, found, paths, sealed)
 }
 
-// find returns the one file of a rule, which is named by its name or its file.
-func (o *secretOptions) find(rule string) (config.Found, error) {
-	paths := o.rules
+// call is this command line again, for a rule and PATHS. It can be pasted.
+func (o *secretOptions) call(rule string, paths ...string) string {
+	words := ruleWords(rule)
+	for _, p := range paths {
+		words = append(words, shell.Word(dotted(p)))
+	}
+	return nextCommand(o.cmd, "secret set", words)
+}
+
+// find returns the one file of the rule, which is named by its name or its file.
+func (o *secretOptions) find() (config.Found, error) {
+	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		paths = []string{rule}
 	} else if len(paths) == 0 && o.file != nil {
@@ -165,11 +179,11 @@ func (o *secretOptions) find(rule string) (config.Found, error) {
 	case 0:
 		hint := "mkhooks validate " + quotePaths(paths)
 		if near := schema.Nearest(rule, names); near != "" {
-			hint = "did you mean: mkhooks secret set " + ruleArg(near)
+			hint = "did you mean: " + o.call(near)
 		}
 		return config.Found{}, invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
 	}
-	return config.Found{}, invalidf("mkhooks secret set "+shell.Path(hits[len(hits)-1].File)+" ...",
+	return config.Found{}, invalidf(o.call(hits[len(hits)-1].File)+" ...",
 		"rule %q is in several files, %s and %s; expected the file that is meant", rule, hits[0].File, hits[1].File)
 }
 
@@ -218,33 +232,32 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 
 // missing are the values of a rule that are still to be set, for a call
 // without a PATH.
-func (a *app) missing(r sops.Request, found config.Found) ([]string, error) {
+func (o *secretOptions) missing(a *app, r sops.Request, found config.Found) ([]string, error) {
 	paths, err := sops.Waiting(r.File, r.Document)
-	command := "mkhooks secret set " + ruleArg(found.Name)
 	switch {
 	case err != nil:
 		return nil, invalid(err)
 	case len(paths) == 0:
 		example := "headers.NAME"
 		if names := authPaths(found.Auth); len(names) > 0 {
-			example = shell.Word(names[0])
+			example = names[0]
 		}
-		return nil, invalidf(command+" "+example, "rule %q waits for no secret; expected the PATH of one to set", found.Name)
+		return nil, invalidf(o.call(o.rule, example), "rule %q waits for no secret; expected the PATH of one to set", found.Name)
 	case !a.StdinTTY:
-		return nil, invalidf(command+words(paths), "expected the PATH of the secret that comes on standard input")
+		return nil, invalidf(o.call(o.rule, paths...), "expected the PATH of the secret that comes on standard input")
 	}
 	return paths, nil
 }
 
 // sealError is what keeps a value from being sealed, with the call that sets
 // all that is missing at once.
-func sealError(err error, found config.Found, paths []string) error {
+func (o *secretOptions) sealError(err error, paths []string) error {
 	var e *sops.Error
 	if !errors.As(err, &e) {
 		return err // interrupted
 	}
 	if e.Kind == sops.Unset {
-		return invalid(err, "mkhooks secret set "+ruleArg(found.Name)+words(append(slices.Clone(paths), e.Unset()...))+" takes a line of standard input for each, or asks for them on a terminal")
+		return invalid(err, o.call(o.rule, append(slices.Clone(paths), e.Unset()...)...)+" takes a line of standard input for each, or asks for them on a terminal")
 	}
 	return invalid(err)
 }
@@ -299,7 +312,7 @@ func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
 	if len(set) > 0 {
-		a.line("hint", "next: "+strings.TrimSpace("mkhooks plan "+quotePaths(o.where(found))))
+		a.line("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.where(found)...))
 	}
 	return nil
 }

@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
-	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -18,7 +16,7 @@ func (o *secretOptions) paths(found config.Found, args []string) ([]string, erro
 		path := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(arg, "spec."), "authentication."), ".", "/", 1)
 		part, name, ok := strings.Cut(path, "/")
 		if !ok || name == "" || part != "headers" && part != "queryParams" {
-			return nil, invalidf(didYouMean(found, arg), "%q: expected headers.NAME or queryParams.NAME", arg)
+			return nil, invalidf(o.didYouMean(found, arg), "%q: expected headers.NAME or queryParams.NAME", arg)
 		}
 		if slices.Contains(paths, path) {
 			return nil, invalidf("", "%s is given twice", arg)
@@ -31,7 +29,7 @@ func (o *secretOptions) paths(found config.Found, args []string) ([]string, erro
 			near := nearestName(part, name, names)
 			same := part == "headers" && strings.EqualFold(near, name)
 			if near != "" && (same || !o.add) {
-				hint := "did you mean: mkhooks secret set " + ruleArg(found.Name) + " " + shell.Word(part+"."+near)
+				hint := "did you mean: " + o.call(o.rule, part+"."+near)
 				if !same {
 					hint += "; to add the other one, too: --add"
 				}
@@ -55,18 +53,18 @@ func nearestName(part, name string, names []string) string {
 }
 
 // didYouMean is the call with the prefix that a PATH lacks.
-func didYouMean(found config.Found, arg string) string {
+func (o *secretOptions) didYouMean(found config.Found, arg string) string {
 	name := arg[strings.LastIndexByte(arg, '.')+1:]
 	for _, part := range []struct {
 		name  string
 		names []string
 	}{{"headers", found.Auth.Headers}, {"queryParams", found.Auth.QueryParams}} {
 		if near := nearestName(part.name, name, part.names); near != "" {
-			return fmt.Sprintf("did you mean: mkhooks secret set %s %s", ruleArg(found.Name), shell.Word(part.name+"."+near))
+			return "did you mean: " + o.call(o.rule, part.name+"."+near)
 		}
 	}
 	if arg != "" && !strings.Contains(arg, ".") {
-		return fmt.Sprintf("did you mean: mkhooks secret set %s %s", ruleArg(found.Name), shell.Word("headers."+arg))
+		return "did you mean: " + o.call(o.rule, "headers."+arg)
 	}
 	return "mkhooks help secret set"
 }
@@ -85,12 +83,3 @@ func authPaths(auth webhook.AuthNames) []string {
 
 // dotted is a path as people write it.
 func dotted(path string) string { return strings.Replace(path, "/", ".", 1) }
-
-// words are paths as arguments, each with a space before it.
-func words(paths []string) string {
-	out := ""
-	for _, p := range paths {
-		out += " " + shell.Word(dotted(p))
-	}
-	return out
-}
