@@ -105,7 +105,9 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	todo, moved := o.narrow(a, reviewed, g.plan)
-	if err := a.showPlan(todo); err != nil {
+	if reviewed != nil && !todo.HasDifferences() {
+		a.warn("nothing of %s is left to be done as it was reviewed", o.planFile)
+	} else if err := a.showPlan(todo); err != nil {
 		return err
 	}
 	if why := o.unexpected(reviewed, g.plan); why != "" {
@@ -130,21 +132,20 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if result == nil {
 		return notRecorded
 	}
-	if err := a.write(resultDocument(result, afterApply(cmd, args, result))); err != nil {
-		return err
-	}
-	return withRecord(result, notRecorded)
+	return withRecord(result, notRecorded, a.write(resultDocument(result, afterApply(cmd, args, todo, result))))
 }
 
-// withRecord is how a run ends whose record may not be whole: that is a
-// failure, also where all else went well.
-func withRecord(r *apply.Result, notRecorded error) error {
-	var e *codeError
-	if errors.As(notRecorded, &e) && r.Summary.Applied+r.Summary.Unverified > 0 {
-		e.code = exitPartial
-	}
-	if notRecorded != nil {
-		return notRecorded
+// withRecord is how a run ends whose record or documents may not be whole: that
+// is a failure, also where all else went well.
+func withRecord(r *apply.Result, troubles ...error) error {
+	for _, err := range troubles {
+		var e *codeError
+		if errors.As(err, &e) && r.Summary.Applied+r.Summary.Unverified > 0 {
+			e.code = exitPartial
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return exit(outcomeCode(r.Outcome))
 }

@@ -104,6 +104,9 @@ func (a *app) command() *cobra.Command {
 		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 			return invalidf("", "--color %q: expected auto, always or never", a.color)
 		}
+		if err := notEmpty(cmd.Flags()); err != nil {
+			return err
+		}
 		if err := a.checkFormat(cmd); err != nil {
 			return err
 		}
@@ -130,6 +133,22 @@ func (a *app) command() *cobra.Command {
 	root.InitDefaultCompletionCmd(root.Name())
 	strictGroups(root)
 	return root
+}
+
+// notEmpty refuses flags that were given nothing: more often than not a
+// variable was not set, and --expect "" would check nothing. Of all flags,
+// --config alone means something by it.
+func notEmpty(f *pflag.FlagSet) (err error) {
+	f.Visit(func(f *pflag.Flag) {
+		empty := f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "config"
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			empty = slices.Contains(list.GetSlice(), "")
+		}
+		if empty && err == nil {
+			err = invalidf("is a variable not set? leave the flag out where it is not meant", "--%s: expected a value, got nothing", f.Name)
+		}
+	})
+	return err
 }
 
 // strictGroups makes "help nonsense" and "completion tcsh" errors: cobra

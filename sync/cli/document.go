@@ -15,6 +15,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -144,6 +145,11 @@ func (a *app) openSinks(out string) error {
 			return invalidf("", "%s %s: this file is to get two documents", p.flag, p.path)
 		}
 		seen[filepath.Clean(p.path)] = true
+		if why := precious(p.path); why != "" {
+			return invalidf("name another file", "%s %s: %s", p.flag, p.path, why)
+		}
+	}
+	for _, p := range places {
 		s := &sink{path: p.path, format: report.Format(p.format), plan: p.plan}
 		if err := s.open(); err != nil {
 			return invalidf("name a file in a folder that exists and can be written to", "%s %s: %v", p.flag, p.path, withoutPath(err))
@@ -151,6 +157,38 @@ func (a *app) openSinks(out string) error {
 		a.sinks = append(a.sinks, s)
 	}
 	return nil
+}
+
+// precious says why a file must not be replaced by a document: a slip of the
+// finger must not cost a rule, a key or the record. "" where it may be.
+func precious(path string) string {
+	if path == "-" {
+		return "is no file; the document on standard output is what --format is for"
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "" // there is nothing to lose
+	}
+	switch ext := strings.ToLower(filepath.Ext(path)); {
+	case ext == ".yaml" || ext == ".yml":
+		return "is a YAML file that is there already, perhaps a rule's or the config; it is not replaced"
+	case ext == ".jsonl" || archive.IsArchive(path):
+		return "is a record or an archive, by its name; it is not replaced"
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head := make([]byte, 64<<10)
+	n, _ := io.ReadFull(f, head) // less is fine
+	text := string(head[:n])
+	switch {
+	case strings.Contains(text, "AGE-SECRET-KEY-") || strings.Contains(text, "PRIVATE KEY"):
+		return "holds a key; it is not replaced"
+	case strings.HasPrefix(text, `{"seq":`):
+		return "is a record of applies; it is not replaced"
+	}
+	return ""
 }
 
 // withoutPath is the reason of a file error: its path is the temporary one.

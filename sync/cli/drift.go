@@ -58,7 +58,7 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	liveOnly := slices.Contains(o.only, liveSide)
-	o.only = slices.DeleteFunc(o.only, func(s string) bool { return s == liveSide })
+	o.only = slices.DeleteFunc(slices.Clone(o.only), func(s string) bool { return s == liveSide })
 	if liveOnly && o.owner == "" {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
@@ -73,14 +73,18 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	if err := a.write(planDocument(g.plan, o.guidance(a, cmd, g.plan, args))); err != nil {
-		return err
-	}
 	differs := g.plan.HasDifferences()
 	if liveOnly {
 		differs = slices.ContainsFunc(g.plan.Projects[0].Changes, func(c plan.Change) bool {
 			return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
 		})
+	}
+	says := o.guidance(a, cmd, g.plan, args)
+	if differs {
+		says.Exit = "Exit code 2 means that something differs."
+	}
+	if err := a.write(planDocument(g.plan, says)); err != nil {
+		return err
 	}
 	if differs {
 		return exit(exitDifferences)

@@ -38,6 +38,8 @@ type gathered struct {
 	rules  *config.Rules
 	input  plan.Input
 	plan   *plan.Plan
+	// asked is how rules are named on this command's line.
+	asked string
 }
 
 // gather is steps 1 to 4 of every run: read the files, list the live rules,
@@ -74,7 +76,7 @@ func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly 
 	if o.shown != nil {
 		named = o.shown
 	}
-	return &gathered{client: client, rules: rules, input: plan.Input{
+	return &gathered{asked: "--only ", client: client, rules: rules, input: plan.Input{
 		Project: client.Project(), BaseURL: client.BaseURL(), Owner: o.owner,
 		FormerOwners: o.formerOwners,
 		Paths:        named, Desired: desired(rules), Options: options, Warnings: warnings,
@@ -112,11 +114,11 @@ func (g *gathered) checkOnly() error {
 	if all {
 		return nil
 	}
-	hint := "see the names with mkhooks plan, without --only"
+	hint := "mkhooks plan names the rules"
 	if near != "" {
-		hint = "did you mean --only " + shell.Word(near)
+		hint = "did you mean " + g.asked + shell.Word(plan.Pattern(near))
 	}
-	return invalidf(hint, "--only %q: neither a file nor a live rule has this name", pattern)
+	return invalidf(hint, g.asked+"%q: neither a file nor a live rule has this name", pattern)
 }
 
 // matched reports whether all patterns fit a name; otherwise the first that

@@ -197,7 +197,7 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	if pattern, near, all := matched(patterns, project, names); !all {
 		hint := "mkhooks history --all shows all of them"
 		if near != "" {
-			hint = "did you mean: mkhooks history " + ruleArg(near)
+			hint = "did you mean: mkhooks history " + strings.Join(patternWords(near), " ")
 		}
 		return nil, invalidf(hint, "there is no live rule %q in project %s", pattern, project)
 	}

@@ -178,7 +178,7 @@ func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 // importCommand is the command line that imports one rule. What of its name
 // would not reach a command as it is shown becomes a pattern's ?.
 func (w *ruleWriter) importCommand(dir, rule string) string {
-	words := ruleWords(pasted(rule))
+	words := ruleWords(pasted(plan.Pattern(rule)))
 	if dir != "" {
 		words = append([]string{"--out", shell.Path(dir)}, words...)
 	}

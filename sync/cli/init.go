@@ -110,7 +110,7 @@ func (r *initRun) call(flag, value string) string {
 	words := []string{"mkhooks", "init"}
 	r.cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name != flag && !slices.Contains(ownFlags, f.Name) {
-			words = append(words, flagWords(f)...)
+			words = append(words, flagWords(f, false)...)
 		}
 	})
 	name := "--" + flag

@@ -12,11 +12,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // ownFlags are those that say how one run is shown or recorded; a command line
 // for the next step leaves them out.
-var ownFlags = []string{"base", "color", "decrypt", "detailed-exitcode", "expect", "format", "only", "out", "plan", "report", "verbose", "yes"}
+var ownFlags = []string{"base", "color", "decrypt", "detailed-exitcode", "expect", "format", "out", "plan", "report", "verbose", "yes"}
 
 // nextCommand is the command line of another command for the same rules: with
 // the flags of this run that it has, too, then extra and args, as they are
@@ -28,10 +29,10 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	}
 	words := append([]string{"mkhooks"}, strings.Fields(name)...)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil {
+		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil || f.Name == "only" && slices.Contains(extra, "--only") {
 			return
 		}
-		words = append(words, flagWords(f)...)
+		words = append(words, flagWords(f, cmd.Name() == "drift")...)
 	})
 	words = append(words, extra...)
 	for _, a := range args {
@@ -39,6 +40,9 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	}
 	return strings.Join(words, " ")
 }
+
+// patternWords are [ruleWords] for a command that takes patterns.
+func patternWords(rule string) []string { return ruleWords(plan.Pattern(rule)) }
 
 // ruleWords are a rule's name as an argument that is no flag.
 func ruleWords(rule string) []string {
@@ -51,8 +55,9 @@ func ruleWords(rule string) []string {
 // ruleArg is [ruleWords] in one text.
 func ruleArg(rule string) string { return strings.Join(ruleWords(rule), " ") }
 
-// flagWords is a flag as it was given.
-func flagWords(f *pflag.Flag) []string {
+// flagWords is a flag as it was given. Of drift's --only, the word that is no
+// rule stays away.
+func flagWords(f *pflag.Flag, drift bool) []string {
 	name := "--" + f.Name
 	if f.Shorthand != "" {
 		name = "-" + f.Shorthand
@@ -60,6 +65,9 @@ func flagWords(f *pflag.Flag) []string {
 	if list, ok := f.Value.(pflag.SliceValue); ok {
 		var words []string
 		for _, v := range list.GetSlice() {
+			if drift && f.Name == "only" && v == liveSide {
+				continue
+			}
 			words = append(words, name, shell.Word(v))
 		}
 		return words
@@ -86,7 +94,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	if out.Drift {
 		out.Commands = report.Commands{
 			Apply: func(_, rule string) string {
-				return nextCommand(cmd, "apply", []string{"--only", shell.Word(rule)}, args...)
+				return nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.Pattern(rule))}, args...)
 			},
 			Import: func(_, rule string) string {
 				var where []string
@@ -96,17 +104,64 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 					}
 					where = append(where, "--rules", shell.Path(path))
 				}
-				return nextCommand(cmd, "import", append(where, ruleWords(rule)...))
+				return nextCommand(cmd, "import", append(where, patternWords(rule)...))
 			},
 		}
 	}
 	if canDo(p) {
 		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
+	} else {
+		out.Next = unblock(cmd, args, p)
 	}
 	if failing := p.Projects[0].Failing; len(failing) > 0 {
-		out.Next = append(out.Next, nextCommand(cmd, "history", ruleWords(failing[0].Rule)))
+		out.Next = append(out.Next, nextCommand(cmd, "history", patternWords(failing[0].Rule)))
 	}
 	return out
+}
+
+// unblock is the command that settles what holds the first of the blocked
+// changes back: the value that is missing, or the plan with its guard lifted, to
+// be looked at before anybody applies it. None where no flag lifts the guard.
+func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
+	for _, project := range p.Projects {
+		for _, c := range project.Changes {
+			if c.Blocked == nil {
+				continue
+			}
+			if c.Blocked.Guard == plan.GuardSecret {
+				return []string{"mkhooks secret set " + shell.Path(c.File)}
+			}
+			if lift := lifts(c); lift != nil {
+				return []string{nextCommand(cmd, "plan", lift, args...)}
+			}
+		}
+	}
+	return nil
+}
+
+// lifts is the flag that lifts the guard of a change, for that change alone
+// where there is such a flag; nil where there is none.
+func lifts(c plan.Change) []string {
+	rule := shell.Word(plan.Pattern(c.Rule))
+	switch c.Blocked.Guard {
+	case plan.GuardAdopt:
+		return []string{"--adopt", rule}
+	case plan.GuardForeign:
+		return []string{"--take-over", rule}
+	case plan.GuardMissingAuth:
+		return []string{"--drop-auth", rule}
+	case plan.GuardUnknown:
+		return []string{"--drop-unknown"}
+	case plan.GuardEmpty:
+		return []string{"--allow-empty"}
+	case plan.GuardActive:
+		return []string{"--delete-active"}
+	case plan.GuardDestination:
+		if webhook.CheckDestination(c.SecretTo) == nil {
+			return []string{"--allow-destination", shell.Word(c.SecretTo)}
+		}
+	}
+	return nil
 }
 
 // canDo reports whether there is a change that no guard holds back.
@@ -121,12 +176,35 @@ func canDo(p *plan.Plan) bool {
 
 // afterApply is what is to be done after an apply that left something: run
 // again what failed, since that converges; look at what is no longer the same.
-func afterApply(cmd *cobra.Command, args []string, r *apply.Result) report.Advice {
+func afterApply(cmd *cobra.Command, args []string, p *plan.Plan, r *apply.Result) report.Advice {
 	switch s := r.Summary; {
 	case s.Failed > 0 || r.Outcome == apply.Interrupted:
 		return report.Advice{Next: []string{nextCommand(cmd, "apply", nil, args...)}}
 	case s.Unverified+s.Stale > 0:
 		return report.Advice{Next: []string{nextCommand(cmd, "plan", nil, args...)}}
+	case s.Blocked > 0:
+		return report.Advice{Next: unblock(cmd, args, p)}
 	}
 	return report.Advice{}
+}
+
+// afterRelease is what is to be done where a rule could not be released: what
+// differs from its file is applied first.
+func afterRelease(cmd *cobra.Command, p *plan.Plan) report.Advice {
+	for _, c := range p.Projects[0].Changes {
+		switch {
+		case c.Blocked == nil:
+		case c.Blocked.Guard == plan.GuardRelease:
+			return report.Advice{Next: []string{nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.Pattern(c.Rule))}, rulesOf(cmd)...)}}
+		case c.Blocked.Guard == plan.GuardMissingAuth:
+			return report.Advice{Next: []string{nextCommand(cmd, "import", append([]string{"--out", "rules"}, patternWords(c.Rule)...))}}
+		}
+	}
+	return report.Advice{}
+}
+
+// rulesOf are the paths that a command was given by --rules.
+func rulesOf(cmd *cobra.Command) []string {
+	paths, _ := cmd.Flags().GetStringArray("rules") // none where it has no such flag
+	return paths
 }

@@ -306,7 +306,7 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 		}
 	}
 	return plan.Options{
-		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "",
+		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "" && config.MayDeleteMore(cmp.Or(o.fileMaxDeletes, config.DefaultMaxDeletes), o.maxDeletes),
 		Only: o.only, Narrowed: o.narrowed,
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,

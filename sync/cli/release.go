@@ -78,6 +78,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if err != nil {
 		return err
 	}
+	g.asked = "release "
 	if g.input.Owner == "" {
 		return invalidf("pass --owner NAME", "release needs the owner whose marker is to go")
 	}
@@ -106,11 +107,9 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if result == nil {
 		return notRecorded
 	}
-	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
-		return err
-	}
-	a.afterRelease(p, result)
-	return withRecord(result, notRecorded)
+	notWritten := a.write(resultDocument(result, afterRelease(cmd, p)))
+	a.sayReleased(p, result)
+	return withRecord(result, notRecorded, notWritten)
 }
 
 // agree says what will be done and asks.
@@ -129,8 +128,8 @@ func (o *releaseOptions) agree(ctx context.Context, a *app, g *gathered, p *plan
 	return a.confirm(ctx, "Release "+count(n, "rule", "rules"), g)
 }
 
-// afterRelease names the files that would bring the marker back.
-func (a *app) afterRelease(p *plan.Plan, r *apply.Result) {
+// sayReleased names the files that would bring the marker back.
+func (a *app) sayReleased(p *plan.Plan, r *apply.Result) {
 	files := map[string]string{}
 	for _, c := range p.Projects[0].Changes {
 		files[c.Rule] = c.File

@@ -124,7 +124,7 @@ func (l *loosened) project(before, now *Project) {
 		l.add(now.Name, "prune", cmp.Or(before.Prune, "none")+" became "+now.Prune)
 	}
 	a, b := cmp.Or(before.MaxDeletes, DefaultMaxDeletes), cmp.Or(now.MaxDeletes, DefaultMaxDeletes)
-	if mayDeleteMore(a, b) {
+	if MayDeleteMore(a, b) {
 		l.add(now.Name, "maxDeletes", a+" became "+b)
 	}
 	for _, p := range before.Protect {
@@ -137,10 +137,10 @@ func (l *loosened) project(before, now *Project) {
 	}
 }
 
-// mayDeleteMore reports whether a limit of deletes is, for some number of
+// MayDeleteMore reports whether a limit of deletes is, for some number of
 // rules, above another. A count and a share can't be compared for all, so that
 // either way is told.
-func mayDeleteMore(before, now string) bool {
+func MayDeleteMore(before, now string) bool {
 	a, shareA := strings.CutSuffix(before, "%")
 	b, shareB := strings.CutSuffix(now, "%")
 	if shareA != shareB {

@@ -10,7 +10,8 @@ import (
 
 // MatchRule reports whether any pattern names the rule of the project. A
 // pattern is a rule's name or has * (any characters, a slash too) and ? (one
-// character), and may have PROJECT/ before it.
+// character), a backslash before one of them that is meant as it is, and may have
+// PROJECT/ before it.
 func MatchRule(patterns []string, project, rule string) bool {
 	return matching(patterns, project, rule) != ""
 }
@@ -18,28 +19,68 @@ func MatchRule(patterns []string, project, rule string) bool {
 // matching returns the first pattern that names the rule, or "".
 func matching(patterns []string, project, rule string) string {
 	for _, p := range patterns {
-		if p == rule || glob(p, rule) {
+		if names(p, rule) {
 			return p
 		}
-		if rest, ok := strings.CutPrefix(p, project+"/"); ok && (rest == rule || glob(rest, rule)) {
+		if rest, ok := strings.CutPrefix(p, project+"/"); ok && names(rest, rule) {
 			return p
 		}
 	}
 	return ""
 }
 
+// names reports whether a pattern is the rule's name or fits it. A name with a
+// lone backslash may stand as it is; one that escapes something may not, because
+// it would name two rules.
+func names(pattern, rule string) bool {
+	return pattern == rule && !strings.Contains(pattern, `\\`) && !strings.Contains(pattern, `\*`) && !strings.Contains(pattern, `\?`) ||
+		glob(pattern, rule)
+}
+
+// Pattern is the pattern that names this rule and no other: a name may hold
+// the characters that patterns give a meaning.
+func Pattern(rule string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`).Replace(rule)
+}
+
+// wild is a character of a pattern: one of its own, or a * or ? that is meant.
+type wild struct {
+	r          rune
+	many, once bool
+}
+
+// wilds reads a pattern; a backslash takes the meaning of what follows it.
+func wilds(pattern string) []wild {
+	var out []wild
+	escaped := false
+	for _, r := range pattern {
+		switch {
+		case escaped:
+			out, escaped = append(out, wild{r: r}), false
+		case r == '\\':
+			escaped = true
+		default:
+			out = append(out, wild{r: r, many: r == '*', once: r == '?'})
+		}
+	}
+	if escaped {
+		out = append(out, wild{r: '\\'})
+	}
+	return out
+}
+
 // glob matches * and ?. It takes time in proportion to pattern × name at
 // most: a pattern is text that someone else may have written.
 func glob(pattern, name string) bool {
-	p, n := []rune(pattern), []rune(name)
+	p, n := wilds(pattern), []rune(name)
 	star, mark := -1, 0
 	i, j := 0, 0
 	for j < len(n) {
 		switch {
-		case i < len(p) && p[i] == '*':
+		case i < len(p) && p[i].many:
 			star, mark = i, j
 			i++
-		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
+		case i < len(p) && (p[i].once || p[i].r == n[j]):
 			i++
 			j++
 		case star >= 0:
@@ -49,7 +90,7 @@ func glob(pattern, name string) bool {
 			return false
 		}
 	}
-	for i < len(p) && p[i] == '*' {
+	for i < len(p) && p[i].many {
 		i++
 	}
 	return i == len(p)

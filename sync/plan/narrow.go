@@ -60,6 +60,7 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 		}
 	}
 	out.Summary = summarize(out.Projects)
+	out.Digest = digest(out.Projects)
 	return &out, moved, unreviewed
 }
 

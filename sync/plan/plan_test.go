@@ -52,7 +52,13 @@ func TestMatchRule(t *testing.T) {
 		{"[ab]", "a", false},
 		{"[ab]", "[ab]", true},
 		{"a*", "a*", true},
-		{`\*`, "*", false},
+		{`\*`, "*", true},
+		{`\*`, "job", false},
+		{`demo/a\*`, "a*", true},
+		{`demo/a\*`, "ab", false},
+		{`a\?\\*`, `a?\x`, true},
+		{`a\`, `a\`, true},
+		{`a\b`, "ab", true},
 	} {
 		if got := MatchRule([]string{"no such rule", tt.pattern}, "demo", tt.rule); got != tt.want {
 			t.Errorf("MatchRule(%q, demo, %q) = %t, want %t", tt.pattern, tt.rule, got, tt.want)
@@ -287,6 +293,19 @@ func TestPathPart(t *testing.T) {
 	} {
 		if got := pathPart(name); got != want {
 			t.Errorf("pathPart(%q) = %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestPattern: what names one rule in a hint names no other.
+func TestPattern(t *testing.T) {
+	t.Parallel()
+	names := []string{"job", "*", "?", `\`, `\*`, "a*b", "a?b", `a\b`, "ab", "axb", "demo/x", "x", "**", `\\`}
+	for _, a := range names {
+		for _, b := range names {
+			if got := MatchRule([]string{Pattern(a)}, "demo", b); got != (a == b) && !(a == "demo/x" && b == "x") {
+				t.Errorf("the pattern of %q, %q, names %q: %v", a, Pattern(a), b, got)
+			}
 		}
 	}
 }

@@ -8,6 +8,8 @@ type Advice struct {
 	// Commands are named in a drift report where a rule can be brought back or
 	// taken over.
 	Commands Commands
+	// Exit explains the exit code of the command; may be empty.
+	Exit string
 	// Next are command lines that do what is left to do, best first.
 	Next []string
 }

@@ -174,5 +174,8 @@ func problemsTitle(problems []schema.Problem) string {
 	if len(l) == 0 {
 		return "no problem in the files"
 	}
+	if !slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.File != "" }) {
+		return l.String() // of the service, or of how the command was called
+	}
 	return l.String() + " in the files"
 }

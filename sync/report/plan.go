@@ -251,7 +251,9 @@ func (p *printer) planSum(doc *plan.Plan) {
 	}
 	if p.Drift {
 		p.line(0, 2, styled("Drift: ", styleBold), text(append(driftCounts(doc), rest...).String()+"."))
-		p.line(0, 2, text("Exit code 2 means that something differs."))
+		if p.Exit != "" {
+			p.line(0, 2, text(p.Exit))
+		}
 		return
 	}
 	var todo list
