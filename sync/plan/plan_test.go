@@ -309,3 +309,16 @@ func TestPattern(t *testing.T) {
 		}
 	}
 }
+
+// TestHasDifferences: one change of any kind is a difference.
+func TestHasDifferences(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Summary{{Create: 1}, {Update: 1}, {Delete: 1}, {Create: 1, Blocked: 1}} {
+		if p := (&Plan{Summary: s}); !p.HasDifferences() {
+			t.Errorf("%+v is no difference", s)
+		}
+	}
+	if p := (&Plan{Summary: Summary{InSync: 3, Unmanaged: 2}}); p.HasDifferences() {
+		t.Error("rules in sync are a difference")
+	}
+}

@@ -51,6 +51,13 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s: changes %+v, desired %+v; want the one of %s", tt.name, p.Projects[0].Changes, desired, tt.rule)
 			continue
 		}
+		wantAuth := AuthNone
+		if desired[0].Spec.Auth.Len() > 0 {
+			wantAuth = AuthUnchanged
+		}
+		if got := p.Projects[0].Changes[0].Auth; got != wantAuth {
+			t.Errorf("%s: auth %s, want %s", tt.name, got, wantAuth)
+		}
 		c := p.Projects[0].Changes[0]
 		var got Guard
 		if c.Blocked != nil {
