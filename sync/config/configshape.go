@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -150,7 +151,14 @@ func (f *file) places(root *yaml.Node, follow bool) {
 		}
 	}
 	_, n := child(root, "archive")
-	if !isText(n) || !IsFolder(n.Value) {
+	if !isText(n) {
+		return
+	}
+	if scheme, _, isURL := strings.Cut(n.Value, "://"); isURL && !slices.Contains(archiveSchemes, strings.ToLower(scheme)) {
+		f.fail(n, "a folder such as ./archive, or s3://BUCKET/PREFIX", "archive has the scheme %q, expected a folder, s3, azblob or gs", shortened(webhook.RedactValue("", scheme)))
+		return
+	}
+	if !IsFolder(n.Value) {
 		return
 	}
 	path := strings.TrimPrefix(n.Value, "file:")
@@ -161,6 +169,9 @@ func (f *file) places(root *yaml.Node, follow bool) {
 		f.fail(n, "name a folder elsewhere with --archive DIR", "the path of archive %s", why)
 	}
 }
+
+// archiveSchemes are those of the places where archives can go.
+var archiveSchemes = []string{"file", "s3", "azblob", "gs"}
 
 // IsFolder reports whether an archive location is a folder, not an object store.
 func IsFolder(location string) bool {
