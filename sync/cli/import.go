@@ -139,6 +139,7 @@ func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string
 	case o.out != "":
 		if err := w.add(r); err != nil {
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
+			w.held = true
 		}
 	case slices.Contains(patterns, r.Name) || slices.Contains(patterns, w.project+"/"+r.Name):
 		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(folderOf(w.paths[0]), r.Name))
