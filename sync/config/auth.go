@@ -80,14 +80,15 @@ func (f *file) mendSealed(problem string) string {
 
 // clearValue reports an authentication value in clear text.
 func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
+	set := "mkhooks secret set " + shell.Path(f.name)
 	switch {
 	case secrets.IsMask(n.Value):
-		f.fail(n, "the API never shows a value: write the value itself and encrypt the file", "%s is a mask (only asterisks), expected an encrypted value", path)
+		f.fail(n, "the API never shows a value; to set and encrypt it: "+set, "%s is a mask (only asterisks), expected an encrypted value", path)
 	case secrets.IsPlaceholder(n.Value) && f.o.AllowPlaceholders:
 		f.placeholders = append(f.placeholders, path)
-		f.warn(n, "mkhooks secret set "+shell.Path(f.name), "%s is a placeholder, so the rule can't be sent yet", path)
+		f.warn(n, set, "%s is a placeholder, so the rule can't be sent yet", path)
 	case secrets.IsPlaceholder(n.Value):
-		f.fail(n, "write the value itself and encrypt the file: sops encrypt --in-place "+shell.Path(f.name), "%s is a placeholder, expected an encrypted value", path)
+		f.fail(n, set, "%s is a placeholder, expected an encrypted value", path)
 	case f.o.AllowPlaintextAuth && !hasMetadata:
 		if problem := secrets.NewString(n.Value).Check(); problem != "" {
 			f.fail(n, "mend the value", "%s %s", path, problem)

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -157,7 +158,7 @@ func (f *file) redacted(n *yaml.Node, at string) bool {
 	if !strings.Contains(n.Value, webhook.Redacted) {
 		return false
 	}
-	const hint = "write the value itself, under spec.authentication and encrypted, or here if everyone in the project may read it (--allow-plain-credentials)"
+	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.name) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
 	if f.o.AllowPlaceholders {
 		f.placeholders = append(f.placeholders, at)
 		f.warn(n, hint, "%s says %q instead of its value, so the rule can't be sent yet", at, webhook.Redacted)
