@@ -112,6 +112,16 @@ func (s *Server) AddEvents(name string, events ...Event) {
 	s.add(s.must(name), events)
 }
 
+// Allow says anew what a token may do, from the next request on.
+func (s *Server) Allow(token string, can ...Capability) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.o.Tokens == nil {
+		s.o.Tokens = map[string][]Capability{}
+	}
+	s.o.Tokens[token] = can
+}
+
 // EditEvents has change called with each record of a rule's history, oldest
 // first: deliveries that come to an end keep their place.
 func (s *Server) EditEvents(name string, change func(e *Event)) {

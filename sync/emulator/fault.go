@@ -59,6 +59,9 @@ type Fault struct {
 	// Body replaces the body of the answer. Where Status is 0 the request is
 	// handled, and its status stays.
 	Body string
+	// Answer writes the answer itself, such as one that is too large to be
+	// kept, or none: the request is then handled with Effect alone.
+	Answer func(w http.ResponseWriter)
 	// Header is added to the answer.
 	Header map[string]string
 	// Edit changes the JSON object that is answered.
@@ -76,11 +79,13 @@ type Fault struct {
 
 // acts reports whether the fault is more than hooks.
 func (f Fault) acts() bool {
-	return f.Drop != "" || f.Status != 0 || f.Body != "" || f.Header != nil || f.Edit != nil || f.Link != "" || f.Cut > 0 || f.Stall
+	return f.Drop != "" || f.Status != 0 || f.Body != "" || f.Header != nil || f.Edit != nil || f.Link != "" || f.Cut > 0 || f.Stall || f.Answer != nil
 }
 
 // handles reports whether the request is handled.
-func (f Fault) handles() bool { return f.Effect || f.Status == 0 && f.Drop != DropBefore }
+func (f Fault) handles() bool {
+	return f.Effect || f.Status == 0 && f.Drop != DropBefore && f.Answer == nil
+}
 
 // late reports whether a stall comes after the request was handled.
 func (f Fault) late() bool { return f.Effect || f.Cut > 0 }

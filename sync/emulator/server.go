@@ -165,6 +165,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.Drop == DropAfter {
 		panic(http.ErrAbortHandler)
 	}
+	if f.Answer != nil {
+		f.Answer(w)
+		return
+	}
 	x.write(w, f, a)
 }
 
