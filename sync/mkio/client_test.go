@@ -142,7 +142,7 @@ func TestUnreadableLists(t *testing.T) {
 		"a header of a number": {emulator.Fault{Body: `{"value":[{"metadata":{"id":"x","name":"a"},"spec":{"url":"u","enabled":true,"events":[],"headers":{"X":1}}}]}`}, "spec.headers.X is a number"},
 		"another case":         {emulator.Fault{Body: `{"value":[{"metadata":{"id":"x","name":"a"},"spec":{"URL":"u","enabled":true,"events":[]}}]}`}, "spec.url is missing"},
 		"a field twice":        {emulator.Fault{Body: `{"value":[{"metadata":{"id":"x","name":"a"},"spec":{"url":"u","url":"v","enabled":true,"events":[]}}]}`}, `the field "url" twice`},
-		"too deep":             {emulator.Fault{Body: strings.Repeat(`{"value":`, 20000)}, "not JSON"},
+		"too deep":             {emulator.Fault{Body: strings.Repeat(`{"value":`, 20000)}, "deeper than 64 levels"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -35,6 +36,7 @@ type Error struct {
 
 	retry      bool
 	retryAfter time.Duration
+	asked      time.Duration // Retry-After, where it is more than there was time for
 	needs      string
 	base       string
 	project    string
@@ -73,7 +75,15 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (ref %s)", e.Ref)
 	}
 	if e.GaveUp > 0 {
-		fmt.Fprintf(&b, "; gave up after %d attempts in %s", e.Attempts, e.GaveUp)
+		attempts := "1 attempt"
+		if e.Attempts != 1 {
+			attempts = fmt.Sprintf("%d attempts", e.Attempts)
+		}
+		if e.asked > 0 {
+			fmt.Fprintf(&b, "; gave up after %s: it asks to wait %s, and a request is tried again for %s", attempts, e.asked, e.GaveUp)
+		} else {
+			fmt.Fprintf(&b, "; gave up after %s in %s", attempts, e.GaveUp)
+		}
 	}
 	return b.String()
 }
@@ -84,8 +94,27 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Network reports whether there was no answer at all.
 func (e *Error) Network() bool { return e.Status == 0 }
 
+// What may be wrong with an answer that came.
+var (
+	errTimeout = errors.New("no answer in time")
+	errCut     = errors.New("the answer was cut short")
+	errUnread  = errors.New("the answer can't be read")
+	// errForeign is an answer that is hardly the API's.
+	errForeign = errors.New("the answer can't be read")
+)
+
 // Hint is what to do next, or "".
 func (e *Error) Hint() string {
+	switch {
+	case errors.Is(e.Cause, errTimeout):
+		return "the service, or a proxy on the way, did not answer: run it again, or raise --timeout"
+	case errors.Is(e.Cause, errCut):
+		return "run it again; if it stays, something on the way cuts answers off"
+	case errors.Is(e.Cause, errForeign):
+		return "something else than the API may have answered: check the base URL " + e.base + " (--base-url, MKIO_BASE_URL)"
+	case errors.Is(e.Cause, errUnread):
+		return "run it again; if it stays, look for a newer mkhooks, or ask MK.IO's support"
+	}
 	switch e.Status {
 	case http.StatusUnauthorized:
 		if at, ok := TokenExpiry(e.token); ok && at.Before(time.Now()) {
@@ -102,21 +131,19 @@ func (e *Error) Hint() string {
 		if e.host != "" {
 			return fmt.Sprintf("check the base URL %s (--base-url, MKIO_BASE_URL): the name %s is not known", e.base, e.host)
 		}
-		if errors.Is(e.Cause, errTimeout) {
-			return "the service, or a proxy on the way, did not answer: run it again, or raise --timeout"
-		}
 		return "check the base URL " + e.base + " (--base-url, MKIO_BASE_URL) and the network"
 	}
 	if e.Status/100 == 3 {
 		return "the base URL " + e.base + " (--base-url, MKIO_BASE_URL) is not that of the API: redirects are not followed, because they could carry the token elsewhere"
 	}
-	if e.Status >= 500 && e.Ref != "" {
+	switch {
+	case e.Status >= 500 && e.Ref != "":
 		return "run it again; if it stays, tell MK.IO's support the ref " + e.Ref
+	case e.Status >= 500:
+		return "the service, or a proxy before it, is not well: run it again later, or raise --retry-for"
 	}
 	return ""
 }
-
-var errTimeout = errors.New("no answer in time")
 
 // network fills e with what went wrong below HTTP, without the URL that
 // net/http puts before it.
@@ -140,6 +167,8 @@ func (e *Error) network(err error, timeout time.Duration) {
 		e.retry = !dns.IsNotFound
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Cause = errors.New("connection refused")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		e.Cause = errors.New("the connection was closed")
 	case errors.Is(err, syscall.ECONNRESET):
 		e.Cause = errors.New("the connection was reset")
 	default:

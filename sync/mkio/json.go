@@ -3,7 +3,9 @@ package mkio
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -18,6 +20,13 @@ import (
 // parts, which is many times faster than decoding each level anew.
 
 type rawJSON = json.RawMessage
+
+// maxDepth is how deep an answer may be nested. A rule has five levels, and a
+// field that this version does not know is shown and compared, which takes the
+// square of its depth.
+const maxDepth = 64
+
+var errNotJSON = errors.New("is not JSON")
 
 // field is one member of an object.
 type field struct {
@@ -41,12 +50,22 @@ func parse(body []byte, at string) (object, error) {
 		return object{}, fmt.Errorf("%s is empty, expected a JSON object", at)
 	}
 	if !json.Valid(body) {
-		return object{}, fmt.Errorf("%s is not JSON, or only the beginning of it", at)
+		// encoding/json has a limit of its own.
+		if err := json.Unmarshal(body, new(rawJSON)); err != nil && strings.Contains(err.Error(), "max depth") {
+			return object{}, tooDeep(at)
+		}
+		return object{}, fmt.Errorf("%s %w, or only the beginning of it", at, errNotJSON)
 	}
 	c := cursor{b: body}
 	c.space()
-	return objectOf(c.value(), at)
+	whole := c.value()
+	if c.deepest > maxDepth {
+		return object{}, tooDeep(at)
+	}
+	return objectOf(whole, at)
 }
+
+func tooDeep(at string) error { return fmt.Errorf("%s is nested deeper than %d levels", at, maxDepth) }
 
 // objectOf reads a part of a checked answer as an object.
 func objectOf(raw rawJSON, at string) (object, error) {
@@ -98,6 +117,8 @@ func listOf(raw rawJSON) (out []rawJSON, ok bool) {
 type cursor struct {
 	b []byte
 	i int
+	// deepest is the most levels of a value that was gone over.
+	deepest int
 }
 
 func (c *cursor) space() {
@@ -125,6 +146,7 @@ func (c *cursor) value() rawJSON {
 			c.text()
 		case '{', '[':
 			depth++
+			c.deepest = max(c.deepest, depth)
 			c.i++
 		case '}', ']':
 			depth--

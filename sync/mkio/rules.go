@@ -2,6 +2,7 @@ package mkio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -137,8 +138,12 @@ func (c *Client) decodeNamed(k call, a answer, name string) (webhook.Rule, error
 // unreadable is the error of an answer that came and says nothing. Of an
 // answer to a write its words are not shown.
 func (c *Client) unreadable(k call, a answer, err error) *Error {
+	why := errUnread
+	if errors.Is(err, errNotJSON) {
+		why = errForeign
+	}
 	e := &Error{Method: k.method, Path: k.url.EscapedPath(), What: k.what, Status: a.status, Attempts: a.attempts,
-		Cause: fmt.Errorf("the answer can't be read: %w", err), needs: k.needs, base: c.BaseURL(), project: c.o.Project}
+		Cause: fmt.Errorf("%w: %w", why, err), needs: k.needs, base: c.BaseURL(), project: c.o.Project}
 	if k.method == http.MethodGet && !c.leaks(string(a.body)) {
 		if words := firstWords(string(a.body[:min(len(a.body), 2000)])); words != "" && words[0] != '{' {
 			e.Body = fmt.Sprintf("it begins with %q", words)
@@ -180,14 +185,50 @@ func (c *Client) remember(auth secrets.Auth) {
 // Delete deletes a rule. before runs before every attempt, the first and each
 // retry; its error ends the call and is returned as it is.
 func (c *Client) Delete(ctx context.Context, name string, before func(context.Context) error) (DeleteResult, error) {
-	a, err := c.send(ctx, call{method: http.MethodDelete, url: c.rulesURL(name), what: fmt.Sprintf("DELETE rule %q", name),
-		needs: capDelete, accept: http.StatusNotFound, before: before})
+	var stopped error
+	k := call{method: http.MethodDelete, url: c.rulesURL(name), what: fmt.Sprintf("DELETE rule %q", name),
+		needs: capDelete, accept: http.StatusNotFound, bodiless: true}
+	if before != nil {
+		k.before = func(ctx context.Context) error {
+			stopped = before(ctx)
+			return stopped
+		}
+	}
+	a, err := c.send(ctx, k)
 	out := DeleteResult{Write: written(a, err)}
+	if stopped != nil { // its status and ref are those of another request
+		out.Write = written(a, nil)
+	}
 	if err == nil {
 		nothing := a.status == http.StatusNoContent || a.status == http.StatusNotFound
 		out.Existed = !nothing || a.lost
 	}
 	return out, err
+}
+
+// endless notices pages that come again and again, each by another link.
+type endless struct {
+	read        int
+	first, last string // of the page before
+}
+
+// next takes a page that another one follows. A history may move while it is
+// read, but not as far as to list twice what it counts; where it counts
+// nothing, a page is not the one before it.
+func (e *endless) next(p page, size int) error {
+	n := len(p.value)
+	if e.read += n; p.hasTotal && e.read > 2*p.total+size {
+		return fmt.Errorf("the service counts %d and goes on to list more", p.total)
+	}
+	if p.hasTotal || n < 2 {
+		return nil
+	}
+	first, last := string(p.value[0]), string(p.value[n-1])
+	if first == e.first && last == e.last {
+		return errors.New("the page is the one before it once more")
+	}
+	e.first, e.last = first, last
+	return nil
 }
 
 // maxEmptyPages bounds pages without a record that all have a next link.
@@ -200,7 +241,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
 	visited := map[string]bool{u.RawQuery: true}
 	ctx, cancel := context.WithCancel(ctx)
-	empty := 0
+	empty, round := 0, endless{}
 	for got, n := c.page(ctx, &u, what), 1; ; n++ {
 		if got.err != nil {
 			cancel()
@@ -214,7 +255,13 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 		if got.next != "" {
 			next, lost = follow(got.call.url, got.next, visited)
 			if lost == nil && empty > maxEmptyPages {
-				next, lost = nil, fmt.Errorf("%d pages in a row are empty and name a next one", empty)
+				lost = fmt.Errorf("%d pages in a row are empty and name a next one", empty)
+			}
+			if lost == nil {
+				lost = round.next(got.page, c.o.PageSize)
+			}
+			if lost != nil {
+				next = nil
 			}
 		}
 		var ahead chan fetched

@@ -25,6 +25,9 @@ type call struct {
 	needs string
 	// accept is a status beside 2xx that is an answer, not an error; 0 for none.
 	accept int
+	// bodiless is true where the status alone says all: what is wrong with the
+	// body then counts for nothing.
+	bodiless bool
 	// before runs before every attempt; its error ends the call.
 	before func(context.Context) error
 }
@@ -97,6 +100,9 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		left := c.o.RetryFor - (time.Since(began) - limited)
 		if wait > left {
 			failure.GaveUp = c.o.RetryFor
+			if failure.retryAfter > left {
+				failure.asked = failure.retryAfter
+			}
 			a.lost = lost
 			return a, failure
 		}
@@ -146,6 +152,10 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	defer resp.Body.Close()
 	log.Status, fail.Status = resp.StatusCode, resp.StatusCode
 	ok := resp.StatusCode/100 == 2 || resp.StatusCode == k.accept
+	if ok && (k.bodiless || resp.StatusCode == k.accept) {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection can be used again
+		return answer{status: resp.StatusCode}, nil
+	}
 	limit := c.o.MaxBody
 	if !ok {
 		limit = maxErrorBody
@@ -154,11 +164,11 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	switch {
 	case err != nil && ok:
 		fail.network(err, c.o.Timeout)
-		fail.Cause = fmt.Errorf("the answer was cut short: %w", fail.Cause)
+		fail.Cause = fmt.Errorf("%w: %w", errCut, fail.Cause)
 		log.Err = "cut short"
 		return answer{status: resp.StatusCode}, fail
 	case ok && int64(len(body)) > limit:
-		fail.Cause = fmt.Errorf("the answer is larger than %d MiB", limit>>20)
+		fail.Cause = fmt.Errorf("%w: it is larger than %d MiB", errForeign, limit>>20)
 		return answer{status: resp.StatusCode}, fail
 	case ok:
 		return answer{status: resp.StatusCode, body: body}, nil
