@@ -34,6 +34,8 @@ type removal struct {
 	// the rule as it must be when it is deleted.
 	seen, live webhook.Rule
 	paused     bool
+	// maybePaused is true where the answer to the pause was lost.
+	maybePaused bool
 	// lost is true once an attempt may have deleted the rule, and its answer
 	// did not come.
 	lost bool
@@ -54,15 +56,21 @@ var (
 func (r *run) remove(ctx context.Context, c plan.Change) Change {
 	d := &removal{run: r, c: c, out: begin(r.project.Name, c)}
 	d.do(ctx)
-	if d.paused && d.out.Status != StatusApplied && d.out.Status != StatusStale {
-		d.notePaused()
+	if d.out.Status != StatusApplied && d.out.Status != StatusStale {
+		switch {
+		case d.paused && d.lost:
+			d.note("; if the rule is still there, it is paused and stays so: the next run deletes it, or restores it if its file came back")
+		case d.paused:
+			d.note("; the rule is paused and stays so: the next run deletes it, or restores it if its file came back")
+		case d.maybePaused:
+			d.note("; the rule may be paused by now: the next run deletes it, or restores it if its file came back")
+		}
 	}
 	return d.out
 }
 
-// notePaused says that a rule which is still there delivers nothing.
-func (d *removal) notePaused() {
-	const text = "; the rule is paused and stays so: the next run deletes it, or restores it if its file came back"
+// note says that a rule which is still there delivers nothing.
+func (d *removal) note(text string) {
 	switch {
 	case d.out.Blocked != nil:
 		d.out.Blocked.Reason += text
@@ -120,6 +128,9 @@ func (d *removal) pause(ctx context.Context) bool {
 	answer := d.send(ctx, &d.out, d.c, StepPause, webhook.LiveDigest(&before), spec, secrets.Auth{})
 	if answer == nil {
 		d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
+		// An answer that can't be read, or none, leaves open what took effect.
+		status := d.out.HTTPStatus / 100
+		d.maybePaused = d.out.Attempts > 0 && (status == 0 || status == 2 || status == 5)
 		return false
 	}
 	// Attempts and status of the change are those of the DELETE.
