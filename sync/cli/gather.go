@@ -156,7 +156,7 @@ func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 	}
 	pages, err := g.firstPages(ctx, names)
 	if err != nil {
-		return nil, failed(fmt.Errorf("read the delivery history of a rule to be deleted: %w", err))
+		return nil, failed(fmt.Errorf("a rule is to be deleted: %w", err))
 	}
 	for i, name := range names {
 		page := pages[i]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,9 @@ type historian struct {
 	// given is set once the service failed for as long as a request is tried:
 	// for the rest, it is not asked again.
 	given atomic.Pointer[error]
+
+	mu   sync.Mutex
+	errs map[string]error // by rule, of those that were asked for
 }
 
 // sumUp reads all of them and writes what they come to.
@@ -64,7 +68,7 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 	for _, r := range h.rules {
 		reading := history.NewReading(h.since, h.now)
 		var broken error
-		err := h.ask(func() error {
+		err := h.ask(r.Name, func() error {
 			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				for _, e := range p.Events {
@@ -90,12 +94,27 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 	return nil
 }
 
+// first is the first error in the order of the rules.
+func (h *historian) first() error {
+	for _, r := range h.rules {
+		if err := h.errs[r.Name]; err != nil {
+			return fmt.Errorf("that of rule %q: %w", r.Name, err)
+		}
+	}
+	return errors.New("not known")
+}
+
 // ask asks the service, unless it has failed for good before.
-func (h *historian) ask(request func() error) error {
+func (h *historian) ask(rule string, request func() error) error {
 	if before := h.given.Load(); before != nil {
 		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
 	}
 	err := request()
+	if err != nil {
+		h.mu.Lock()
+		h.errs[rule] = err
+		h.mu.Unlock()
+	}
 	var e *mkio.Error
 	if errors.As(err, &e) && (e.GaveUp > 0 || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
 		h.given.CompareAndSwap(nil, &err)
@@ -107,7 +126,7 @@ func (h *historian) ask(request func() error) error {
 func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
 	if h.store == nil {
 		reading := history.NewReading(h.since, h.now)
-		err := h.ask(func() error {
+		err := h.ask(r.Name, func() error {
 			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				return nil
@@ -117,7 +136,7 @@ func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
 	}
 	s := &summedSource{h: h, rule: r.Name}
 	var c *archive.Copy
-	err := h.ask(func() (err error) {
+	err := h.ask(r.Name, func() (err error) {
 		c, err = archive.Save(ctx, h.store, h.request(r), s.read)
 		return err
 	})

@@ -152,7 +152,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if err != nil {
 		return err
 	}
-	h := &historian{a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
+	h := &historian{errs: map[string]error{}, a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
 	if store != nil {
 		h.commit = gitSource(ctx, a, []string{"."}).Commit
 	}
@@ -172,7 +172,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if err != nil {
 		return err
 	}
-	return historyCode(a, doc)
+	return h.code(doc)
 }
 
 // settleConnection takes project and token from the config file.
@@ -211,19 +211,15 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	return out, nil
 }
 
-// historyCode is the exit code, and on stderr what it rests on.
-func historyCode(a *app, doc *history.Document) error {
+// code is the exit code, and on stderr what it rests on.
+func (h *historian) code(doc *history.Document) error {
 	for _, r := range doc.Rules {
 		if doc.FailOn != "" && r.NotWhole != "" && !r.Alert {
-			a.warn("rule %s: records may be missing from what was looked at: %s", r.Rule, r.NotWhole)
+			h.a.warn("rule %s: records may be missing from what was looked at: %s", r.Rule, r.NotWhole)
 		}
 	}
 	if n := doc.Summary.Errors; n > 0 {
-		for _, r := range doc.Rules {
-			if r.Error != "" {
-				return failed(fmt.Errorf("%s could not be read or stored; the first is that of rule %q: %s", count(n, "history", "histories"), r.Rule, r.Error))
-			}
-		}
+		return failed(fmt.Errorf("%s could not be read or stored; the first is %w", count(n, "history", "histories"), h.first()))
 	}
 	if doc.Summary.Alerts > 0 {
 		return exit(exitDifferences)
