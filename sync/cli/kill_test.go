@@ -69,6 +69,12 @@ func (m *mixed) serve() *served { return m.serveWith(emulator.Options{MaxTop: 10
 
 func (m *mixed) serveWith(o emulator.Options) *served {
 	s := serveEmulator(m.t, o)
+	m.fill(s)
+	return s
+}
+
+// fill puts the state before the second apply into a service.
+func (m *mixed) fill(s *served) {
 	for name, spec := range m.applied {
 		s.Put(name, spec)
 	}
@@ -76,7 +82,6 @@ func (m *mixed) serveWith(o emulator.Options) *served {
 		s.AddEvents(name, records(n)...)
 	}
 	s.Edit("drifted", func(spec map[string]any) { spec["enabled"] = false })
-	return s
 }
 
 // archived wants every record of every rule that was live once and is not any

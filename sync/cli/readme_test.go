@@ -19,7 +19,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-var update = flag.Bool("update", false, "rewrite the sessions of the README")
+var update = flag.Bool("update", false, "rewrite the sessions of the README and testdata/*.golden")
 
 // toEmulator sends what is meant for the service to an emulator, so that
 // sessions show the real base URL, and digests that stay the same.

@@ -29,8 +29,11 @@ import (
 // TestMain makes the test binary the program itself, so that scripts run it as
 // a process: with real signals, streams and exit codes.
 func TestMain(m *testing.M) {
-	testscript.Main(stopping{m}, map[string]func(){"mkhooks": mainForTest})
+	testscript.Main(stopping{m}, programs)
 }
+
+// programs are what the test binary can be, by name.
+var programs = map[string]func(){"mkhooks": mainForTest}
 
 // stopping stops, after the tests, the object stores that some of them started.
 type stopping struct{ *testing.M }
@@ -41,7 +44,9 @@ func (s stopping) Run() int {
 }
 
 // mainForTest is what main.go does.
-func mainForTest() {
+func mainForTest() { os.Exit(runForTest(time.Now)) }
+
+func runForTest(now func() time.Time) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	stop := make(chan struct{})
@@ -52,12 +57,12 @@ func mainForTest() {
 		<-signals
 		cancel()
 	}()
-	os.Exit(Main(ctx, Env{
+	return Main(ctx, Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Now:       time.Now, Transport: http.DefaultTransport, Stop: stop,
-	}))
+		Now:       now, Transport: http.DefaultTransport, Stop: stop,
+	})
 }
 
 // sopsCommand is the real sops, a tool of the module.

@@ -1,0 +1,287 @@
+//go:build unix
+
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// cell is one fault at one place of one command.
+type cell struct {
+	fault, at, command string
+	options            emulator.Options
+	// args are more flags of the run, and env more of its environment, in which
+	// CELL is the cell's folder; program is another one than mkhooks.
+	args, env []string
+	program   []string
+	// set makes the fault, and mend ends it beside what the emulator does.
+	set, mend func(w *faulty)
+	// look looks at what the run left, beside what is looked at always.
+	look func(w *faulty)
+	// then are the flags that the next apply needs, where someone else's doing
+	// asks for a decision.
+	then []string
+}
+
+func (c cell) name() string { return c.fault + "/" + c.at + "/" + c.command }
+
+// faulty is a cell under way: a service of its own, and a folder of its own in
+// the repository that all of them share.
+type faulty struct {
+	*mixed
+	cell
+	s      *served
+	folder string
+	signal func(os.Signal)
+
+	listener net.Listener
+	server   *http.Server
+	was      map[string]emulator.Rule
+	hit      func() int // how often the fault showed; nil where it is no request
+}
+
+// TestFaults is the matrix: each fault at each place of each command. What the
+// user is told, the exit code, what was changed and what is recorded is the
+// table in testdata/faults.golden; that the next run converges is wanted of all.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a thousand processes: left out by -short")
+	}
+	t.Parallel()
+	m := newMixed(t)
+	m.history = map[string]int{"gone-busy": 25, "gone-empty": 0, "gone-few": 3}
+	usual := map[string]outcome{}
+	for i, command := range faultCommands {
+		w := begin(t, m, cell{command: command, fault: "no fault"}, fmt.Sprintf("usual-%d", i))
+		usual[command] = w.run()
+		w.converges()
+	}
+
+	cells := faultCells()
+	rows := make([]row, len(cells))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range 16 * runtime.GOMAXPROCS(0) { // most of them wait most of the time
+		wg.Go(func() {
+			for i := range next {
+				t.Run(cells[i].name(), func(t *testing.T) {
+					w := begin(t, m, cells[i], fmt.Sprintf("cell-%d", i))
+					got := w.run()
+					rows[i] = w.row(got, usual[w.command])
+					if w.look != nil {
+						w.look(w)
+					}
+					if w.hit != nil && w.hit() == 0 {
+						t.Error("the fault befell no request")
+					}
+					w.converges()
+				})
+			}
+		})
+	}
+	for i := range cells {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	compareFaults(t, rows)
+}
+
+// compareFaults wants the rows to be those of the golden file. Cells that were
+// skipped, or left out by -run, are left out there, too.
+func compareFaults(t *testing.T, rows []row) {
+	t.Helper()
+	codes, ran := map[string]int{}, 0
+	for _, r := range rows {
+		if r.exit != "" {
+			codes[r.exit]++
+			ran++
+		}
+	}
+	t.Logf("%d cells, by exit code: %v", ran, codes)
+	if ran < len(rows) {
+		t.Logf("%d cells did not run, so the table is not compared", len(rows)-ran)
+		return
+	}
+	const golden = "testdata/faults.golden"
+	got := faultTable(rows)
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-want +got); look at it, then go test ./sync/cli -run TestFaults -update:\n%s", golden, diff)
+	}
+}
+
+// begin starts the service of a cell.
+func begin(t *testing.T, m *mixed, c cell, folder string) *faulty {
+	t.Helper()
+	w := &faulty{mixed: &mixed{repo: &repo{t: t, dir: m.dir, key: m.key}, applied: m.applied, history: m.history}, cell: c, folder: folder}
+	o := c.options
+	o.Project = "demo"
+	if o.Tokens == nil {
+		o.Tokens = map[string][]emulator.Capability{scriptToken: emulator.AllCapabilities()}
+	}
+	if o.MaxTop == 0 {
+		o.MaxTop = 10
+	}
+	var err error
+	if w.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	w.s = &served{emulator.New(o), "http://" + w.listener.Addr().String()}
+	w.up()
+	t.Cleanup(func() { _ = w.server.Close() })
+	w.fill(w.s)
+	if err := os.Mkdir(filepath.Join(w.dir, folder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// up serves, again on the same port after down.
+func (w *faulty) up() {
+	addr := w.listener.Addr().String()
+	for range 500 {
+		if w.server == nil { // the first time
+			break
+		}
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			w.listener = l
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.server = &http.Server{Handler: w.s.Server, ReadHeaderTimeout: time.Minute}
+	go func(s *http.Server, l net.Listener) { _ = s.Serve(l) }(w.server, w.listener)
+}
+
+// down has connections refused.
+func (w *faulty) down() { _ = w.server.Close() }
+
+// in is a path in the cell's folder.
+func (w *faulty) in(name string) string { return w.folder + "/" + name }
+
+// line is the command line of the cell's command.
+func (w *faulty) line(more ...string) []string {
+	plan := []string{"--owner", "team", "--prune", "owned", "--max-deletes", "9", "--archive", w.in("archive"), "--format", "json", "rules"}
+	lines := map[string][]string{
+		"plan":    append([]string{"plan"}, plan...),
+		"drift":   append([]string{"drift", "--deliveries"}, plan...),
+		"apply":   append([]string{"apply", "--yes", "--drain", "1s", "--audit", w.in("audit.jsonl")}, plan...),
+		"import":  {"import", "--out", w.in("imported")},
+		"history": {"history", "--all", "--format", "json"},
+	}
+	return append(slices.Clone(lines[w.command]), more...)
+}
+
+// outcome is what a run came to.
+type outcome struct {
+	stdout, stderr string
+	code           int
+}
+
+// run makes the fault and runs the command into it.
+func (w *faulty) run() outcome {
+	w.t.Helper()
+	args := w.line(w.args...)
+	cmd := w.command0(args)
+	start, signal := process(w.t, cmd)
+	w.signal = signal
+	w.was = w.s.Rules()
+	if w.set != nil {
+		w.set(w)
+	}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	timer := time.AfterFunc(2*time.Minute, func() { signal(os.Kill) })
+	defer timer.Stop()
+	start()
+	_ = cmd.Wait() // the code is what counts
+	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// command0 is the process of the run that meets the fault.
+func (w *faulty) command0(args []string) *exec.Cmd {
+	cmd := w.repo.command(w.s, args...)
+	if len(w.program) > 0 {
+		line := append(slices.Clone(w.program), args...)
+		path, err := exec.LookPath(line[0])
+		if err != nil {
+			w.t.Skipf("NOT TESTED: %v", err)
+		}
+		cmd.Path, cmd.Args = path, line
+	}
+	for _, e := range w.env {
+		cmd.Env = append(cmd.Env, strings.ReplaceAll(e, "CELL/", w.folder+"/"))
+	}
+	return cmd
+}
+
+// converges ends the fault and wants the command to work: what only reads as
+// ever, and apply to bring everything about, with every history kept.
+func (w *faulty) converges() {
+	w.t.Helper()
+	w.s.ClearFaults()
+	if w.mend != nil {
+		w.mend(w)
+	}
+	if w.command != "apply" {
+		if w.command == "import" {
+			w.must(w.s, 0, w.line()...)
+			w.wantImported()
+			return
+		}
+		w.must(w.s, usualCode[w.command], w.line()...)
+		return
+	}
+	w.must(w.s, 0, w.line(w.then...)...)
+	w.recordedWhole()
+	drift := *w
+	drift.command = "drift"
+	w.must(w.s, 0, drift.line()...)
+	w.archived(w.in("archive"), w.was, w.s)
+	noSecretOutsidePut(w.t, w.s)
+}
+
+// usualCode is the exit code of each command without a fault.
+var usualCode = map[string]int{"plan": 0, "drift": 2, "apply": 0, "import": 0, "history": 0}
+
+// wantImported wants a file for each live rule that has none.
+func (w *faulty) wantImported() {
+	w.t.Helper()
+	if n := w.imported(); n != len(w.history) {
+		w.t.Errorf("%d rules were imported of %d", n, len(w.history))
+	}
+}
+
+func (w *faulty) imported() int {
+	files, err := filepath.Glob(filepath.Join(w.dir, w.in("imported"), "*"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(files)
+}
