@@ -118,9 +118,9 @@ func (e *Error) Hint() string {
 	switch e.Status {
 	case http.StatusUnauthorized:
 		if at, ok := TokenExpiry(e.token); ok && at.Before(time.Now()) {
-			return fmt.Sprintf("the token expired on %s: make a new one in MK.IO and set MKIO_TOKEN", at.UTC().Format("2006-01-02 15:04 UTC"))
+			return fmt.Sprintf("the token expired on %s: make a new one in MK.IO and put it where the token is read from (MKIO_TOKEN, or what tokenEnv names)", at.UTC().Format("2006-01-02 15:04 UTC"))
 		}
-		return "the token is wrong, expired or of another organization: check MKIO_TOKEN (or --token-file)"
+		return "the token is wrong, expired or of another organization: check MKIO_TOKEN, or what tokenEnv or --token-file names"
 	case http.StatusForbidden:
 		return "the token lacks the capability " + e.needs + " for project " + fmt.Sprintf("%q", e.project)
 	case http.StatusNotFound:

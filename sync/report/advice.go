@@ -1,6 +1,11 @@
 package report
 
-import "github.com/mkhooks/mkhooks/sync/plan"
+import (
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
 
 // Advice is what a report says beside its document. It comes from the command,
 // which knows its own flags; the zero value says nothing.
@@ -38,10 +43,16 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	case change.Action == plan.Create:
 		out = append(out, remedy{"create it", c.Apply(project, change.Rule)})
 	}
-	if c.Import != nil && moved {
+	if c.Import != nil && moved && takeable(change) {
 		out = append(out, remedy{"take it over", c.Import(project, change.Rule)})
 	}
 	return out
+}
+
+// takeable reports whether a file could be made as the live rule is: the names
+// of secrets alone can't, because that takes a value and a key.
+func takeable(c *plan.Change) bool {
+	return slices.ContainsFunc(c.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "spec.authentication") })
 }
 
 // liveMoved reports whether someone changed the live rule since the last apply.

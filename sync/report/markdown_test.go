@@ -319,3 +319,16 @@ func FuzzMarkdown(f *testing.F) {
 		}
 	})
 }
+
+// TestTakeable: a command that can't do anything is not named.
+func TestTakeable(t *testing.T) {
+	t.Parallel()
+	c := Commands{Import: func(_, rule string) string { return "import " + rule }}
+	names := []plan.Field{{Path: "spec.authentication.headers.X-A", Op: plan.OpRemove}}
+	for want, fields := range map[int][]plan.Field{0: names, 1: append(names, plan.Field{Path: "spec.url", Op: plan.OpReplace})} {
+		change := &plan.Change{Rule: "a", Action: plan.Update, Direction: plan.DirDrift, Fields: fields}
+		if got := c.remedies("demo", change); len(got) != want {
+			t.Errorf("%d fields: %v, want %d commands", len(fields), got, want)
+		}
+	}
+}
