@@ -52,9 +52,6 @@ func ruleWords(rule string) []string {
 	return []string{shell.Word(rule)}
 }
 
-// ruleArg is [ruleWords] in one text.
-func ruleArg(rule string) string { return strings.Join(ruleWords(rule), " ") }
-
 // flagWords is a flag as it was given. Of drift's --only, the word that is no
 // rule stays away.
 func flagWords(f *pflag.Flag, drift bool) []string {
