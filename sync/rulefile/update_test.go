@@ -315,6 +315,9 @@ func FuzzTake(f *testing.F) {
 		}
 		if style&8 != 0 { // JSON, which is YAML, on one line or several
 			data = jsonFile(t, old, style&16 != 0)
+			if found, _ := config.Read("x.yaml", []byte(data), config.Options{AllowPlaceholders: true}); found == nil {
+				return // JSON may hold characters raw that YAML may not
+			}
 		}
 		live.Auth = liveOf(t, data).Auth
 		u, err := Take("x.yaml", []byte(data), live, config.Options{})
