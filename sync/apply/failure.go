@@ -16,6 +16,8 @@ import (
 const (
 	planAgain  = "run mkhooks plan again and look at what moved"
 	applyAgain = "run mkhooks apply again: it goes on where this run stopped"
+	// roomForRecord is for a record that broke off.
+	roomForRecord = "make the record writable, with room for more; then run mkhooks apply again"
 )
 
 func (c *Change) block(g plan.Guard, reason string) {

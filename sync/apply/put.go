@@ -2,7 +2,9 @@ package apply
 
 import (
 	"context"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/mkio"
@@ -39,8 +41,22 @@ func (r *run) put(ctx context.Context, c plan.Change) Change {
 	if answer == nil {
 		return out
 	}
+	r.noteOthers(out, live, answer)
 	r.verify(ctx, &out, c, it, answer)
 	return out
+}
+
+// noteOthers warns where the answer to a PUT shows that someone else was at work
+// between the last look at the rule and the write: the service has no
+// compare-and-swap, and what they did is overwritten.
+func (r *run) noteOthers(out Change, live, answer *webhook.Rule) {
+	switch {
+	case out.Attempts != 1: // it may have been an attempt of our own
+	case live == nil && out.HTTPStatus == http.StatusOK:
+		r.warn(quoted(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
+	case live != nil && live.ID != answer.ID:
+		r.warn(quoted(out.Action, out.Rule) + " made it anew, without its delivery history: someone else deleted it at this very moment")
+	}
 }
 
 // marker is what says on the live rule that this was applied.
@@ -72,21 +88,48 @@ func (r *run) asDesired(live *webhook.Rule, it item) bool {
 func (r *run) send(ctx context.Context, out *Change, c plan.Change, step Step, before webhook.Digest, spec webhook.Spec, auth secrets.Auth) *webhook.Rule {
 	w, err := r.intend(ctx, c, step, before, c.DesiredDigest)
 	if err != nil {
-		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), "")
+		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
 		return nil
 	}
 	result, err := r.client.Put(ctx, c.Rule, spec, auth)
 	out.took(result.Write)
 	d := Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
+	answer := &result.Rule
 	if err != nil {
+		answer = nil
+		if unknown := result.Lost || result.Status/100 == 2; unknown && ctx.Err() == nil {
+			answer = r.tookEffect(ctx, c.Rule, before, spec, auth)
+		}
+	}
+	if answer == nil {
 		out.failWrite(ctx, err, result.Write)
 		d.Error = out.Error
 		r.record(ctx, w, d)
 		return nil
 	}
-	d.Live = webhook.LiveDigest(&result.Rule)
+	d.Live = webhook.LiveDigest(answer)
 	r.record(ctx, w, d)
-	return &result.Rule
+	return answer
+}
+
+// secondLook is how long it is tried to find out what became of a PUT.
+const secondLook = 10 * time.Second
+
+// tookEffect reads the rule after a PUT whose answer was lost or can't be read.
+// It returns the rule where it is known to be what was sent, and nil where
+// nothing is known.
+func (r *run) tookEffect(ctx context.Context, rule string, before webhook.Digest, spec webhook.Spec, auth secrets.Auth) *webhook.Rule {
+	if r.project.Owner == "" && spec.Auth.Len() > 0 {
+		return nil // no marker tells of the values
+	}
+	ctx, cancel := context.WithTimeout(ctx, secondLook)
+	defer cancel()
+	live, err := r.client.Rule(ctx, rule)
+	if err != nil || live == nil || webhook.LiveDigest(live) == before || len(live.Spec.Unknown) > 0 ||
+		webhook.SpecDigest(live.Spec) != webhook.SpecDigest(spec) || !sameMarker(webhook.Rule{Spec: spec}, *live) {
+		return nil
+	}
+	return live
 }
 
 // took adds what a write took.

@@ -237,10 +237,10 @@ func TestAnswersToPut(t *testing.T) {
 		"503 once":           {emulator.Fault{Status: 503, Nth: 1}, apply.Applied, "applied", "", "", 201},
 		"500 always":         {emulator.Fault{Status: 500, Times: always}, apply.Failed, "failed", "service", "may have taken effect", 500},
 		"no answer once":     {emulator.Fault{Drop: emulator.DropAfter, Nth: 1}, apply.Applied, "applied", "", "", 200},
-		"no answer ever":     {emulator.Fault{Drop: emulator.DropAfter, Times: always}, apply.Failed, "failed", "network", "may have taken effect", 0},
+		"no answer ever":     {emulator.Fault{Drop: emulator.DropAfter, Times: always}, apply.Applied, "applied", "", "", 0},
 		"a cut answer once":  {emulator.Fault{Cut: 5, Nth: 1}, apply.Applied, "applied", "", "", 200},
-		"a page of a proxy":  {emulator.Fault{Body: "<html>hello</html>"}, apply.Partial, "unverified", "unverified", "can't be read", 201},
-		"another rule's":     {emulator.Fault{Edit: func(b map[string]any) { b["metadata"].(map[string]any)["name"] = "b" }}, apply.Partial, "unverified", "unverified", `holds rule "b"`, 201},
+		"a page of a proxy":  {emulator.Fault{Body: "<html>hello</html>"}, apply.Applied, "applied", "", "", 201},
+		"another rule's":     {emulator.Fault{Edit: func(b map[string]any) { b["metadata"].(map[string]any)["name"] = "b" }}, apply.Applied, "applied", "", "", 201},
 		"a field of a later": {emulator.Fault{Edit: func(b map[string]any) { b["spec"].(map[string]any)["retryPolicy"] = 1 }}, apply.Applied, "applied", "", "", 201},
 	}
 	for name, tt := range tests {
@@ -261,6 +261,64 @@ func TestAnswersToPut(t *testing.T) {
 				t.Error("the service's ref is missing")
 			}
 		})
+	}
+}
+
+// TestSecondLook is about a PUT whose answer says nothing: what is read then is
+// what counts, as far as it is known to be what was sent.
+func TestSecondLook(t *testing.T) {
+	t.Parallel()
+	lost, page := emulator.Fault{Method: "PUT", Drop: emulator.DropAfter}, emulator.Fault{Method: "PUT", Body: "<html>hello</html>"}
+	unseen := emulator.Fault{Kind: emulator.Get, Nth: 2, Times: -1, Status: 403}
+	another := emulator.Fault{Kind: emulator.Get, Nth: 2, Times: -1, Edit: func(b map[string]any) { b["spec"].(map[string]any)["enabled"] = false }}
+	marker := emulator.Fault{Kind: emulator.Get, Nth: 2, Times: -1, Edit: func(b map[string]any) {
+		b["spec"].(map[string]any)["headers"].(map[string]any)["X-Mkhooks"] = "another"
+	}}
+	for name, tt := range map[string]struct {
+		owner      string
+		put, get   emulator.Fault
+		want, kind string
+	}{
+		"lost, and can't be read":   {"video", lost, unseen, "a failed", "network"},
+		"lost, and another rule":    {"video", lost, another, "a failed", "network"},
+		"lost, and another marker":  {"video", lost, marker, "a failed", "network"},
+		"lost, and no owner":        {"", lost, emulator.Fault{Kind: emulator.Other}, "a failed", "network"},
+		"never took effect":         {"video", emulator.Fault{Method: "PUT", Status: 500}, emulator.Fault{Kind: emulator.Other}, "a failed", "service"},
+		"a page, and can't be read": {"video", page, unseen, "a unverified", "unverified"},
+		"a page, and another rule":  {"video", page, another, "a unverified", "unverified"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.owner, w.desired = tt.owner, []apply.Rule{rule("a", sealed("s3cr3t-value"))}
+			w.service.Fault(tt.put)
+			w.service.Fault(tt.get)
+			r := w.apply()
+			if got := statuses(r); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if c := change(t, r, "a"); c.Error == nil || string(c.Error.Kind) != tt.kind {
+				t.Errorf("it is %+v, want the kind %s", c.Error, tt.kind)
+			}
+		})
+	}
+}
+
+// TestOthersAtThisVeryMoment is about what the answer to a PUT shows of someone
+// else's doing since the last look.
+func TestOthersAtThisVeryMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{})
+	w.settle(rule("changed"))
+	w.files(rule("changed", sealed("s3cr3t-value")), rule("new"))
+	w.service.Fault(emulator.Fault{Method: "PUT", Rule: "changed", Before: func() { w.service.Delete("changed") }})
+	w.service.Fault(emulator.Fault{Method: "PUT", Rule: "new", Before: func() {
+		w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+	}})
+	r := w.apply()
+	want(t, r, apply.Applied, "changed applied, new applied")
+	if got := strings.Join(r.Warnings, "; "); !strings.Contains(got, `rule "changed" made it anew`) || !strings.Contains(got, `rule "new" wrote over`) {
+		t.Errorf("warnings: %s", got)
 	}
 }
 

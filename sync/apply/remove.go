@@ -178,7 +178,7 @@ const (
 func (d *removal) store(ctx context.Context) *archive.Copy {
 	w, err := d.intend(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
 	if err != nil {
-		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was stored or deleted: "+err.Error(), "")
+		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was stored or deleted: "+err.Error(), roomForRecord)
 		return nil
 	}
 	began := time.Now()
@@ -235,7 +235,7 @@ func (d *removal) history(ctx context.Context, each func(archive.Page) error) er
 func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) {
 	w, err := d.intend(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
 	if err != nil {
-		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), "")
+		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), roomForRecord)
 		return true
 	}
 	lostBefore := d.lost
@@ -249,6 +249,7 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	over = true
 	switch {
 	case ctx.Err() != nil && err != nil:
+		d.lost = d.lost || result.Attempts > 0
 		d.out.failWrite(ctx, err, result.Write)
 	case errors.Is(err, errMoved):
 		over = false

@@ -38,7 +38,7 @@ func Read(r io.Reader) (*Chain, error) {
 		line, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
-			if c.Torn = len(line) > 0; c.Torn && n == 1 {
+			if c.Torn = len(line) > 0; n == 1 && notTorn(line) != nil {
 				c.fault(n, "", "is no entry of a record; is this the file?")
 			}
 			return c, nil
