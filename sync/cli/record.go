@@ -12,6 +12,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 // recorder writes what a run does into the audit file. It is opened once
@@ -64,13 +65,13 @@ func (r *recorder) around(ctx context.Context, a *app, command string, g *gather
 		if errors.Is(err, context.Canceled) {
 			return nil, err
 		}
-		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err))
+		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err), "make room for it, or name another file with --audit FILE")
 	}
 	if h := r.log.Healed(); h != nil {
 		a.warn("%s: its last line was only half written, by a run that died; it was taken off and is kept in an entry of its own", r.path)
 	}
 	if err := r.log.Start(a.startEntry(command, g)); err != nil {
-		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err))
+		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err), "make room for it, or name another file with --audit FILE")
 	}
 	result := do()
 	s := result.Summary
@@ -80,7 +81,8 @@ func (r *recorder) around(ctx context.Context, a *app, command string, g *gather
 	result.Audit = &apply.Audit{File: r.path, Head: r.log.Head()}
 	if err != nil {
 		result.Warnings = append(result.Warnings, "the record is not whole: "+err.Error())
-		return result, failed(fmt.Errorf("the end of the record could not be written: %w", err))
+		return result, failed(fmt.Errorf("the end of the record could not be written: %w", err),
+			"make room for it and run mkhooks apply again; what was recorded: mkhooks audit show "+shell.Path(r.path))
 	}
 	return result, nil
 }
