@@ -3,6 +3,7 @@ package apply
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
@@ -22,6 +23,9 @@ func Declined(p *plan.Plan) *Result {
 	}
 	r.sum(false)
 	r.Outcome = Refused
+	if len(r.Unreadable) > 0 {
+		r.Outcome = Failed
+	}
 	return r
 }
 
@@ -34,10 +38,14 @@ func (r *Result) Add(moved []plan.Moved) {
 			r.Changes = append(r.Changes, movedChange(m))
 		}
 	}
-	// A plan's changes are in order of their rules; projects keep theirs.
+	// A plan's changes are in order of their rules; projects keep theirs, and
+	// those that the plan is not for come last.
 	place := map[string]int{}
+	for i, name := range r.Order {
+		place[name] = i
+	}
 	for _, c := range r.Changes {
-		if _, seen := place[c.Project]; !seen {
+		if _, known := place[c.Project]; !known {
 			place[c.Project] = len(place)
 		}
 	}
@@ -61,8 +69,35 @@ func movedChange(m plan.Moved) Change {
 	return out
 }
 
+// Join is what became of a plan whose projects were applied each for itself;
+// results are in the plan's order, and those of projects that could not be read
+// are not among them.
+func Join(p *plan.Plan, results []*Result) *Result {
+	out := newResult(p)
+	interrupted := false
+	for _, r := range results {
+		out.Changes = append(out.Changes, r.Changes...)
+		for _, w := range r.Warnings {
+			if len(p.Projects) > 1 && len(r.Changes) > 0 && !strings.HasPrefix(w, "project ") {
+				w = "project " + r.Changes[0].Project + ": " + w
+			}
+			out.Warnings = append(out.Warnings, w)
+		}
+		interrupted = interrupted || r.Outcome == Interrupted
+	}
+	out.sum(interrupted)
+	return out
+}
+
 func newResult(p *plan.Plan) *Result {
-	return &Result{FormatVersion: FormatVersion, Digest: p.Digest, Changes: []Change{}, Warnings: []string{}}
+	r := &Result{FormatVersion: FormatVersion, Digest: p.Digest, Changes: []Change{}, Warnings: []string{}}
+	for _, project := range p.Projects {
+		r.Order = append(r.Order, project.Name)
+	}
+	for _, project := range p.Unreadable() {
+		r.Unreadable = append(r.Unreadable, Unreadable{Project: project.Name, Message: project.Unreadable})
+	}
+	return r
 }
 
 // begin is a change of which nothing has come yet.
@@ -92,11 +127,11 @@ func (r *Result) sum(interrupted bool) {
 		}
 	}
 	r.Summary = s
-	r.Outcome = s.outcome(interrupted)
+	r.Outcome = s.outcome(interrupted, len(r.Unreadable))
 }
 
-func (s Summary) outcome(interrupted bool) Outcome {
-	written, bad := s.Applied+s.Unverified, s.Failed+s.Unverified
+func (s Summary) outcome(interrupted bool, unreadable int) Outcome {
+	written, bad := s.Applied+s.Unverified, s.Failed+s.Unverified+unreadable
 	switch {
 	case interrupted:
 		return Interrupted

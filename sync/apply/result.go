@@ -19,6 +19,9 @@ type Result struct {
 	FormatVersion int            `json:"formatVersion"`
 	Digest        webhook.Digest `json:"digest"`
 	Outcome       Outcome        `json:"outcome"`
+	// Unreadable are the projects that could not be read whole, so that nothing
+	// in them was changed.
+	Unreadable []Unreadable `json:"unreadable,omitempty"`
 	// Changes are in the plan's order, every change of it once.
 	Changes []Change `json:"changes"`
 	Summary Summary  `json:"summary"`
@@ -26,6 +29,14 @@ type Result struct {
 	Warnings []string `json:"warnings"`
 	// Audit is where the run is recorded; nil where it is not.
 	Audit *Audit `json:"audit,omitempty"`
+	// Order are the projects of the plan, in its order; no part of the document.
+	Order []string `json:"-"`
+}
+
+// Unreadable is a project that could not be read whole, and why.
+type Unreadable struct {
+	Project string `json:"project"`
+	Message string `json:"message"`
 }
 
 // Audit is where a run is recorded.

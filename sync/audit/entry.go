@@ -77,13 +77,15 @@ type Start struct {
 	Job    string `json:"job,omitempty"`
 	Commit string `json:"commit"`
 	// Dirty is true where the files had changes that are not committed.
-	Dirty      bool     `json:"dirty"`
-	PlanDigest string   `json:"planDigest"`
-	Tool       string   `json:"tool"`
-	Project    string   `json:"project"`
-	BaseURL    string   `json:"baseURL"`
-	Owner      string   `json:"owner"`
-	Lifted     []string `json:"lifted"` // guards
+	Dirty      bool   `json:"dirty"`
+	PlanDigest string `json:"planDigest"`
+	Tool       string `json:"tool"`
+	// Project is empty in a run for several, which Projects names.
+	Project  string   `json:"project"`
+	Projects []string `json:"projects,omitempty"`
+	BaseURL  string   `json:"baseURL"`
+	Owner    string   `json:"owner"`
+	Lifted   []string `json:"lifted"` // guards
 }
 
 // Write is one write, or one step on the way to a delete.

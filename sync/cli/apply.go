@@ -12,6 +12,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -68,7 +69,7 @@ func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.expect, "expect", "", "`DIGEST` that the plan must have, as it was reviewed; nothing left to do is fine, too")
 	f.BoolVar(&o.yes, "yes", false, "apply without asking")
 	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule while its history is stored before a delete")
-	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side (`N`)")
+	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side in each project (`N`)")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "`TIME` to wait for deliveries on their way before a delete")
 }
 
@@ -80,63 +81,68 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	paths, err := o.settle(a, cmd, args)
+	targets, err := o.settle(a, cmd, args)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	store, err := o.openArchive()
+	store, err := targets[0].openArchive()
 	if err != nil {
 		return err
 	}
-	rec, err := o.record()
+	rec, err := targets[0].record()
 	if err != nil {
 		return err
 	}
-	g, err := o.open(ctx, a, paths, false)
+	if reviewed, err = o.fitting(a, reviewed, targets); err != nil {
+		return err
+	}
+	t, err := o.toDo(ctx, a, targets, reviewed)
 	if err != nil {
 		return err
 	}
-	if err := o.fits(reviewed, g); err != nil {
-		return err
+	if reviewed != nil && t.unreviewed > 0 {
+		a.warn("%s of the plan of now %s not in %s and will not be done",
+			count(t.unreviewed, "change", "changes"), verb(t.unreviewed, "is", "are"), o.planFile)
 	}
-	if err := g.read(ctx, a); err != nil {
-		return err
-	}
-	todo, moved := o.narrow(a, reviewed, g.plan)
-	if reviewed != nil && !todo.HasDifferences() {
+	if reviewed != nil && !t.todo.HasDifferences() {
 		a.warn("nothing of %s is left to be done as it was reviewed", o.planFile)
-	} else if err := a.showPlan(todo); err != nil {
+	} else if err := a.showPlan(t.todo); err != nil {
 		return err
 	}
-	if why := o.unexpected(reviewed, g.plan); why != "" {
-		return o.refuse(ctx, a, cmd, args, rec, g, why)
+	if why := o.unexpected(reviewed, t.plan); why != "" {
+		return o.refuse(ctx, a, cmd, args, rec, t.plan, why)
 	}
-	prepared, err := o.prepare(ctx, a, g, todo, o.deps(a, g, store, rec))
+	if err := t.prepare(ctx, a, o.deps(a, t.plan, store, rec)); err != nil {
+		return err
+	}
+	since, yes, err := o.ask(ctx, a, t)
 	if err != nil {
 		return err
 	}
-	todo, since, yes, err := o.ask(ctx, a, g, todo)
-	if err != nil {
-		return err
-	}
-	result, notRecorded := rec.around(ctx, a, "apply", g, func() *apply.Result {
-		r := apply.Declined(todo)
+	result, notRecorded := rec.around(ctx, a, "apply", t.plan, func() *apply.Result {
+		r := apply.Declined(t.todo)
 		if yes {
-			r = prepared.Run(a.root, a.Stop, todo)
+			r = t.run(a)
 		}
-		r.Add(append(moved, since...))
+		r.Add(append(t.moved, since...))
 		return r
 	})
 	if result == nil {
 		return notRecorded
 	}
-	return withRecord(result, notRecorded, a.write(resultDocument(result, afterApply(cmd, args, todo, result))))
+	notWritten := a.write(resultDocument(result, afterApply(cmd, args, t.todo, result)))
+	unreadable := t.unreadable()
+	if result.Outcome == apply.Interrupted {
+		unreadable = nil // the document says it, and the exit code says more
+	}
+	return withRecord(result, notRecorded, notWritten, unreadable)
 }
 
-// withRecord is how a run ends whose record or documents may not be whole: that
-// is a failure, also where all else went well.
+// withRecord is how a run ends whose record or documents may not be whole, or
+// that could not read all its projects: that is a failure, also where all else
+// went well.
 func withRecord(r *apply.Result, troubles ...error) error {
 	for _, err := range troubles {
 		var e *codeError
@@ -165,16 +171,16 @@ func (o *applyOptions) check(a *app) error {
 }
 
 // deps are what applying needs beside what planning had.
-func (o *applyOptions) deps(a *app, g *gathered, store archive.Store, rec *recorder) apply.Deps {
+func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *recorder) apply.Deps {
 	who := whoRuns(a.Getenv)
 	return apply.Deps{
 		Archive: store, Audit: rec.of(), Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
-		By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, g.plan.Source.Commit), Finished: a.logChange,
+		By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, p.Source.Commit), Finished: a.logChange(len(p.Projects) > 1),
 	}
 }
 
 // openArchive opens the place for histories; nil where none is given.
-func (o *applyOptions) openArchive() (archive.Store, error) {
+func (o *planOptions) openArchive() (archive.Store, error) {
 	if o.archive == "" {
 		return nil, nil
 	}
@@ -185,24 +191,17 @@ func (o *applyOptions) openArchive() (archive.Store, error) {
 	return store, nil
 }
 
-// prepare opens and checks every secret that the plan would send: contract,
-// section 7, before the first write anywhere.
-func (o *runOptions) prepare(ctx context.Context, a *app, g *gathered, p *plan.Plan, deps apply.Deps) (*apply.Prepared, error) {
-	return o.prepareRules(ctx, a, g, p, g.sealed(g.input.Desired), deps)
-}
-
-func (o *runOptions) prepareRules(ctx context.Context, a *app, g *gathered, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
-	deps.Client = g.client
-	deps.Secrets = a.logged(o.decrypter(a))
+// prepare opens and checks every secret that a project's plan would send:
+// contract, section 7, before the first write anywhere.
+func (t *target) prepare(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
+	deps.Client = client
+	deps.Secrets = a.logged(a.decrypter(&t.ruleOptions))
 	deps.Now = a.Now
 	prepared, err := apply.Prepare(ctx, p, rules, deps)
-	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, err
-		}
-		return nil, invalid(fmt.Errorf("%w\nnothing was sent", err))
+	if err != nil && !errors.Is(err, context.Canceled) {
+		err = invalid(fmt.Errorf("%w\nnothing was sent", err))
 	}
-	return prepared, nil
+	return prepared, err
 }
 
 // showPlan shows the plan before it is done. In another format than text,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -26,7 +27,7 @@ func gitIn(ctx context.Context, dir string, args ...string) (string, error) {
 }
 
 // against says what the config file in force guards less than that of a commit.
-func (o *runOptions) against(ctx context.Context, ref string) (*plan.Base, error) {
+func (o *runOptions) against(ctx context.Context, ref string, targets []*target) (*plan.Base, error) {
 	name := config.FileName
 	switch {
 	case o.configFile != "":
@@ -40,7 +41,7 @@ func (o *runOptions) against(ctx context.Context, ref string) (*plan.Base, error
 	}
 	base := &plan.Base{Commit: commit, Loosened: []plan.Loosening{}}
 	for _, l := range config.Loosened(before, o.file) {
-		if l.Project == "" || l.Project == o.project {
+		if l.Project == "" || slices.ContainsFunc(targets, func(t *target) bool { return t.name == l.Project }) {
 			base.Loosened = append(base.Loosened, plan.Loosening(l))
 		}
 	}

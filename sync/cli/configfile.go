@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -27,8 +27,11 @@ func (o *configOptions) addConfig(f *pflag.FlagSet) {
 	f.StringVar(&o.configFile, "config", "", "config `FILE` (default "+config.FileName+" where there is one; '' for none)")
 }
 
-// readConfig reads the config file; problems that are errors end the run.
+// readConfig reads the config file, once; problems that are errors end the run.
 func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
+	if o.file != nil {
+		return nil
+	}
 	name := o.configFile
 	if !f.Changed("config") {
 		name = config.FileName
@@ -72,24 +75,79 @@ func (a *app) printProblems(problems []schema.Problem) error {
 	return a.annotate(problems)
 }
 
-// pick returns the project of the config file that is meant: the one that has
-// the name, or the only one.
-func (o *configOptions) pick(name string) (*config.Project, error) {
-	names := o.file.Names()
-	if name == "" {
-		if len(names) == 1 {
-			return &o.file.Projects[0], nil
+// pick returns the projects of the config file that are meant, in its order:
+// those that -p names, by name or pattern, or the one of the environment, or all.
+func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error) {
+	names, patterns := o.file.Names(), wanted
+	if env := a.Getenv("MKIO_PROJECT"); len(patterns) == 0 && env != "" {
+		patterns = []string{plan.Pattern(env)}
+	}
+	for _, p := range patterns {
+		if slices.ContainsFunc(names, func(n string) bool { return plan.Match(p, n) }) {
+			continue
 		}
-		return nil, invalidf("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p", o.file.Name, count(len(names), "project", "projects"), list(names))
+		hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
+		if near := schema.Nearest(p, names); near != "" {
+			hint = "did you mean -p " + quotePaths([]string{near})
+		}
+		return nil, invalidf(hint, "%s has no project %q; expected %s", o.file.Name, p, list(names))
 	}
-	if p := o.file.Project(name); p != nil {
-		return p, nil
+	var out []*config.Project
+	for i := range o.file.Projects {
+		p := &o.file.Projects[i]
+		if len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool { return plan.Match(pattern, p.Name) }) {
+			out = append(out, p)
+		}
 	}
-	hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
-	if near := schema.Nearest(name, names); near != "" {
-		hint = "did you mean -p " + quotePaths([]string{near})
+	return out, nil
+}
+
+// pickOne returns the project that is meant by a command for one of them.
+func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error) {
+	picked, err := o.pick(a, wanted)
+	if err != nil {
+		return nil, err
 	}
-	return nil, invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, list(names))
+	if len(picked) > 1 {
+		var names []string
+		for _, p := range picked {
+			names = append(names, p.Name)
+		}
+		return nil, invalidf("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
+			o.file.Name, count(len(picked), "project", "projects"), list(names))
+	}
+	return picked[0], nil
+}
+
+// settleOne fills in the one project that a command is for, from the config
+// file, -p or the environment. It is nil where no config file is in force.
+func (o *connectOptions) settleOne(a *app, f *configOptions) (p *config.Project, err error) {
+	if f.file != nil {
+		if p, err = f.pickOne(a, o.projects); err == nil {
+			o.projects, o.tokenEnv = []string{p.Name}, p.TokenEnv
+		}
+		return p, err
+	}
+	name, err := o.projectName(a)
+	o.projects = []string{name}
+	return nil, err
+}
+
+// projectName is the one project that is meant where no config file says which
+// there are.
+func (o *connectOptions) projectName(a *app) (string, error) {
+	switch {
+	case len(o.projects) == 1:
+		return o.projects[0], nil
+	case len(o.projects) > 1:
+		return "", invalidf("mkhooks help init", "-p names %s; for more than one project write a config file, which says which rules each has",
+			count(len(o.projects), "project", "projects"))
+	}
+	name := a.Getenv("MKIO_PROJECT")
+	if name == "" {
+		return "", invalidf("pass -p PROJECT, or set MKIO_PROJECT", "no project is given")
+	}
+	return name, nil
 }
 
 // list is a list of names in a sentence, cut where nobody would read on.
@@ -99,49 +157,6 @@ func list(names []string) string {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", more)
 	}
 	return strings.Join(names, ", ")
-}
-
-// settle fills in what the config file says and no flag does, and returns the
-// paths to read. Arguments narrow the run to some of the project's files.
-func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) (paths []string, err error) {
-	f := cmd.Flags()
-	if err := o.readConfig(a, f); err != nil || o.file == nil {
-		return args, err
-	}
-	p, err := o.pick(o.projectName(a))
-	if err != nil {
-		return nil, err
-	}
-	o.project, o.tokenEnv = p.Name, p.TokenEnv
-	for _, s := range []struct {
-		flag  string
-		to    *string
-		value string
-	}{
-		{"owner", &o.owner, o.file.Owner},
-		{"prune", &o.prune, p.Prune},
-	} {
-		if s.value != "" && !f.Changed(s.flag) {
-			*s.to = s.value
-		}
-	}
-	o.fileMaxDeletes = p.MaxDeletes
-	o.formerOwners = o.file.FormerOwners
-	o.protect = slices.Concat(p.Protect, o.protect)
-	if !f.Changed("destination") {
-		o.destinations = o.file.Destinations
-	}
-	if !f.Changed("archive") && o.file.Archive != "" {
-		o.archive, o.archiveIsShared = o.archiveOfFile(), true
-	}
-	if !f.Changed("archive-is-durable") {
-		o.archiveIsDurable = o.file.ArchiveIsDurable
-	}
-	o.takeKeyServices(o.file)
-	if o.file.Audit != "" && !f.Changed("audit") {
-		o.audit = o.file.Path(o.file.Audit)
-	}
-	return o.narrow(p, args)
 }
 
 // archiveOfFile is the archive location of the config file as this run can
@@ -155,41 +170,11 @@ func (o *configOptions) archiveOfFile() string {
 
 // takeKeyServices adds the key services that the config file allows.
 func (o *ruleOptions) takeKeyServices(file *config.File) {
+	services := slices.Clone(o.keyServices)
 	for _, s := range file.KeyServices {
-		if !slices.Contains(o.keyServices, s) {
-			o.keyServices = append(o.keyServices, s)
+		if !slices.Contains(services, s) {
+			services = append(services, s)
 		}
 	}
-}
-
-// narrow takes paths as those of the project's files that the run is about. All
-// files are read all the same: what guards look at must not depend on it.
-func (o *runOptions) narrow(p *config.Project, args []string) ([]string, error) {
-	paths := o.file.Paths(p)
-	if len(args) == 0 {
-		return paths, nil
-	}
-	if err := within(o.file, p, args); err != nil {
-		return nil, err
-	}
-	found, problems := config.Find(args)
-	if schema.HasErrors(problems) {
-		return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
-	}
-	o.narrowed, o.shown = map[string]bool{}, args
-	for _, r := range found {
-		o.narrowed[r.Name] = true
-	}
-	return paths, nil
-}
-
-// within refuses a path that is not among the project's rule files.
-func within(file *config.File, p *config.Project, args []string) error {
-	for _, arg := range args {
-		if !config.Within(arg, file.Paths(p)) {
-			return invalidf("name one of them, or add the path to rules in "+file.Name,
-				"%s is not among the rule files of project %q: %s", arg, p.Name, list(p.Rules))
-		}
-	}
-	return nil
+	o.keyServices = services
 }

@@ -21,7 +21,7 @@ func (g *gathered) readDeliveries(ctx context.Context) error {
 	}
 	var names []string
 	for _, d := range g.input.Desired {
-		if enabled[d.Name] && g.looksAt(d.Name) {
+		if enabled[d.Name] && (g.about == nil || g.about(d.Name)) {
 			names = append(names, d.Name)
 		}
 	}
@@ -46,12 +46,6 @@ func (g *gathered) readDeliveries(ctx context.Context) error {
 			"--deliveries: the first page of the history does not hold the latest records of "+list(unclear)+"; mkhooks history reads all of it")
 	}
 	return nil
-}
-
-// looksAt reports whether the run is about a rule.
-func (g *gathered) looksAt(rule string) bool {
-	o := g.input.Options
-	return (o.Narrowed == nil || o.Narrowed[rule]) && (len(o.Only) == 0 || plan.MatchRule(o.Only, g.input.Project, rule))
 }
 
 // failingOf says how the latest deliveries failed, nil where they did not. It is

@@ -53,41 +53,55 @@ func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
-	paths, err := o.settle(a, cmd, args)
+	liveOnly := slices.Contains(o.only, liveSide)
+	o.only = slices.DeleteFunc(slices.Clone(o.only), func(s string) bool { return s == liveSide })
+	targets, err := o.settle(a, cmd, args)
 	if err != nil {
 		return err
 	}
-	liveOnly := slices.Contains(o.only, liveSide)
-	o.only = slices.DeleteFunc(slices.Clone(o.only), func(s string) bool { return s == liveSide })
-	if liveOnly && o.owner == "" {
+	if liveOnly && targets[0].owner == "" {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	g, err := o.gather(ctx, a, paths, true)
+	s, err := o.survey(ctx, a, targets, true, func(_ int, g *gathered) error {
+		if o.deliveries {
+			return g.readDeliveries(ctx)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if o.deliveries {
-		if err := g.readDeliveries(ctx); err != nil {
-			return err
-		}
-	}
-	differs := g.plan.HasDifferences()
+	differs := s.plan.HasDifferences()
 	if liveOnly {
-		differs = slices.ContainsFunc(g.plan.Projects[0].Changes, func(c plan.Change) bool {
-			return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
-		})
+		differs = liveSideMoved(s.plan)
 	}
-	says := o.guidance(a, cmd, g.plan, args)
-	if differs {
+	says := o.guidance(a, cmd, s.plan, args)
+	unreadable := s.unreadable()
+	if differs && unreadable == nil {
 		says.Exit = "Exit code 2 means that something differs."
 	}
-	if err := a.write(planDocument(g.plan, says)); err != nil {
+	if err := a.write(planDocument(s.plan, says)); err != nil {
 		return err
+	}
+	if unreadable != nil {
+		return unreadable
 	}
 	if differs {
 		return exit(exitDifferences)
 	}
 	return nil
+}
+
+// liveSideMoved reports whether someone changed a live rule.
+func liveSideMoved(p *plan.Plan) bool {
+	for _, project := range p.Projects {
+		if slices.ContainsFunc(project.Changes, func(c plan.Change) bool {
+			return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
+		}) {
+			return true
+		}
+	}
+	return false
 }

@@ -23,10 +23,11 @@ It prints one line on stdout, MKIO_BASE_URL=http://..., and serves until it is
 interrupted. It listens on loopback only, unless --expose is given.`
 
 type emulateOptions struct {
-	listen, project, token, seed string
-	expose, rateLimit            bool
-	pageSize                     int
-	latency                      time.Duration
+	listen, token, seed string
+	projects            []string
+	expose, rateLimit   bool
+	pageSize            int
+	latency             time.Duration
 }
 
 func newEmulateCommand(a *app) *cobra.Command {
@@ -45,9 +46,9 @@ func newEmulateCommand(a *app) *cobra.Command {
 
 func (o *emulateOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on; port 0 takes a free one")
-	f.StringVar(&o.project, "project", "demo", "the `PROJECT` that exists")
+	f.StringArrayVarP(&o.projects, "project", "p", []string{"demo"}, "a `PROJECT` that exists (repeatable)")
 	f.StringVar(&o.token, "token", "", "the `TOKEN` that is taken, with every capability; any text, it opens nothing else")
-	f.StringVar(&o.seed, "seed", "", "`FILE` of live rules and their history, JSON or YAML")
+	f.StringVar(&o.seed, "seed", "", "`FILE` of live rules and their history, JSON or YAML; every project begins with them")
 	f.BoolVar(&o.expose, "expose", false, "listen beyond loopback")
 	f.BoolVar(&o.rateLimit, "rate-limit", false, "enforce the published rate limits")
 	f.IntVar(&o.pageSize, "page-size", 100, "most records of one page (`N`)")
@@ -64,25 +65,13 @@ func runEmulate(a *app, o emulateOptions) error {
 	if err := checkListen(o.listen, o.expose); err != nil {
 		return err
 	}
-	server := emulator.New(emulator.Options{
-		Project:   o.project,
-		Tokens:    map[string][]emulator.Capability{o.token: emulator.AllCapabilities()},
-		PageSize:  o.pageSize,
-		MaxTop:    o.pageSize,
-		Latency:   o.latency,
-		RateLimit: o.rateLimit,
-		Now:       a.Now,
-	})
-	if o.seed != "" {
-		f, err := os.Open(o.seed)
+	served := emulator.Projects{}
+	for _, name := range o.projects {
+		server, err := o.serverOf(a, name)
 		if err != nil {
-			return invalid(fmt.Errorf("emulate: %w", err))
+			return err
 		}
-		err = server.Load(f)
-		f.Close()
-		if err != nil {
-			return invalid(fmt.Errorf("emulate: %s: %w", o.seed, err))
-		}
+		served[name] = server
 	}
 	ctx, cancel := a.context()
 	defer cancel()
@@ -91,7 +80,32 @@ func runEmulate(a *app, o emulateOptions) error {
 		return failed(fmt.Errorf("emulate: %w", err))
 	}
 	fmt.Fprintf(a.Stdout, "MKIO_BASE_URL=http://%s\n", listener.Addr())
-	return serve(ctx, listener, server)
+	return serve(ctx, listener, served)
+}
+
+// serverOf makes one project, with the rules of the seed.
+func (o *emulateOptions) serverOf(a *app, project string) (*emulator.Server, error) {
+	server := emulator.New(emulator.Options{
+		Project:   project,
+		Tokens:    map[string][]emulator.Capability{o.token: emulator.AllCapabilities()},
+		PageSize:  o.pageSize,
+		MaxTop:    o.pageSize,
+		Latency:   o.latency,
+		RateLimit: o.rateLimit,
+		Now:       a.Now,
+	})
+	if o.seed == "" {
+		return server, nil
+	}
+	f, err := os.Open(o.seed)
+	if err != nil {
+		return nil, invalid(fmt.Errorf("emulate: %w", err))
+	}
+	defer f.Close()
+	if err := server.Load(f); err != nil {
+		return nil, invalid(fmt.Errorf("emulate: %s: %w", o.seed, err))
+	}
+	return server, nil
 }
 
 // checkListen refuses an address that others could reach: whoever can connect

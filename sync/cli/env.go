@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -61,6 +62,15 @@ type app struct {
 	reports []string
 	formats []report.Format // that the command has
 	out     string          // plan --out
+
+	// common is shared by the clients of all projects; see lineTo.
+	common wire
+	// tokens are those of which a warning was given, by where they come from.
+	tokens map[string]bool
+
+	// opener is what [app.decrypter] returns.
+	opening sync.Once
+	opener  *sops.Decrypter
 
 	// sinks are the files that get the document.
 	sinks []*sink

@@ -30,95 +30,61 @@ type runOptions struct {
 	connectOptions
 	ruleOptions
 	planOptions
+	parallel int
 }
 
-// gathered is what a plan was made from, kept to apply it or to make it anew.
+// gathered is what the plan of one project was made from.
 type gathered struct {
+	*target
 	client *mkio.Client
 	rules  *config.Rules
 	input  plan.Input
 	plan   *plan.Plan
-	// asked is how rules are named on this command's line.
-	asked string
 }
 
-// gather is steps 1 to 4 of every run: read the files, list the live rules,
-// plan. plan, drift and apply share it, so that what was shown is what is done.
-func (o *runOptions) gather(ctx context.Context, a *app, paths []string, readOnly bool) (*gathered, error) {
-	g, err := o.open(ctx, a, paths, readOnly)
-	if err != nil {
-		return nil, err
+// open reads the rule files of a project. Where a problem is an error there is
+// nothing to go on with.
+func (t *target) open(ctx context.Context, a *app, client *mkio.Client) (*gathered, []schema.Problem, error) {
+	rules, problems, err := t.ruleOptions.read(ctx, a, t.paths)
+	if err != nil || schema.HasErrors(problems) {
+		return nil, problems, err
 	}
-	return g, g.read(ctx, a)
-}
-
-// open reads the files and makes the client; it sends nothing yet.
-func (o *runOptions) open(ctx context.Context, a *app, paths []string, readOnly bool) (*gathered, error) {
-	options, err := o.planOptions.plan(a)
-	if err != nil {
-		return nil, err
+	named := t.paths
+	if t.shown != nil {
+		named = t.shown
 	}
-	if len(o.only) > 0 || o.narrowed != nil {
-		project := o.projectName(a)
-		o.about = func(rule string) bool {
-			return (o.narrowed == nil || o.narrowed[rule]) && (len(o.only) == 0 || plan.MatchRule(o.only, project, rule))
-		}
+	var warnings []string
+	for _, p := range problems {
+		warnings = append(warnings, p.Position.String()+": "+p.Message)
 	}
-	rules, warnings, err := o.ruleOptions.load(ctx, a, paths)
-	if err != nil {
-		return nil, err
-	}
-	client, err := o.connectOptions.client(a, readOnly)
-	if err != nil {
-		return nil, err
-	}
-	named := paths
-	if o.shown != nil {
-		named = o.shown
-	}
-	return &gathered{asked: "--only ", client: client, rules: rules, input: plan.Input{
-		Project: client.Project(), BaseURL: client.BaseURL(), Owner: o.owner,
-		FormerOwners: o.formerOwners,
-		Paths:        named, Desired: desired(rules), Options: options, Warnings: warnings,
+	return &gathered{target: t, client: client, rules: rules, input: plan.Input{
+		Project: t.name, BaseURL: client.BaseURL(), Owner: t.owner,
+		FormerOwners: t.formerOwners,
+		Paths:        named, Desired: desired(rules), Options: t.rests, Warnings: warnings,
 		Tool: plan.Tool{Name: "mkhooks", Version: version()},
-	}}, nil
+	}}, nil, nil
 }
 
 // read lists the live rules and plans.
 func (g *gathered) read(ctx context.Context, a *app) (err error) {
-	source := make(chan plan.Source, 1)
-	go func() { source <- gitSource(ctx, a, g.input.Paths) }()
-	g.input.Live, err = g.client.Rules(ctx)
-	if err != nil {
+	if g.input.Live, err = g.client.Rules(ctx); err != nil {
 		return failed(err)
 	}
-	if err := g.checkOnly(); err != nil {
-		return err
-	}
-	g.input.Now, g.input.Source = a.Now().UTC(), <-source
+	g.input.Now = a.Now().UTC()
 	g.plan, err = g.makePlan(ctx)
 	return err
 }
 
-// checkOnly refuses a name or pattern of --only that fits no rule at all: it is
-// more often misspelt than meant.
-func (g *gathered) checkOnly() error {
-	var names []string
+// names are those of all rules, in files and live.
+func (g *gathered) names() []string {
+	names := make([]string, 0, len(g.input.Desired)+len(g.input.Live))
 	for _, d := range g.input.Desired {
 		names = append(names, d.Name)
 	}
 	for _, r := range g.input.Live {
 		names = append(names, r.Name)
 	}
-	pattern, near, all := matched(g.input.Options.Only, g.input.Project, names)
-	if all {
-		return nil
-	}
-	hint := "mkhooks plan names the rules"
-	if near != "" {
-		hint = "did you mean " + g.asked + shell.Word(plan.Pattern(near))
-	}
-	return invalidf(hint, g.asked+"%q: neither a file nor a live rule has this name", pattern)
+	return names
 }
 
 // matched reports whether all patterns fit a name; otherwise the first that
@@ -130,18 +96,6 @@ func matched(patterns []string, project string, names []string) (pattern, near s
 		}
 	}
 	return "", "", true
-}
-
-// refresh reads the list again and returns the plan of now.
-func (g *gathered) refresh(ctx context.Context, a *app) (*plan.Plan, error) {
-	live, err := g.client.Rules(ctx)
-	if err != nil {
-		return nil, failed(err)
-	}
-	fresh := *g
-	fresh.input.Live = live
-	fresh.input.Now = a.Now().UTC()
-	return fresh.makePlan(ctx)
 }
 
 // makePlan plans, and reads one page of the history of each rule that would be
@@ -206,28 +160,20 @@ func (g *gathered) sealed(desired []webhook.Desired) []apply.Rule {
 	return out
 }
 
-// load reads the rule files; problems that are errors end the run, warnings
-// are printed and returned for the document.
-func (o *ruleOptions) load(ctx context.Context, a *app, paths []string) (*config.Rules, []string, error) {
-	rules, problems, err := o.read(ctx, a, paths)
-	if err != nil {
-		return nil, nil, err
+// toSend are the rules that a plan would send, with their sealed secrets, and
+// no others: a run keeps changes, not all rules of all projects.
+func (g *gathered) toSend(p *plan.Plan) []apply.Rule {
+	sent := map[string]bool{}
+	for _, c := range p.Projects[0].Changes {
+		sent[c.Rule] = c.Blocked == nil && c.Action != plan.Delete
 	}
-	if schema.HasErrors(problems) {
-		if err := a.printProblems(problems); err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, &codeError{
-			code: exitInvalid, problems: problems,
-			err:   fmt.Errorf("%s in the rule files; nothing was sent", count(errorsAmong(problems), "problem", "problems")),
-			hints: []string{"mkhooks validate " + quotePaths(paths)},
+	var wanted []webhook.Desired
+	for _, d := range g.input.Desired {
+		if sent[d.Name] {
+			wanted = append(wanted, d)
 		}
 	}
-	var warnings []string
-	for _, p := range problems {
-		warnings = append(warnings, p.Position.String()+": "+p.Message)
-	}
-	return rules, warnings, nil
+	return g.sealed(wanted)
 }
 
 // read loads the rule files below paths.
@@ -236,11 +182,7 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, err
 	}
 	if len(paths) == 0 {
-		hint := "name a file or folder of rule files, or write a config file: mkhooks help init"
-		if info, err := os.Stat("rules"); err == nil && info.IsDir() {
-			hint = "did you mean: rules/"
-		}
-		return nil, nil, invalidf(hint, "no path of rule files is given")
+		return nil, nil, noPaths()
 	}
 	rules, problems, err := config.LoadRules(ctx, paths, o.config(a))
 	if err != nil {
@@ -250,6 +192,15 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, invalid(err)
 	}
 	return rules, problems, nil
+}
+
+// noPaths is what is said where nothing names rule files.
+func noPaths() error {
+	hint := "name a file or folder of rule files, or write a config file: mkhooks help init"
+	if info, err := os.Stat("rules"); err == nil && info.IsDir() {
+		hint = "did you mean: rules/"
+	}
+	return invalidf(hint, "no path of rule files is given")
 }
 
 // errorsAmong counts the problems that are errors.

@@ -138,7 +138,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 			return invalid(fmt.Errorf("--export: %w", err))
 		}
 	}
-	client, err := o.client(a, true)
+	client, err := o.client(a, o.projects[0], true)
 	if err != nil {
 		return err
 	}
@@ -177,15 +177,11 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 
 // settleConnection takes project and token from the config file.
 func (o *historyOptions) settleConnection(a *app, cmd *cobra.Command) error {
-	if err := o.readConfig(a, cmd.Flags()); err != nil || o.file == nil {
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	p, err := o.pick(o.projectName(a))
-	if err != nil {
-		return err
-	}
-	o.project, o.tokenEnv = p.Name, p.TokenEnv
-	return nil
+	_, err := o.settleOne(a, &o.configOptions)
+	return err
 }
 
 // chosen are the live rules that patterns name, or all, by name.

@@ -86,7 +86,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}
-	client, err := o.client(a, true)
+	client, err := o.client(a, o.projects[0], true)
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,13 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 
 // settle fills in what the config file says and no flag does.
 func (o *importOptions) settle(a *app, cmd *cobra.Command) error {
-	if err := o.readConfig(a, cmd.Flags()); err != nil || o.file == nil {
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	p, err := o.pick(o.projectName(a))
-	if err != nil {
+	p, err := o.settleOne(a, &o.configOptions)
+	if err != nil || p == nil {
 		return err
 	}
-	o.project, o.tokenEnv = p.Name, p.TokenEnv
 	if len(o.rules) == 0 {
 		o.rules = o.file.Paths(p)
 		if o.out != "" { // the first import makes the folder

@@ -265,7 +265,7 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 		request.Config = r.new(scaffold.SOPSPath).Data
 	}
 	var o ruleOptions
-	sealed, err := o.decrypter(a).Seal(ctx, request)
+	sealed, err := a.decrypter(&o).Seal(ctx, request)
 	var e *sops.Error
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/scaffold"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -130,7 +131,11 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 	}
 	switch {
 	case r.again.file != nil:
-		p, err := r.again.pick(s.Project)
+		var wanted []string
+		if s.Project != "" {
+			wanted = []string{plan.Pattern(s.Project)}
+		}
+		p, err := r.again.pickOne(a, wanted)
 		if err != nil {
 			return err
 		}

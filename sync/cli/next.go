@@ -29,7 +29,8 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	}
 	words := append([]string{"mkhooks"}, strings.Fields(name)...)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil || f.Name == "only" && slices.Contains(extra, "--only") {
+		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil ||
+			f.Name == "only" && slices.Contains(extra, "--only") || f.Name == "project" && slices.Contains(extra, "-p") {
 			return
 		}
 		words = append(words, flagWords(f, cmd.Name() == "drift")...)
@@ -88,13 +89,18 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 		out.Show = "mkhooks show " + quotePaths([]string{a.out})
 		saved = []string{"--plan", shell.Path(a.out)}
 	}
+	several := len(p.Projects) > 1
 	if out.Drift {
 		out.Commands = report.Commands{
-			Apply: func(_, rule string) string {
-				return nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.Pattern(rule))}, args...)
+			Apply: func(project, rule string) string {
+				named := plan.Pattern(rule)
+				if several {
+					named = project + "/" + named
+				}
+				return nextCommand(cmd, "apply", []string{"--only", shell.Word(named)}, args...)
 			},
-			Import: func(_, rule string) string {
-				var where []string
+			Import: func(project, rule string) string {
+				where := just(project, several)
 				for _, path := range args {
 					if len(args) == 1 && filepath.Clean(path) == "rules" && o.file == nil {
 						break // where import looks by itself
@@ -110,10 +116,22 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	} else {
 		out.Next = unblock(cmd, args, p)
 	}
-	if failing := p.Projects[0].Failing; len(failing) > 0 {
-		out.Next = append(out.Next, nextCommand(cmd, "history", patternWords(failing[0].Rule)))
+	for _, project := range p.Projects {
+		if len(project.Failing) > 0 {
+			out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project.Name, several), patternWords(project.Failing[0].Rule)...)))
+			break
+		}
 	}
 	return out
+}
+
+// just are the words that pick one of several projects, for a command that is
+// for one.
+func just(project string, several bool) []string {
+	if !several {
+		return nil
+	}
+	return []string{"-p", shell.Word(plan.Pattern(project))}
 }
 
 // unblock is the command that settles what holds the first of the blocked

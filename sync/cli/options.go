@@ -67,9 +67,9 @@ func (o *ruleOptions) config(a *app) config.Options {
 	}
 }
 
-// connectOptions say which project is meant and how to reach it.
+// connectOptions say which projects are meant and how to reach them.
 type connectOptions struct {
-	project   string
+	projects  []string // names, or patterns of those in the config file
 	baseURL   string
 	tokenFile string
 	tokenEnv  string // of the config file; empty means MKIO_TOKEN
@@ -78,34 +78,21 @@ type connectOptions struct {
 }
 
 func (o *connectOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of MK.IO (default $MKIO_PROJECT)")
+	addProjects(f, &o.projects, "`PROJECT` of MK.IO, or a pattern of those in the config file (repeatable; default $MKIO_PROJECT, then all of the config file)")
 	f.StringVar(&o.baseURL, "base-url", "", "base `URL` of the service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` to read the token from (default $MKIO_TOKEN)")
 	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "`TIME` for which one request is tried again before it counts as failed")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "`TIME` that one attempt of a request may take")
 }
 
-// projectName is the project that is meant; empty where none is given.
-func (o *connectOptions) projectName(a *app) string {
-	if o.project != "" {
-		return o.project
-	}
-	return a.Getenv("MKIO_PROJECT")
+// addProjects adds -p.
+func addProjects(f *pflag.FlagSet, projects *[]string, usage string) {
+	f.StringArrayVarP(projects, "project", "p", nil, usage)
 }
 
-// client makes the client of the project. readOnly refuses anything but GET.
-func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
-	project := o.projectName(a)
-	if project == "" {
-		return nil, invalidf("pass -p PROJECT, or set MKIO_PROJECT", "no project is given")
-	}
-	raw := o.baseURL
-	if raw == "" {
-		raw = a.Getenv("MKIO_BASE_URL")
-	}
-	if raw == "" {
-		raw = defaultBaseURL
-	}
+// client makes the client of a project. readOnly refuses anything but GET.
+func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Client, error) {
+	raw := cmp.Or(o.baseURL, a.Getenv("MKIO_BASE_URL"), defaultBaseURL)
 	base, err := mkio.CheckBaseURL(raw)
 	if err != nil {
 		return nil, invalid(err)
@@ -117,13 +104,14 @@ func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.warnOfExpiry(token)
-	a.logProxy(base)
+	a.warnOfExpiry(cmp.Or(o.tokenFile, o.tokenEnv), token)
+	common := a.lineTo(base)
 	client, err := mkio.New(mkio.Options{
 		BaseURL:   base,
 		Project:   project,
 		Token:     token,
-		Transport: a.Transport,
+		Transport: common.transport,
+		Gate:      common.gate,
 		ReadOnly:  readOnly,
 		RetryFor:  o.retryFor,
 		Timeout:   o.timeout,
@@ -134,6 +122,26 @@ func (o *connectOptions) client(a *app, readOnly bool) (*mkio.Client, error) {
 		return nil, invalid(err)
 	}
 	return client, nil
+}
+
+// inFlight is the most requests of a run that are on their way at any moment,
+// over all its projects.
+const inFlight = 64
+
+// wire is what the clients of a run have in common.
+type wire struct {
+	transport http.RoundTripper
+	gate      mkio.Gate
+}
+
+// lineTo is the same for all clients: one pool of connections, and one limit
+// on the whole. Rate limits are each project's own.
+func (a *app) lineTo(base string) wire {
+	if a.common.transport == nil {
+		a.logProxy(base)
+		a.common = wire{mkio.Pooled(a.Transport), mkio.NewGate(inFlight)}
+	}
+	return a.common
 }
 
 // token reads the token from --token-file or MKIO_TOKEN.
@@ -168,13 +176,18 @@ func (o *connectOptions) token(a *app) (secrets.String, error) {
 	return secrets.NewString(value), nil
 }
 
-// warnOfExpiry points out a JWT that has expired or is about to.
-func (a *app) warnOfExpiry(token secrets.String) {
+// warnOfExpiry points out, once, a JWT that has expired or is about to. from
+// is where the token comes from, where that is not MKIO_TOKEN.
+func (a *app) warnOfExpiry(from string, token secrets.String) {
 	const soon = 14 * 24 * time.Hour
 	at, ok := mkio.TokenExpiry(token)
-	if !ok {
+	if !ok || a.tokens[from] {
 		return
 	}
+	if a.tokens == nil {
+		a.tokens = map[string]bool{}
+	}
+	a.tokens[from] = true
 	day := at.UTC().Format("2006-01-02 15:04 UTC")
 	switch left := at.Sub(a.Now()); {
 	case left <= 0:
@@ -222,6 +235,7 @@ type planOptions struct {
 	owner        string
 	prune        string
 	only         []string
+	asked        string // how rules of only are named on the command line; empty means --only
 	maxDeletes   string
 	protect      []string
 	destinations []string

@@ -66,9 +66,17 @@ func (a *app) logLine(line string) {
 	fmt.Fprintln(a.Stderr, "mkhooks: "+line)
 }
 
-// logChange tells of each change as it ends, with -v.
-func (a *app) logChange(c apply.Change) {
-	if a.verbose {
-		a.logLine(fmt.Sprintf("%s rule %s: %s", c.Action, report.Escape(c.Rule), c.Status))
+// logChange tells of each change as it ends, with -v; several says that the run
+// is for more than one project.
+func (a *app) logChange(several bool) func(apply.Change) {
+	if !a.verbose {
+		return nil
+	}
+	return func(c apply.Change) {
+		rule := c.Rule
+		if several {
+			rule = c.Project + "/" + rule
+		}
+		a.logLine(fmt.Sprintf("%s rule %s: %s", c.Action, report.Escape(rule), c.Status))
 	}
 }

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -47,6 +45,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	o.connectOptions.AddFlags(f)
 	o.planOptions.AddFlags(f)
 	o.ruleOptions.AddFlags(f)
+	f.IntVar(&o.parallel, "parallel", 8, "most projects side by side (`N`)")
 }
 
 func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
@@ -58,7 +57,7 @@ func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) error {
-	paths, err := o.settle(a, cmd, args)
+	targets, err := o.settle(a, cmd, args)
 	if err != nil {
 		return err
 	}
@@ -66,33 +65,32 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	defer cancel()
 	var base *plan.Base
 	if o.base != "" {
-		if base, err = o.against(ctx, o.base); err != nil {
+		if base, err = o.against(ctx, o.base, targets); err != nil {
 			return err
 		}
 	}
-	g, err := o.gather(ctx, a, paths, true)
+	notOpened := make([]error, len(targets))
+	s, err := o.survey(ctx, a, targets, true, func(i int, g *gathered) error {
+		if o.decrypt { // proves that what apply would send opens, and throws it away
+			_, notOpened[i] = g.prepare(ctx, a, g.client, g.plan, g.toSend(g.plan), apply.Deps{})
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	g.plan.Base = base
-	var notOpened error
-	if o.decrypt {
-		notOpened = o.proveSendable(ctx, a, g)
-	}
-	if err := a.write(planDocument(g.plan, o.guidance(a, cmd, g.plan, args))); err != nil {
+	s.plan.Base = base
+	if err := a.write(planDocument(s.plan, o.guidance(a, cmd, s.plan, args))); err != nil {
 		return err
 	}
-	if notOpened != nil {
-		return notOpened
+	if err := joinInvalid(notOpened); err != nil {
+		return err
 	}
-	if o.detailedExitcode && g.plan.HasDifferences() {
+	if err := s.unreadable(); err != nil {
+		return err
+	}
+	if o.detailedExitcode && s.plan.HasDifferences() {
 		return exit(exitDifferences)
 	}
 	return nil
-}
-
-// proveSendable decrypts what apply would send, and throws it away.
-func (o *runOptions) proveSendable(ctx context.Context, a *app, g *gathered) error {
-	_, err := o.prepare(ctx, a, g, g.plan, apply.Deps{})
-	return err
 }

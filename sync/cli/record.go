@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
@@ -28,13 +30,13 @@ type recorder struct {
 
 // writing is one write of a rule: it has one under way at a time.
 type writing struct {
-	rule string
-	step apply.Step
+	project, rule string
+	step          apply.Step
 }
 
 // record returns who keeps the record; nil where none is asked for. What keeps
 // it from being kept is found out before anything is sent.
-func (o *runOptions) record() (*recorder, error) {
+func (o *planOptions) record() (*recorder, error) {
 	if o.audit == "" {
 		return nil, nil
 	}
@@ -57,7 +59,7 @@ func (r *recorder) of() apply.Recorder {
 const lockPatience = 2 * time.Second
 
 // around opens the record, does what is to be recorded, and closes it.
-func (r *recorder) around(ctx context.Context, a *app, command string, g *gathered, do func() *apply.Result) (*apply.Result, error) {
+func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.Plan, do func() *apply.Result) (*apply.Result, error) {
 	if r == nil {
 		return do(), nil
 	}
@@ -70,7 +72,7 @@ func (r *recorder) around(ctx context.Context, a *app, command string, g *gather
 	if h := r.log.Healed(); h != nil {
 		a.warn("%s: its last line was only half written, by a run that died; it was taken off and is kept in an entry of its own", r.path)
 	}
-	if err := r.log.Start(a.startEntry(command, g)); err != nil {
+	if err := r.log.Start(a.startEntry(command, p)); err != nil {
 		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err), "make room for it, or name another file with --audit FILE")
 	}
 	result := do()
@@ -112,15 +114,29 @@ func (r *recorder) open(ctx context.Context, a *app) error {
 }
 
 // startEntry says who runs what, on what grounds.
-func (a *app) startEntry(command string, g *gathered) audit.Start {
+func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 	who := whoRuns(a.Getenv)
-	p := g.plan.Projects[0]
-	return audit.Start{
+	first := p.Projects[0] // service and owner are the run's
+	out := audit.Start{
 		Command: command, Actor: who.actor, Host: who.host, Job: who.job,
-		Commit: cmp.Or(who.commit, g.plan.Source.Commit), Dirty: g.plan.Source.Dirty,
-		PlanDigest: string(g.plan.Digest), Tool: g.plan.Tool.Name + " " + g.plan.Tool.Version,
-		Project: p.Name, BaseURL: p.BaseURL, Owner: g.input.Owner, Lifted: p.Guards.Lifted,
+		Commit: cmp.Or(who.commit, p.Source.Commit), Dirty: p.Source.Dirty,
+		PlanDigest: string(p.Digest), Tool: p.Tool.Name + " " + p.Tool.Version,
+		Project: first.Name, BaseURL: first.BaseURL, Owner: first.Owner, Lifted: first.Guards.Lifted,
 	}
+	if len(p.Projects) == 1 {
+		return out
+	}
+	out.Project = ""
+	out.Lifted = slices.Clone(out.Lifted)
+	for _, project := range p.Projects {
+		out.Projects = append(out.Projects, project.Name)
+		for _, l := range project.Guards.Lifted {
+			if !slices.Contains(out.Lifted, l) {
+				out.Lifted = append(out.Lifted, l)
+			}
+		}
+	}
+	return out
 }
 
 // Intent is told before a write leaves.
@@ -131,7 +147,7 @@ func (r *recorder) Intent(_ context.Context, w apply.Write) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.intents[writing{w.Rule, w.Step}] = of
+	r.intents[writing{w.Project, w.Rule, w.Step}] = of
 	return nil
 }
 
@@ -139,7 +155,7 @@ func (r *recorder) Intent(_ context.Context, w apply.Write) error {
 func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
 	entry := resultOf(d)
 	r.mu.Lock()
-	entry.Of = r.intents[writing{w.Rule, w.Step}]
+	entry.Of = r.intents[writing{w.Project, w.Rule, w.Step}]
 	r.mu.Unlock()
 	return r.log.Result(entryOf(w), entry)
 }

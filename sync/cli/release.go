@@ -62,34 +62,18 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	case !o.yes && !a.StdinTTY:
 		return invalidf("pass --yes", "release asks before it acts, and nobody can answer here: standard input is no terminal")
 	}
-	paths, err := o.settle(a, cmd, o.rules)
+	g, rec, err := o.gather(a, cmd, rules)
 	if err != nil {
 		return err
 	}
-	// What a rule is released from is all that its owner has, whatever prune says.
-	o.prune, o.only = string(plan.PruneNone), rules
 	ctx, cancel := a.context()
 	defer cancel()
-	rec, err := o.record()
-	if err != nil {
-		return err
-	}
-	g, err := o.open(ctx, a, paths, false)
-	if err != nil {
-		return err
-	}
-	g.asked = "release "
-	if g.input.Owner == "" {
-		return invalidf("pass --owner NAME", "release needs the owner whose marker is to go")
-	}
-	if err := g.read(ctx, a); err != nil {
-		return err
-	}
 	p, desired := plan.Release(g.input)
+	p.Source = g.plan.Source
 	if len(p.Projects[0].Changes) == 0 {
-		return invalidf("", "none of these rules is live in project %s", g.input.Project)
+		return invalidf("", "none of these rules is live in project %s", g.name)
 	}
-	prepared, err := o.prepareRules(ctx, a, g, p, g.sealed(desired), apply.Deps{Audit: rec.of(), Finished: a.logChange})
+	prepared, err := g.prepare(ctx, a, g.client, p, g.sealed(desired), apply.Deps{Audit: rec.of(), Finished: a.logChange(false)})
 	if err != nil {
 		return err
 	}
@@ -97,8 +81,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if err != nil {
 		return err
 	}
-	g.plan = p
-	result, notRecorded := rec.around(ctx, a, "release", g, func() *apply.Result {
+	result, notRecorded := rec.around(ctx, a, "release", p, func() *apply.Result {
 		if yes {
 			return prepared.Run(a.root, a.Stop, p)
 		}
@@ -110,6 +93,46 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	notWritten := a.write(resultDocument(result, afterRelease(cmd, p)))
 	a.sayReleased(p, result)
 	return withRecord(result, notRecorded, notWritten)
+}
+
+// gather reads the one project that the command is for, and opens its record.
+func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*gathered, *recorder, error) {
+	ctx, cancel := a.context()
+	defer cancel()
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return nil, nil, err
+	}
+	if _, err := o.settleOne(a, &o.configOptions); err != nil {
+		return nil, nil, err
+	}
+	if o.file != nil {
+		o.projects = []string{plan.Pattern(o.projects[0])}
+	}
+	// What a rule is released from is all that its owner has, whatever prune says.
+	o.only, o.asked, o.prune = rules, "release ", string(plan.PruneNone)
+	targets, err := o.settle(a, cmd, o.rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := targets[0]
+	t.rests.Prune = plan.PruneNone
+	if t.owner == "" {
+		return nil, nil, invalidf("pass --owner NAME", "release needs the owner whose marker is to go")
+	}
+	rec, err := t.record()
+	if err != nil {
+		return nil, nil, err
+	}
+	var g *gathered
+	s, err := o.survey(ctx, a, targets, false, func(_ int, found *gathered) error {
+		g = found
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	g.plan.Source = s.plan.Source
+	return g, rec, nil
 }
 
 // agree says what will be done and asks.
@@ -125,7 +148,7 @@ func (o *releaseOptions) agree(ctx context.Context, a *app, g *gathered, p *plan
 	if o.yes || n == 0 {
 		return true, nil
 	}
-	return a.confirm(ctx, "Release "+count(n, "rule", "rules"), g)
+	return a.confirm(ctx, "Release "+count(n, "rule", "rules"), p)
 }
 
 // sayReleased names the files that would bring the marker back.

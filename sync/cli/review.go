@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,30 +67,34 @@ func (o *applyOptions) readPlan() (*plan.Plan, error) {
 	return readPlanDocument(o.planFile, data)
 }
 
-// fits refuses a saved plan that is for another project or service than this
-// run, before anything is sent.
-func (o *applyOptions) fits(reviewed *plan.Plan, g *gathered) error {
+// fitting is the saved plan as far as it is for the projects that -p, or paths,
+// pick. One that is for none of them, or for another service, is refused before
+// anything is sent.
+func (o *applyOptions) fitting(a *app, reviewed *plan.Plan, targets []*target) (*plan.Plan, error) {
 	if reviewed == nil {
-		return nil
+		return nil, nil
 	}
-	if _, err := reviewed.ProjectOf(g.client.BaseURL(), g.client.Project()); err != nil {
-		return invalid(fmt.Errorf("%s: %w", o.planFile, err))
+	client, err := targets[0].client(a, targets[0].name, false)
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// narrow is what of the plan of now is to be done: all of it, or what a saved
-// plan says, too.
-func (o *applyOptions) narrow(a *app, reviewed, fresh *plan.Plan) (*plan.Plan, []plan.Moved) {
-	if reviewed == nil {
-		return fresh, nil
+	out := *reviewed
+	out.Projects = nil
+	for _, p := range reviewed.Projects {
+		known := o.file != nil && o.file.Project(p.Name) != nil && p.BaseURL == client.BaseURL()
+		meant := slices.ContainsFunc(targets, func(t *target) bool { return t.name == p.Name })
+		if meant || !known { // what is not known ends as stale, and says so
+			out.Projects = append(out.Projects, p)
+		}
 	}
-	narrowed, moved, unreviewed := plan.Narrow(reviewed, fresh)
-	if unreviewed > 0 {
-		a.warn("%s of the plan of now %s not in %s and will not be done",
-			count(unreviewed, "change", "changes"), verb(unreviewed, "is", "are"), o.planFile)
+	for _, t := range targets {
+		if _, refused := reviewed.ProjectOf(client.BaseURL(), t.name); refused == nil {
+			return &out, nil
+		} else if err == nil {
+			err = refused
+		}
 	}
-	return narrowed, moved
+	return nil, invalid(fmt.Errorf("%s: %w", o.planFile, err))
 }
 
 func verb(n int, one, many string) string {
@@ -115,9 +120,9 @@ func (o *applyOptions) unexpected(reviewed, fresh *plan.Plan) string {
 }
 
 // refuse ends a run that does nothing, with a document that says why.
-func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *recorder, g *gathered, why string) error {
-	result, notRecorded := rec.around(ctx, a, "apply", g, func() *apply.Result {
-		r := apply.Declined(g.plan)
+func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *recorder, p *plan.Plan, why string) error {
+	result, notRecorded := rec.around(ctx, a, "apply", p, func() *apply.Result {
+		r := apply.Declined(p)
 		r.Warnings = append(r.Warnings, "refused: "+why)
 		return r
 	})
@@ -131,44 +136,55 @@ func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, a
 	if notRecorded != nil {
 		return notRecorded
 	}
-	return exit(exitRefused)
+	return exit(outcomeCode(result.Outcome))
 }
 
 func isDigest(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// ask shows what will be done and takes the answer. After it the list is read
-// again, because minutes may have passed: only what is still the same is done.
-func (o *applyOptions) ask(ctx context.Context, a *app, g *gathered, todo *plan.Plan) (p *plan.Plan, moved []plan.Moved, yes bool, err error) {
-	n := 0
-	for _, c := range todo.Projects[0].Changes {
-		if c.Blocked == nil {
-			n++
+// ask takes the answer to what was shown. After it the lists are read again,
+// because minutes may have passed: only what is still the same is done, with
+// the secrets that were prepared before.
+func (o *applyOptions) ask(ctx context.Context, a *app, t *todo) (moved []plan.Moved, yes bool, err error) {
+	n := t.todo.Doable()
+	if n == 0 || o.yes {
+		return nil, true, nil
+	}
+	agreed, err := a.confirm(ctx, "Apply "+count(n, "change", "changes"), t.todo)
+	if err != nil || !agreed {
+		return nil, false, err
+	}
+	fresh, err := o.toDo(ctx, a, t.targets, t.todo)
+	if err != nil {
+		return nil, false, err
+	}
+	if o.planFile == "" && fresh.unreviewed > 0 {
+		a.warn("%s came up since the plan was shown and will not be done; run apply again", count(fresh.unreviewed, "change", "changes"))
+	}
+	t.todo, t.found = fresh.todo, fresh.found
+	for i, f := range t.found {
+		if f.err != nil {
+			t.prepared[i] = nil
 		}
 	}
-	if n == 0 || o.yes {
-		return todo, nil, true, nil
-	}
-	agreed, err := a.confirm(ctx, "Apply "+count(n, "change", "changes"), g)
-	if err != nil || !agreed {
-		return todo, nil, false, err
-	}
-	fresh, err := g.refresh(ctx, a)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	narrowed, moved, unreviewed := plan.Narrow(todo, fresh)
-	if o.planFile == "" && unreviewed > 0 {
-		a.warn("%s came up since the plan was shown and will not be done; run apply again", count(unreviewed, "change", "changes"))
-	}
-	return narrowed, moved, true, nil
+	return fresh.moved, true, nil
 }
 
-// confirm asks whether something is to be done to the project.
-func (a *app) confirm(ctx context.Context, what string, g *gathered) (bool, error) {
-	fmt.Fprintf(a.Stderr, "\n%s to project %s at %s? Only \"yes\" is taken: ",
-		what, report.Escape(g.input.Project), report.Escape(g.input.BaseURL))
+// confirm asks whether something is to be done to the projects of a plan that
+// have changes.
+func (a *app) confirm(ctx context.Context, what string, p *plan.Plan) (bool, error) {
+	var names []string
+	for _, project := range p.Projects {
+		if len(project.Changes) > 0 {
+			names = append(names, report.Escape(project.Name))
+		}
+	}
+	where := "project " + list(names)
+	if len(names) > 1 {
+		where = fmt.Sprintf("%d projects (%s)", len(names), list(names))
+	}
+	fmt.Fprintf(a.Stderr, "\n%s to %s at %s? Only \"yes\" is taken: ", what, where, report.Escape(p.Projects[0].BaseURL))
 	answer, err := readLine(ctx, a.Stdin)
 	return answer == "yes", err
 }

@@ -194,7 +194,14 @@ func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
 	if !ok {
 		ts.Fatalf("emulator start comes first")
 	}
-	s := v.(*emulator.Server)
+	project := "demo"
+	if name, ok := strings.CutPrefix(args[0], "@"); ok { // emulator @PROJECT VERB ...
+		project, args = name, args[1:]
+	}
+	s := v.(emulator.Projects)[project]
+	if s == nil {
+		ts.Fatalf("there is no project %s", project)
+	}
 	switch args[0] {
 	case "put":
 		var spec map[string]any
@@ -261,14 +268,25 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 	if slices.Contains(flags, "extra-field") {
 		o.ExtraFields = map[string]any{"retryPolicy": map[string]any{"attempts": 3}}
 	}
-	s := emulator.New(o)
-	if seed, err := os.Open(ts.MkAbs("seed.yaml")); err == nil {
-		err = s.Load(seed)
-		seed.Close()
-		ts.Check(err)
+	served := emulator.Projects{}
+	names := []string{"demo"}
+	for _, f := range flags {
+		if list, ok := strings.CutPrefix(f, "projects="); ok {
+			names = strings.Split(list, ",")
+		}
 	}
-	h := httptest.NewServer(s)
-	emulators.Store(ts.Getenv("WORK"), s)
+	for _, name := range names {
+		o.Project = name
+		s := emulator.New(o)
+		if seed, err := os.Open(ts.MkAbs("seed.yaml")); err == nil {
+			err = s.Load(seed)
+			seed.Close()
+			ts.Check(err)
+		}
+		served[name] = s
+	}
+	h := httptest.NewServer(served)
+	emulators.Store(ts.Getenv("WORK"), served)
 	ts.Defer(h.Close)
 	ts.Setenv("MKIO_BASE_URL", h.URL)
 	ts.Setenv("MKIO_PROJECT", "demo")

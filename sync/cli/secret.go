@@ -124,7 +124,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	if r.Values, err = a.askSecrets(ctx, found, paths); err != nil {
 		return err
 	}
-	sealed, err := o.decrypter(a).Seal(ctx, r)
+	sealed, err := a.decrypter(&o.ruleOptions).Seal(ctx, r)
 	if err != nil {
 		return o.sealError(err, paths)
 	}

@@ -18,9 +18,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// decrypter opens the secrets of rule files.
-func (o *ruleOptions) decrypter(a *app) *sops.Decrypter {
-	return sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR")})
+// decrypter opens the secrets of rule files. It is one for the whole run: calls
+// of key services have one limit, and what many rules share is opened once.
+func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
+	a.opening.Do(func() {
+		a.opener = sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR")})
+	})
+	return a.opener
 }
 
 // logged is a decrypter that names each file it opens, with -v.
@@ -44,7 +48,7 @@ func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Au
 // proveSecrets opens every sealed file and throws the values away. What can't
 // be opened is a problem of its file; opened is how many could.
 func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
-	d := a.logged(o.decrypter(a))
+	d := a.logged(a.decrypter(o))
 	var mu sync.Mutex
 	var ok atomic.Int64
 	var group errgroup.Group

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,7 +27,7 @@ Exit codes: 0 no problem (warnings aside), 3 a problem was found.`
 type validateOptions struct {
 	configOptions
 	ruleOptions
-	project    string
+	projects   []string
 	decrypt    bool
 	allowEmpty bool
 }
@@ -47,7 +48,7 @@ func newValidateCommand(a *app) *cobra.Command {
 
 func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of the config file whose files are checked (default all)")
+	addProjects(f, &o.projects, "`PROJECT` of the config file whose files are checked, a name or pattern (repeatable; default all)")
 	o.ruleOptions.AddFlags(f)
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that every secret can be decrypted")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "a path without a rule file is no problem")
@@ -60,31 +61,40 @@ func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([][]s
 		return nil, err
 	}
 	if o.file == nil {
-		if o.project != "" {
-			return nil, invalidf("name the rule files instead: mkhooks validate PATH...", "-p %s: there is no config file %s here to say what the project's files are", quotePaths([]string{o.project}), config.FileName)
+		if len(o.projects) > 0 {
+			return nil, invalidf("name the rule files instead: mkhooks validate PATH...", "-p %s: there is no config file %s here to say what the project's files are", quotePaths(o.projects), config.FileName)
 		}
 		return [][]string{args}, nil
 	}
 	o.takeKeyServices(o.file)
-	projects := o.file.Projects
-	if o.project != "" {
-		p, err := o.pick(o.project)
-		if err != nil {
-			return nil, err
-		}
-		projects = []config.Project{*p}
-		if err := within(o.file, p, args); err != nil {
-			return nil, err
+	picked, err := o.picked(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) > 0 && len(o.projects) > 0 {
+		for _, arg := range args {
+			if !slices.ContainsFunc(picked, func(p *config.Project) bool { return config.Within(arg, o.file.Paths(p)) }) {
+				return nil, notWithin(o.file, picked, arg)
+			}
 		}
 	}
 	if len(args) > 0 {
 		return [][]string{args}, nil
 	}
 	var sets [][]string
-	for i := range projects {
-		sets = append(sets, o.file.Paths(&projects[i]))
+	for _, p := range picked {
+		sets = append(sets, o.file.Paths(p))
 	}
 	return sets, nil
+}
+
+// picked are the projects that -p picks, or all: which one the environment
+// means for the service is nothing to the files.
+func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
+	if len(o.projects) > 0 {
+		return o.pick(a, o.projects)
+	}
+	return o.pick(a, []string{"*"})
 }
 
 // readSets reads several sets of files; what two of them share counts once.

@@ -40,6 +40,9 @@ type Options struct {
 	Log func(RequestLog)
 	// Limits are the most requests in any 60 seconds.
 	Limits Limits
+	// Gate is shared by clients whose requests together have a limit; nil means
+	// none. Each client keeps its own project's rate limit.
+	Gate Gate
 	// MaxBody is the most bytes of one answer; 0 means 64 MiB.
 	MaxBody int64
 }
@@ -111,23 +114,34 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// transport makes a transport that keeps enough connections for writes side by
-// side: Go's default keeps two a host and would dial for the others each time.
+// transport is what a client sends its requests through.
 func transport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
-	if rt == nil {
-		rt = http.DefaultTransport
-	}
-	if t, ok := rt.(*http.Transport); ok {
-		t = t.Clone()
-		t.MaxIdleConnsPerHost = 64
-		t.MaxResponseHeaderBytes = 256 << 10
-		rt = t
-	}
+	rt = Pooled(rt)
 	if readOnly {
 		rt = getOnly{rt}
 	}
 	return rt
 }
+
+// Pooled makes a transport that keeps enough connections for writes side by
+// side: Go's default keeps two a host and would dial for the others each time. Of
+// another kind of transport it makes nothing else; nil means Go's default.
+// Clients that are given the same one share its connections.
+func Pooled(rt http.RoundTripper) http.RoundTripper {
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	if t, ok := rt.(*http.Transport); ok && t.MaxIdleConnsPerHost < idleConns {
+		t = t.Clone()
+		t.MaxIdleConnsPerHost = idleConns
+		t.MaxResponseHeaderBytes = 256 << 10
+		rt = t
+	}
+	return rt
+}
+
+// idleConns is how many connections to the service are kept.
+const idleConns = 64
 
 // getOnly is the transport of commands that must not change anything.
 type getOnly struct{ http.RoundTripper }

@@ -90,6 +90,32 @@ func (l *lane) waitPause(ctx context.Context) error {
 	}
 }
 
+// Gate limits how many requests of several clients are on their way at once.
+type Gate chan struct{}
+
+// NewGate returns a gate for most requests.
+func NewGate(most int) Gate { return make(Gate, most) }
+
+// enter waits for a place and says how long that took.
+func (g Gate) enter(ctx context.Context) (waited time.Duration, err error) {
+	if g == nil {
+		return 0, nil
+	}
+	began := time.Now()
+	select {
+	case g <- struct{}{}:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return time.Since(began), err
+}
+
+func (g Gate) leave() {
+	if g != nil {
+		<-g
+	}
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

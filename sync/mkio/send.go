@@ -75,7 +75,9 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		held, err := lane.take(ctx)
 		limited += held
 		if err == nil {
-			if err = lane.waitPause(ctx); err != nil {
+			held, err = c.pass(ctx, lane)
+			limited += held
+			if err != nil {
 				lane.untake()
 			}
 		}
@@ -83,6 +85,7 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 			return answer{attempts: n - 1, lost: lost}, err
 		}
 		a, failure := c.attempt(ctx, k, n)
+		c.o.Gate.leave()
 		lane.leave()
 		a.attempts, a.lost = n, lost
 		if failure == nil {
@@ -114,6 +117,22 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 			a.lost = lost
 			return a, errors.Join(err, failure)
 		}
+	}
+}
+
+// pass waits until no pause holds the lane back and the gate has room. A pause
+// may begin while a request waits at the gate, where it must not stay.
+func (c *Client) pass(ctx context.Context, l *lane) (waited time.Duration, err error) {
+	for {
+		if err := l.waitPause(ctx); err != nil {
+			return waited, err
+		}
+		held, err := c.o.Gate.enter(ctx)
+		waited += held
+		if err != nil || l.paused() <= 0 {
+			return waited, err
+		}
+		c.o.Gate.leave()
 	}
 }
 

@@ -21,7 +21,12 @@ func digest(projects []Project) webhook.Digest {
 		for _, c := range p.Changes {
 			changes = append(changes, []any{c.Rule, string(c.Action), string(c.DesiredDigest), string(c.LiveDigest)})
 		}
-		all = append(all, []any{p.BaseURL, p.Name, p.Owner, string(p.Guards.Prune), lifted, changes})
+		part := []any{p.BaseURL, p.Name, p.Owner, string(p.Guards.Prune), lifted, changes}
+		if p.Unreadable != "" {
+			// It must not pass for a project in which nothing is to be done.
+			part = append(part, "unreadable")
+		}
+		all = append(all, part)
 	}
 	return webhook.DigestOf("mkhooks plan v1", all)
 }

@@ -16,6 +16,10 @@ func MatchRule(patterns []string, project, rule string) bool {
 	return matching(patterns, project, rule) != ""
 }
 
+// Match reports whether a pattern is a name or fits it, as [MatchRule] reads
+// patterns.
+func Match(pattern, name string) bool { return names(pattern, name) }
+
 // matching returns the first pattern that names the rule, or "".
 func matching(patterns []string, project, rule string) string {
 	for _, p := range patterns {

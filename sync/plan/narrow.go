@@ -25,8 +25,9 @@ type Moved struct {
 // equal in rule, action, desired and live digest. A reviewed plan so can only
 // take away from what the fresh one would do; a change that was blocked when
 // it was reviewed stays blocked, and deletes are blocked behind a create that
-// is not done now. moved are the reviewed changes that are no longer the same,
-// unreviewed is how many changes have come up since.
+// is not done now. moved are the reviewed changes of the fresh plan's projects
+// that are no longer the same, unreviewed is how many changes have come up since.
+// What was reviewed of other projects is [Elsewhere].
 func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed int) {
 	out := *fresh
 	out.Projects = make([]Project, 0, len(fresh.Projects))
@@ -52,6 +53,13 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 		project.Changes = kept
 		out.Projects = append(out.Projects, project)
 	}
+	out.tally()
+	return &out, moved, unreviewed
+}
+
+// Elsewhere are the reviewed changes of projects that the fresh plan is not for.
+func Elsewhere(reviewed, fresh *Plan) []Moved {
+	var moved []Moved
 	for _, p := range reviewed.Projects {
 		if !slices.ContainsFunc(fresh.Projects, p.same) {
 			for _, c := range p.Changes {
@@ -59,9 +67,7 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 			}
 		}
 	}
-	out.Summary = summarize(out.Projects)
-	out.Digest = digest(out.Projects)
-	return &out, moved, unreviewed
+	return moved
 }
 
 // same reports whether two plans mean the same project of the same service.
@@ -127,7 +133,7 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 
 // done reports whether the live side is what a reviewed change wanted it to be.
 func (n *narrowing) done(old Change) bool {
-	if n.changes[old.Rule] != nil {
+	if n.changes[old.Rule] != nil || n.fresh.Unreadable != "" {
 		return false
 	}
 	if old.Action == Delete {
@@ -142,6 +148,8 @@ func (n *narrowing) why(m Moved) string {
 	old, now := m.Change, m.Now
 	settled, known := n.fresh.Settled[old.Rule]
 	switch {
+	case n.fresh.Unreadable != "":
+		return "the project could not be read"
 	case known && settled == nil:
 		return "this run does not look at the rule"
 	case now == nil && old.Action == Delete && settled != nil:

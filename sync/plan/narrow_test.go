@@ -132,6 +132,7 @@ func TestNarrow(t *testing.T) {
 		fresh := New(in)
 		whole := document(t, fresh)
 		got, moved, unreviewed := Narrow(saved, fresh)
+		moved = append(moved, Elsewhere(saved, fresh)...)
 		if told := narrowed(got, moved); told != tt.want || unreviewed != tt.unreviewed {
 			t.Errorf("%s:\n got %s, %d unreviewed\nwant %s, %d unreviewed", tt.name, told, unreviewed, tt.want, tt.unreviewed)
 		}

@@ -35,13 +35,7 @@ func (b *builder) document(in Input) *Plan {
 	for _, x := range b.planned {
 		project.Changes = append(project.Changes, x.Change)
 	}
-	p := &Plan{
-		FormatVersion: FormatVersion, CreatedAt: in.Now, Tool: in.Tool, Source: in.Source,
-		Projects: []Project{project},
-	}
-	p.Summary = summarize(p.Projects)
-	p.Digest = digest(p.Projects)
-	return p
+	return in.planOf(project)
 }
 
 // nonNil makes a list that stands in JSON as [] where it is empty.

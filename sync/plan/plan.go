@@ -79,6 +79,9 @@ type Project struct {
 	// Only are the rules that the run looked at, where those are not all.
 	Only   []string `json:"only,omitempty"`
 	Guards Guards   `json:"guards"`
+	// Unreadable is why the project could not be read whole; then nothing in it
+	// is changed, and nothing is known of its rules. Empty where it was.
+	Unreadable string `json:"unreadable,omitempty"`
 	// Changes are sorted by rule name.
 	Changes   []Change    `json:"changes"`
 	Unmanaged []Unmanaged `json:"unmanaged"`

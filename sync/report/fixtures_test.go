@@ -273,6 +273,31 @@ func twoProjects() *plan.Plan {
 	return document(project(updates()[2]), other)
 }
 
+// unreadPlan is of seven projects: one has a change, one can't be read, and five
+// have nothing to tell.
+func unreadPlan() *plan.Plan {
+	none := []plan.Change{}
+	gone := project(none...)
+	gone.Name, gone.Unreadable = "staging", "list rules: GET /api/v1/projects/staging/webhook/rules: 503 Service Unavailable: upstream connect error (ref 7f3a)"
+	all := []plan.Project{project(updates()[2]), gone}
+	for _, name := range []string{"alpha", "beta", "gamma", "delta", "epsilon"} {
+		still := project(none...)
+		still.Name, still.InSync = name, 2
+		all = append(all, still)
+	}
+	return document(all...)
+}
+
+// unreadResult is what became of such a plan.
+func unreadResult() *apply.Result {
+	r := mixedResult()
+	r.Changes = r.Changes[:1]
+	r.Summary = apply.Summary{Applied: 1}
+	r.Warnings = []string{}
+	r.Unreadable = []apply.Unreadable{{Project: "staging", Message: "list rules: 503 Service Unavailable: upstream connect error (ref 7f3a)"}}
+	return r
+}
+
 // someAdvice is what a command says beside a plan.
 func someAdvice() Advice {
 	return Advice{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.golden")
@@ -102,6 +103,18 @@ var documents = map[string]func(io.Writer) error{
 		r.Steps = true
 		return RecordText(w, r, TextOptions{})
 	},
+	"plan-unread": func(w io.Writer) error { return PlanText(w, unreadPlan(), TextOptions{Width: 100}) },
+	"drift-unread": func(w io.Writer) error {
+		p := unreadPlan()
+		p.Projects = p.Projects[1:]
+		p.Summary = plan.Summary{InSync: 3}
+		return PlanText(w, p, TextOptions{Drift: true})
+	},
+	"plan-unread-md":     func(w io.Writer) error { return PlanMarkdown(w, unreadPlan(), MarkdownOptions{}) },
+	"plan-unread-json":   func(w io.Writer) error { return PlanJSON(w, unreadPlan()) },
+	"result-unread":      func(w io.Writer) error { return ResultText(w, unreadResult(), TextOptions{}) },
+	"result-unread-md":   func(w io.Writer) error { return ResultMarkdown(w, unreadResult(), MarkdownOptions{}) },
+	"result-unread-json": func(w io.Writer) error { return ResultJSON(w, unreadResult()) },
 	"record-md":          func(w io.Writer) error { return RecordMarkdown(w, someRecord(), MarkdownOptions{}) },
 	"record-json":        func(w io.Writer) error { return RecordJSON(w, someRecord()) },
 	"record-none-json":   func(w io.Writer) error { return RecordJSON(w, Record{File: "a.jsonl", Head: audit.Genesis}) },

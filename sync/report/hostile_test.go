@@ -60,7 +60,8 @@ func poison(v reflect.Value, s string, words bool) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			// Why a project can't be read stands in place of all else.
+			if f := v.Type().Field(i); f.IsExported() && (f.Name != "Unreadable" || !v.Field(i).IsZero()) {
 				poison(v.Field(i), s, words)
 			}
 		}
@@ -86,13 +87,16 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan(), loosenedPlan(), failingPlan()} {
+	for _, p := range []*plan.Plan{mixedPlan(), guardsPlan(), quietPlan(), loosenedPlan(), failingPlan(), unreadPlan()} {
 		poison(reflect.ValueOf(p), s, words)
 		write(PlanText(&out, p, o))
 	}
 	r := mixedResult()
 	poison(reflect.ValueOf(r), s, words)
 	write(ResultText(&out, r, o))
+	unread := unreadResult()
+	poison(reflect.ValueOf(unread), s, words)
+	write(ResultText(&out, unread, o))
 	record := someRecord()
 	poison(reflect.ValueOf(&record), s, words)
 	for i := range record.Runs { // Runs compares them

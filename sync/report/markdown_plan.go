@@ -19,8 +19,16 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	}
 	m.open = changes <= maxOpen
 	m.add(partHead, m.headline(doc))
+	var still []string
 	for i := range doc.Projects {
+		if m.several && quiet(&doc.Projects[i]) {
+			still = append(still, doc.Projects[i].Name)
+			continue
+		}
 		m.project(&doc.Projects[i])
+	}
+	if len(still) > 0 {
+		m.add(partTitle, plural(len(still), "project", "projects")+" without a difference: "+codes(still, maxList)+"\n\n")
 	}
 	m.add(partHead, nextLines(m.Next)+madeBy(doc))
 	return writeAll(w, m.fit(o.Limit, o.Show))
@@ -69,8 +77,14 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 	if m.Drift {
 		what = "mkhooks drift: "
 	}
+	var unread list
+	n := len(doc.Unreadable())
+	unread.add(n, pluralOf(n, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
-		if m.Drift {
+		switch {
+		case n > 0:
+			return what + unread.String() + ", no difference in the others"
+		case m.Drift:
 			return what + "no difference"
 		}
 		return what + "nothing to do"
@@ -84,7 +98,7 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 		l.add(doc.Summary.Delete, "to delete")
 	}
 	l.add(doc.Summary.Blocked, "blocked")
-	return what + l.String()
+	return what + append(l, unread...).String()
 }
 
 // madeBy says what the document rests on.
@@ -104,6 +118,10 @@ func madeBy(doc *plan.Plan) string {
 
 func (m *planMarkdown) project(p *plan.Project) {
 	m.add(partTitle, m.about(p))
+	if p.Unreadable != "" {
+		m.add(partTitle, unreadAlert(p.Name, p.Unreadable))
+		return
+	}
 	if len(p.Changes) > 0 {
 		secrets := !m.Drift && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.SecretTo != "" })
 		head := []string{"What", "Rule", "Why", "File"}

@@ -13,7 +13,7 @@ import (
 // table of the changes, and what went wrong with what to do about it.
 func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	var b builder
-	several := slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.Project != r.Changes[0].Project })
+	several := severalProjects(r)
 	about := "Digest " + code(string(r.Digest))
 	if len(r.Changes) > 0 && !several {
 		about = "Project " + code(name(r.Changes[0].Project)) + ", digest " + code(string(r.Digest))
@@ -45,6 +45,9 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	if len(r.Changes) > 0 {
 		b.add(partTitle, "\n")
 	}
+	for _, u := range r.Unreadable {
+		b.add(partTitle, unreadAlert(u.Project, u.Message))
+	}
 	if len(r.Warnings) > 0 {
 		b.add(partNote, (&planMarkdown{}).warningList(r.Warnings))
 	}
@@ -60,6 +63,11 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
+// unreadAlert says that a project could not be read, and why.
+func unreadAlert(project, why string) string {
+	return alert("WARNING", "**Project "+code(name(project))+" could not be read, so nothing in it is known or changed:** "+prose(why))
+}
+
 // resultTitle is the outcome and the counts, without saying a word twice.
 func resultTitle(r *apply.Result) string {
 	word := "outcome " + prose(string(r.Outcome)) // of a later version
@@ -67,6 +75,7 @@ func resultTitle(r *apply.Result) string {
 		word = strings.ToLower(w.text)
 	}
 	counts := resultCounts(r.Summary)
+	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
 	switch {
 	case len(counts) == 0:
 		return word

@@ -61,7 +61,7 @@ func everyHostile() map[string]string {
 }
 
 func markdownPlans() map[string]*plan.Plan {
-	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loose": loosenedPlan(), "failing": failingPlan()}
+	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loose": loosenedPlan(), "failing": failingPlan(), "unread": unreadPlan()}
 }
 
 // markdownDocuments writes each Markdown document with s in all places.
@@ -90,6 +90,9 @@ func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
 	r := mixedResult()
 	poison(reflect.ValueOf(r), s, words)
 	keep("result", func(w io.Writer) error { return ResultMarkdown(w, r, MarkdownOptions{Advice: advice, Show: s}) })
+	unread := unreadResult()
+	poison(reflect.ValueOf(unread), s, words)
+	keep("unread result", func(w io.Writer) error { return ResultMarkdown(w, unread, MarkdownOptions{Advice: advice, Show: s}) })
 	doc := someHistory()
 	poison(reflect.ValueOf(doc), s, words)
 	keep("history", func(w io.Writer) error { return HistoryMarkdown(w, doc, MarkdownOptions{Show: s}) })

@@ -13,22 +13,47 @@ import (
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
 	p.loosened(doc.Base)
+	var still []string
 	for i := range doc.Projects {
-		p.blank()
-		p.head(&doc.Projects[i])
-		p.changes(&doc.Projects[i])
-		p.unmanaged(doc.Projects[i].Unmanaged)
-		p.unsettled(doc.Projects[i].Unsettled)
-		p.failing(doc.Projects[i].Failing)
-		if len(doc.Projects[i].Warnings) > 0 {
-			p.blank()
-			p.warnings(doc.Projects[i].Warnings)
+		if len(doc.Projects) > 1 && !p.Verbose && quiet(&doc.Projects[i]) {
+			still = append(still, name(doc.Projects[i].Name))
+			continue
 		}
+		p.blank()
+		p.project(&doc.Projects[i])
+	}
+	if len(still) > 0 {
+		p.blank()
+		p.line(0, 2, text(plural(len(still), "project", "projects")+" without a difference: "+p.some(still, maxNames)))
 	}
 	p.blank()
 	p.planSum(doc)
 	p.next(o.Next)
 	return p.flush(w)
+}
+
+// project is the part of one project.
+func (p *printer) project(project *plan.Project) {
+	p.head(project)
+	if project.Unreadable != "" {
+		p.line(2, 4, blockedSign, styled("could not be read, so nothing in it is known or changed", styleRed))
+		p.said(project.Unreadable)
+		return
+	}
+	p.changes(project)
+	p.unmanaged(project.Unmanaged)
+	p.unsettled(project.Unsettled)
+	p.failing(project.Failing)
+	if len(project.Warnings) > 0 {
+		p.blank()
+		p.warnings(project.Warnings)
+	}
+}
+
+// quiet reports whether there is nothing to say of a project, of which there
+// are others.
+func quiet(p *plan.Project) bool {
+	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Unsettled)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
 }
 
 // next are the command lines that come next, each on a line to be pasted.
@@ -241,12 +266,17 @@ func (p *printer) planSum(doc *plan.Plan) {
 	rest.add(doc.Summary.InSync, "in sync")
 	rest.add(unsettled, "unsettled")
 	rest.add(doc.Summary.Unmanaged, "unmanaged")
+	unread := len(doc.Unreadable())
+	rest.add(unread, pluralOf(unread, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
-		nothing := "Nothing to do"
+		nothing := styled("Nothing to do", styleGreen)
 		if p.Drift {
-			nothing = "No difference"
+			nothing = styled("No difference", styleGreen)
 		}
-		p.line(0, 2, styled(nothing, styleGreen), text(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
+		if unread > 0 {
+			nothing = styled("No difference where it could be looked", styleYellow)
+		}
+		p.line(0, 2, nothing, text(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
 		return
 	}
 	if p.Drift {

@@ -88,7 +88,11 @@ func (p *printer) recordHead(run audit.Run) {
 	if s.Host != "" {
 		by += " on " + name(s.Host)
 	}
-	p.line(0, 4, styled(moment(run.Start.Time), styleBold), text("  "+by+", project "), styled(name(s.Project), styleBold), text(" at "+host(s.BaseURL)))
+	word, projects := "project ", name(s.Project)
+	if len(s.Projects) > 0 {
+		word, projects = "projects ", p.names(s.Projects, maxNames)
+	}
+	p.line(0, 4, styled(moment(run.Start.Time), styleBold), text("  "+by+", "), text(word), styled(projects, styleBold), text(" at "+host(s.BaseURL)))
 	for _, l := range grounds(s) {
 		p.line(4, 6, text(l))
 	}
@@ -216,6 +220,14 @@ func endOf(run audit.Run) string {
 	return out
 }
 
+// projectsOf names the projects of a run.
+func projectsOf(s *audit.Start) string {
+	if len(s.Projects) == 0 {
+		return "project " + code(name(s.Project))
+	}
+	return "projects " + codes(s.Projects, maxNames)
+}
+
 // RecordMarkdown writes the runs as a list of tables.
 func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 	var b builder
@@ -224,7 +236,7 @@ func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 		title := "**" + moment(run.Began()) + "** "
 		if run.Start != nil {
 			s := run.Start.Start
-			title += prose(s.Command) + " by " + code(name(orWords(s.Actor, "nobody known"))) + ", project " + code(name(s.Project)) + "\n"
+			title += prose(s.Command) + " by " + code(name(orWords(s.Actor, "nobody known"))) + ", " + projectsOf(s) + "\n"
 			for _, g := range grounds(s) {
 				title += "<br>" + prose(g) + "\n"
 			}

@@ -53,11 +53,14 @@ type TextOptions struct {
 }
 
 // plural is a number with its noun.
-func plural(n int, one, many string) string {
+func plural(n int, one, many string) string { return count(n) + " " + pluralOf(n, one, many) }
+
+// pluralOf is the noun for a number.
+func pluralOf(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return count(n) + " " + many
+	return many
 }
 
 // count writes a number with commas: 1,203.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,10 +14,7 @@ import (
 // what went wrong and what to do, and a sum at the end with what comes next.
 func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p := newPrinter(o)
-	several := false
-	for i := range r.Changes {
-		several = several || r.Changes[i].Project != r.Changes[0].Project
-	}
+	several := severalProjects(r)
 	hints := map[string]bool{}
 	for i := range r.Changes {
 		c := &r.Changes[i]
@@ -26,6 +24,11 @@ func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 		}
 		p.result(c, hints)
 	}
+	for _, u := range r.Unreadable {
+		p.blank()
+		p.line(0, 2, text("Project "), styled(name(u.Project), styleBold), styled(" could not be read, so nothing in it was changed", styleRed))
+		p.said(u.Message)
+	}
 	if len(r.Warnings) > 0 {
 		p.blank()
 		p.warnings(r.Warnings)
@@ -33,6 +36,11 @@ func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p.blank()
 	p.resultSum(r)
 	return p.flush(w)
+}
+
+// severalProjects reports whether a result is of more than one project.
+func severalProjects(r *apply.Result) bool {
+	return len(r.Unreadable) > 0 || slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.Project != r.Changes[0].Project })
 }
 
 // statusStyles are the colours of what became of a change; the word says it, too.
@@ -134,6 +142,7 @@ var outcomes = map[apply.Outcome]span{
 func (p *printer) resultSum(r *apply.Result) {
 	s := r.Summary
 	counts := resultCounts(s)
+	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
 	end := "."
 	if len(counts) > 0 {
 		end = ": " + counts.String() + "."
@@ -173,7 +182,7 @@ func nextStep(r *apply.Result) string {
 	switch {
 	case r.Outcome == apply.Applied || r.Outcome == apply.Nothing:
 		return ""
-	case s.Failed > 0 || r.Outcome == apply.Interrupted:
+	case s.Failed > 0 || len(r.Unreadable) > 0 || r.Outcome == apply.Interrupted:
 		return "run the same mkhooks apply again; what is done stays done."
 	case s.Unverified > 0:
 		return "run mkhooks plan with the same flags; it shows what the service kept."

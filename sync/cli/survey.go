@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// A run reads its projects side by side: while one waits for the service, the
+// files of another are read. Of a project that is planned only its changes are
+// kept, so that memory grows with the projects that are under way and not with
+// all of them. One that can't be read stops no other; a file that is not valid
+// stops the run, after the files of all projects were looked at.
+
+// survey is what came of reading all projects of a run.
+type survey struct {
+	targets []*target
+	found   []finding
+	// plan is that of all projects, in the order of the targets.
+	plan *plan.Plan
+}
+
+// finding is what came of one project.
+type finding struct {
+	client *mkio.Client
+	plan   *plan.Plan // nil where the files are not valid
+	// err is why the project could not be read whole.
+	err      error
+	problems []schema.Problem
+	// misses are the patterns of --only that fit no rule of the project, with
+	// the name that was probably meant, or "".
+	misses map[string]string
+}
+
+// survey reads the files and the live rules of every project, and plans. plan,
+// drift and apply share it, so that what was shown is what is done. Each project
+// is handed to keep once it is planned; it is forgotten afterwards.
+func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, readOnly bool, keep func(i int, g *gathered) error) (*survey, error) {
+	s := &survey{targets: targets, found: make([]finding, len(targets))}
+	notReady := s.connect(a, readOnly)
+	source := make(chan plan.Source, 1)
+	go func() { source <- gitSource(ctx, a, s.paths()) }()
+	// Files that are not valid end the run: then the service is not asked any more.
+	var offline atomic.Bool
+	offline.Store(notReady != nil)
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(o.parallel)
+	for i := range targets {
+		group.Go(func() error { return s.look(inner, a, i, &offline, keep) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if problems := s.problems(); schema.HasErrors(problems) {
+		return nil, s.refuse(a, problems, notReady != nil || len(targets) == 1)
+	}
+	switch {
+	case notReady != nil:
+		return nil, notReady
+	case len(targets) == 1 && s.found[0].err != nil:
+		return nil, s.found[0].err
+	}
+	if err := s.checkOnly(cmp.Or(o.asked, "--only ")); err != nil {
+		return nil, err
+	}
+	parts := make([]*plan.Plan, 0, len(targets))
+	for _, f := range s.found {
+		parts = append(parts, f.plan)
+	}
+	s.plan = plan.Join(parts)
+	s.plan.Source = <-source
+	return s, nil
+}
+
+// connect makes the clients: what keeps one from being made keeps the whole run
+// from sending anything.
+func (s *survey) connect(a *app, readOnly bool) error {
+	for i, t := range s.targets {
+		var err error
+		if s.found[i].client, err = t.client(a, t.name, readOnly); err != nil {
+			if len(s.targets) > 1 {
+				return ofProject(t.name, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// ofProject puts the project's name before an error, and keeps code and hints.
+func ofProject(name string, err error) error {
+	var e *codeError
+	if !errors.As(err, &e) || e.err == nil {
+		return fmt.Errorf("project %s: %w", name, err)
+	}
+	named := *e
+	named.err = fmt.Errorf("project %s: %w", name, e.err)
+	return &named
+}
+
+// look reads one project. Its error ends the run: that of the context, or
+// invalid input.
+func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, keep func(int, *gathered) error) error {
+	t, f := s.targets[i], &s.found[i]
+	if f.client == nil { // the files are looked at all the same
+		_, problems, err := t.ruleOptions.read(ctx, a, t.paths)
+		f.problems = problems
+		return err
+	}
+	g, problems, err := t.open(ctx, a, f.client)
+	f.problems = problems
+	switch {
+	case err != nil:
+		return err
+	case g == nil:
+		offline.Store(true)
+		return nil
+	case offline.Load():
+		return nil
+	}
+	err = g.read(ctx, a)
+	if err == nil && keep != nil {
+		err = keep(i, g)
+	}
+	var e *codeError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && (!errors.As(err, &e) || e.code != exitFailed):
+		return err
+	case err != nil:
+		g.input.Now = a.Now().UTC()
+		f.err, f.plan = err, plan.Unread(g.input, err.Error())
+		return nil
+	}
+	if len(t.only) > 0 {
+		f.misses = misses(t.only, t.name, g.names())
+	}
+	f.plan = g.plan
+	f.plan.Forget()
+	return nil
+}
+
+// refuse prints the problems of the rule files, of which one at least is an
+// error. unsent says that the service was not asked for anything.
+func (s *survey) refuse(a *app, problems []schema.Problem, unsent bool) error {
+	if err := a.printProblems(problems); err != nil {
+		return err
+	}
+	nothing, validate := "nothing was changed", "mkhooks validate"
+	if unsent {
+		nothing = "nothing was sent"
+	}
+	if s.targets[0].file == nil { // otherwise validate knows them
+		validate += " " + quotePaths(s.paths())
+	}
+	return &codeError{
+		code: exitInvalid, problems: problems,
+		err:   fmt.Errorf("%s in the rule files; %s", count(errorsAmong(problems), "problem", "problems"), nothing),
+		hints: []string{validate},
+	}
+}
+
+// problems are those of all files, each once: projects may share layers.
+func (s *survey) problems() []schema.Problem {
+	var all []schema.Problem
+	seen := map[schema.Problem]bool{}
+	for _, f := range s.found {
+		for _, p := range f.problems {
+			if !seen[p] {
+				seen[p] = true
+				all = append(all, p)
+			}
+		}
+	}
+	schema.SortProblems(all)
+	return all
+}
+
+// paths are the rule paths of all projects, each once.
+func (s *survey) paths() []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, t := range s.targets {
+		for _, p := range t.paths {
+			if !seen[p] {
+				seen[p] = true
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// misses are the patterns that fit none of the names, with the name that was
+// probably meant.
+func misses(patterns []string, project string, names []string) map[string]string {
+	out := map[string]string{}
+	for _, p := range patterns {
+		if !slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
+			out[p] = schema.Nearest(p, names)
+		}
+	}
+	return out
+}
+
+// checkOnly refuses a name or pattern that fits no rule of any project: it is
+// more often misspelt than meant. asked is how rules are named on this
+// command's line. Of a project that could not be read, nothing is known.
+func (s *survey) checkOnly(asked string) error {
+	for _, pattern := range s.targets[0].only {
+		fits, near := false, ""
+		for _, f := range s.found {
+			n, misses := f.misses[pattern]
+			fits, near = fits || !misses, cmp.Or(near, n)
+		}
+		if fits {
+			continue
+		}
+		hint := "mkhooks plan names the rules"
+		if near != "" {
+			hint = "did you mean " + asked + shell.Word(plan.Pattern(near))
+		}
+		return invalidf(hint, asked+"%q: neither a file nor a live rule has this name", pattern)
+	}
+	return nil
+}
+
+// unreadable is how a run ends of which some projects could not be read whole;
+// nil where all were. Documents say it, too.
+func (s *survey) unreadable() error {
+	n := 0
+	var first error
+	for i, f := range s.found {
+		if f.err == nil {
+			continue
+		}
+		if n++; first == nil {
+			first = ofProject(s.targets[i].name, f.err)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	var e *codeError
+	if !errors.As(first, &e) {
+		e = &codeError{code: exitFailed, err: first}
+	}
+	if n > 1 {
+		e.err = fmt.Errorf("%d of %d projects could not be read; the first is %w", n, len(s.found), e.err)
+	}
+	return e
+}

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// target is one project of a run: the options, with all that is in force for
+// this project filled in.
+type target struct {
+	runOptions
+	name  string
+	paths []string     // of its rule files, in the order of the layers
+	rests plan.Options // what its plan rests on
+}
+
+// settle fills in what the config file says and no flag does, and returns the
+// projects that the run is about, in the order of the file.
+func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*target, error) {
+	f := cmd.Flags()
+	if f.Lookup("parallel") == nil {
+		o.parallel = 1 // a command for one project
+	} else if o.parallel < 1 || o.parallel > 256 {
+		return nil, invalidf("", "--parallel %d: expected 1 to 256", o.parallel)
+	}
+	if err := o.readConfig(a, f); err != nil {
+		return nil, err
+	}
+	if o.file == nil {
+		name, err := o.projectName(a)
+		if err != nil && len(args) == 0 {
+			err = noPaths() // which a first call lacks first of all
+		}
+		if err != nil {
+			return nil, err
+		}
+		t := &target{runOptions: *o, name: name, paths: args}
+		return []*target{t}, t.check(a)
+	}
+	picked, err := o.pick(a, o.projects)
+	if err != nil {
+		return nil, err
+	}
+	picked, err = o.concerned(picked, args)
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]*target, 0, len(picked))
+	for _, p := range picked {
+		t := &target{runOptions: *o, name: p.Name}
+		t.fill(p, f)
+		if t.paths, err = t.narrow(p, args); err != nil {
+			return nil, err
+		}
+		if err := t.check(a); err != nil {
+			return nil, err
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// fill takes from the config file what no flag says.
+func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
+	t.tokenEnv = p.TokenEnv
+	for _, s := range []struct {
+		flag  string
+		to    *string
+		value string
+	}{
+		{"owner", &t.owner, t.file.Owner},
+		{"prune", &t.prune, p.Prune},
+	} {
+		if s.value != "" && !f.Changed(s.flag) {
+			*s.to = s.value
+		}
+	}
+	t.fileMaxDeletes = p.MaxDeletes
+	t.formerOwners = t.file.FormerOwners
+	t.protect = slices.Concat(p.Protect, t.protect)
+	if !f.Changed("destination") {
+		t.destinations = t.file.Destinations
+	}
+	if !f.Changed("archive") && t.file.Archive != "" {
+		t.archive, t.archiveIsShared = t.archiveOfFile(), true
+	}
+	if !f.Changed("archive-is-durable") {
+		t.archiveIsDurable = t.file.ArchiveIsDurable
+	}
+	t.takeKeyServices(t.file)
+	if t.file.Audit != "" && !f.Changed("audit") {
+		t.audit = t.file.Path(t.file.Audit)
+	}
+}
+
+// check checks the settings against each other, and says which rules the run
+// is about.
+func (t *target) check(a *app) (err error) {
+	if t.rests, err = t.planOptions.plan(a); err != nil {
+		return err
+	}
+	if len(t.only) > 0 || t.narrowed != nil {
+		t.about = func(rule string) bool {
+			return (t.narrowed == nil || t.narrowed[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))
+		}
+	}
+	return nil
+}
+
+// concerned are those of the projects to whose rule files the paths belong:
+// all where none is given. A path that is none of them is refused.
+func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*config.Project, error) {
+	if len(args) == 0 {
+		return projects, nil
+	}
+	has := func(p *config.Project, arg string) bool { return config.Within(arg, o.file.Paths(p)) }
+	for _, arg := range args {
+		if !slices.ContainsFunc(projects, func(p *config.Project) bool { return has(p, arg) }) {
+			return nil, notWithin(o.file, projects, arg)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(projects), func(p *config.Project) bool {
+		return !slices.ContainsFunc(args, func(arg string) bool { return has(p, arg) })
+	}), nil
+}
+
+// notWithin is what is said of a path that is not among the rule files of the
+// projects that are meant.
+func notWithin(file *config.File, projects []*config.Project, arg string) error {
+	const hint = "name one of them, or add the path to rules in "
+	if len(projects) == 1 {
+		return invalidf(hint+file.Name, "%s is not among the rule files of project %q: %s", arg, projects[0].Name, list(projects[0].Rules))
+	}
+	var rules []string
+	for _, p := range projects {
+		for _, r := range p.Rules {
+			if !slices.Contains(rules, r) {
+				rules = append(rules, r)
+			}
+		}
+	}
+	return invalidf(hint+file.Name, "%s is not among the rule files of any project: %s", arg, list(rules))
+}
+
+// narrow takes paths as those of the project's files that the run is about. All
+// files are read all the same: what guards look at must not depend on it.
+func (t *target) narrow(p *config.Project, args []string) ([]string, error) {
+	paths := t.file.Paths(p)
+	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.Within(arg, paths) })
+	if len(args) == 0 {
+		return paths, nil
+	}
+	found, problems := config.Find(args)
+	if schema.HasErrors(problems) {
+		return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+	}
+	t.narrowed, t.shown = map[string]bool{}, args
+	for _, r := range found {
+		t.narrowed[r.Name] = true
+	}
+	return paths, nil
+}

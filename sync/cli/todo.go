@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// todo is what an apply is about to do, project by project.
+type todo struct {
+	*survey
+	parallel int
+	// todo is the plan of now with what is to be done: all of it, or what was
+	// reviewed, too. moved is what was reviewed and is no longer the same.
+	todo  *plan.Plan
+	moved []plan.Moved
+	// unreviewed is how many changes came up since the review.
+	unreviewed int
+	// rules are those to be sent, prepared what they were made into, by target.
+	rules    [][]apply.Rule
+	prepared []*apply.Prepared
+}
+
+// toDo reads all projects and takes of each what is to be done: all that its
+// plan says, or what of it reviewed says, too.
+func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, reviewed *plan.Plan) (*todo, error) {
+	t := &todo{parallel: o.parallel, rules: make([][]apply.Rule, len(targets))}
+	parts := make([]*plan.Plan, len(targets))
+	moved := make([][]plan.Moved, len(targets))
+	unreviewed := make([]int, len(targets))
+	narrow := func(i int, fresh *plan.Plan) {
+		parts[i] = fresh
+		if reviewed != nil {
+			parts[i], moved[i], unreviewed[i] = plan.Narrow(reviewed, fresh)
+		}
+	}
+	var err error
+	t.survey, err = o.survey(ctx, a, targets, false, func(i int, g *gathered) error {
+		narrow(i, g.plan)
+		t.rules[i] = g.toSend(parts[i])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range t.found {
+		if f.err != nil {
+			narrow(i, f.plan)
+		}
+		parts[i].Forget()
+		t.unreviewed += unreviewed[i]
+	}
+	t.todo = plan.Join(parts)
+	t.todo.Source = t.plan.Source
+	t.moved = slices.Concat(moved...)
+	if reviewed != nil {
+		t.moved = append(t.moved, plan.Elsewhere(reviewed, t.plan)...)
+	}
+	return t, nil
+}
+
+// prepare opens and checks the secrets of all projects, before the first write
+// to any of them.
+func (t *todo) prepare(ctx context.Context, a *app, deps apply.Deps) error {
+	t.prepared = make([]*apply.Prepared, len(t.targets))
+	errs := make([]error, len(t.targets))
+	var group errgroup.Group
+	group.SetLimit(t.parallel)
+	for i, target := range t.targets {
+		if t.found[i].err != nil {
+			continue
+		}
+		group.Go(func() error {
+			t.prepared[i], errs[i] = target.prepare(ctx, a, t.found[i].client, t.todo, t.rules[i], deps)
+			return nil
+		})
+	}
+	_ = group.Wait() // each project keeps its own error
+	t.rules = nil
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return joinInvalid(errs)
+}
+
+// joinInvalid is one error of those of several projects, nil of none: each of
+// them names its files.
+func joinInvalid(errs []error) error {
+	var texts []error
+	var all *codeError
+	for _, err := range errs {
+		var e *codeError
+		switch {
+		case err == nil:
+			continue
+		case !errors.As(err, &e):
+			return err
+		case all == nil:
+			all = &codeError{code: e.code}
+		}
+		texts = append(texts, e.err)
+		for _, h := range e.hints {
+			if !slices.Contains(all.hints, h) {
+				all.hints = append(all.hints, h)
+			}
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	all.err = errors.Join(texts...)
+	return all
+}
+
+// run does it, several projects side by side.
+func (t *todo) run(a *app) *apply.Result {
+	results := make([]*apply.Result, len(t.targets))
+	var group errgroup.Group
+	group.SetLimit(t.parallel)
+	for i, p := range t.prepared {
+		if p == nil {
+			continue
+		}
+		group.Go(func() error {
+			results[i] = p.Run(a.root, a.Stop, t.todo)
+			return nil
+		})
+	}
+	_ = group.Wait() // each change keeps its own error
+	return apply.Join(t.todo, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
+}
