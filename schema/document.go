@@ -28,6 +28,9 @@ var recordJSON []byte
 //go:embed history.schema.json
 var historyJSON []byte
 
+//go:embed settings.schema.json
+var settingsJSON []byte
+
 // Plan is the JSON Schema of a plan document, for those who read one and for
 // "mkhooks schema plan".
 func Plan() []byte { return bytes.Clone(planJSON) }
@@ -44,6 +47,9 @@ func Record() []byte { return bytes.Clone(recordJSON) }
 // History is the JSON Schema of a history document.
 func History() []byte { return bytes.Clone(historyJSON) }
 
+// Settings is the JSON Schema of what is in force for a run.
+func Settings() []byte { return bytes.Clone(settingsJSON) }
+
 // The kinds of documents that mkhooks writes.
 const (
 	PlanDocument     = "plan"
@@ -51,6 +57,7 @@ const (
 	ProblemsDocument = "problems"
 	RecordDocument   = "record"
 	HistoryDocument  = "history"
+	SettingsDocument = "settings"
 )
 
 var documents = map[string]*source{
@@ -59,6 +66,7 @@ var documents = map[string]*source{
 	ProblemsDocument: newSource(problemsJSON),
 	RecordDocument:   newSource(recordJSON),
 	HistoryDocument:  newSource(historyJSON),
+	SettingsDocument: newSource(settingsJSON),
 }
 
 // DocumentKind says which kind of document data is, by what only that kind
@@ -70,11 +78,14 @@ func DocumentKind(data []byte) string {
 		Problems json.RawMessage `json:"problems"`
 		Runs     json.RawMessage `json:"runs"`
 		Rules    json.RawMessage `json:"rules"`
+		Settings json.RawMessage `json:"settings"`
 	}
 	if json.Unmarshal(data, &head) != nil {
 		return ""
 	}
 	switch {
+	case head.Settings != nil:
+		return SettingsDocument
 	case head.Projects != nil:
 		return PlanDocument
 	case head.Outcome != nil:

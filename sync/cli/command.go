@@ -117,6 +117,7 @@ func (a *app) command() *cobra.Command {
 		newPlanCommand(a),
 		newApplyCommand(a),
 		newDriftCommand(a),
+		newConfigCommand(a),
 		newHistoryCommand(a),
 		newShowCommand(a),
 		newReleaseCommand(a),

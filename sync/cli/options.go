@@ -247,6 +247,7 @@ type planOptions struct {
 	// Of the config file alone.
 	formerOwners   []string
 	fileMaxDeletes string
+	fileProtect    []string // the first of protect
 	// narrowed are the rules of the paths that a run was narrowed to, shown
 	// the paths themselves; nil means all.
 	narrowed map[string]bool

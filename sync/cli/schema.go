@@ -20,6 +20,7 @@ const schemaLong = `Schema prints a JSON Schema:
             when files are invalid
   record    of what audit show prints with --format json; a line of an audit
             file is one of its entries
+  settings  of what config prints with --format json
 
 An editor that knows the YAML language server reads the schema of a rule from
 the first line of its file:
@@ -38,6 +39,7 @@ var schemas = []struct {
 	{schema.HistoryDocument, schema.History},
 	{schema.ProblemsDocument, schema.Problems},
 	{schema.RecordDocument, schema.Record},
+	{schema.SettingsDocument, schema.Settings},
 }
 
 func newSchemaCommand(a *app) *cobra.Command {

@@ -37,8 +37,8 @@ type finding struct {
 	// err is why the project could not be read whole.
 	err      error
 	problems []schema.Problem
-	// misses are the patterns of --only that fit no rule of the project, with
-	// the name that was probably meant, or "".
+	// misses are the patterns of flags that fit no rule of the project, with the
+	// name that was probably meant, or "".
 	misses map[string]string
 }
 
@@ -70,7 +70,7 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	case len(targets) == 1 && s.found[0].err != nil:
 		return nil, s.found[0].err
 	}
-	if err := s.checkOnly(cmp.Or(o.asked, "--only ")); err != nil {
+	if err := s.checkPatterns(a, cmp.Or(o.asked, "--only ")); err != nil {
 		return nil, err
 	}
 	parts := make([]*plan.Plan, 0, len(targets))
@@ -143,9 +143,8 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 		f.err, f.plan = err, plan.Unread(g.input, err.Error())
 		return nil
 	}
-	if len(t.only) > 0 {
-		f.misses = misses(t.only, t.name, g.names())
-	}
+	f.misses = misses(slices.Concat(t.only, t.protect, t.dropAuth, t.takeOver, t.adopt), t.name, g.names)
+	g.warnOfMisses(f.misses)
 	f.plan = g.plan
 	f.plan.Forget()
 	return nil
@@ -204,27 +203,57 @@ func (s *survey) paths() []string {
 
 // misses are the patterns that fit none of the names, with the name that was
 // probably meant.
-func misses(patterns []string, project string, names []string) map[string]string {
-	out := map[string]string{}
+func misses(patterns []string, project string, names func() []string) map[string]string {
+	if len(patterns) == 0 {
+		return nil
+	}
+	all, out := names(), map[string]string{}
 	for _, p := range patterns {
-		if !slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
-			out[p] = schema.Nearest(p, names)
+		if !slices.ContainsFunc(all, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
+			out[p] = schema.Nearest(p, all)
 		}
 	}
 	return out
 }
 
-// checkOnly refuses a name or pattern that fits no rule of any project: it is
-// more often misspelt than meant. asked is how rules are named on this
-// command's line. Of a project that could not be read, nothing is known.
-func (s *survey) checkOnly(asked string) error {
-	for _, pattern := range s.targets[0].only {
-		fits, near := false, ""
-		for _, f := range s.found {
-			n, misses := f.misses[pattern]
-			fits, near = fits || !misses, cmp.Or(near, n)
+// warnOfMisses says which patterns of protect, in the config file, protect
+// nothing: a misspelt one would show on the day when the rule is deleted.
+func (g *gathered) warnOfMisses(misses map[string]string) {
+	project := &g.plan.Projects[0]
+	for _, pattern := range g.fileProtect {
+		near, missed := misses[pattern]
+		if !missed {
+			continue
 		}
-		if fits {
+		text := fmt.Sprintf("protect: no rule is named %q, in files or live", pattern)
+		if near != "" {
+			text += fmt.Sprintf("; did you mean %q?", plan.Pattern(near))
+		}
+		project.Warnings = append(project.Warnings, text)
+	}
+}
+
+// missed is the name that was probably meant by a pattern that fits no rule of
+// any project. Of one that could not be read, nothing is known.
+func (s *survey) missed(pattern string) (near string, missed bool) {
+	for _, f := range s.found {
+		n, misses := f.misses[pattern]
+		if !misses {
+			return "", false
+		}
+		near = cmp.Or(near, n)
+	}
+	return near, true
+}
+
+// checkPatterns refuses a name or pattern of --only that fits no rule of any
+// project: it is more often misspelt than meant. Of flags that a run can do
+// without it only warns. asked is how rules are named on this command's line.
+func (s *survey) checkPatterns(a *app, asked string) error {
+	t := s.targets[0]
+	for _, pattern := range t.only {
+		near, missed := s.missed(pattern)
+		if !missed {
 			continue
 		}
 		hint := "mkhooks plan names the rules"
@@ -232,6 +261,20 @@ func (s *survey) checkOnly(asked string) error {
 			hint = "did you mean " + asked + shell.Word(plan.Pattern(near))
 		}
 		return invalidf(hint, asked+"%q: neither a file nor a live rule has this name", pattern)
+	}
+	for _, list := range []struct {
+		flag     string
+		patterns []string
+	}{{"protect", t.protect[len(t.fileProtect):]}, {"drop-auth", t.dropAuth}, {"take-over", t.takeOver}, {"adopt", t.adopt}} {
+		for _, pattern := range list.patterns {
+			if near, missed := s.missed(pattern); missed {
+				text := fmt.Sprintf("--%s %q: neither a file nor a live rule has this name", list.flag, pattern)
+				if near != "" {
+					text += "; did you mean " + shell.Word(plan.Pattern(near)) + "?"
+				}
+				a.warn("%s", text)
+			}
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 	}
 	if o.file == nil {
 		name, err := o.projectName(a)
-		if err != nil && len(args) == 0 {
+		if err != nil && len(args) == 0 && cmd.Name() != "config" {
 			err = noPaths() // which a first call lacks first of all
 		}
 		if err != nil {
@@ -84,7 +84,7 @@ func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
 	}
 	t.fileMaxDeletes = p.MaxDeletes
 	t.formerOwners = t.file.FormerOwners
-	t.protect = slices.Concat(p.Protect, t.protect)
+	t.fileProtect, t.protect = p.Protect, slices.Concat(p.Protect, t.protect)
 	if !f.Changed("destination") {
 		t.destinations = t.file.Destinations
 	}

@@ -27,7 +27,12 @@ type File struct {
 	KeyServices      []string `yaml:"keyServices"`
 	// Projects are in the order of the file; defaults have been filled in.
 	Projects []Project `yaml:"-"`
+	lines    map[string]int
 }
+
+// Line is where a key stands, by the keys that lead to it (owner, or projects,
+// prod, rules); 0 where the file does not have it.
+func (f *File) Line(path ...string) int { return f.lines[strings.Join(path, "\x00")] }
 
 // Project is what a config file says of one project.
 type Project struct {
@@ -157,7 +162,8 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 		return nil
 	}
 	var common settings
-	out := &File{Name: f.name}
+	out := &File{Name: f.name, lines: map[string]int{}}
+	noteLines(out.lines, root, "")
 	if !f.decode(root, out) || defaults != nil && !f.decode(defaults, &common) {
 		return nil
 	}
@@ -170,6 +176,14 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 		out.Projects = append(out.Projects, p)
 	})
 	return out
+}
+
+// noteLines notes the line of each key of nested mappings.
+func noteLines(lines map[string]int, n *yaml.Node, above string) {
+	each(n, func(key, value *yaml.Node) {
+		lines[above+key.Value] = key.Line
+		noteLines(lines, value, above+key.Value+"\x00")
+	})
 }
 
 // decode reads a node whose shape is right already.

@@ -179,6 +179,7 @@ func TestSchemasHaveTheFields(t *testing.T) {
 		{schema.Plan(), reflect.TypeFor[plan.Plan]()},
 		{schema.Result(), reflect.TypeFor[apply.Result]()},
 		{schema.History(), reflect.TypeFor[history.Document]()},
+		{schema.Settings(), reflect.TypeFor[Settings]()},
 	} {
 		root := rootOf(t, tc.schema)
 		var compare func(where string, node map[string]any, of reflect.Type)

@@ -273,6 +273,26 @@ func twoProjects() *plan.Plan {
 	return document(project(updates()[2]), other)
 }
 
+// someSettings are of two projects, the names of which come from a file.
+func someSettings() *Settings {
+	return &Settings{
+		FormatVersion: 1, Config: "mkhooks.yaml",
+		Settings: []Setting{
+			{Name: "base URL", Value: "https://app.mk.io", From: []string{"default"}},
+			{Name: "archiveIsDurable", Value: false, From: []string{"default"}},
+			{Name: "destinations", Value: []string{"hooks.example.com", "*.media.example.com"}, From: []string{"mkhooks.yaml:2"}},
+			{Name: "parallel", Value: 8, From: []string{"--parallel"}},
+		},
+		Projects: []ProjectSettings{
+			{Name: "prod", Settings: []Setting{
+				{Name: "protect", Value: []string{"billing-*", "vip-*"}, From: []string{"mkhooks.yaml:11", "--protect"}},
+				{Name: "token", Value: "MKIO_TOKEN_PROD (not set)", From: []string{"mkhooks.yaml:10"}},
+			}},
+			{Name: "::add-path::x", Settings: []Setting{{Name: "protect", Value: []string{}, From: []string{"default"}}}},
+		},
+	}
+}
+
 // unreadPlan is of seven projects: one has a change, one can't be read, and five
 // have nothing to tell.
 func unreadPlan() *plan.Plan {

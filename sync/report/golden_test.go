@@ -103,7 +103,10 @@ var documents = map[string]func(io.Writer) error{
 		r.Steps = true
 		return RecordText(w, r, TextOptions{})
 	},
-	"plan-unread": func(w io.Writer) error { return PlanText(w, unreadPlan(), TextOptions{Width: 100}) },
+	"settings-80":   func(w io.Writer) error { return SettingsText(w, someSettings(), TextOptions{Width: 80}) },
+	"settings-md":   func(w io.Writer) error { return SettingsMarkdown(w, someSettings(), MarkdownOptions{}) },
+	"settings-json": func(w io.Writer) error { return SettingsJSON(w, someSettings()) },
+	"plan-unread":   func(w io.Writer) error { return PlanText(w, unreadPlan(), TextOptions{Width: 100}) },
 	"drift-unread": func(w io.Writer) error {
 		p := unreadPlan()
 		p.Projects = p.Projects[1:]

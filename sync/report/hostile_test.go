@@ -94,6 +94,15 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 	r := mixedResult()
 	poison(reflect.ValueOf(r), s, words)
 	write(ResultText(&out, r, o))
+	settings := someSettings()
+	for i := range settings.Projects {
+		settings.Projects[i].Name = s
+		for j := range settings.Projects[i].Settings {
+			settings.Projects[i].Settings[j].Value = []string{s, s}
+			settings.Projects[i].Settings[j].From = []string{s}
+		}
+	}
+	write(SettingsText(&out, settings, o))
 	unread := unreadResult()
 	poison(reflect.ValueOf(unread), s, words)
 	write(ResultText(&out, unread, o))

@@ -90,6 +90,12 @@ func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
 	r := mixedResult()
 	poison(reflect.ValueOf(r), s, words)
 	keep("result", func(w io.Writer) error { return ResultMarkdown(w, r, MarkdownOptions{Advice: advice, Show: s}) })
+	settings := someSettings()
+	for i := range settings.Projects {
+		settings.Projects[i].Name = s
+		settings.Projects[i].Settings = []Setting{{Name: "protect", Value: []string{s}, From: []string{s}}}
+	}
+	keep("settings", func(w io.Writer) error { return SettingsMarkdown(w, settings, MarkdownOptions{}) })
 	unread := unreadResult()
 	poison(reflect.ValueOf(unread), s, words)
 	keep("unread result", func(w io.Writer) error { return ResultMarkdown(w, unread, MarkdownOptions{Advice: advice, Show: s}) })

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+const configLong = `Config prints what is in force for a run and where each value comes from: a
+flag, a variable of the environment, a line of the config file, or the default.
+It takes the flags of plan and apply, reads no rule file and asks nobody. Of a
+token it says whether it is set, never its value.
+
+Exit codes: 0 done, 3 invalid input.`
+
+type configCommandOptions struct{ runOptions }
+
+func newConfigCommand(a *app) *cobra.Command {
+	var o configCommandOptions
+	cmd := &cobra.Command{
+		Use:     "config",
+		Short:   "Print what is in force, and where each value comes from",
+		Long:    configLong,
+		Example: "  mkhooks config\n  mkhooks config -p prod --max-deletes 5",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runConfig(a, o, cmd) },
+	}
+	o.AddFlags(cmd.Flags())
+	o.addAudit(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+func runConfig(a *app, o configCommandOptions, cmd *cobra.Command) error {
+	targets, err := o.settle(a, cmd, nil)
+	if err != nil {
+		return err
+	}
+	in := inForce{a: a, f: cmd.Flags(), file: o.file}
+	doc := &report.Settings{FormatVersion: 1, Settings: in.run(targets[0])}
+	if o.file != nil {
+		doc.Config = o.file.Name
+	}
+	for _, t := range targets {
+		doc.Projects = append(doc.Projects, report.ProjectSettings{Name: t.name, Settings: in.project(t)})
+	}
+	return a.write(document{
+		text:     func(w io.Writer, o report.TextOptions) error { return report.SettingsText(w, doc, o) },
+		json:     func(w io.Writer) error { return report.SettingsJSON(w, doc) },
+		markdown: func(w io.Writer) error { return report.SettingsMarkdown(w, doc, report.MarkdownOptions{}) },
+	})
+}
+
+// inForce finds out where settings come from.
+type inForce struct {
+	a    *app
+	f    *pflag.FlagSet
+	file *config.File // nil where there is none
+}
+
+// run are the settings that are the same for all projects.
+func (in inForce) run(t *target) []report.Setting {
+	return []report.Setting{
+		in.of("base URL", cmp.Or(t.baseURL, in.a.Getenv("MKIO_BASE_URL"), defaultBaseURL), "base-url", "MKIO_BASE_URL"),
+		in.of("owner", t.owner, "owner", "", "owner"),
+		in.sum("formerOwners", t.formerOwners, "", "formerOwners"),
+		in.of("archive", t.archive, "archive", "", "archive"),
+		in.of("archiveIsDurable", t.archiveIsDurable, "archive-is-durable", "", "archiveIsDurable"),
+		in.of("audit", t.audit, "audit", "", "audit"),
+		in.of("destinations", orEmpty(t.destinations), "destination", "", "destinations"),
+		in.sum("keyServices", t.keyServices, "key-service", "keyServices"),
+		in.of("parallel", t.parallel, "parallel", ""),
+		in.of("retry-for", t.retryFor.String(), "retry-for", ""),
+		in.of("timeout", t.timeout.String(), "timeout", ""),
+	}
+}
+
+// project are the settings of one project.
+func (in inForce) project(t *target) []report.Setting {
+	at := func(key string) []string { return []string{"projects", t.name, key} }
+	rules := []string{}
+	if p := in.ofFile(t.name); p != nil {
+		rules = p.Rules
+	}
+	out := []report.Setting{
+		in.of("rules", rules, "", "", at("rules")...),
+		in.token(t, at("tokenEnv")),
+		in.or(in.of("prune", t.prune, "prune", "", at("prune")...), "defaults", "prune"),
+		in.or(in.of("maxDeletes", cmp.Or(t.maxDeletes, t.fileMaxDeletes, config.DefaultMaxDeletes), "max-deletes", "", at("maxDeletes")...), "defaults", "maxDeletes"),
+		in.sum("protect", t.protect, "protect", at("protect")...),
+	}
+	return out
+}
+
+func (in inForce) ofFile(project string) *config.Project {
+	if in.file == nil {
+		return nil
+	}
+	return in.file.Project(project)
+}
+
+// of is a setting that the first of flag, environment, config file and default
+// decides.
+func (in inForce) of(name string, value any, flag, env string, path ...string) report.Setting {
+	from := "default"
+	switch {
+	case flag != "" && in.f.Changed(flag):
+		from = "--" + flag
+	case env != "" && in.a.Getenv(env) != "":
+		from = env
+	case in.line(path) != "":
+		from = in.line(path)
+	}
+	return report.Setting{Name: name, Value: value, From: []string{from}}
+}
+
+// or is a setting that the config file may say elsewhere, too, where it comes
+// from no place before.
+func (in inForce) or(s report.Setting, path ...string) report.Setting {
+	if line := in.line(path); s.From[0] == "default" && line != "" {
+		s.From[0] = line
+	}
+	return s
+}
+
+// sum is a list to which config file and flag add up.
+func (in inForce) sum(name string, value []string, flag string, path ...string) report.Setting {
+	var from []string
+	if line := in.line(path); line != "" {
+		from = append(from, line)
+	}
+	if flag != "" && in.f.Changed(flag) {
+		from = append(from, "--"+flag)
+	}
+	if from == nil {
+		from = []string{"default"}
+	}
+	return report.Setting{Name: name, Value: orEmpty(value), From: from}
+}
+
+// token says where the token comes from, and whether it is there.
+func (in inForce) token(t *target, path []string) report.Setting {
+	if t.tokenFile != "" {
+		return report.Setting{Name: "token", Value: t.tokenFile, From: []string{"--token-file"}}
+	}
+	env := cmp.Or(t.tokenEnv, "MKIO_TOKEN")
+	value := env + " (not set)"
+	if in.a.Getenv(env) != "" {
+		value = env + " (set)"
+	}
+	return in.of("token", value, "", "", path...)
+}
+
+// line is where the config file has a key; "" where it has not.
+func (in inForce) line(path []string) string {
+	if in.file == nil || len(path) == 0 {
+		return ""
+	}
+	n := in.file.Line(path...)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", in.file.Name, n)
+}
+
+// orEmpty is a list that is never null in JSON.
+func orEmpty(l []string) []string {
+	if l == nil {
+		return []string{}
+	}
+	return l
+}

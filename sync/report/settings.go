@@ -1,0 +1,118 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Settings are what is in force for a run, and where each value comes from.
+type Settings struct {
+	FormatVersion int `json:"formatVersion"`
+	// Config is the config file; empty where there is none.
+	Config   string            `json:"config"`
+	Settings []Setting         `json:"settings"`
+	Projects []ProjectSettings `json:"projects"`
+}
+
+// ProjectSettings are what is in force for one project.
+type ProjectSettings struct {
+	Name     string    `json:"name"`
+	Settings []Setting `json:"settings"`
+}
+
+// Setting is one value. It is text, true or false, a number or a list of texts;
+// none of them is a secret.
+type Setting struct {
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+	// From are the places that the value comes from: flags, variables of the
+	// environment, lines of the config file, or default.
+	From []string `json:"from"`
+}
+
+// SettingsJSON writes them as one JSON document.
+func SettingsJSON(w io.Writer, s *Settings) error { return writeJSON(w, s) }
+
+// SettingsText writes them in columns: name, value and where it comes from.
+func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
+	p := newPrinter(o)
+	wide, value := 0, 0
+	for _, x := range s.all() {
+		wide = max(wide, columns(x.Name))
+		value = max(value, columns(x.text()))
+	}
+	value = min(value, 40) // a long list must not push what follows out of sight
+	list := func(settings []Setting) {
+		for _, x := range settings {
+			p.line(2, 2+wide+2, solid(pad(x.Name, wide)+"  ", styleNone), text(pad(x.text(), value)), styled("  "+strings.Join(escaped(x.From), ", "), styleDim))
+		}
+	}
+	file := "none"
+	if s.Config != "" {
+		file = name(s.Config)
+	}
+	p.line(0, 2, text("Config file: "+file))
+	list(s.Settings)
+	for _, project := range s.Projects {
+		p.blank()
+		p.line(0, 2, text("Project "), styled(name(project.Name), styleBold))
+		list(project.Settings)
+	}
+	return p.flush(w)
+}
+
+// SettingsMarkdown writes them as tables.
+func SettingsMarkdown(w io.Writer, s *Settings, o MarkdownOptions) error {
+	var b builder
+	file := "none"
+	if s.Config != "" {
+		file = code(name(s.Config))
+	}
+	table := func(title string, settings []Setting) {
+		b.add(partTitle, title+"\n\n"+tableHead("Setting", "Value", "From"))
+		for _, x := range settings {
+			b.add(partRow, tableRow(code(x.Name), code(x.text()), prose(strings.Join(x.From, ", "))))
+		}
+		b.add(partTitle, "\n")
+	}
+	b.add(partHead, "### mkhooks config\n\n")
+	table("Config file: "+file, s.Settings)
+	for _, project := range s.Projects {
+		table("#### Project "+code(name(project.Name)), project.Settings)
+	}
+	return writeAll(w, b.fit(o.Limit, o.Show))
+}
+
+func (s *Settings) all() []Setting {
+	out := s.Settings
+	for _, p := range s.Projects {
+		out = append(out[:len(out):len(out)], p.Settings...)
+	}
+	return out
+}
+
+// text is the value as people read it.
+func (s Setting) text() string {
+	switch v := s.Value.(type) {
+	case []string:
+		if len(v) == 0 {
+			return "none"
+		}
+		return strings.Join(escaped(v), ", ")
+	case string:
+		if v == "" {
+			return "none"
+		}
+		return Escape(v)
+	}
+	return fmt.Sprint(s.Value)
+}
+
+func escaped(all []string) []string {
+	out := make([]string, 0, len(all))
+	for _, s := range all {
+		out = append(out, Escape(s))
+	}
+	return out
+}
