@@ -28,6 +28,8 @@ func main() {
 		floor = readAll
 	case len(os.Args) == 2 && os.Args[1] == "serve":
 		floor = serveHistory
+	case len(os.Args) == 5 && os.Args[1] == "serve-projects":
+		floor = func() error { return serveMany(os.Args[2], os.Args[3], os.Args[4]) }
 	}
 	if floor != nil {
 		if err := floor(); err != nil {
@@ -77,7 +79,7 @@ func run(ctx context.Context, only []string) (err error) {
 		run  func() error
 	}{
 		{"start", b.start}, {"plan", b.planInSync}, {"validate", b.validateMany}, {"apply", func() error { return b.applyCreations(false) }},
-		{"apply", func() error { return b.applyCreations(true) }}, {"history", b.history},
+		{"apply", func() error { return b.applyCreations(true) }}, {"history", b.history}, {"scale", b.scale}, {"limit", b.limitedApply},
 	}
 	if err := errors.Join(b.build(), b.makeKey()); err != nil {
 		return err
@@ -103,7 +105,8 @@ func (b *bench) build() error {
 // usage is what one process took.
 type usage struct {
 	wall time.Duration
-	peak int64 // bytes
+	cpu  time.Duration // of all cores
+	peak int64         // bytes
 	out  string
 	errs string
 }
@@ -126,6 +129,7 @@ func (b *bench) run1(env []string, name string, args ...string) (usage, error) {
 	if err != nil {
 		return u, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, last(u.errs, 500))
 	}
+	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	u.peak = peakMemory(cmd.ProcessState)
 	return u, nil
 }
