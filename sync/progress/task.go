@@ -1,0 +1,104 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/cheggaaa/pb/v3"
+)
+
+// Task is work of which it is known how far it is. It is safe for use by
+// several goroutines; a nil one does nothing.
+type Task struct {
+	p     *Progress
+	name  string
+	began time.Time
+	told  time.Time // when a line told of it last
+	lines int       // how many did
+
+	done, total atomic.Int64
+	bar         *pb.ProgressBar // made when it is first drawn
+}
+
+// Add says that n more parts are done.
+func (t *Task) Add(n int) {
+	if t != nil {
+		t.done.Add(int64(n))
+	}
+}
+
+// Grow says that there are n more parts than was known.
+func (t *Task) Grow(n int) {
+	if t != nil {
+		t.total.Add(int64(n))
+	}
+}
+
+// Done ends the task, whether all of its parts are done or not.
+func (t *Task) Done() {
+	if t == nil {
+		return
+	}
+	p := t.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.tasks, t)
+	if i < 0 {
+		return
+	}
+	p.tasks = slices.Delete(p.tasks, i, i+1)
+	if t.lines > 0 {
+		t.tell(time.Now()) // whoever saw it begin sees it end
+	}
+	p.rest()
+}
+
+// tell prints a line of how far the task is.
+func (t *Task) tell(now time.Time) {
+	t.told = now
+	t.lines++
+	far := fmt.Sprint(t.done.Load())
+	if total := t.total.Load(); total > 0 {
+		far += fmt.Sprintf(" of %d", total)
+	}
+	fmt.Fprintf(t.p.o.Out, "mkhooks: %s %s, %s\n", t.name, far, t.lasts(now))
+}
+
+func (t *Task) lasts(now time.Time) string { return now.Sub(t.began).Truncate(time.Second).String() }
+
+// The bar, as a template of package pb, which lays it out.
+const (
+	blocks pb.ProgressBarTemplate = `{{string . "name"}} {{counters . }} {{bar . "[" "█" "█" "░" "]"}} {{string . "share"}} {{string . "time"}}`
+	ascii  pb.ProgressBarTemplate = `{{string . "name"}} {{counters . }} {{bar . "[" "=" ">" " " "]"}} {{string . "share"}} {{string . "time"}}`
+	// counting is for a task that does not know its total.
+	counting pb.ProgressBarTemplate = `{{string . "name"}} {{string . "count"}}, {{string . "time"}}`
+)
+
+// line is the task's bar in at most so many columns. Package pb does no more
+// than that here: it starts nothing and writes nowhere.
+func (t *Task) line(now time.Time, columns int) string {
+	total, done := t.total.Load(), t.done.Load()
+	if t.bar == nil {
+		name := t.name
+		if t.p.o.Color {
+			name = "\x1b[1m" + name + "\x1b[0m"
+		}
+		t.bar = pb.New64(total).SetWriter(io.Discard).Set("name", name)
+	}
+	template := blocks
+	switch {
+	case total <= 0:
+		template = counting
+	case t.p.o.ASCII:
+		template = ascii
+	}
+	t.bar.Set("time", t.lasts(now)).Set("count", done)
+	if total > 0 { // rounded down: 100 % is for what is done
+		t.bar.Set("share", fmt.Sprintf("%d%%", 100*min(done, total)/total))
+	}
+	t.bar.SetTotal(total).SetCurrent(done).SetWidth(columns).SetTemplate(template)
+	return pb.StripString(t.bar.String(), columns)
+}
