@@ -18,6 +18,8 @@ import (
 // ErrChanged says that a file is no longer what was read.
 var ErrChanged = errors.New("has been changed by someone else in the meantime")
 
+var errNoFile = errors.New("is a link or no file; name the file itself")
+
 // Replace writes data over a file that held old, and keeps its mode. The error
 // is [ErrChanged] where it holds something else by now. A link is refused:
 // where it leads may be out of reach of whoever reviews the change.
@@ -27,7 +29,7 @@ func Replace(path string, old, data []byte) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "write", Path: path, Err: errors.New("is a link or no file; name the file itself")}
+		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
 	now, err := os.ReadFile(path)
 	if err != nil {
@@ -54,6 +56,15 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 		}
 		return os.Rename(temp, path) // a file system without links
 	})
+}
+
+// Put writes a file that is made anew each time, whatever it held, and gives it
+// the mode. A link is refused, as [Replace] does.
+func Put(path string, data []byte, perm fs.FileMode) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
+	}
+	return write(path, data, perm, os.Rename)
 }
 
 // write makes the content durable under a temporary name, then puts it in its

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -85,5 +86,34 @@ func TestCreate(t *testing.T) {
 	}
 	if err := Create(filepath.Join(dir, "no", "folder"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
+	}
+}
+
+func TestPut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.prom")
+	for _, text := range []string{"first", "second"} {
+		if err := Put(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		content(t, file, text)
+	}
+	if info, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, error %v", info.Mode(), err)
+	}
+	if err := Put(dir, []byte("x"), 0o644); err == nil {
+		t.Error("a folder was written over")
+	}
+	link := filepath.Join(dir, "link.prom")
+	if err := os.Symlink(file, link); err != nil {
+		t.Skipf("no links here: %v", err)
+	}
+	if err := Put(link, []byte("third"), 0o644); err == nil {
+		t.Error("a link was written over")
+	}
+	content(t, file, "second")
+	if n := names(t, dir); n != 2 {
+		t.Errorf("%d files in the folder, want 2", n)
 	}
 }

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"sync/archive":                   {"sync/archive/bucket", "sync/webhook"},
 	"sync/archive/bucket":            {"gocloud.dev/", "github.com/aws/", "github.com/Azure/", "github.com/googleapis/gax-go/v2", "google.golang.org/api/"},
 	"sync/history":                   {"sync/webhook"},
+	"sync/metrics":                   {"sync/atomicfile", "sync/plan"},
 	"sync/progress":                  {"github.com/cheggaaa/pb/v3"},
 	"sync/apply":                     {"secrets", "sync/archive", "sync/mkio", "sync/plan", "sync/webhook", "golang.org/x/sync/"},
 	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},

@@ -1,0 +1,149 @@
+package metrics
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
+)
+
+// Extension is what the name of the file must end in: the textfile collector
+// passes over any other, without a word.
+const Extension = ".prom"
+
+// maxFile is the most bytes of a file that is read back.
+const maxFile = 64 << 20
+
+// File is a file of metrics. It is whole at any time, and everybody may read it:
+// the node exporter is another user.
+type File struct {
+	path   string
+	before Successes
+}
+
+// Successes are when a run last went well, as a file says it.
+type Successes struct {
+	run      time.Time
+	projects map[string]time.Time
+}
+
+// Open reads what a file of metrics says of earlier runs, where there is one,
+// and sees whether it can be written. A file that is none of ours is refused.
+func Open(path string) (*File, error) {
+	if filepath.Ext(path) != Extension {
+		return nil, fmt.Errorf("expected a name that ends in %s: the node exporter passes over others", Extension)
+	}
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > 0 && !bytes.HasPrefix(data, []byte("# HELP mkhooks_")) {
+		return nil, errors.New("is there already, and holds something else than metrics of mkhooks; it is not replaced")
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".mkhooks-*")
+	if err != nil {
+		return nil, reason(err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return nil, reason(err)
+	}
+	return &File{path, parse(data)}, nil
+}
+
+// read returns the content of a regular file, nothing where there is none.
+func read(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, reason(err)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is a link or no file; name the file itself")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, reason(err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("is there already, and larger than %d MiB; it is not replaced", maxFile>>20)
+	}
+	return data, nil
+}
+
+// reason is what a file error says besides the path.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// Write writes the file anew.
+func (f *File) Write(r Run) error {
+	before := f.before.until(r.Finished)
+	if err := atomicfile.Put(f.path, Text(r, before), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", f.path, reason(err))
+	}
+	return nil
+}
+
+// skew is how far a clock may have been set back since the run before.
+const skew = time.Minute
+
+// until leaves out what lies in the future: a clock was wrong, and an alert on
+// the age of the last success would be silent until then.
+func (s Successes) until(now time.Time) Successes {
+	out := Successes{run: s.run, projects: map[string]time.Time{}}
+	if out.run.After(now.Add(skew)) {
+		out.run = time.Time{}
+	}
+	for name, at := range s.projects {
+		if at.After(now.Add(skew)) {
+			at = time.Time{}
+		}
+		out.projects[name] = at
+	}
+	return out
+}
+
+// parse reads back what [Text] wrote of successes. Lines that it did not write
+// so count for nothing.
+func parse(data []byte) Successes {
+	s := Successes{projects: map[string]time.Time{}}
+	for line := range strings.Lines(string(data)) {
+		metric, value, ok := cutLast(strings.TrimSuffix(line, "\n"), ' ')
+		at, err := strconv.ParseInt(value, 10, 64)
+		if !ok || err != nil || at <= 0 {
+			continue
+		}
+		if metric == lastSuccess {
+			s.run = time.Unix(at, 0)
+		} else if name, ok := strings.CutPrefix(metric, projectLastSuccess+`{project="`); ok && strings.HasSuffix(name, `"}`) {
+			s.projects[unescape(strings.TrimSuffix(name, `"}`))] = time.Unix(at, 0)
+		}
+	}
+	return s
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
