@@ -44,5 +44,9 @@ func main() {
 		Now:       time.Now,
 		Transport: http.DefaultTransport,
 		Stop:      stop,
+		StderrWidth: func() int {
+			width, _, _ := term.GetSize(int(os.Stderr.Fd()))
+			return width
+		},
 	}))
 }

@@ -50,6 +50,10 @@ func (a *app) run() (code int) {
 	root := a.command()
 	defer a.closeSinks()
 	defer func() {
+		a.progress.Close()
+		code = a.writeMetrics(code)
+	}()
+	defer func() {
 		if r := recover(); r != nil {
 			a.line("error", "a fault in mkhooks itself ended the run; what it had already applied is applied")
 			a.line("hint", "run the command again, and report the fault with this trace")
@@ -98,19 +102,27 @@ func (a *app) command() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.color, "color", "auto", "colour on a terminal: auto, always or never (`WHEN`)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr: method, path, status, time; never a body or header")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress; warnings and errors stay")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return a.flagError(cmd, err) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		a.started = true
 		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 			return invalidf("", "--color %q: expected auto, always or never", a.color)
 		}
+		if a.quiet && a.verbose {
+			return invalidf("", "-q and -v: expected one of them: -q shows less, -v more")
+		}
+		a.startProgress()
 		if err := notEmpty(cmd.Flags()); err != nil {
 			return err
 		}
 		if err := a.checkFormat(cmd); err != nil {
 			return err
 		}
-		return a.openSinks(a.out)
+		if err := a.openSinks(a.out); err != nil {
+			return err
+		}
+		return a.meter.open(a.Now())
 	}
 	root.AddCommand(
 		newValidateCommand(a),

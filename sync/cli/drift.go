@@ -17,6 +17,10 @@ A secret that was broken by hand shows in no comparison, because the service
 never shows it: with --deliveries, rules whose latest deliveries failed are
 pointed out. That is no difference, and leaves the exit code as it is.
 
+With --metrics, a file tells Prometheus what was found, for the textfile
+collector of the node exporter or a push gateway. It is written whatever comes
+of the run, and keeps when one last went well.
+
 Without --owner nothing says which side moved, only that a rule differs.
 
 Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
@@ -37,11 +41,12 @@ func newDriftCommand(a *app) *cobra.Command {
 		Use:     "drift [PATH...]",
 		Short:   "Say which live rules differ, and by which side",
 		Long:    driftLong,
-		Example: "  mkhooks drift\n  mkhooks drift -p my-project --owner video-platform rules/",
+		Example: "  mkhooks drift\n  mkhooks drift -q --deliveries --metrics /var/lib/node_exporter/textfile/mkhooks.prom\n  mkhooks drift -p my-project --owner video-platform rules/",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runDrift(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
+	a.meter.AddFlags(cmd.Flags())
 	return cmd
 }
 
@@ -62,17 +67,22 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	if liveOnly && targets[0].owner == "" {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
+	a.meter.about(targets)
 	ctx, cancel := a.context()
 	defer cancel()
 	s, err := o.survey(ctx, a, targets, true, func(_ int, g *gathered) error {
 		if o.deliveries {
-			return g.readDeliveries(ctx)
+			if err := g.readDeliveries(ctx); err != nil {
+				return err
+			}
 		}
+		a.meter.ended(g.name, a.Now())
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	a.meter.read(s, o.deliveries)
 	differs := s.plan.HasDifferences()
 	if liveOnly {
 		differs = liveSideMoved(s.plan)

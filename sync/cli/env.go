@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/progress"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -30,7 +31,10 @@ type Env struct {
 	StdinTTY, StdoutTTY, StderrTTY bool
 	// Width is the terminal's width in columns; 0 means not known.
 	Width int
-	Now   func() time.Time
+	// StderrWidth returns that of standard error's, as it is now; nil means not
+	// known.
+	StderrWidth func() int
+	Now         func() time.Time
 	// Transport sends requests; nil means the client's own.
 	Transport http.RoundTripper
 	// Stop is closed by the first signal: what only reads ends at once, what
@@ -58,6 +62,7 @@ type app struct {
 	// Flags that every command has.
 	color   string
 	verbose bool
+	quiet   bool
 	format  string
 	reports []string
 	formats []report.Format // that the command has
@@ -71,6 +76,13 @@ type app struct {
 	// opener is what [app.decrypter] returns.
 	opening sync.Once
 	opener  *sops.Decrypter
+
+	// progress shows that long work goes on; nil until the flags are known.
+	progress *progress.Progress
+	// opened and applied count the secrets and the changes of an apply.
+	opened, applied *progress.Task
+	// meter is what drift --metrics tells.
+	meter meter
 
 	// sinks are the files that get the document.
 	sinks []*sink

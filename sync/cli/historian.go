@@ -15,6 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/history"
 	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/progress"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -30,6 +31,8 @@ type historian struct {
 	rules      []webhook.Rule
 	since, now time.Time
 	commit     string
+	// task counts the records, where that says more than the rules do.
+	task *progress.Task
 	// given is set once the service failed for as long as a request is tried:
 	// for the rest, it is not asked again.
 	given atomic.Pointer[error]
@@ -40,12 +43,19 @@ type historian struct {
 
 // sumUp reads all of them and writes what they come to.
 func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
+	done := h.a.progress.Task("read histories", len(h.rules))
+	defer done.Done()
+	if len(h.rules) == 1 {
+		h.task = h.a.progress.Task("read records", 0)
+		defer h.task.Done()
+	}
 	doc.Rules = make([]history.Rule, len(h.rules))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(histories)
 	for i, r := range h.rules {
 		group.Go(func() error {
 			doc.Rules[i] = h.read(ctx, r)
+			done.Add(1)
 			return ctx.Err()
 		})
 	}
@@ -62,6 +72,8 @@ func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool
 // list writes the records of all of them, one history after the other, and what
 // they come to.
 func (h *historian) list(ctx context.Context, doc *history.Document) error {
+	h.task = h.a.progress.Task("read records", 0)
+	defer h.task.Done()
 	h.a.documentWritten = true
 	out := report.NewHistoryRecords(h.a.Stdout, report.Format(h.a.format), h.a.textOptions(h.a.StdoutTTY))
 	doc.Rules = []history.Rule{}
@@ -69,7 +81,7 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 		reading := history.NewReading(h.since, h.now)
 		var broken error
 		err := h.ask(r.Name, func() error {
-			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
+			return h.events(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				for _, e := range p.Events {
 					if broken == nil && reading.Looks(e) {
@@ -92,6 +104,19 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
 	return nil
+}
+
+// events reads a history and counts its records.
+func (h *historian) events(ctx context.Context, rule string, each func(mkio.EventPage) error) error {
+	begun := false
+	return h.client.Events(ctx, rule, func(p mkio.EventPage) error {
+		if !begun && p.HasTotal {
+			h.task.Grow(p.Total)
+		}
+		begun = true
+		h.task.Add(len(p.Events))
+		return each(p)
+	})
 }
 
 // first is the first error in the order of the rules.
@@ -127,7 +152,7 @@ func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
 	if h.store == nil {
 		reading := history.NewReading(h.since, h.now)
 		err := h.ask(r.Name, func() error {
-			return h.client.Events(ctx, r.Name, func(p mkio.EventPage) error {
+			return h.events(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				return nil
 			})
@@ -168,7 +193,7 @@ type summedSource struct {
 func (s *summedSource) read(ctx context.Context, each func(archive.Page) error) error {
 	reading, active := history.NewReading(s.h.since, s.h.now), 0
 	s.part = reading
-	err := s.h.client.Events(ctx, s.rule, func(p mkio.EventPage) error {
+	err := s.h.events(ctx, s.rule, func(p mkio.EventPage) error {
 		reading.Page(p.Events, p.Total, p.HasTotal)
 		for _, e := range p.Events {
 			if e.Status.Active() {

@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
 	"sync/report":                    {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":                  {"sigs.k8s.io/yaml"},
-	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/mkio", "sync/plan", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/metrics", "sync/mkio", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":          nil, // helpers of tests
 	"sync/archive/bucket/buckettest": nil,
 	"examples/demo":                  nil, // programs of their own

@@ -105,6 +105,7 @@ func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Cl
 		return nil, err
 	}
 	a.warnOfExpiry(cmp.Or(o.tokenFile, o.tokenEnv), token)
+	expiry, _ := mkio.TokenExpiry(token)
 	common := a.lineTo(base)
 	client, err := mkio.New(mkio.Options{
 		BaseURL:   base,
@@ -116,7 +117,7 @@ func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Cl
 		RetryFor:  o.retryFor,
 		Timeout:   o.timeout,
 		UserAgent: "mkhooks/" + version(),
-		Log:       a.requestLog(),
+		Log:       a.requestLog(a.meter.project(project, expiry)),
 	})
 	if err != nil {
 		return nil, invalid(err)
@@ -214,14 +215,6 @@ func (a *app) logProxy(base string) {
 	} else if u != nil {
 		a.logLine("proxy " + report.Escape(u.Scheme+"://"+u.Host))
 	}
-}
-
-// requestLog is what -v prints of each request.
-func (a *app) requestLog() func(mkio.RequestLog) {
-	if !a.verbose {
-		return nil
-	}
-	return a.logRequest
 }
 
 // addRules adds the flag by which a command whose arguments are something else

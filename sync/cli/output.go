@@ -7,6 +7,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/progress"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -66,13 +67,26 @@ func (a *app) logLine(line string) {
 	fmt.Fprintln(a.Stderr, "mkhooks: "+line)
 }
 
-// logChange tells of each change as it ends, with -v; several says that the run
+// startProgress shows progress on stderr, and lets all other lines pass by it.
+func (a *app) startProgress() {
+	a.progress = progress.New(progress.Options{
+		Out: a.Stderr, Bar: a.StderrTTY && a.Getenv("TERM") != "dumb", Width: a.StderrWidth,
+		Color: a.textOptions(a.StderrTTY).Color, ASCII: !a.showsBlocks(), Verbose: a.verbose, Quiet: a.quiet,
+	})
+	a.Stderr = a.progress.Writer(a.Stderr)
+	if a.StdoutTTY { // the same terminal, most often
+		a.Stdout = a.progress.Writer(a.Stdout)
+	}
+}
+
+// logChange tells of each change as it ends: the bar, and with -v the log; several says that the run
 // is for more than one project.
 func (a *app) logChange(several bool) func(apply.Change) {
-	if !a.verbose {
-		return nil
-	}
 	return func(c apply.Change) {
+		a.applied.Add(1)
+		if !a.verbose {
+			return
+		}
 		rule := c.Rule
 		if several {
 			rule = c.Project + "/" + rule

@@ -293,7 +293,7 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 	ts.Setenv("MKIO_TOKEN", scriptToken)
 }
 
-// parseFault reads "KIND STATUS|drop-before|drop-after|cut|body:FILE|link-... [TIMES]".
+// parseFault reads "KIND STATUS|delay:TIME|drop-before|drop-after|cut|body:FILE|link-... [TIMES]".
 func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
 	f := emulator.Fault{Kind: emulator.Kind(args[0]), Times: 1}
 	file, isBody := strings.CutPrefix(args[1], "body:")
@@ -304,6 +304,10 @@ func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
 		f.Body = ts.ReadFile(file)
 	} else if isLink {
 		f.Link = emulator.Link(link)
+	} else if wait, isWait := strings.CutPrefix(args[1], "delay:"); isWait {
+		d, err := time.ParseDuration(wait)
+		ts.Check(err)
+		f.Before = func() { time.Sleep(d) }
 	} else if args[1] == "cut" {
 		f.Cut = 20
 	} else {

@@ -27,13 +27,8 @@ func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	return a.opener
 }
 
-// logged is a decrypter that names each file it opens, with -v.
-func (a *app) logged(d apply.Decrypter) apply.Decrypter {
-	if !a.verbose {
-		return d
-	}
-	return loggedDecrypter{d, a}
-}
+// logged is a decrypter that names each file it opens, with -v, and counts it.
+func (a *app) logged(d apply.Decrypter) apply.Decrypter { return loggedDecrypter{d, a} }
 
 type loggedDecrypter struct {
 	apply.Decrypter
@@ -41,13 +36,18 @@ type loggedDecrypter struct {
 }
 
 func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
-	l.a.logLine("decrypt " + report.Escape(s.File))
+	if l.a.verbose {
+		l.a.logLine("decrypt " + report.Escape(s.File))
+	}
+	defer l.a.opened.Add(1)
 	return l.Decrypter.Auth(ctx, s)
 }
 
 // proveSecrets opens every sealed file and throws the values away. What can't
 // be opened is a problem of its file; opened is how many could.
 func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
+	a.opened = a.progress.Task("open secrets", 0)
+	defer a.opened.Done()
 	d := a.logged(a.decrypter(o))
 	var mu sync.Mutex
 	var ok atomic.Int64

@@ -53,10 +53,15 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	// Files that are not valid end the run: then the service is not asked any more.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
+	task := a.progress.Task("read projects", len(targets))
+	defer task.Done()
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(o.parallel)
 	for i := range targets {
-		group.Go(func() error { return s.look(inner, a, i, &offline, keep) })
+		group.Go(func() error {
+			defer task.Add(1)
+			return s.look(inner, a, i, &offline, keep)
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -69,6 +69,8 @@ func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, review
 func (t *todo) prepare(ctx context.Context, a *app, deps apply.Deps) error {
 	t.prepared = make([]*apply.Prepared, len(t.targets))
 	errs := make([]error, len(t.targets))
+	a.opened = a.progress.Task("open secrets", 0)
+	defer a.opened.Done()
 	var group errgroup.Group
 	group.SetLimit(t.parallel)
 	for i, target := range t.targets {
@@ -117,9 +119,19 @@ func joinInvalid(errs []error) error {
 	return all
 }
 
+// changes are how many there are, of all projects.
+func (t *todo) changes() (n int) {
+	for _, p := range t.todo.Projects {
+		n += len(p.Changes)
+	}
+	return n
+}
+
 // run does it, several projects side by side.
 func (t *todo) run(a *app) *apply.Result {
 	results := make([]*apply.Result, len(t.targets))
+	a.applied = a.progress.Task("apply", t.changes())
+	defer a.applied.Done()
 	var group errgroup.Group
 	group.SetLimit(t.parallel)
 	for i, p := range t.prepared {

@@ -8,7 +8,6 @@
 package progress
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -167,28 +166,40 @@ func (p *Progress) draw(now time.Time) {
 		if line == p.drawn && wide == p.wide {
 			return
 		}
-		p.erase()
+		blank := p.blank()
 		p.drawn, p.wide = line, wide
-		p.put()
+		p.put(blank)
 		return
 	}
 	p.erase()
 }
 
-// put writes the bar where the cursor is: at the beginning of a line.
-func (p *Progress) put() { _, _ = io.WriteString(p.o.Out, p.drawn) } // a terminal that is gone shows nothing
+// put writes the bar, after what clears the line. The cursor goes back to the
+// line's beginning, so that the ^C which a terminal shows of an interrupt does
+// not begin a line below the bar.
+func (p *Progress) put(blank string) {
+	_, _ = io.WriteString(p.o.Out, blank+p.drawn+"\r") // a terminal that is gone shows nothing
+}
 
-// erase clears the bar's line. Spaces do that on every terminal.
+// erase clears the bar's line.
 func (p *Progress) erase() {
+	if p.drawn != "" {
+		_, _ = io.WriteString(p.o.Out, p.blank())
+		p.drawn = ""
+	}
+}
+
+// blank is what clears the bar's line, if there is one. Spaces do that on every
+// terminal.
+func (p *Progress) blank() string {
 	if p.drawn == "" {
-		return
+		return ""
 	}
 	wide := p.wide
 	if w := p.o.Width(); w > 0 {
 		wide = min(wide, w-1)
 	}
-	fmt.Fprintf(p.o.Out, "\r%s\r", strings.Repeat(" ", max(wide, 0)))
-	p.drawn = ""
+	return "\r" + strings.Repeat(" ", max(wide, 0)) + "\r"
 }
 
 // Writer returns a writer to w, which must be the terminal of the bar, or no
@@ -218,7 +229,7 @@ func (w *writer) Write(text []byte) (int, error) {
 	}
 	if bar != "" && !p.within {
 		p.drawn = bar
-		p.put()
+		p.put("")
 	}
 	return n, err
 }

@@ -206,6 +206,26 @@ func TestLines(t *testing.T) {
 	})
 }
 
+// TestInterrupt: a terminal shows the key of an interrupt where the cursor is.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{columns: 40}
+		p := New(bar(s))
+		p.Task("apply", 2)
+		s.wait(time.Second)
+		fmt.Fprint(s, "^C")
+		s.wait(time.Second)
+		if !strings.HasPrefix(s.String(), "apply 0 / 2 ") {
+			t.Errorf("the terminal shows %q", s.String())
+		}
+		fmt.Fprint(s, "^C")
+		fmt.Fprintln(p.Writer(s), "interrupted")
+		p.Close()
+		see(t, s, "interrupted\n")
+	})
+}
+
 // TestQuestion: between a question and its answer nothing is drawn, whatever
 // goes on meanwhile.
 func TestQuestion(t *testing.T) {
