@@ -31,6 +31,9 @@ var historyJSON []byte
 //go:embed settings.schema.json
 var settingsJSON []byte
 
+//go:embed rule-origins.schema.json
+var ruleOriginsJSON []byte
+
 // Plan is the JSON Schema of a plan document, for those who read one and for
 // "mkhooks schema plan".
 func Plan() []byte { return bytes.Clone(planJSON) }
@@ -50,6 +53,9 @@ func History() []byte { return bytes.Clone(historyJSON) }
 // Settings is the JSON Schema of what is in force for a run.
 func Settings() []byte { return bytes.Clone(settingsJSON) }
 
+// RuleOrigins is the JSON Schema of a rule's origins.
+func RuleOrigins() []byte { return bytes.Clone(ruleOriginsJSON) }
+
 // The kinds of documents that mkhooks writes.
 const (
 	PlanDocument     = "plan"
@@ -58,6 +64,7 @@ const (
 	RecordDocument   = "record"
 	HistoryDocument  = "history"
 	SettingsDocument = "settings"
+	OriginsDocument  = "rule-origins"
 )
 
 var documents = map[string]*source{
@@ -67,6 +74,7 @@ var documents = map[string]*source{
 	RecordDocument:   newSource(recordJSON),
 	HistoryDocument:  newSource(historyJSON),
 	SettingsDocument: newSource(settingsJSON),
+	OriginsDocument:  newSource(ruleOriginsJSON),
 }
 
 // DocumentKind says which kind of document data is, by what only that kind
@@ -79,6 +87,7 @@ func DocumentKind(data []byte) string {
 		Runs     json.RawMessage `json:"runs"`
 		Rules    json.RawMessage `json:"rules"`
 		Settings json.RawMessage `json:"settings"`
+		Fields   json.RawMessage `json:"fields"`
 	}
 	if json.Unmarshal(data, &head) != nil {
 		return ""
@@ -96,6 +105,8 @@ func DocumentKind(data []byte) string {
 		return RecordDocument
 	case head.Rules != nil:
 		return HistoryDocument
+	case head.Fields != nil:
+		return OriginsDocument
 	}
 	return ""
 }

@@ -132,6 +132,7 @@ func (a *app) command() *cobra.Command {
 		newConfigCommand(a),
 		newHistoryCommand(a),
 		newShowCommand(a),
+		newShowRuleCommand(a),
 		newReleaseCommand(a),
 		newInitCommand(a),
 		newImportCommand(a),

@@ -29,8 +29,12 @@ type ruleOptions struct {
 	allowPlainCredentials bool
 	allowPlaceholders     bool // for plan and drift alone, which send nothing
 	keyServices           []string
+	layered               bool   // each path is a layer: a config file names them
+	trace                 string // the rule of which it is asked which file says what
 	// about says which rules the run is about; nil means all.
 	about func(rule string) bool
+	// silent leaves out what is wrong with the files of others.
+	silent bool
 }
 
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
@@ -63,7 +67,10 @@ func (o *ruleOptions) config(a *app) config.Options {
 		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),
+		Layered:               o.layered,
+		Trace:                 o.trace,
 		Only:                  o.about,
+		Silent:                o.silent,
 	}
 }
 

@@ -11,16 +11,18 @@ import (
 
 const schemaLong = `Schema prints a JSON Schema:
 
-  rule      of a rule file
-  config    of the config file, mkhooks.yaml
-  plan      of what plan and drift print with --format json, and plan --out saves
-  result    of what apply prints with --format json
-  history   of what history prints with --format json
-  problems  of what validate prints with --format json, and other commands
-            when files are invalid
-  record    of what audit show prints with --format json; a line of an audit
-            file is one of its entries
-  settings  of what config prints with --format json
+  rule          of a rule file
+  config        of the config file, mkhooks.yaml
+  plan          of what plan and drift print with --format json, and plan --out
+                saves
+  result        of what apply prints with --format json
+  history       of what history prints with --format json
+  problems      of what validate prints with --format json, and other commands
+                when files are invalid
+  record        of what audit show prints with --format json; a line of an audit
+                file is one of its entries
+  rule-origins  of what show-rule prints with --format json
+  settings      of what config prints with --format json
 
 An editor that knows the YAML language server reads the schema of a rule from
 the first line of its file:
@@ -40,6 +42,7 @@ var schemas = []struct {
 	{schema.ProblemsDocument, schema.Problems},
 	{schema.RecordDocument, schema.Record},
 	{schema.SettingsDocument, schema.Settings},
+	{schema.OriginsDocument, schema.RuleOrigins},
 }
 
 func newSchemaCommand(a *app) *cobra.Command {

@@ -64,8 +64,11 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		}
 		return planDocument(p, report.MarkdownOptions{Drift: drift, Show: "mkhooks show " + quotePaths([]string{file})}), nil
 	}
-	if kind == schema.RecordDocument {
+	switch kind {
+	case schema.RecordDocument:
 		return document{}, invalidf("mkhooks audit show FILE", "%s: is a record; expected a plan, a result or problems", file)
+	case schema.OriginsDocument, schema.HistoryDocument:
+		return document{}, invalidf("", "%s: is a document of kind %s; expected a plan, a result or problems", file, kind)
 	}
 	if err := checkVersion(file, data, kind); err != nil {
 		return document{}, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -155,23 +156,30 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 	return nil
 }
 
-// refuse prints the problems of the rule files, of which one at least is an
-// error. unsent says that the service was not asked for anything.
+// refuse ends a run of which a rule file is not valid. unsent says that the
+// service was not asked for anything.
 func (s *survey) refuse(a *app, problems []schema.Problem, unsent bool) error {
-	if err := a.printProblems(problems); err != nil {
-		return err
-	}
-	nothing, validate := "nothing was changed", "mkhooks validate"
+	nothing := "nothing was changed"
 	if unsent {
 		nothing = "nothing was sent"
 	}
+	var paths []string
 	if s.targets[0].file == nil { // otherwise validate knows them
-		validate += " " + quotePaths(s.paths())
+		paths = s.paths()
+	}
+	return a.refuseFiles(problems, nothing, paths)
+}
+
+// refuseFiles prints problems of rule files, of which one at least is an error;
+// nothing is what did not happen because of them.
+func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []string) error {
+	if err := a.printProblems(problems); err != nil {
+		return err
 	}
 	return &codeError{
 		code: exitInvalid, problems: problems,
 		err:   fmt.Errorf("%s in the rule files; %s", count(errorsAmong(problems), "problem", "problems"), nothing),
-		hints: []string{validate},
+		hints: []string{strings.TrimSpace("mkhooks validate " + quotePaths(paths))},
 	}
 }
 

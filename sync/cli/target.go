@@ -95,6 +95,7 @@ func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
 		t.archiveIsDurable = t.file.ArchiveIsDurable
 	}
 	t.takeKeyServices(t.file)
+	t.layered = true
 	if t.file.Audit != "" && !f.Changed("audit") {
 		t.audit = t.file.Path(t.file.Audit)
 	}

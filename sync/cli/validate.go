@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,7 +18,9 @@ key: shape, names, URLs, events, headers, and that every authentication value is
 encrypted as SOPS does it. All problems of all files are reported at once, each
 as file:line:column: message.
 
-With a config file, all projects' files are checked, or those of -p.
+With a config file, all projects' files are checked, or those of -p. A file that
+is a layer of a rule is checked with the rule's others, also where it is the
+only one that is named.
 
 Exit codes: 0 no problem (warnings aside), 3 a problem was found.`
 
@@ -52,85 +52,6 @@ func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
 	o.ruleOptions.AddFlags(f)
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that every secret can be decrypted")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "a path without a rule file is no problem")
-}
-
-// sets are the paths to check, those of each project for themselves: a rule's
-// name is unique in its project.
-func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([][]string, error) {
-	if err := o.readConfig(a, cmd.Flags()); err != nil {
-		return nil, err
-	}
-	if o.file == nil {
-		if len(o.projects) > 0 {
-			return nil, invalidf("name the rule files instead: mkhooks validate PATH...", "-p %s: there is no config file %s here to say what the project's files are", quotePaths(o.projects), config.FileName)
-		}
-		return [][]string{args}, nil
-	}
-	o.takeKeyServices(o.file)
-	picked, err := o.picked(a)
-	if err != nil {
-		return nil, err
-	}
-	if len(args) > 0 && len(o.projects) > 0 {
-		for _, arg := range args {
-			if !slices.ContainsFunc(picked, func(p *config.Project) bool { return config.Within(arg, o.file.Paths(p)) }) {
-				return nil, notWithin(o.file, picked, arg)
-			}
-		}
-	}
-	if len(args) > 0 {
-		return [][]string{args}, nil
-	}
-	var sets [][]string
-	for _, p := range picked {
-		sets = append(sets, o.file.Paths(p))
-	}
-	return sets, nil
-}
-
-// picked are the projects that -p picks, or all: which one the environment
-// means for the service is nothing to the files.
-func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
-	if len(o.projects) > 0 {
-		return o.pick(a, o.projects)
-	}
-	return o.pick(a, []string{"*"})
-}
-
-// readSets reads several sets of files; what two of them share counts once.
-func (o *validateOptions) readSets(ctx context.Context, a *app, sets [][]string) (*config.Rules, []schema.Problem, error) {
-	all := &config.Rules{}
-	var problems []schema.Problem
-	said, files := map[schema.Problem]bool{}, map[string]bool{}
-	for _, paths := range sets {
-		rules, more, err := o.read(ctx, a, paths)
-		if err != nil {
-			return nil, nil, err
-		}
-		if rules.Files == 0 && !o.allowEmpty {
-			for i := range more {
-				more[i].Severity = schema.Error
-			}
-		}
-		for _, p := range more {
-			if !said[p] {
-				said[p] = true
-				problems = append(problems, p)
-			}
-		}
-		for _, r := range rules.Rules {
-			if !files[r.File] {
-				files[r.File] = true
-				all.Rules = append(all.Rules, r)
-			}
-		}
-		all.Files += rules.Files
-	}
-	if len(sets) > 1 {
-		all.Files = len(files)
-	}
-	schema.SortProblems(problems)
-	return all, problems, nil
 }
 
 func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) error {

@@ -11,54 +11,72 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
+// authParts are the mappings of spec.authentication.
+var authParts = []string{"headers", "queryParams"}
+
+// authValue is one value under spec.authentication as a file has it.
+type authValue struct {
+	part, name string
+	node       *yaml.Node
+	kind       authKind
+}
+
+// authKind is how a value stands in its file.
+type authKind int
+
+const (
+	authOther  authKind = iota // what can't be a value
+	authSealed                 // encrypted
+	authClear                  // in clear text
+)
+
+// path is the value's path in the rule: "headers/X-Webhook-Secret".
+func (v authValue) path() string { return v.part + "/" + v.name }
+
+// keyPath is the value's path as messages name it.
+func (v authValue) keyPath() string {
+	return "spec.authentication." + v.part + "." + shown(v.name, true)
+}
+
 // authentication reads spec.authentication: names, sealed values, and the
 // SOPS metadata that must go with them. No message here holds a value.
 func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
+	_, auth := child(spec, "authentication")
+	r.Spec.Auth = authNames(auth)
+	r.setAuth([]authSource{{f, data, f.authValues(root, nil)}})
+}
+
+// authNames are the names of the values, sorted.
+func authNames(auth *yaml.Node) webhook.AuthNames {
+	names := func(part string) []string {
+		var out []string
+		_, n := child(auth, part)
+		each(n, func(key, _ *yaml.Node) { out = append(out, key.Value) })
+		slices.Sort(out)
+		return out
+	}
+	return webhook.AuthNames{Headers: names("headers"), QueryParams: names("queryParams")}
+}
+
+// authValues reads and checks the values that one file has, and the SOPS
+// metadata that must go with them. inForce says of a value whether a rule has
+// it from this file; nil means all.
+func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []authValue {
 	sopsKey, metadata := child(root, "sops")
+	_, spec := child(root, "spec")
 	authKey, auth := child(spec, "authentication")
+	var values []authValue
 	var sealed []webhook.SealedValue
-	plain := secrets.Auth{}
-	clear := 0
-	for _, part := range []struct {
-		name  string
-		names *[]string
-		plain *map[string]secrets.String
-	}{
-		{"headers", &r.Spec.Auth.Headers, &plain.Headers},
-		{"queryParams", &r.Spec.Auth.QueryParams, &plain.QueryParams},
-	} {
-		_, n := child(auth, part.name)
+	for _, part := range authParts {
+		_, n := child(auth, part)
 		each(n, func(key, value *yaml.Node) {
-			*part.names = append(*part.names, key.Value)
-			path := "spec.authentication." + part.name + "." + shown(key.Value, true)
-			switch {
-			case !isText(value) || value.Value == "": // the schema says so
-			case secrets.LooksSealed(value.Value):
-				if problem := secrets.SealedProblem(value.Value); problem != "" {
-					f.fail(value, f.mendSealed(problem), "%s %s", path, problem)
-				}
-				sealed = append(sealed, webhook.SealedValue{Path: part.name + "/" + key.Value, Ciphertext: value.Value})
-			case strings.Contains(value.Value, "ENC[AES256_GCM,"):
-				f.fail(value, f.mendSealed(""), "%s has text before the encrypted value", path)
-			default:
-				clear++
-				f.clearValue(value, path, metadata != nil)
-				if *part.plain == nil {
-					*part.plain = map[string]secrets.String{}
-				}
-				(*part.plain)[key.Value] = secrets.NewString(value.Value)
+			v := authValue{part: part, name: key.Value, node: value}
+			f.authValue(&v, metadata != nil, inForce == nil || inForce(value))
+			if v.kind == authSealed {
+				sealed = append(sealed, webhook.SealedValue{Path: v.path(), Ciphertext: value.Value})
 			}
+			values = append(values, v)
 		})
-		slices.Sort(*part.names)
-	}
-	r.AuthDigest = webhook.AuthDigest(sealed)
-	r.Sealed.File = f.name
-	if clear > 0 {
-		r.AuthDigest = webhook.AuthUnknown
-		r.Sealed.Plain = plain
-	}
-	if len(sealed) > 0 {
-		r.Sealed.Document = data
 	}
 	switch {
 	case metadata != nil:
@@ -67,6 +85,73 @@ func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shell.Path(f.name),
 			"spec.authentication is encrypted, but the file has no sops metadata to open it with")
 	}
+	return values
+}
+
+// authValue says how a value stands in its file, and what is wrong with it.
+func (f *file) authValue(v *authValue, hasMetadata, inForce bool) {
+	n := v.node
+	switch {
+	case !isText(n) || n.Value == "": // the schema says so
+	case secrets.LooksSealed(n.Value):
+		v.kind = authSealed
+		if problem := secrets.SealedProblem(n.Value); problem != "" {
+			f.fail(n, f.mendSealed(problem), "%s %s", v.keyPath(), problem)
+		}
+	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
+		f.fail(n, f.mendSealed(""), "%s has text before the encrypted value", v.keyPath())
+	default:
+		v.kind = authClear
+		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
+			f.clearValue(n, v.keyPath(), hasMetadata)
+		}
+	}
+}
+
+// authSource is what a rule has of one file.
+type authSource struct {
+	file   *file
+	data   []byte
+	values []authValue // that are in force
+}
+
+// setAuth makes the values of the rule's files its own.
+func (r *Rule) setAuth(sources []authSource) {
+	r.Sealed.File = r.File
+	var sealed []webhook.SealedValue
+	clear := false
+	for _, s := range sources {
+		encrypted := false
+		for _, v := range s.values {
+			switch v.kind {
+			case authSealed:
+				encrypted = true
+				sealed = append(sealed, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
+			case authClear:
+				clear = true
+				r.setPlain(v)
+			}
+		}
+		if encrypted {
+			r.Sealed.Document = s.data
+		}
+	}
+	r.AuthDigest = webhook.AuthDigest(sealed)
+	if clear {
+		r.AuthDigest = webhook.AuthUnknown
+	}
+}
+
+// setPlain keeps a value that stands in clear text.
+func (r *Rule) setPlain(v authValue) {
+	to := &r.Sealed.Plain.Headers
+	if v.part == "queryParams" {
+		to = &r.Sealed.Plain.QueryParams
+	}
+	if *to == nil {
+		*to = map[string]secrets.String{}
+	}
+	(*to)[v.name] = secrets.NewString(v.node.Value)
 }
 
 // mendSealed is what to do about an encrypted value that is not as SOPS

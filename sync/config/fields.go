@@ -158,7 +158,7 @@ func (f *file) redacted(n *yaml.Node, at string) bool {
 	if !strings.Contains(n.Value, webhook.Redacted) {
 		return false
 	}
-	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.name) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
+	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.said(n)) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
 	if f.o.AllowPlaceholders {
 		f.placeholders = append(f.placeholders, at)
 		f.warn(n, hint, "%s says %q instead of its value, so the rule can't be sent yet", at, webhook.Redacted)
@@ -190,10 +190,10 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 			}
 			id := webhook.HeaderKey(name)
 			if first, ok := seen[id]; ok && first.Value != name {
-				f.fail(key, "header names are the same in upper and lower case: remove one of them", "header %q stands twice, first as %q on line %d",
-					shown(name, part.n != plain), shortened(first.Value), first.Line)
+				f.fail(key, "header names are the same in upper and lower case: "+f.removeOne(first, key), "header %q stands twice, first as %q %s",
+					shown(name, part.n != plain), shortened(first.Value), f.place(first, key))
 			} else if ok && part.n != plain {
-				f.fail(key, "a header is either plain or secret: remove one of them", "header %q is also in spec.headers, on line %d", shortened(name), first.Line)
+				f.fail(key, "a header is either plain or secret: "+f.removeOne(first, key), "header %q is also in spec.headers, %s", shortened(name), f.place(first, key))
 			} else if !ok {
 				seen[id] = key
 			}
@@ -212,7 +212,7 @@ func tokenRune(r rune) bool {
 
 // paramNames checks the names of plain and secret query parameters together.
 func (f *file) paramNames(plain, secret *yaml.Node) {
-	seen := map[string]int{}
+	seen := map[string]*yaml.Node{}
 	check := func(at string, key *yaml.Node) {
 		if key.Value == "" || strings.ContainsFunc(key.Value, unicode.IsControl) {
 			f.fail(key, "give the parameter a name", "%s has a name that is empty or has control characters in it", at)
@@ -220,12 +220,12 @@ func (f *file) paramNames(plain, secret *yaml.Node) {
 	}
 	each(plain, func(key, _ *yaml.Node) {
 		check("spec.queryParams", key)
-		seen[key.Value] = key.Line
+		seen[key.Value] = key
 	})
 	each(secret, func(key, _ *yaml.Node) {
 		check("spec.authentication.queryParams", key)
-		if line, ok := seen[key.Value]; ok {
-			f.fail(key, "a parameter is either plain or secret: remove one of them", "query parameter %q is also in spec.queryParams, on line %d", shown(key.Value, true), line)
+		if first, ok := seen[key.Value]; ok {
+			f.fail(key, "a parameter is either plain or secret: "+f.removeOne(first, key), "query parameter %q is also in spec.queryParams, %s", shown(key.Value, true), f.place(first, key))
 		}
 	})
 }

@@ -15,19 +15,44 @@ import (
 // collector finds rule files. Links are followed where they stay in the folder
 // that was given; a file that is reached twice counts once.
 type collector struct {
-	files    []string
+	files    []source
 	problems []schema.Problem
 	seen     map[string]bool // real paths
+	layer    int             // of the path that is looked at
+	met      int             // rule files and folders come by, those seen before included
 }
 
-// collect lists the rule files below paths, sorted, as the user named them.
-func collect(paths []string) ([]string, []schema.Problem) {
+// source is a rule file and which of the paths it was found below.
+type source struct {
+	file  string
+	layer int
+}
+
+// collect lists the rule files below paths, sorted, as the user named them. A
+// file below several paths counts for the nearest: rules/prod is a layer of
+// its own also beside rules.
+func collect(paths []string) ([]source, []schema.Problem) {
 	c := &collector{seen: map[string]bool{}}
-	for _, p := range paths {
-		c.start(p)
+	for _, layer := range nearestFirst(paths) {
+		c.layer = layer
+		c.start(paths[layer])
 	}
-	slices.Sort(c.files)
+	slices.SortFunc(c.files, func(a, b source) int { return strings.Compare(a.file, b.file) })
 	return c.files, c.problems
+}
+
+// nearestFirst are the indexes of paths, those that lie in another one before it.
+func nearestFirst(paths []string) []int {
+	depth := make([]int, len(paths))
+	order := make([]int, len(paths))
+	for i, p := range paths {
+		order[i] = i
+		if len(paths) > 1 {
+			depth[i] = strings.Count(realPath(p), string(filepath.Separator))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return depth[b] - depth[a] })
+	return order
 }
 
 func (c *collector) problem(path, message, hint string) {
@@ -71,9 +96,9 @@ func (c *collector) start(path string) {
 	}
 	switch {
 	case info.IsDir():
-		files, problems, again := len(c.files), len(c.problems), c.seen[real]
+		met, problems := c.met, len(c.problems)
 		c.folder(path, real, real)
-		if len(c.files) == files && len(c.problems) == problems && !again {
+		if c.met == met && len(c.problems) == problems {
 			p := fileProblem(path, "no rule file (.yaml, .yml) found", "check the path; a rule file holds metadata.name and spec")
 			p.Severity = schema.Warning
 			c.problems = append(c.problems, p)
@@ -93,15 +118,17 @@ func isYAML(name string) bool {
 }
 
 func (c *collector) add(path, real string) {
+	c.met++
 	if !c.seen[real] {
 		c.seen[real] = true
-		c.files = append(c.files, path)
+		c.files = append(c.files, source{path, c.layer})
 	}
 }
 
 // folder reads a folder; root is the real path of the one that was named.
 func (c *collector) folder(path, real, root string) {
 	if c.seen[real] {
+		c.met++
 		return
 	}
 	c.seen[real] = true

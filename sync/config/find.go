@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -24,7 +25,7 @@ func Find(paths []string) ([]Found, []schema.Problem) {
 	files, problems := collect(paths)
 	var out []Found
 	for _, file := range files {
-		r := readRule(file, Options{}, nil)
+		r := readRule(file.file, Options{}, nil)
 		if r.rule == nil {
 			warnOnly(r.problems)
 			problems = append(problems, r.problems...)
@@ -47,6 +48,28 @@ func Read(file string, data []byte, o Options) (*Found, []schema.Problem) {
 }
 
 func (r parsed) found() Found { return Found{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec} }
+
+// Outside lists the rule files below paths that lie in none of the places.
+func Outside(paths, places []string) []string {
+	real := make([]string, 0, len(places))
+	for _, p := range places {
+		real = append(real, realPath(p))
+	}
+	folders := map[string]string{}
+	files, _ := collect(paths) // what can't be read is no file
+	var out []string
+	for _, f := range files {
+		dir := filepath.Dir(f.file)
+		if _, known := folders[dir]; !known {
+			folders[dir] = realPath(dir)
+		}
+		at := filepath.Join(folders[dir], filepath.Base(f.file))
+		if !slices.ContainsFunc(real, func(place string) bool { return below(at, place) }) {
+			out = append(out, f.file)
+		}
+	}
+	return out
+}
 
 // Within reports whether path, links followed, is one of the places or lies in
 // one. What is not there at all is judged by its name.

@@ -39,10 +39,17 @@ type Options struct {
 	KeyServices []string
 	// VaultAddr is the only address at which hcvault may be called.
 	VaultAddr string
+	// Layered says that each path is a layer, as in a config file. Otherwise
+	// all paths are one, in which a rule has one file.
+	Layered bool
+	// Trace is the name of the rule of which [Rule.Origins] are kept.
+	Trace string
 	// Only says which rules matter; nil means all. What is wrong with a file of
 	// another rule is a warning then. A file of which not even the rule's name
 	// can be read could be any rule's: that stays an error.
 	Only func(rule string) bool
+	// Silent leaves these warnings out.
+	Silent bool
 }
 
 // matters reports whether what is wrong with the rule's file stops a run.
@@ -50,10 +57,24 @@ func (o Options) matters(rule string) bool { return o.Only == nil || rule == "" 
 
 // Rule is a rule as its file asks for it, with its sealed authentication.
 type Rule struct {
+	// Desired's file is the last one of the layers that hold the rule.
 	webhook.Desired
 	Sealed secrets.Sealed
+	// Origins are its fields and where they come from, in the order of the
+	// schema, if [Options.Trace] asked for them.
+	Origins []Origin
+	// layers are the files that hold the rule, first to last; nil of one.
+	layers []string
 	// column of the name, for messages.
 	column int
+}
+
+// Files are the files that hold the rule, one for each layer, first to last.
+func (r *Rule) Files() []string {
+	if r.layers == nil {
+		return []string{r.File}
+	}
+	return r.layers
 }
 
 // Rules are the rules of all files.
@@ -65,30 +86,24 @@ type Rules struct {
 }
 
 // LoadRules reads every .yaml and .yml file below paths, which are files or
-// folders. It returns the rules that are valid and all problems of all files,
+// folders. With [Options.Layered] each path is a layer, and files that hold a
+// rule of one name are merged, later paths over earlier ones, as a JSON Merge
+// Patch (RFC 7396). It returns the rules that are valid and all problems of all files,
 // sorted; where one is an error, the rules are not all there are. The error is
 // the context's.
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
 	files, problems := collect(paths)
-	results := make([]parsed, len(files))
 	recipients := newRecipients()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	// Files go to the workers in runs: a goroutine a file costs more than
-	// some files do.
-	const run = 16
-	for from := 0; from < len(files); from += run {
-		group.Go(func() error {
-			for i := from; i < min(from+run, len(files)); i++ {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				results[i] = readRule(files[i], o, recipients)
-			}
-			return nil
-		})
+	var results []parsed
+	var err error
+	if o.Layered && len(paths) > 1 {
+		results, err = loadLayers(ctx, files, o, recipients)
+	} else {
+		results = make([]parsed, len(files))
+		err = inParallel(ctx, len(files), func(i int) { results[i] = readRule(files[i].file, o, recipients) })
+		problems = append(problems, duplicates(results, files, o)...)
 	}
-	if err := group.Wait(); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	out := &Rules{Files: len(files)}
@@ -96,6 +111,9 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 		if r.rule != nil && !schema.HasErrors(r.problems) {
 			out.Rules = append(out.Rules, *r.rule)
 		} else if r.rule != nil && !o.matters(r.rule.Name) {
+			if o.Silent {
+				continue
+			}
 			warnOnly(r.problems)
 		}
 		problems = append(problems, r.problems...)
@@ -103,10 +121,31 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	if len(paths) == 0 {
 		problems = append(problems, schema.Problem{Message: "no rule path is given", Hint: "name a file or folder of rule files", Severity: schema.Warning})
 	}
-	problems = append(problems, duplicates(results, o)...)
 	slices.SortStableFunc(out.Rules, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
 	schema.SortProblems(problems)
 	return out, problems, nil
+}
+
+// inParallel calls do for 0 to n-1 on all processors. The error is the
+// context's.
+func inParallel(ctx context.Context, n int, do func(i int)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	// Files go to the workers in runs: a goroutine a file costs more than
+	// some files do.
+	const run = 16
+	for from := 0; from < n; from += run {
+		group.Go(func() error {
+			for i := from; i < min(from+run, n); i++ {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				do(i)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // warnOnly makes warnings of problems.
@@ -122,11 +161,16 @@ const maxFile = 1 << 20
 
 // readRule reads one file, no more of it than is allowed.
 func readRule(file string, o Options, recipients *recipients) parsed {
-	data, err := readSome(file)
+	return readDocument(file, o, recipients).check()
+}
+
+// readDocument reads one file and does not look into it yet.
+func readDocument(name string, o Options, recipients *recipients) document {
+	data, err := readSome(name)
 	if err != nil {
-		return parsed{problems: []schema.Problem{fileProblem(file, "can't be read: "+reason(err), "")}}
+		return document{file: &file{name: name, problems: []schema.Problem{fileProblem(name, "can't be read: "+reason(err), "")}}}
 	}
-	return parseRule(file, data, o, recipients)
+	return openRule(name, data, o, recipients)
 }
 
 // readSome reads a file up to the first byte that is too many.
@@ -147,29 +191,48 @@ func readSome(file string) ([]byte, error) {
 
 // duplicates names both places of every name that two files use, files with
 // other problems included. files are in order.
-func duplicates(files []parsed, o Options) []schema.Problem {
-	first := make(map[string]*Rule, len(files))
+func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
+	type place struct {
+		rule  *Rule
+		layer int
+	}
+	first := make(map[string]place, len(files))
 	var problems []schema.Problem
-	for _, file := range files {
+	for i, file := range files {
 		r := file.rule
 		if r == nil || r.Name == "" {
 			continue
 		}
-		if f, ok := first[r.Name]; ok {
-			p := schema.Problem{
-				Position: schema.Position{File: r.File, Line: r.Line, Column: r.column}, Severity: schema.Error,
-				Message: fmt.Sprintf("rule %q is also defined at %s", shortened(r.Name), schema.Position{File: f.File, Line: f.Line, Column: f.column}),
-				Hint:    "one rule a name: rename one of them, or remove a file",
-			}
-			if !o.matters(r.Name) {
-				p.Severity = schema.Warning
-			}
-			problems = append(problems, p)
+		f, ok := first[r.Name]
+		if !ok {
+			first[r.Name] = place{r, sources[i].layer}
 			continue
 		}
-		first[r.Name] = r
+		hint := oneRule
+		if f.layer != sources[i].layer && !o.Layered {
+			hint += "; layers, which are merged, are the paths of a project in " + FileName
+		}
+		problems = append(problems, duplicate(r.Name, r.place(), f.rule.place(), hint, o))
 	}
 	return problems
+}
+
+// oneRule is what to do about a name that two files use.
+const oneRule = "one rule a name: rename one of them, or remove a file"
+
+// duplicate says that a rule is defined at two places.
+func duplicate(name string, at, first schema.Position, hint string, o Options) schema.Problem {
+	p := schema.Problem{Position: at, Severity: schema.Error, Hint: hint,
+		Message: fmt.Sprintf("rule %q is also defined at %s", shortened(name), first)}
+	if !o.matters(name) {
+		p.Severity = schema.Warning
+	}
+	return p
+}
+
+// place is where the rule's name stands.
+func (r *Rule) place() schema.Position {
+	return schema.Position{File: r.File, Line: r.Line, Column: r.column}
 }
 
 func fileProblem(file, message, hint string) schema.Problem {

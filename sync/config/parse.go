@@ -60,6 +60,11 @@ type file struct {
 	placeholders []string
 	// wide indexes the keys of mappings with many of them.
 	wide map[*yaml.Node]map[string]int
+	// layers is what a merged document knows of its files; nil of one file.
+	layers *layers
+	// missing says what to do where the rule lacks something, if more can be
+	// said of it than what a rule file holds.
+	missing func() string
 }
 
 // ParseRule reads one file's content. The rule is nil where a problem is an
@@ -80,19 +85,43 @@ type parsed struct {
 	problems []schema.Problem
 }
 
-func parseRule(name string, data []byte, o Options, recipients *recipients) (out parsed) {
-	f := &file{kind: ruleFile, name: name, o: o, recipients: recipients}
+func parseRule(name string, data []byte, o Options, recipients *recipients) parsed {
+	return openRule(name, data, o, recipients).check()
+}
+
+// document is a rule file as it was read and not looked into yet.
+type document struct {
+	*file
+	root *yaml.Node // nil where it can't be read
+	data []byte
+}
+
+func openRule(name string, data []byte, o Options, recipients *recipients) (d document) {
+	d = document{file: &file{kind: ruleFile, name: name, o: o, recipients: recipients}, data: data}
 	defer func() {
 		if recover() != nil {
-			out = parsed{problems: unreadable(name)}
+			d.root, d.problems = nil, unreadable(name)
 		}
 	}()
-	root := f.document(data)
-	if root != nil {
-		out.rule = f.rule(root, data)
+	d.root = d.document(data)
+	return d
+}
+
+// check makes the rule of a file that is the only one of its name.
+func (d document) check() (out parsed) {
+	defer recovered(&out, d.name)
+	if d.root != nil {
+		out.rule = d.rule(d.root, d.data)
 	}
-	out.problems = f.sorted()
+	out.problems = d.sorted()
 	return out
+}
+
+// recovered makes a problem of a panic of the YAML library.
+func recovered(out *parsed, name string) {
+	if recover() != nil {
+		*out = parsed{problems: unreadable(name)}
+	}
 }
 
 // unreadable is all that is said where the YAML library panicked, as it does
@@ -117,7 +146,23 @@ func (f *file) sorted() []schema.Problem {
 }
 
 func (f *file) at(n *yaml.Node) schema.Position {
-	return schema.Position{File: f.name, Line: max(n.Line, 1), Column: max(n.Column, 1)}
+	return schema.Position{File: f.said(n), Line: max(n.Line, 1), Column: max(n.Column, 1)}
+}
+
+// said is the file that a node stands in.
+func (f *file) said(n *yaml.Node) string {
+	if f.layers != nil {
+		return f.layers.file(n).name
+	}
+	return f.name
+}
+
+// place is where a node stands, for a message at another one.
+func (f *file) place(n, from *yaml.Node) string {
+	if file := f.said(n); file != f.said(from) {
+		return fmt.Sprintf("at %s:%d", file, max(n.Line, 1))
+	}
+	return fmt.Sprintf("on line %d", n.Line)
 }
 
 // fail records an error at a node. hint may be empty.

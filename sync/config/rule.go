@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,11 +17,19 @@ import (
 // where no problem is an error.
 func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	f.encryptedBeyond(root)
+	r, spec := f.body(root)
+	f.authentication(root, spec, r, data)
+	f.trace(root, r)
+	r.Placeholders = f.placeholders
+	return r
+}
+
+// body checks a document and makes the rule of it, all but authentication.
+func (f *file) body(root *yaml.Node) (r *Rule, spec *yaml.Node) {
 	f.shape(root)
-	_, metadata := child(root, "metadata")
-	_, spec := child(root, "spec")
-	_, nameNode := child(metadata, "name")
-	var r Rule
+	_, spec = child(root, "spec")
+	nameNode := nameOf(root)
+	r = &Rule{}
 	r.File = f.name
 	if nameNode != nil && isText(nameNode) {
 		if !f.sealed[nameNode] {
@@ -30,9 +39,14 @@ func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 		f.ruleName(nameNode)
 	}
 	f.spec(spec, &r.Spec)
-	f.authentication(root, spec, &r, data)
-	r.Placeholders = f.placeholders
-	return &r
+	return r, spec
+}
+
+// nameOf is what stands as metadata.name, or nil.
+func nameOf(root *yaml.Node) *yaml.Node {
+	_, metadata := child(root, "metadata")
+	_, name := child(metadata, "name")
+	return name
 }
 
 func isText(n *yaml.Node) bool { return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" }
@@ -50,15 +64,15 @@ func (f *file) shape(root *yaml.Node) {
 		inAuth := secret && len(v.Path) > 2
 		switch v.Kind {
 		case schema.Missing:
+			if key == nil {
+				key = node
+			}
 			for _, name := range v.Names {
 				where := name
 				if len(v.Path) > 0 {
 					where = at + "." + name
 				}
-				if key == nil {
-					key = node
-				}
-				f.fail(key, "mkhooks schema rule says what a rule file holds", "%s is missing", where)
+				f.lacks(key, append(slices.Clip(v.Path), name), where)
 			}
 		case schema.Unknown:
 			f.unknownKeys(node, v, at, secret)
@@ -74,6 +88,19 @@ func (f *file) shape(root *yaml.Node) {
 			f.fail(node, "mkhooks schema rule says what a rule file holds", "%s does not fit the schema", at)
 		}
 	}
+}
+
+// lacks reports what a rule must have and does not.
+func (f *file) lacks(key *yaml.Node, path []string, where string) {
+	if r := f.layers.removal(path); r != nil {
+		f.fail(r.key, "remove the line, or give it a value", "%s is removed by null, and a rule must have it", where)
+		return
+	}
+	hint := ""
+	if f.missing != nil {
+		hint = f.missing()
+	}
+	f.fail(key, cmp.Or(hint, "mkhooks schema rule says what a rule file holds"), "%s is missing", where)
 }
 
 // dotted is a path as people write it.
@@ -146,7 +173,11 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 	case slices.Contains(v.Allowed, "array"):
 		hint = f.kind.lists
 	}
-	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), strings.Join(want, " or "))
+	expected := strings.Join(want, " or ")
+	if before := f.layers.replaced(node); before != nil && !isNull(before) && kindOf(before) != kindOf(node) {
+		expected += " as " + f.place(before, node)
+	}
+	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), expected)
 }
 
 func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {

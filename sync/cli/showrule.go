@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+const showRuleLong = `Show-rule prints a rule as its files say it: with layers, what comes of merging
+them, and behind each field the file and line that says it. It needs neither
+network nor key. Of a secret it says that it is there, never its value.
+
+A rule is named by PROJECT/RULE; the project may be left out where the config
+file has one, or -p names it.
+
+Exit codes: 0 done; 3 there is no such rule, or its files are not valid.`
+
+type showRuleOptions struct {
+	configOptions
+	ruleOptions
+	project string
+	rules   []string
+}
+
+func newShowRuleCommand(a *app) *cobra.Command {
+	var o showRuleOptions
+	cmd := &cobra.Command{
+		Use:     "show-rule [PROJECT/]RULE",
+		Short:   "Print a rule and which file says what of it",
+		Long:    showRuleLong,
+		Example: "  mkhooks show-rule prod/job-notifications\n  mkhooks show-rule job-notifications --format json",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runShowRule(a, o, cmd, args) },
+	}
+	o.AddFlags(cmd.Flags())
+	a.addFormat(cmd.Flags())
+	return cmd
+}
+
+func (o *showRuleOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
+	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of the config file (default $MKIO_PROJECT, or its only one)")
+	addRules(f, &o.rules)
+	o.ruleOptions.AddFlags(f)
+}
+
+func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return invalidf("mkhooks show-rule PROJECT/RULE", "show-rule: expected one rule, got %d", len(args))
+	}
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return err
+	}
+	rule, paths, err := o.where(a, args[0])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	o.about, o.silent = func(name string) bool { return name == rule }, true
+	o.trace, o.allowPlaceholders = rule, true // nothing is sent
+	rules, problems, err := o.ruleOptions.read(ctx, a, paths)
+	if err != nil {
+		return err
+	}
+	if schema.HasErrors(problems) {
+		return a.refuseFiles(problems, "nothing was sent", paths)
+	}
+	for _, p := range problems {
+		a.warn("%s: %s", p.Position, p.Message)
+	}
+	i := slices.IndexFunc(rules.Rules, func(r config.Rule) bool { return r.Name == rule })
+	if i < 0 {
+		return o.unknown(cmd, rule, paths)
+	}
+	return a.write(originsDocument(o.origins(&rules.Rules[i])))
+}
+
+// where are the rule that is meant and the paths of its project.
+func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string, err error) {
+	if o.file == nil {
+		paths = defaultRules(o.rules)
+		if len(paths) == 0 {
+			return "", nil, invalidf("name the folder with --rules PATH", "there is no folder rules here to look for rule files in")
+		}
+		return arg, paths, nil
+	}
+	if len(o.rules) > 0 {
+		return "", nil, invalidf("--config '' leaves the config file out", "--rules: %s says where the rule files are", o.file.Name)
+	}
+	o.takeKeyServices(o.file)
+	o.layered = true
+	project, rule := o.split(arg)
+	if project == "" {
+		project = o.projectName(a)
+	}
+	var wanted []string
+	if project != "" {
+		wanted = []string{plan.Pattern(project)}
+	}
+	p, err := o.pickOne(a, wanted)
+	if err != nil {
+		return "", nil, err
+	}
+	o.project = p.Name
+	return rule, o.file.Paths(p), nil
+}
+
+// projectName is the project that -p or the environment names.
+func (o *showRuleOptions) projectName(a *app) string {
+	if o.project == "" && len(o.file.Projects) > 1 {
+		return a.Getenv("MKIO_PROJECT")
+	}
+	return o.project
+}
+
+// split takes PROJECT/RULE apart; a name of a rule may have slashes, too.
+func (o *showRuleOptions) split(arg string) (project, rule string) {
+	for _, name := range o.file.Names() {
+		if rest, ok := strings.CutPrefix(arg, name+"/"); ok && rest != "" && len(name) > len(project) {
+			project, rule = name, rest
+		}
+	}
+	if project != "" && (o.project == "" || o.project == project) {
+		return project, rule
+	}
+	if project, rule, ok := strings.Cut(arg, "/"); ok && o.project == "" && len(o.file.Projects) > 1 {
+		return project, rule // which is said to be no project
+	}
+	return "", arg
+}
+
+// unknown says that there is no such rule, and which was probably meant.
+func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []string) error {
+	found, _ := config.Find(paths) // what can't be read was no error before
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Name)
+	}
+	hint := nextCommand(cmd, "validate", nil, paths...)
+	if o.file != nil {
+		hint = nextCommand(cmd, "validate", nil)
+	}
+	if near := schema.Nearest(rule, names); near != "" {
+		if o.project != "" && !cmd.Flags().Changed("project") {
+			near = o.project + "/" + near
+		}
+		hint = "did you mean: " + nextCommand(cmd, "show-rule", []string{shell.Word(near)})
+	}
+	return invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
+}
+
+// origins is a rule with what may be shown of it.
+func (o *showRuleOptions) origins(r *config.Rule) report.Origins {
+	out := report.Origins{Rule: r.Name, Files: r.Files()}
+	if o.file != nil {
+		out.Project = o.project
+	}
+	for _, f := range r.Origins {
+		out.Fields = append(out.Fields, report.OriginField{Path: f.Path, Value: f.Value, File: f.File, Line: f.Line})
+	}
+	return out
+}
+
+func originsDocument(o report.Origins) document {
+	return document{
+		text:     func(w io.Writer, t report.TextOptions) error { return report.OriginsText(w, o, t) },
+		json:     func(w io.Writer) error { return report.OriginsJSON(w, o) },
+		markdown: func(w io.Writer) error { return report.OriginsMarkdown(w, o, report.MarkdownOptions{}) },
+	}
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/config"
+)
+
+// fileSet are rule files that are checked together: a rule's name is unique in
+// its project, and only there are files merged.
+type fileSet struct {
+	paths   []string
+	layered bool
+	// rules are those whose files were named; nil means all.
+	rules map[string]bool
+}
+
+// sets are the files to check, those of each project for themselves.
+func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fileSet, error) {
+	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return nil, err
+	}
+	if o.file == nil {
+		if len(o.projects) > 0 {
+			return nil, invalidf("name the rule files instead: mkhooks validate PATH...", "-p %s: there is no config file %s here to say what the project's files are", quotePaths(o.projects), config.FileName)
+		}
+		return []fileSet{{paths: args}}, nil
+	}
+	o.takeKeyServices(o.file)
+	projects, err := o.picked(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.projects) > 0 {
+		for _, arg := range args {
+			if !slices.ContainsFunc(projects, func(p *config.Project) bool { return config.Within(arg, o.file.Paths(p)) }) {
+				return nil, notWithin(o.file, projects, arg)
+			}
+		}
+	}
+	if len(args) > 0 {
+		return o.named(projects, args), nil
+	}
+	var sets []fileSet
+	for _, p := range projects {
+		sets = append(sets, fileSet{paths: o.file.Paths(p), layered: true})
+	}
+	return sets, nil
+}
+
+// picked are the projects that -p picks, or all: which one the environment
+// means for the service is nothing to the files.
+func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
+	if len(o.projects) > 0 {
+		return o.pick(a, o.projects)
+	}
+	return o.pick(a, []string{"*"})
+}
+
+// named are the sets of paths that were named. A file of a project with layers
+// may be half of a rule: it is checked with the others of its rule.
+func (o *validateOptions) named(projects []*config.Project, args []string) []fileSet {
+	var sets []fileSet
+	var flat, layered []string
+	for _, p := range projects {
+		if len(p.Rules) > 1 {
+			layered = append(layered, o.file.Paths(p)...)
+		}
+	}
+	whole := map[string]bool{}
+	for _, arg := range args {
+		inside, around := false, false
+		for _, p := range projects {
+			paths := o.file.Paths(p)
+			switch {
+			case len(paths) < 2:
+			case config.Within(arg, paths):
+				inside = true
+				sets = append(sets, fileSet{paths: paths, layered: true, rules: namesIn(arg)})
+			case slices.ContainsFunc(paths, func(path string) bool { return config.Within(path, []string{arg}) }):
+				around = true
+				if !whole[p.Name] {
+					whole[p.Name] = true
+					sets = append(sets, fileSet{paths: paths, layered: true})
+				}
+			}
+		}
+		switch {
+		case inside:
+		case around:
+			flat = append(flat, config.Outside([]string{arg}, layered)...)
+		default:
+			flat = append(flat, arg)
+		}
+	}
+	if len(flat) > 0 {
+		sets = append(sets, fileSet{paths: flat})
+	}
+	return sets
+}
+
+// namesIn are the names of the rules below a path.
+func namesIn(path string) map[string]bool {
+	found, _ := config.Find([]string{path}) // the files are read again, with all that is wrong
+	names := map[string]bool{}
+	for _, f := range found {
+		names[f.Name] = true
+	}
+	return names
+}
+
+// readSets reads several sets of files; what two of them share counts once.
+func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) (*config.Rules, []schema.Problem, error) {
+	all := &config.Rules{}
+	var problems []schema.Problem
+	said, files, merged := map[schema.Problem]bool{}, map[string]bool{}, map[string]bool{}
+	for _, set := range sets {
+		rules, more, err := o.readSet(ctx, a, set)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, p := range more {
+			if !said[p] {
+				said[p] = true
+				problems = append(problems, p)
+			}
+		}
+		for _, r := range rules.Rules {
+			from := r.Files()
+			if key := quotePaths(from); !merged[key] {
+				merged[key] = true
+				all.Rules = append(all.Rules, r)
+			}
+			for _, f := range from {
+				files[f] = true
+			}
+		}
+		all.Files += rules.Files
+	}
+	if len(sets) != 1 || sets[0].rules != nil {
+		all.Files = len(files)
+	}
+	schema.SortProblems(problems)
+	return all, problems, nil
+}
+
+// readSet reads one set of files.
+func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*config.Rules, []schema.Problem, error) {
+	options := o.ruleOptions
+	options.layered = set.layered
+	if set.rules != nil {
+		options.about, options.silent = func(rule string) bool { return set.rules[rule] }, true
+	}
+	rules, problems, err := options.read(ctx, a, set.paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rules.Files == 0 && !o.allowEmpty {
+		for i := range problems {
+			problems[i].Severity = schema.Error
+		}
+	}
+	if set.rules != nil {
+		rules.Rules = slices.DeleteFunc(rules.Rules, func(r config.Rule) bool { return !set.rules[r.Name] })
+	}
+	return rules, problems, nil
+}

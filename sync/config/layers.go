@@ -1,0 +1,203 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// Layers: where several paths hold a rule of one name, the files are merged in
+// the order of the paths, and the outcome is checked as if it stood in one
+// file. What is merged are YAML nodes, so that every message still names the
+// file, line and column that said it. What is a file's own matter (its form,
+// its SOPS metadata, that its secrets are encrypted) is checked in each.
+
+// stack is a rule and the files that hold it, one of each layer, first to last.
+type stack struct {
+	name string // empty where the one file has none
+	docs []document
+	// layers are those of the docs.
+	layers []int
+	// first is where the rule's name stands first.
+	first schema.Position
+}
+
+// loadLayers reads the files of several layers and merges those of one rule.
+func loadLayers(ctx context.Context, sources []source, o Options, recipients *recipients) ([]parsed, error) {
+	docs := make([]document, len(sources))
+	err := inParallel(ctx, len(sources), func(i int) { docs[i] = readDocument(sources[i].file, o, recipients) })
+	if err != nil {
+		return nil, err
+	}
+	stacks, results := stacksOf(docs, sources, o)
+	docs = nil
+	near := &nearest{stacks: stacks}
+	from := len(results)
+	results = append(results, make([]parsed, len(stacks))...)
+	err = inParallel(ctx, len(stacks), func(i int) {
+		results[from+i] = stacks[i].check(near)
+		stacks[i].docs = nil // a tree is much larger than its rule
+	})
+	return results, err
+}
+
+// stacksOf puts the files of each rule together. A second file of a layer is
+// no part of the rule: twice are those.
+func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twice []parsed) {
+	// In the order of the layers, within one in that of the files.
+	order := make([]int, len(docs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return sources[a].layer - sources[b].layer })
+	of := make(map[string]int, len(docs))
+	stacks = make([]stack, 0, len(docs))
+	for _, i := range order {
+		d, layer := docs[i], sources[i].layer
+		name, at := d.ruleName()
+		n, known := of[name]
+		switch {
+		case !known || name == "":
+			of[name] = len(stacks)
+			stacks = append(stacks, stack{name: name, docs: []document{d}, layers: []int{layer}, first: at})
+		case stacks[n].layers[len(stacks[n].layers)-1] == layer:
+			of := stacks[n].docs[len(stacks[n].docs)-1]
+			_, first := of.ruleName()
+			p := d.alone()
+			p.problems = append(p.problems, duplicate(name, at, first, oneRule+": both lie below one path, and only later paths are merged over earlier ones", o))
+			twice = append(twice, p)
+		default:
+			stacks[n].docs = append(stacks[n].docs, d)
+			stacks[n].layers = append(stacks[n].layers, layer)
+		}
+	}
+	return stacks, twice
+}
+
+// ruleName is the name of the file's rule, empty where it has none that can be
+// read, and where it stands.
+func (d document) ruleName() (string, schema.Position) {
+	n := nameOf(d.root)
+	if !isText(n) || secrets.LooksSealed(n.Value) {
+		return "", schema.Position{File: d.name}
+	}
+	return n.Value, d.at(n)
+}
+
+// alone checks what is a file's own matter, of one that is no part of a rule.
+func (d document) alone() (out parsed) {
+	defer recovered(&out, d.name)
+	d.encryptedBeyond(d.root)
+	d.authValues(d.root, nil)
+	r := &Rule{}
+	r.Name, _ = d.ruleName()
+	return parsed{rule: r, problems: d.sorted()}
+}
+
+// check makes the rule of a stack.
+func (s *stack) check(near *nearest) parsed {
+	last := s.docs[len(s.docs)-1]
+	if len(s.docs) == 1 {
+		if s.name != "" {
+			last.missing = func() string { return near.hint(s) }
+		}
+		return last.check()
+	}
+	return s.merge(last)
+}
+
+// merge makes one rule of the files of several layers.
+func (s *stack) merge(last document) (out parsed) {
+	defer recovered(&out, last.name)
+	l := &layers{of: map[*yaml.Node]*file{}, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}, last: last.file}
+	f := &file{kind: ruleFile, name: last.name, o: last.o, layers: l, sealed: map[*yaml.Node]bool{}}
+	f.missing = func() string { return "none of its layers says it: " + s.files() }
+	for _, d := range s.docs {
+		d.encryptedBeyond(d.root)
+		for n := range d.sealed {
+			f.sealed[n] = true
+		}
+		l.add(d.file, d.root)
+	}
+	root := withoutSOPS(s.docs[0].root)
+	for _, d := range s.docs[1:] {
+		root = f.merge(root, withoutSOPS(d.root), nil)
+	}
+	r, spec := f.body(root)
+	f.typeChanges()
+	f.layeredAuth(s.docs, spec, r)
+	f.trace(root, r)
+	for _, d := range s.docs {
+		r.layers = append(r.layers, d.name)
+		r.Placeholders = append(r.Placeholders, d.placeholders...)
+		out.problems = append(out.problems, d.sorted()...)
+	}
+	r.Placeholders = append(r.Placeholders, f.placeholders...)
+	slices.Sort(r.Placeholders)
+	out.rule, out.problems = r, append(out.problems, f.sorted()...)
+	return out
+}
+
+// files are the names of the files, in the order of the layers.
+func (s *stack) files() string {
+	var names []string
+	for _, d := range s.docs {
+		names = append(names, d.name)
+	}
+	return anyOf(names)
+}
+
+// layeredAuth reads authentication, the SOPS metadata and the values of each
+// file for itself: what of them is in force is what the merged rule has.
+func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
+	_, auth := child(spec, "authentication")
+	inForce := map[*yaml.Node]bool{}
+	for _, part := range authParts {
+		_, n := child(auth, part)
+		each(n, func(_, value *yaml.Node) { inForce[value] = true })
+	}
+	var sources []authSource
+	for _, d := range docs {
+		if _, m := child(d.root, "sops"); m != nil && m.Kind != yaml.MappingNode {
+			d.fail(m, "", "sops is %s, expected a mapping", kindOf(m))
+		}
+		values := d.authValues(d.root, func(n *yaml.Node) bool { return inForce[n] })
+		values = slices.DeleteFunc(values, func(v authValue) bool { return !inForce[v.node] })
+		sources = append(sources, authSource{d.file, d.data, values})
+	}
+	r.Spec.Auth = authNames(auth)
+	r.setAuth(sources)
+}
+
+// nearest finds, for a rule that is not whole, the one that it was probably
+// meant to be a layer of.
+type nearest struct {
+	stacks []stack
+	asked  atomic.Int32
+}
+
+// hint is what to do about a rule that lacks something, or "".
+func (n *nearest) hint(s *stack) string {
+	const most = 100 // each looks at all names
+	if n.asked.Add(1) > most {
+		return ""
+	}
+	var names []string
+	for i := range n.stacks {
+		if other := &n.stacks[i]; other.name != "" && other.name != s.name && !slices.Contains(other.layers, s.layers[0]) {
+			names = append(names, other.name)
+		}
+	}
+	near := schema.Nearest(s.name, names)
+	if near == "" {
+		return ""
+	}
+	i := slices.IndexFunc(n.stacks, func(other stack) bool { return other.name == near })
+	return fmt.Sprintf("no other layer has rule %q; did you mean %q, as at %s?", shortened(s.name), shortened(near), n.stacks[i].first)
+}

@@ -1,0 +1,187 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// OriginsFormatVersion is the version of the document of a rule's origins.
+const OriginsFormatVersion = 1
+
+// Origins is a rule as its files say it, each field with the place that says
+// it. It holds nothing that may not be shown.
+type Origins struct {
+	// Project is empty where no config file names one.
+	Project, Rule string
+	// Files are those that are merged, in their order.
+	Files  []string
+	Fields []OriginField
+}
+
+// OriginField is one field. Value is a text, a truth value, a list of texts, or
+// nil where a layer removed the field.
+type OriginField struct {
+	Path  []string
+	Value any
+	File  string
+	Line  int
+}
+
+func (f OriginField) path() string  { return strings.Join(f.Path, ".") }
+func (f OriginField) place() string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
+
+// OriginsJSON writes the document of a rule's origins.
+func OriginsJSON(w io.Writer, o Origins) error {
+	type field struct {
+		Path  string `json:"path"`
+		Value any    `json:"value,omitempty"`
+		File  string `json:"file"`
+		Line  int    `json:"line"`
+	}
+	doc := struct {
+		FormatVersion int      `json:"formatVersion"`
+		Project       string   `json:"project,omitempty"`
+		Rule          string   `json:"rule"`
+		Files         []string `json:"files"`
+		Fields        []field  `json:"fields"`
+		Removed       []field  `json:"removed"`
+	}{OriginsFormatVersion, o.Project, o.Rule, o.Files, []field{}, []field{}}
+	for _, f := range o.Fields {
+		to := &doc.Fields
+		if f.Value == nil {
+			to = &doc.Removed
+		}
+		*to = append(*to, field{f.path(), f.Value, f.File, f.Line})
+	}
+	return writeJSON(w, doc)
+}
+
+// OriginsText writes the rule as YAML, with a comment behind each field that
+// says where it comes from.
+func OriginsText(w io.Writer, o Origins, t TextOptions) error {
+	p := newPrinter(t)
+	for _, l := range o.lines() {
+		p.raw(0, text(l.yaml), styled(l.comment, styleDim))
+	}
+	return p.flush(w)
+}
+
+// OriginsMarkdown writes the same as a block of code.
+func OriginsMarkdown(w io.Writer, o Origins, m MarkdownOptions) error {
+	var b builder
+	title := "### Rule " + code(name(o.Rule))
+	if o.Project != "" {
+		title += " of project " + code(name(o.Project))
+	}
+	b.add(partHead, title+"\n\n")
+	var lines []string
+	for _, l := range o.lines() {
+		lines = append(lines, l.yaml+l.comment)
+	}
+	b.add(partRow, fenced("yaml", lines))
+	return writeAll(w, b.fit(m.Limit, m.Show))
+}
+
+// originLine is a line of YAML and what stands behind it.
+type originLine struct{ yaml, comment string }
+
+// maxOriginColumn is the most characters that comments are lined up behind.
+const maxOriginColumn = 64
+
+func (o Origins) lines() []originLine {
+	about := "# Rule " + name(o.Rule)
+	if o.Project != "" {
+		about += " of project " + name(o.Project)
+	}
+	out := []originLine{{comment: about + ", from " + plural(len(o.Files), "file", "files")}}
+	for _, f := range o.Files {
+		out = append(out, originLine{comment: "#   " + Escape(f)})
+	}
+	from := len(out)
+	column := 0
+	var above []string
+	for _, f := range o.Fields {
+		if f.Value == nil {
+			continue
+		}
+		for depth := common(above, f.Path); depth < len(f.Path)-1; depth++ {
+			out = append(out, originLine{yaml: strings.Repeat("  ", depth) + yamlText(f.Path[depth]) + ":"})
+		}
+		above = f.Path
+		depth := len(f.Path) - 1
+		line := strings.Repeat("  ", depth) + yamlText(f.Path[depth]) + ": " + yamlValue(f.Value)
+		if n := columns(line); n <= maxOriginColumn {
+			column = max(column, n)
+		}
+		out = append(out, originLine{line, "# " + Escape(f.place())})
+	}
+	for i := from; i < len(out); i++ {
+		if l := &out[i]; l.comment != "" {
+			l.comment = strings.Repeat(" ", max(0, column-columns(l.yaml))+2) + l.comment
+		}
+	}
+	for _, f := range o.Fields {
+		if f.Value == nil {
+			out = append(out, originLine{comment: "# " + Escape(f.path()) + " removed by " + Escape(f.place())})
+		}
+	}
+	return out
+}
+
+// common is how many keys two paths share, the last of b aside.
+func common(a, b []string) int {
+	n := 0
+	for n < len(a)-1 && n < len(b)-1 && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// yamlValue is a value on a line of YAML.
+func yamlValue(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return fmt.Sprint(v)
+	case []string:
+		items := make([]string, 0, len(v))
+		for _, item := range v {
+			items = append(items, yamlText(item))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case string:
+		return yamlText(v)
+	}
+	return "null"
+}
+
+// yamlWords are texts that some readers of YAML take for something else.
+var yamlWords = map[string]bool{"true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "null": true}
+
+// yamlText is a text as YAML: bare where that is plain to see, otherwise in
+// quotes, with what could not be seen escaped as YAML does.
+func yamlText(s string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	bare := s != "" && strings.Trim(s[:1], letters) == "" && strings.Trim(s, letters+"0123456789-_./:@%?=&+~") == "" &&
+		!strings.HasSuffix(s, ":") && !yamlWords[strings.ToLower(s)]
+	if word := strings.Trim(s, "()"); bare || s == "("+word+")" && strings.Trim(word, letters+" ") == "" {
+		return s
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	last := rune(0)
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case hidden(r) || r == '#' && last == '#':
+			fmt.Fprintf(&b, `\U%08X`, r)
+			r = 0
+		default:
+			b.WriteRune(r)
+		}
+		last = r
+	}
+	b.WriteByte('"')
+	return b.String()
+}
