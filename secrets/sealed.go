@@ -31,18 +31,70 @@ func (a Auth) Values() (paths []string, values map[string]String) {
 	return slices.Sorted(maps.Keys(values)), values
 }
 
-// Sealed is spec.authentication of one file as it stands there. It is enough
+// Sealed is spec.authentication of one rule as its files have it. It is enough
 // to decrypt later, from the very bytes that were validated: a file that
 // changes on disk in between changes nothing.
 type Sealed struct {
-	// File is the file's name, for messages.
+	// File is the name of the rule's file, for messages.
 	File string
-	// Document is the whole file as read; nil where there is nothing to
-	// decrypt. SOPS needs all of it: its MAC may cover clear values, too.
-	Document []byte
-	// Plain holds the values where they stand in clear text
-	// (--allow-plaintext-auth); then Document is nil.
+	// Sources are the documents to open; nil where nothing is encrypted. No
+	// value comes from two of them.
+	Sources []Source
+	// Plain holds the values that stand in clear text
+	// (--allow-plaintext-auth), beside those of Sources.
 	Plain Auth
+}
+
+// Source is one encrypted document, and what of it counts.
+type Source struct {
+	// File is the document's name, for messages.
+	File string
+	// Document is the whole file as read. SOPS needs all of it: its MAC may
+	// cover clear values, too.
+	Document []byte
+	// Take says which values count, by their path in the rule
+	// ("headers/X-Webhook-Secret"), and the keys that lead to each in the
+	// document. Nil means every value of spec.authentication.
+	Take map[string][]string
+}
+
+// Add puts a value at a path ("headers/X-Webhook-Secret"). It reports whether
+// it did: not where there is a value already, or the path is no such path.
+func (a *Auth) Add(path string, value String) bool {
+	part, name, _ := strings.Cut(path, "/")
+	var to *map[string]String
+	switch part {
+	case "headers":
+		to = &a.Headers
+	case "queryParams":
+		to = &a.QueryParams
+	default:
+		return false
+	}
+	if _, taken := (*to)[name]; taken {
+		return false
+	}
+	if *to == nil {
+		*to = map[string]String{}
+	}
+	(*to)[name] = value
+	return true
+}
+
+// Problems takes apart what opening a [Sealed] said: one error for each thing
+// that is wrong, each of one file, in order.
+func Problems(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, Problems(e)...)
+		}
+		return all
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // Check says what is wrong with value as an authentication value, or "":

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
@@ -279,7 +278,7 @@ func TestKeyServiceTroubles(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &stub{answer: func(*keyservice.Key) ([]byte, error) { cancel(); <-never; return nil, nil }}
-		_, err := sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms"}}).Auth(ctx, secrets.Sealed{File: "rule.yaml", Document: []byte(text)})
+		_, err := sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms"}}).Auth(ctx, sealed(text))
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
@@ -304,7 +303,7 @@ func TestTurns(t *testing.T) {
 		var group errgroup.Group
 		for range 20 {
 			group.Go(func() error {
-				_, err := d.Auth(context.Background(), secrets.Sealed{File: "rule.yaml", Document: []byte(text)})
+				_, err := d.Auth(context.Background(), sealed(text))
 				return err
 			})
 		}

@@ -29,7 +29,7 @@ func leavesOf(tree *sops.Tree) leaves {
 			l.comments = append(l.comments, c.Value)
 			return
 		}
-		l.values[strings.Join(path, "\x00")] = fmt.Sprint(item.Value)
+		l.values[place(path...)] = fmt.Sprint(item.Value)
 	})
 	return l
 }

@@ -99,9 +99,14 @@ spec:
   # the end
 `
 
+// sealed is a rule whose file alone holds its authentication.
+func sealed(text string) secrets.Sealed {
+	return secrets.Sealed{File: "rule.yaml", Sources: []secrets.Source{{File: "rule.yaml", Document: []byte(text)}}}
+}
+
 func open(t testing.TB, text string, o sops.Options) (secrets.Auth, error) {
 	t.Helper()
-	auth, err := sops.New(o).Auth(context.Background(), secrets.Sealed{File: "rule.yaml", Document: []byte(text)})
+	auth, err := sops.New(o).Auth(context.Background(), sealed(text))
 	noLeak(t, err)
 	return auth, err
 }

@@ -193,7 +193,7 @@ func (s *sealer) unset(paths []string) error {
 
 // openOld opens the file's own data key and all of its values.
 func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
-	whole, err := parse(secrets.Sealed{File: s.File, Document: s.Document})
+	whole, err := parse(s.File, s.Document)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	}
 	s.want = leavesOf(tree)
 	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		if old, ok := s.want.values[place(path)]; ok && old == s.set[path] {
+		if old, ok := s.want.values[placeOf(path)]; ok && old == s.set[path] {
 			delete(s.set, path)
 			s.unchanged = append(s.unchanged, path)
 		}
@@ -221,9 +221,10 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	return nil
 }
 
-// place is where a value stands, as leaves name it.
-func place(path string) string {
-	return "spec\x00authentication\x00" + strings.Replace(path, "/", "\x00", 1)
+// placeOf is where the value of a path ("headers/NAME") stands, as leaves name it.
+func placeOf(path string) string {
+	part, name, _ := strings.Cut(path, "/")
+	return place("spec", "authentication", part, name)
 }
 
 // sealedByOthers says why a key is needed only to set a value.

@@ -11,7 +11,6 @@ import (
 	"github.com/getsops/sops/v3/stores"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
@@ -30,14 +29,14 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
 			return nil, err
 		}
-		s.want.values[place(path)] = s.set[path]
+		s.want.values[placeOf(path)] = s.set[path]
 	}
 	if fresh {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
 			return nil, err
 		}
 	}
-	unsigned, failure := parse(secrets.Sealed{File: s.File, Document: document})
+	unsigned, failure := parse(s.File, document)
 	if failure != nil {
 		return nil, s.unknownForm()
 	}
@@ -123,7 +122,7 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 
 // prove opens a new file as it will be opened, and compares everything in it.
 func (s *sealer) prove(document []byte) error {
-	tree, err := parse(secrets.Sealed{File: s.File, Document: document})
+	tree, err := parse(s.File, document)
 	if err != nil || checkSealed(s.File, tree) != nil || open(s.File, tree, s.key) != nil {
 		return s.unknownForm()
 	}

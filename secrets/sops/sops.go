@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -25,7 +24,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
@@ -50,6 +48,8 @@ type Options struct {
 type Decrypter struct {
 	o     Options
 	calls *semaphore.Weighted
+	// shared are the documents that several rules take values of.
+	shared opener
 }
 
 // silence stops SOPS's loggers: they write names and values to stderr.
@@ -74,42 +74,15 @@ func New(o Options) *Decrypter {
 	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency))}
 }
 
-// Auth opens the authentication of one file, checks the file's MAC and every
-// value. The error is an [*Error], or the context's.
-func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
-	if s.Document == nil {
-		return s.Plain, check(s.File, s.Plain)
-	}
-	tree, err := parse(s)
-	if err != nil {
-		return secrets.Auth{}, err
-	}
-	if err := checkSealed(s.File, tree); err != nil {
-		return secrets.Auth{}, err
-	}
-	key, err := d.dataKey(ctx, s.File, &tree.Metadata)
-	if err != nil {
-		return secrets.Auth{}, err
-	}
-	if err := open(s.File, tree, key); err != nil {
-		return secrets.Auth{}, err
-	}
-	auth, err := authOf(s.File, tree)
-	if err != nil {
-		return secrets.Auth{}, err
-	}
-	return auth, check(s.File, auth)
-}
-
 // parse reads a file as SOPS's YAML store does.
-func parse(s secrets.Sealed) (tree *sops.Tree, err error) {
-	malformed := &Error{File: s.File, Kind: Malformed, Message: "is not a file that SOPS wrote"}
+func parse(file string, document []byte) (tree *sops.Tree, err error) {
+	malformed := &Error{File: file, Kind: Malformed, Message: "is not a file that SOPS wrote"}
 	defer func() {
 		if recover() != nil {
 			tree, err = nil, malformed
 		}
 	}()
-	_, branch, ok := read(s.Document)
+	_, branch, ok := read(document)
 	if !ok {
 		return nil, malformed
 	}
@@ -166,99 +139,6 @@ func macError(file string, onlyEncrypted bool) *Error {
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
 		// Keeps the file's keys and rules, and writes no value in clear on the way.
 		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run: sops --rotate --ignore-mac --in-place " + shell.Path(file)}
-}
-
-// authOf takes the values of spec.authentication out of an opened tree.
-func authOf(file string, tree *sops.Tree) (secrets.Auth, error) {
-	var auth secrets.Auth
-	for _, part := range []struct {
-		name string
-		to   *map[string]secrets.String
-	}{{"headers", &auth.Headers}, {"queryParams", &auth.QueryParams}} {
-		branch, _ := authBranch(tree, part.name)
-		for _, item := range branch {
-			name, isText := item.Key.(string)
-			if !isText || item.Value == nil {
-				continue
-			}
-			value, isText := item.Value.(string)
-			if !isText {
-				return secrets.Auth{}, &Error{File: file, Kind: BadValue, Paths: []string{"spec.authentication." + part.name + "." + name},
-					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
-			}
-			if *part.to == nil {
-				*part.to = map[string]secrets.String{}
-			}
-			(*part.to)[name] = secrets.NewString(value)
-		}
-	}
-	return auth, nil
-}
-
-// authBranch is spec.authentication.PART of a tree. ok is false where what
-// stands there, or on the way, is neither a mapping nor empty: values in it
-// would be passed over.
-func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) {
-	branch = tree.Branches[0]
-	for _, key := range []string{"spec", "authentication", part} {
-		var next sops.TreeBranch
-		for _, item := range branch {
-			if item.Key != key || item.Value == nil {
-				continue
-			}
-			if next, ok = item.Value.(sops.TreeBranch); !ok {
-				return nil, false
-			}
-		}
-		branch = next
-	}
-	return branch, true
-}
-
-// checkSealed refuses, before any key is opened, what SOPS would take though
-// it never wrote it.
-func checkSealed(file string, tree *sops.Tree) error {
-	for _, part := range []string{"headers", "queryParams"} {
-		path := "spec.authentication." + part
-		branch, ok := authBranch(tree, part)
-		if !ok {
-			return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: "does not hold names and values",
-				hint: "bring the file back from Git, or encrypt it again"}
-		}
-		for _, item := range branch {
-			if _, isComment := item.Key.(sops.Comment); isComment || item.Value == nil {
-				continue
-			}
-			name, isText := item.Key.(string)
-			if !isText {
-				return &Error{File: file, Kind: Malformed, Paths: []string{path}, Message: "has a name that is no text",
-					hint: "quote the name and encrypt the value again: sops edit " + shell.Path(file)}
-			}
-			value, isText := item.Value.(string)
-			problem := "is no text"
-			if isText {
-				problem = secrets.SealedProblem(value)
-			}
-			if problem != "" {
-				return &Error{File: file, Kind: Malformed, Paths: []string{path + "." + name}, Message: problem,
-					hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
-			}
-		}
-	}
-	return nil
-}
-
-// check is what every value must pass before it is sent anywhere.
-func check(file string, auth secrets.Auth) error {
-	paths, values := auth.Values()
-	var all []error
-	for _, p := range paths {
-		if problem := values[p].Check(); problem != "" {
-			all = append(all, &Error{File: file, Kind: BadValue, Paths: []string{pathOf(p)}, Message: problem,
-				hint: "set it anew: sops edit " + shell.Path(file)})
-		}
-	}
-	return errors.Join(all...)
 }
 
 // dataKey opens the file's data key with whichever allowed key fits.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
@@ -108,7 +107,7 @@ func TestAnyByte(t *testing.T) {
 	for i := range len(good) {
 		for _, by := range []string{"", "A", "#", "\n", good[i:i+1] + good[i:i+1]} {
 			text := good[:i] + by + good[i+1:]
-			auth, err := d.Auth(context.Background(), secrets.Sealed{File: "rule.yaml", Document: []byte(text)})
+			auth, err := d.Auth(context.Background(), sealed(text))
 			if noLeak(t, err); err != nil {
 				refused++
 				continue
@@ -134,7 +133,7 @@ func FuzzAuth(f *testing.F) {
 	f.Add([]byte("sops: {}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d := sops.New(sops.Options{KeyService: &stub{answer: constant(key)}})
-		_, err := d.Auth(context.Background(), secrets.Sealed{File: "rule.yaml", Document: text})
+		_, err := d.Auth(context.Background(), sealed(string(text)))
 		if bytes.Contains(text, []byte("s3cr3t")) || bytes.Contains(text, []byte("ENC[")) && bytes.Contains(text, []byte("age:")) {
 			var e *sops.Error
 			if err != nil && !errors.As(err, &e) {

@@ -52,7 +52,7 @@ func (d Deps) withDefaults() Deps {
 	return d
 }
 
-// Decrypter opens the authentication of one file, whole and checked. Its
+// Decrypter opens the authentication of one rule, whole and checked. Its
 // errors hold no value.
 type Decrypter interface {
 	Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error)

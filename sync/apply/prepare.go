@@ -92,14 +92,21 @@ type problem struct {
 	err        error
 }
 
-// joined is one error of many, in the order of the files; nil of none.
+// joined is one error of many, in the order of the files; nil of none. What is
+// wrong with a file that many rules take a value of is said once.
 func joined(problems []problem) error {
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.rule, b.rule))
 	})
-	errs := make([]error, 0, len(problems))
+	var errs []error
+	said := map[string]bool{}
 	for _, p := range problems {
-		errs = append(errs, p.err)
+		for _, err := range secrets.Problems(p.err) {
+			if text := err.Error(); !said[text] {
+				said[text] = true
+				errs = append(errs, err)
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -116,7 +123,7 @@ func (p *Prepared) open(ctx context.Context, rule *Rule) (auth secrets.Auth, err
 		return secrets.Auth{}, nil
 	}
 	auth = rule.Sealed.Plain
-	if rule.Sealed.Document != nil {
+	if len(rule.Sealed.Sources) > 0 {
 		if p.deps.Secrets == nil {
 			return secrets.Auth{}, fmt.Errorf("%s: there is nothing to open its secrets with", rule.File)
 		}

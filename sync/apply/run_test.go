@@ -87,7 +87,7 @@ func TestBlockedChangesAreLeft(t *testing.T) {
 	// What is blocked is not even opened.
 	w.files(rule("new"), rule("old"))
 	w.service.Put("old", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	w.desired[1] = rule("old", sealed("x"), func(r *apply.Rule) { r.Sealed.Document = []byte("damaged") })
+	w.desired[1] = rule("old", sealed("x"), func(r *apply.Rule) { r.Sealed.Sources[0].Document = []byte("damaged") })
 	r := w.apply()
 	want(t, r, apply.Refused, "gone blocked, new applied, old blocked")
 	says(t, change(t, r, "gone"), "too many deletes", "--max-deletes 1")
@@ -298,14 +298,14 @@ func TestPrepare(t *testing.T) {
 	}
 	w.files(
 		rule("f-good", sealed("s3cr3t-value")), rule("e-plain", plain("s3cr3t-value")),
-		rule("d-mask", sealed("********")), rule("c-damaged", sealed("x"), func(r *apply.Rule) { r.Sealed.Document = []byte("{") }),
-		rule("b-other", sealed("s3cr3t-value"), func(r *apply.Rule) { r.Sealed.Document = []byte(`{"X-Other":"s3cr3t-value"}`) }),
+		rule("d-mask", sealed("********")), rule("c-damaged", sealed("x"), func(r *apply.Rule) { r.Sealed.Sources[0].Document = []byte("{") }),
+		rule("b-other", sealed("s3cr3t-value"), func(r *apply.Rule) { r.Sealed.Sources[0].Document = []byte(`{"X-Other":"s3cr3t-value"}`) }),
 		rule("a-space", plain(" s3cr3t-value")), rule("g-panic", sealed("boom")), rule("h-none"),
 	)
 	var opened atomic.Int64
 	w.deps.Secrets = openerFunc(func(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
 		opened.Add(1)
-		if strings.Contains(string(s.Document), "boom") {
+		if strings.Contains(string(s.Sources[0].Document), "boom") {
 			panic("s3cr3t-value")
 		}
 		return opener{}.Auth(ctx, s)

@@ -71,15 +71,18 @@ func (opener) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) 
 	if err := ctx.Err(); err != nil {
 		return secrets.Auth{}, err
 	}
-	var values map[string]string
-	if err := json.Unmarshal(s.Document, &values); err != nil {
-		return secrets.Auth{}, errors.New(s.File + ": is damaged")
+	var auth secrets.Auth
+	var errs []error
+	for _, source := range s.Sources {
+		var values map[string]string
+		if err := json.Unmarshal(source.Document, &values); err != nil {
+			errs = append(errs, errors.New(source.File+": is damaged"))
+		}
+		for name, v := range values {
+			auth.Add("headers/"+name, secrets.NewString(v))
+		}
 	}
-	auth := secrets.Auth{Headers: map[string]secrets.String{}}
-	for name, v := range values {
-		auth.Headers[name] = secrets.NewString(v)
-	}
-	return auth, nil
+	return auth, errors.Join(errs...)
 }
 
 // rule is a file; edits change it.
@@ -106,7 +109,7 @@ func sealed(value string) func(*apply.Rule) {
 		if err != nil {
 			panic(err)
 		}
-		r.Sealed = secrets.Sealed{File: r.File, Document: document}
+		r.Sealed = secrets.Sealed{File: r.File, Sources: []secrets.Source{{File: r.File, Document: document}}}
 	}
 }
 

@@ -84,6 +84,9 @@ type app struct {
 	// meter is what drift --metrics tells.
 	meter meter
 
+	// named are the files with secrets of many rules that -v has named.
+	named sync.Map
+
 	// sinks are the files that get the document.
 	sinks []*sink
 

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,7 +26,8 @@ func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	return a.opener
 }
 
-// logged is a decrypter that names each file it opens, with -v, and counts it.
+// logged is a decrypter that names each file it opens, with -v, and counts what
+// it was asked for.
 func (a *app) logged(d apply.Decrypter) apply.Decrypter { return loggedDecrypter{d, a} }
 
 type loggedDecrypter struct {
@@ -36,57 +36,83 @@ type loggedDecrypter struct {
 }
 
 func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
-	if l.a.verbose {
-		l.a.logLine("decrypt " + report.Escape(s.File))
-	}
 	defer l.a.opened.Add(1)
+	for _, source := range s.Sources {
+		if !l.a.verbose {
+			break
+		}
+		if source.Take != nil { // many rules may share it: it is named once
+			if _, known := l.a.named.LoadOrStore(source.File, nil); known {
+				continue
+			}
+		}
+		l.a.logLine("decrypt " + report.Escape(source.File))
+	}
 	return l.Decrypter.Auth(ctx, s)
 }
 
 // proveSecrets opens every sealed file and throws the values away. What can't
-// be opened is a problem of its file; opened is how many could.
+// be opened is a problem of its file, said once; opened is how many files could.
 func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
 	a.opened = a.progress.Task("open secrets", 0)
 	defer a.opened.Done()
 	d := a.logged(a.decrypter(o))
 	var mu sync.Mutex
-	var ok atomic.Int64
+	files := map[string]bool{} // whether all is well with each
+	said := map[schema.Problem]bool{}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, r := range rules.Rules {
-		if r.Sealed.Document == nil {
+		if r.Sealed.Sources == nil {
 			continue
 		}
 		group.Go(func() error {
 			_, err := d.Auth(ctx, r.Sealed)
-			if err == nil {
-				ok.Add(1)
-				return nil
-			}
 			if errors.Is(err, context.Canceled) {
 				return err
 			}
-			p := schema.Problem{Position: schema.Position{File: r.File}, Message: withoutFile(err, r.File), Severity: schema.Error}
-			var hinted interface{ Hint() string }
-			if errors.As(err, &hinted) {
-				p.Hint = hinted.Hint()
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			problems = append(problems, p)
+			for _, source := range r.Sealed.Sources {
+				if _, seen := files[source.File]; !seen {
+					files[source.File] = true
+				}
+			}
+			for _, err := range secrets.Problems(err) {
+				p := secretProblem(r.File, err)
+				files[p.File] = false
+				if !said[p] {
+					said[p] = true
+					problems = append(problems, p)
+				}
+			}
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, 0, err
 	}
+	for _, well := range files {
+		if well {
+			opened++
+		}
+	}
 	schema.SortProblems(problems)
-	return problems, int(ok.Load()), nil
+	return problems, opened, nil
 }
 
-// withoutFile is the text of an error without the file's name, which stands
-// before a problem anyway.
-func withoutFile(err error, file string) string {
-	text := strings.TrimPrefix(err.Error(), file+": ")
-	return strings.ReplaceAll(text, "\n"+file+": ", "; ")
+// secretProblem is what opening secrets said, as a problem of the file that it
+// is about: the rule's own, or one that it takes a value of.
+func secretProblem(file string, err error) schema.Problem {
+	p := schema.Problem{Position: schema.Position{File: file}, Severity: schema.Error}
+	var wrong *sops.Error
+	if errors.As(err, &wrong) {
+		p.File = wrong.File
+	}
+	p.Message = strings.TrimPrefix(err.Error(), p.File+": ")
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		p.Hint = hinted.Hint()
+	}
+	return p
 }

@@ -121,37 +121,29 @@ func (r *Rule) setAuth(sources []authSource) {
 	var sealed []webhook.SealedValue
 	clear := false
 	for _, s := range sources {
-		encrypted := false
+		take := map[string][]string{}
 		for _, v := range s.values {
 			switch v.kind {
 			case authSealed:
-				encrypted = true
+				take[v.path()] = []string{"spec", "authentication", v.part, v.name}
 				sealed = append(sealed, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
 			case authClear:
 				clear = true
-				r.setPlain(v)
+				r.Sealed.Plain.Add(v.path(), secrets.NewString(v.node.Value))
 			}
 		}
-		if encrypted {
-			r.Sealed.Document = s.data
+		if len(take) == 0 {
+			continue
 		}
+		if len(sources) == 1 {
+			take = nil // all of the file's values are the rule's
+		}
+		r.Sealed.Sources = append(r.Sealed.Sources, secrets.Source{File: s.file.name, Document: s.data, Take: take})
 	}
 	r.AuthDigest = webhook.AuthDigest(sealed)
 	if clear {
 		r.AuthDigest = webhook.AuthUnknown
 	}
-}
-
-// setPlain keeps a value that stands in clear text.
-func (r *Rule) setPlain(v authValue) {
-	to := &r.Sealed.Plain.Headers
-	if v.part == "queryParams" {
-		to = &r.Sealed.Plain.QueryParams
-	}
-	if *to == nil {
-		*to = map[string]secrets.String{}
-	}
-	(*to)[v.name] = secrets.NewString(v.node.Value)
 }
 
 // mendSealed is what to do about an encrypted value that is not as SOPS

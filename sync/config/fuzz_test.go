@@ -92,10 +92,10 @@ func checkAccepted(t *testing.T, r *Rule) {
 			t.Fatalf("accepted header %q", name)
 		}
 	}
-	if s.Auth.Len() == 0 && (r.Sealed.Document != nil || r.Sealed.Plain.Len() > 0) {
+	if s.Auth.Len() == 0 && (r.Sealed.Sources != nil || r.Sealed.Plain.Len() > 0) {
 		t.Fatalf("sealed values without names: %+v", r)
 	}
-	if s.Auth.Len() > 0 && r.Sealed.Document == nil && r.Sealed.Plain.Len() != s.Auth.Len() {
+	if s.Auth.Len() > 0 && r.Sealed.Sources == nil && r.Sealed.Plain.Len() != s.Auth.Len() {
 		t.Fatalf("names without values: %+v", r)
 	}
 }

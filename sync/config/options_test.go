@@ -90,7 +90,7 @@ func TestAccepted(t *testing.T) {
 	sealed, _ := ParseRule("x.yaml", []byte(text), Options{})
 	if sealed == nil || sealed.Name != "sealed" || sealed.File != "x.yaml" || sealed.Line != 2 ||
 		strings.Join(sealed.Spec.Auth.Headers, " ") != "X-Secret" || strings.Join(sealed.Spec.Auth.QueryParams, " ") != "code" ||
-		string(sealed.Sealed.Document) != text || sealed.Sealed.Plain.Len() != 0 {
+		len(sealed.Sealed.Sources) != 1 || string(sealed.Sealed.Sources[0].Document) != text || sealed.Sealed.Sources[0].Take != nil || sealed.Sealed.Plain.Len() != 0 {
 		t.Fatalf("sealed: %+v", sealed)
 	}
 	edited, _ := ParseRule("x.yaml", []byte(strings.Replace(text, "example.com/mkio", "example.com/other", 1)), Options{})
@@ -99,11 +99,11 @@ func TestAccepted(t *testing.T) {
 		t.Errorf("digests: %s, of the same values %s, of another %s", sealed.AuthDigest, edited.AuthDigest, rotated.AuthDigest)
 	}
 	plain, _ := ParseRule("x.yaml", []byte(read(t, "testdata/err/auth-clear.yaml")), Options{AllowPlaintextAuth: true})
-	if plain.AuthDigest != webhook.AuthUnknown || plain.Sealed.Document != nil || plain.Sealed.Plain.Len() != 1 {
+	if plain.AuthDigest != webhook.AuthUnknown || plain.Sealed.Sources != nil || plain.Sealed.Plain.Len() != 1 {
 		t.Errorf("plain: %+v", plain)
 	}
 	none, _ := ParseRule("x.yaml", []byte(ruleNamed("x")), Options{})
-	if none.AuthDigest != webhook.AuthDigest(nil) || none.Sealed.Document != nil || none.Sealed.Plain.Len() != 0 {
+	if none.AuthDigest != webhook.AuthDigest(nil) || none.Sealed.Sources != nil || none.Sealed.Plain.Len() != 0 {
 		t.Errorf("none: %+v", none)
 	}
 }

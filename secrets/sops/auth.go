@@ -1,0 +1,227 @@
+package sops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/getsops/sops/v3"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// Auth opens the authentication of one rule: it opens every document that a
+// value comes from, checks its MAC and every value, and joins them. The error
+// joins an [*Error] for each thing wrong, or is the context's.
+//
+// A document of which only some values count is opened once, however many
+// rules take values of it.
+func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
+	var auth secrets.Auth
+	var errs []error
+	from := map[string]string{} // files, by path
+	add := func(file, path string, value secrets.String) {
+		switch first, twice := from[path]; {
+		case twice:
+			errs = append(errs, &Error{File: s.File, Kind: Malformed, Paths: []string{pathOf(path)},
+				Message: fmt.Sprintf("has a value from two places, %s and %s, which is a fault in mkhooks", first, file)})
+		case !auth.Add(path, value):
+			errs = append(errs, &Error{File: s.File, Kind: Malformed, Paths: []string{pathOf(path)}, Message: "is no place for a value, which is a fault in mkhooks"})
+		}
+		from[path] = file
+	}
+	paths, plain := s.Plain.Values()
+	for _, p := range paths {
+		errs = append(errs, check(s.File, pathOf(p), plain[p]))
+		add(s.File, p, plain[p])
+	}
+	for _, source := range s.Sources {
+		values, err := d.open(ctx, source)
+		if err != nil && ctx.Err() != nil {
+			return secrets.Auth{}, ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		take := source.Take
+		if take == nil {
+			take = values.authentication()
+		}
+		for _, path := range slices.Sorted(maps.Keys(take)) {
+			at := strings.Join(take[path], ".")
+			value, ok := values[place(take[path]...)]
+			if !ok {
+				errs = append(errs, &Error{File: source.File, Kind: Malformed, Paths: []string{at},
+					Message: "is not there, though it was when the file was read", hint: "mkhooks validate " + shell.Path(source.File)})
+				continue
+			}
+			errs = append(errs, check(source.File, at, value))
+			add(source.File, path, value)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return secrets.Auth{}, err
+	}
+	return auth, nil
+}
+
+// values are the secrets of an opened document by their [place].
+type values map[string]secrets.String
+
+// place is where a value stands in a document.
+func place(keys ...string) string { return strings.Join(keys, "\x00") }
+
+// authentication is what a rule file says of spec.authentication, as
+// [secrets.Source] says what to take.
+func (v values) authentication() map[string][]string {
+	take := map[string][]string{}
+	for at := range v {
+		if keys := strings.Split(at, "\x00"); len(keys) == 4 {
+			take[keys[2]+"/"+keys[3]] = keys
+		}
+	}
+	return take
+}
+
+// open opens a document. One that others take values of, too, is kept.
+func (d *Decrypter) open(ctx context.Context, s secrets.Source) (values, error) {
+	if s.Take == nil {
+		return d.openDocument(ctx, s.File, s.Document)
+	}
+	return d.shared.open(ctx, s.File, s.Document, d.openDocument)
+}
+
+// openDocument opens a document, checks its MAC, and returns all its secrets.
+func (d *Decrypter) openDocument(ctx context.Context, file string, document []byte) (values, error) {
+	tree, err := parse(file, document)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSealed(file, tree); err != nil {
+		return nil, err
+	}
+	key, err := d.dataKey(ctx, file, &tree.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if err := open(file, tree, key); err != nil {
+		return nil, err
+	}
+	return valuesOf(file, tree)
+}
+
+// secretsOf lists where the secrets of a tree stand: spec.authentication of a
+// rule file, every key of a shared secrets file. ok is false where something
+// else stands at a place that is named then.
+func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wrong []string) {
+	if isShared(tree) {
+		return tree.Branches[:1], [][]string{nil}, nil
+	}
+	for _, part := range []string{"headers", "queryParams"} {
+		way := []string{"spec", "authentication", part}
+		branch, ok := authBranch(tree, part)
+		if !ok {
+			return nil, nil, way
+		}
+		branches, ways = append(branches, branch), append(ways, way)
+	}
+	return branches, ways, nil
+}
+
+// isShared reports whether a tree is that of a shared secrets file: it has
+// neither of the two keys that every rule file has.
+func isShared(tree *sops.Tree) bool {
+	return !slices.ContainsFunc(tree.Branches[0], func(item sops.TreeItem) bool { return item.Key == "metadata" || item.Key == "spec" })
+}
+
+// valuesOf takes the secrets out of an opened tree.
+func valuesOf(file string, tree *sops.Tree) (values, error) {
+	out := values{}
+	branches, ways, _ := secretsOf(tree)
+	for i, branch := range branches {
+		for _, item := range branch {
+			name, isText := item.Key.(string)
+			if !isText || item.Value == nil {
+				continue
+			}
+			keys := append(slices.Clone(ways[i]), name)
+			value, isText := item.Value.(string)
+			if !isText {
+				return nil, &Error{File: file, Kind: BadValue, Paths: []string{strings.Join(keys, ".")},
+					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
+			}
+			out[place(keys...)] = secrets.NewString(value)
+		}
+	}
+	return out, nil
+}
+
+// authBranch is spec.authentication.PART of a tree. ok is false where what
+// stands there, or on the way, is neither a mapping nor empty: values in it
+// would be passed over.
+func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) {
+	branch = tree.Branches[0]
+	for _, key := range []string{"spec", "authentication", part} {
+		var next sops.TreeBranch
+		for _, item := range branch {
+			if item.Key != key || item.Value == nil {
+				continue
+			}
+			if next, ok = item.Value.(sops.TreeBranch); !ok {
+				return nil, false
+			}
+		}
+		branch = next
+	}
+	return branch, true
+}
+
+// checkSealed refuses, before any key is opened, what SOPS would take though
+// it never wrote it.
+func checkSealed(file string, tree *sops.Tree) error {
+	branches, ways, wrong := secretsOf(tree)
+	if wrong != nil {
+		return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(wrong, ".")}, Message: "does not hold names and values",
+			hint: "bring the file back from Git, or encrypt it again"}
+	}
+	for i, branch := range branches {
+		for _, item := range branch {
+			if _, isComment := item.Key.(sops.Comment); isComment || item.Value == nil {
+				continue
+			}
+			name, isText := item.Key.(string)
+			if !isText {
+				e := &Error{File: file, Kind: Malformed, Message: "has a name that is no text",
+					hint: "quote the name and encrypt the value again: sops edit " + shell.Path(file)}
+				if len(ways[i]) > 0 {
+					e.Paths = []string{strings.Join(ways[i], ".")}
+				}
+				return e
+			}
+			value, isText := item.Value.(string)
+			problem := "is no text"
+			if isText {
+				problem = secrets.SealedProblem(value)
+			}
+			if problem != "" {
+				return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(append(slices.Clone(ways[i]), name), ".")}, Message: problem,
+					hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
+			}
+		}
+	}
+	return nil
+}
+
+// check is what every value must pass before it is sent anywhere; path is
+// where it stands in the file.
+func check(file, path string, value secrets.String) error {
+	if problem := value.Check(); problem != "" {
+		return &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew: sops edit " + shell.Path(file)}
+	}
+	return nil
+}
