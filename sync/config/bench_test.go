@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ func BenchmarkValidate10000(b *testing.B) {
 		}
 		files = append(files, file)
 	}
+	benchLayers(b, dir, files)
 	var floor float64
 	b.Run("floor", func(b *testing.B) {
 		for b.Loop() {
@@ -43,6 +45,40 @@ func BenchmarkValidate10000(b *testing.B) {
 		for b.Loop() {
 			rules, problems, err := LoadRules(context.Background(), []string{dir}, Options{})
 			if err != nil || len(rules.Rules) != len(files) {
+				b.Fatalf("%d rules, problems %v, error %v", len(rules.Rules), problems, err)
+			}
+		}
+		if floor > 0 {
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/floor, "x-floor")
+		}
+	})
+}
+
+// benchLayers reads the files as a layer below another one, which has a part of
+// every second rule; "x-floor" is the ratio to decoding the files of both.
+func benchLayers(b *testing.B, common string, files []string) {
+	prod := b.TempDir()
+	both := slices.Clone(files)
+	for i := 0; i < len(files); i += 2 {
+		file := filepath.Join(prod, filepath.Base(files[i]))
+		text := fmt.Sprintf("metadata: {name: rule-%05d-sealed}\nspec:\n  url: https://prod.example.com/\n  headers: {X-Source: prod}\n", i)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		both = append(both, file)
+	}
+	var floor float64
+	b.Run("layers floor", func(b *testing.B) {
+		for b.Loop() {
+			decodeAll(b, both)
+		}
+		floor = b.Elapsed().Seconds() / float64(b.N)
+	})
+	b.Run("layers", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rules, problems, err := LoadRules(context.Background(), []string{common, prod}, Options{Layered: true})
+			if err != nil || len(rules.Rules) != len(files) || len(problems) > 0 {
 				b.Fatalf("%d rules, problems %v, error %v", len(rules.Rules), problems, err)
 			}
 		}

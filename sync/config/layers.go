@@ -48,7 +48,7 @@ func loadLayers(ctx context.Context, sources []source, o Options, recipients *re
 }
 
 // stacksOf puts the files of each rule together. A second file of a layer is
-// no part of the rule: twice are those.
+// no part of the rule: twice says what is wrong with those.
 func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twice []parsed) {
 	// In the order of the layers, within one in that of the files.
 	order := make([]int, len(docs))
@@ -69,9 +69,13 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twi
 		case stacks[n].layers[len(stacks[n].layers)-1] == layer:
 			of := stacks[n].docs[len(stacks[n].docs)-1]
 			_, first := of.ruleName()
-			p := d.alone()
-			p.problems = append(p.problems, duplicate(name, at, first, oneRule+": both lie below one path, and only later paths are merged over earlier ones", o))
-			twice = append(twice, p)
+			problems := append(d.alone(), duplicate(name, at, first, oneRule+"; files are merged where they lie below different paths of a project", o))
+			if !o.matters(name) {
+				warnOnly(problems)
+			}
+			if o.matters(name) || !o.Silent {
+				twice = append(twice, parsed{problems: problems})
+			}
 		default:
 			stacks[n].docs = append(stacks[n].docs, d)
 			stacks[n].layers = append(stacks[n].layers, layer)
@@ -91,13 +95,15 @@ func (d document) ruleName() (string, schema.Position) {
 }
 
 // alone checks what is a file's own matter, of one that is no part of a rule.
-func (d document) alone() (out parsed) {
-	defer recovered(&out, d.name)
-	d.encryptedBeyond(d.root)
-	d.authValues(d.root, nil)
-	r := &Rule{}
-	r.Name, _ = d.ruleName()
-	return parsed{rule: r, problems: d.sorted()}
+func (d document) alone() []schema.Problem {
+	var out parsed
+	func() {
+		defer recovered(&out, d.name)
+		d.encryptedBeyond(d.root)
+		d.authValues(d.root, nil)
+		out.problems = d.sorted()
+	}()
+	return out.problems
 }
 
 // check makes the rule of a stack.
@@ -115,7 +121,7 @@ func (s *stack) check(near *nearest) parsed {
 // merge makes one rule of the files of several layers.
 func (s *stack) merge(last document) (out parsed) {
 	defer recovered(&out, last.name)
-	l := &layers{of: map[*yaml.Node]*file{}, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}, last: last.file}
+	l := newLayers(last.file)
 	f := &file{kind: ruleFile, name: last.name, o: last.o, layers: l, sealed: map[*yaml.Node]bool{}}
 	f.missing = func() string { return "none of its layers says it: " + s.files() }
 	for _, d := range s.docs {

@@ -206,6 +206,8 @@ func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 		f, ok := first[r.Name]
 		if !ok {
 			first[r.Name] = place{r, sources[i].layer}
+		}
+		if !ok || o.Silent && !o.matters(r.Name) {
 			continue
 		}
 		hint := oneRule

@@ -23,6 +23,10 @@ type layers struct {
 	changes  []typeChange
 }
 
+func newLayers(last *file) *layers {
+	return &layers{of: map[*yaml.Node]*file{}, last: last, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}}
+}
+
 // removal is a null that removed the value at a path.
 type removal struct {
 	path []string
@@ -128,7 +132,7 @@ func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 		before := base.Content[i+1]
 		switch {
 		case isNull(value):
-			f.layers.removals[joined(below)] = removal{below, key}
+			f.removes(key, value, before, below)
 			key, value = nil, nil
 		case before.Kind == yaml.MappingNode && value.Kind == yaml.MappingNode && !isAuthValue(below):
 			value = f.merge(before, value, below)
@@ -140,6 +144,16 @@ func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 	})
 	out.Content = slices.DeleteFunc(out.Content, func(n *yaml.Node) bool { return n == nil })
 	return out
+}
+
+// removes notes a null that takes out what an earlier layer has. One that
+// nobody wrote out may be a slip: a mapping whose lines were all deleted.
+func (f *file) removes(key, null, before *yaml.Node, path []string) {
+	f.layers.removals[joined(path)] = removal{path, key}
+	if null.Value == "" && !isNull(before) {
+		f.warn(key, "write null if that is meant, otherwise remove the line", "%s has no value here, which removes what stands %s",
+			dotted(path, len(path) > 1 && path[1] == "authentication"), f.place(before, key))
+	}
 }
 
 // replace notes that a value took the place of an earlier layer's.

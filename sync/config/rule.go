@@ -170,6 +170,8 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 		if value := webhook.RedactValue(v.Path[len(v.Path)-1], node.Value); value != webhook.Redacted {
 			hint = fmt.Sprintf("quote it: %q", shortened(value))
 		}
+	case f.o.Layered && node.Tag == "!!null":
+		hint = "null takes a key out in a later layer only"
 	case slices.Contains(v.Allowed, "array"):
 		hint = f.kind.lists
 	}
