@@ -121,6 +121,10 @@ var documents = map[string]func(io.Writer) error{
 	"record-md":          func(w io.Writer) error { return RecordMarkdown(w, someRecord(), MarkdownOptions{}) },
 	"record-json":        func(w io.Writer) error { return RecordJSON(w, someRecord()) },
 	"record-none-json":   func(w io.Writer) error { return RecordJSON(w, Record{File: "a.jsonl", Head: audit.Genesis}) },
+	"origins":            func(w io.Writer) error { return OriginsText(w, someOrigins(), TextOptions{}) },
+	"origins-color":      func(w io.Writer) error { return OriginsText(w, someOrigins(), TextOptions{Width: 60, Color: true}) },
+	"origins-json":       func(w io.Writer) error { return OriginsJSON(w, someOrigins()) },
+	"origins-md":         func(w io.Writer) error { return OriginsMarkdown(w, someOrigins(), MarkdownOptions{}) },
 	"problems-none-json": func(w io.Writer) error { return ProblemsJSON(w, nil) },
 }
 
