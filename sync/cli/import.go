@@ -30,7 +30,9 @@ blocked in plan --allow-placeholders, and validate refuses its file.
 With names and patterns of rules it takes drift over into the files that they
 have: URL, enabled, events, plain headers and parameters are edited as text,
 and comments, order and encrypted values stay as they are. What concerns
-authentication is said and left, because it takes the value and a key.
+authentication is said and left, because it takes the value and a key. A rule
+that several layers say together is refused, with what differs: which of them
+should say it is for people to decide.
 
 Nothing is written before everything was read, and never over a file that was
 changed meanwhile.
@@ -44,6 +46,7 @@ type importOptions struct {
 	rules  []string
 	out    string
 	dryRun bool
+	layers []string // the paths of the project in the config file
 }
 
 func newImportCommand(a *app) *cobra.Command {
@@ -82,7 +85,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err := o.settle(a, cmd); err != nil {
 		return err
 	}
-	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun}
+	w := &ruleWriter{a: a, cmd: cmd, config: o.file, layers: o.layers, dryRun: o.dryRun}
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}
@@ -119,6 +122,7 @@ func (o *importOptions) settle(a *app, cmd *cobra.Command) error {
 	if err != nil || p == nil {
 		return err
 	}
+	o.layers = o.file.Paths(p)
 	if len(o.rules) == 0 {
 		o.rules = o.file.Paths(p)
 		if o.out != "" { // the first import makes the folder

@@ -46,7 +46,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 
 	// What must have worked, so that there was something to search.
 	codes := map[string]int{
-		"apply": 0, "saved plan": 0, "show": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "init": 0, "audit verify": 0, "audit show": 0,
+		"apply": 0, "saved plan": 0, "show": 0, "show-rule": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "init": 0, "audit verify": 0, "audit show": 0,
 	}
 	type step struct {
 		name  string
@@ -59,6 +59,8 @@ func TestNoSecretIsWritten(t *testing.T) {
 		{"plan", nil, append([]string{"plan", "rules", "--decrypt"}, common...)},
 		{"plan json", nil, append([]string{"plan", "rules", "--format", "json"}, common...)},
 		{"drift", nil, append([]string{"drift", "rules"}, common...)},
+		{"show-rule", nil, []string{"show-rule", "-v", "--rules", "rules", "keep"}},
+		{"show-rule json", nil, []string{"show-rule", "-v", "--rules", "rules", "keep", "--format", "json"}},
 		{"schema", nil, []string{"schema", "rule", "-v"}},
 		{"version", nil, []string{"version", "-v"}},
 		{"help", nil, []string{"help", "-v"}},

@@ -26,6 +26,7 @@ type ruleWriter struct {
 	a      *app
 	cmd    *cobra.Command
 	config *config.File // nil where there is none
+	layers []string     // the paths of the project in it
 	dryRun bool
 
 	project string

@@ -100,7 +100,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	found, err := o.find()
+	found, err := o.find(args[1:])
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (o *secretOptions) call(rule string, paths ...string) string {
 }
 
 // find returns the one file of the rule, which is named by its name or its file.
-func (o *secretOptions) find() (config.Found, error) {
+func (o *secretOptions) find(args []string) (config.Found, error) {
 	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		paths = []string{rule}
@@ -183,8 +183,28 @@ func (o *secretOptions) find() (config.Found, error) {
 		}
 		return config.Found{}, invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
 	}
-	return config.Found{}, invalidf(o.call(hits[len(hits)-1].File)+" ...",
-		"rule %q is in several files, %s and %s; expected the file that is meant", rule, hits[0].File, hits[1].File)
+	var files []string
+	for _, h := range hits {
+		files = append(files, h.File)
+	}
+	return config.Found{}, invalidf(o.call(o.likely(hits, args).File, args...),
+		"rule %q is in several files, %s; expected the file that is meant", rule, list(files))
+}
+
+// likely is the file that was probably meant: the only one that has a value at
+// the PATHS, otherwise the last one.
+func (o *secretOptions) likely(hits []config.Found, args []string) config.Found {
+	var having []config.Found
+	for _, h := range hits {
+		names := authPaths(h.Auth)
+		if slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(names, arg) }) {
+			having = append(having, h)
+		}
+	}
+	if len(having) == 1 {
+		return having[0]
+	}
+	return hits[len(hits)-1]
 }
 
 // readRuleFile reads no more of a file than a rule can be.

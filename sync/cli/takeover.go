@@ -15,6 +15,9 @@ import (
 // take makes the file of a live rule say what is live.
 func (w *ruleWriter) take(live webhook.Rule, files []config.Found) error {
 	file := files[0].File
+	if layers := w.layersOf(live.Name); len(layers) > 1 {
+		return w.refuseLayers(live, layers)
+	}
 	if len(files) > 1 {
 		w.refuse(fmt.Errorf("rule %q is in several files, %s and %s; expected one", live.Name, file, files[1].File), "name the path that is meant with --rules")
 		return nil
