@@ -101,8 +101,8 @@ func TestCheckRule(t *testing.T) {
 		"odd names":       {withSpec("headers", `{"a/b~c%41 é":1}`), []Violation{{Path: []string{"spec", "headers", "a/b~c%41 é"}, Kind: WrongType, Allowed: []string{"string"}}}},
 		"no events":       {strings.Replace(valid, `["MediaKind.JobStarted"]`, "[]", 1), []Violation{{Path: []string{"spec", "events"}, Kind: Empty}}},
 		"empty secret":    {withSpec("authentication", `{"headers":{"X-A":""}}`), []Violation{{Path: []string{"spec", "authentication", "headers", "X-A"}, Kind: Empty}}},
-		"null secret":     {withSpec("authentication", `{"headers":{"X-A":null}}`), []Violation{{Path: []string{"spec", "authentication", "headers", "X-A"}, Kind: WrongType, Allowed: []string{"string"}}}},
-		"list of secrets": {withSpec("authentication", `{"headers":{"X-A":["a"]}}`), []Violation{{Path: []string{"spec", "authentication", "headers", "X-A"}, Kind: WrongType, Allowed: []string{"string"}}}},
+		"null secret":     {withSpec("authentication", `{"headers":{"X-A":null}}`), []Violation{{Path: []string{"spec", "authentication", "headers", "X-A"}, Kind: WrongType, Allowed: []string{"string", "object"}}}},
+		"list of secrets": {withSpec("authentication", `{"headers":{"X-A":["a"]}}`), []Violation{{Path: []string{"spec", "authentication", "headers", "X-A"}, Kind: WrongType, Allowed: []string{"string", "object"}}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -119,7 +119,7 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 // rule file, every key of a shared secrets file. ok is false where something
 // else stands at a place that is named then.
 func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wrong []string) {
-	if isShared(tree) {
+	if isShared(tree.Branches[0]) {
 		return tree.Branches[:1], [][]string{nil}, nil
 	}
 	for _, part := range []string{"headers", "queryParams"} {
@@ -133,10 +133,10 @@ func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wr
 	return branches, ways, nil
 }
 
-// isShared reports whether a tree is that of a shared secrets file: it has
+// isShared reports whether a document is a shared secrets file: it has
 // neither of the two keys that every rule file has.
-func isShared(tree *sops.Tree) bool {
-	return !slices.ContainsFunc(tree.Branches[0], func(item sops.TreeItem) bool { return item.Key == "metadata" || item.Key == "spec" })
+func isShared(branch sops.TreeBranch) bool {
+	return !slices.ContainsFunc(branch, func(item sops.TreeItem) bool { return item.Key == "metadata" || item.Key == "spec" })
 }
 
 // valuesOf takes the secrets out of an opened tree.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/getsops/sops/v3"
 	"go.yaml.in/yaml/v3"
@@ -61,34 +60,55 @@ func without(branch sops.TreeBranch, name string) sops.TreeBranch {
 	return slices.DeleteFunc(slices.Clone(branch), func(item sops.TreeItem) bool { return item.Key == name })
 }
 
-// dropClear takes the value at a path out of a tree where it stands in clear.
-func dropClear(tree *sops.Tree, path string) {
-	part, name, _ := strings.Cut(path, "/")
-	branch := tree.Branches[0]
-	for _, key := range []string{"spec", "authentication"} {
-		i := slices.IndexFunc(branch, func(item sops.TreeItem) bool { return item.Key == key })
-		if i < 0 {
-			return
+// withoutReferences is a rule file without the values that stand in another
+// file ($secret: FILE#KEY). SOPS would have encrypted them, so they were written
+// by hand, and no MAC was ever over them.
+func withoutReferences(branch sops.TreeBranch) sops.TreeBranch {
+	return edited(branch, "spec", func(spec sops.TreeBranch) sops.TreeBranch {
+		return edited(spec, "authentication", func(auth sops.TreeBranch) sops.TreeBranch {
+			for _, part := range []string{"headers", "queryParams"} {
+				auth = edited(auth, part, func(values sops.TreeBranch) sops.TreeBranch {
+					return slices.DeleteFunc(values, isReference)
+				})
+			}
+			return auth
+		})
+	})
+}
+
+// edited is a branch of which the mapping of a name was changed.
+func edited(branch sops.TreeBranch, name string, change func(sops.TreeBranch) sops.TreeBranch) sops.TreeBranch {
+	for i, item := range branch {
+		if next, ok := item.Value.(sops.TreeBranch); ok && item.Key == name {
+			branch[i].Value = change(next)
 		}
-		next, ok := branch[i].Value.(sops.TreeBranch)
-		if !ok {
-			return
+	}
+	return branch
+}
+
+// isReference reports whether a value is $secret and nothing else, in clear.
+func isReference(item sops.TreeItem) bool {
+	mapping, _ := item.Value.(sops.TreeBranch)
+	found := 0
+	for _, inner := range mapping {
+		if _, isComment := inner.Key.(sops.Comment); isComment {
+			continue
 		}
-		branch = next
+		if text, isText := inner.Value.(string); inner.Key != "$secret" || !isText || isSealed(text) {
+			return false
+		}
+		found++
 	}
-	i := slices.IndexFunc(branch, func(item sops.TreeItem) bool { return item.Key == part })
-	if i < 0 {
-		return
+	return found == 1
+}
+
+// dropClear takes the value that keys lead to out of a branch where it stands
+// in clear.
+func dropClear(branch sops.TreeBranch, keys []string) sops.TreeBranch {
+	if len(keys) == 1 {
+		return slices.DeleteFunc(branch, func(item sops.TreeItem) bool { return item.Key == keys[0] && !isSealed(item.Value) })
 	}
-	values, ok := branch[i].Value.(sops.TreeBranch)
-	if !ok {
-		return
-	}
-	j := slices.IndexFunc(values, func(item sops.TreeItem) bool { return item.Key == name })
-	if j < 0 || isSealed(values[j].Value) {
-		return
-	}
-	branch[i].Value = slices.Delete(slices.Clone(values), j, j+1)
+	return edited(branch, keys[0], func(next sops.TreeBranch) sops.TreeBranch { return dropClear(next, keys[1:]) })
 }
 
 func isSealed(v any) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/stores"
 	"github.com/getsops/sops/v3/version"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/shell"
@@ -26,7 +27,8 @@ type Request struct {
 	File string
 	// Document is the whole file as read.
 	Document []byte
-	// Values are the new values, by path ("headers/X-Webhook-Secret").
+	// Values are the new values, by path ("headers/X-Webhook-Secret"); in a
+	// shared secrets file, by key.
 	Values map[string]secrets.String
 	// Config is the nearest .sops.yaml, nil where there is none, and
 	// ConfigPath the file's path from the folder of it, with slashes. They are
@@ -49,7 +51,8 @@ type Sealing struct {
 	Recipients []string
 }
 
-// Seal sets values below spec.authentication and encrypts them as SOPS does.
+// Seal sets values below spec.authentication, or in a shared secrets file, and
+// encrypts them as SOPS does.
 // All else stays byte for byte, other encrypted values included. A file that
 // is encrypted already has a data key, which has to be opened: its MAC is over
 // all values. For one that is not, a data key is made for the recipients of
@@ -59,12 +62,15 @@ type Sealing struct {
 // the values of a file that hold one are set together, or not at all. The
 // error is an [*Error], or the context's.
 func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
+	s := &sealer{Request: r, d: d, cipher: aes.NewCipher(), now: r.Now.UTC().Truncate(time.Second)}
+	if _, branch, ok := read(r.Document); ok {
+		s.shared = isShared(branch)
+	}
 	for _, p := range slices.Sorted(maps.Keys(r.Values)) {
 		if problem := r.Values[p].Check(); problem != "" {
-			return nil, &Error{File: r.File, Kind: BadValue, Paths: []string{pathOf(p)}, Message: "was given a value that " + problem}
+			return nil, &Error{File: r.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
 		}
 	}
-	s := &sealer{Request: r, d: d, cipher: aes.NewCipher(), now: r.Now.UTC().Truncate(time.Second)}
 	return s.run(ctx)
 }
 
@@ -90,6 +96,7 @@ type sealer struct {
 	Request
 	d      *Decrypter
 	cipher aes.Cipher
+	shared bool // the file is a shared secrets file
 	now    time.Time
 	key    []byte
 	// want are all leaves of the file in clear as they must be in the end.
@@ -136,29 +143,66 @@ func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
 	if !ok {
 		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
 	}
+	s.shared = isShared(branch)
+	if err := s.referred(root); err != nil {
+		return nil, false, err
+	}
 	tree = &sops.Tree{Branches: sops.TreeBranches{branch}}
 	_, metadata := yamltext.Entry(root, stores.SopsMetadataKey)
+	tree.Branches[0] = without(tree.Branches[0], stores.SopsMetadataKey)
 	return tree, metadata == nil, s.takeClear(tree)
 }
+
+// referred refuses to set a value that stands in another file.
+func (s *sealer) referred(root *yaml.Node) error {
+	for _, path := range slices.Sorted(maps.Keys(s.Values)) {
+		at := root
+		for _, key := range append(s.way(path), "$secret") {
+			if _, at = yamltext.Entry(at, key); at == nil {
+				break
+			}
+		}
+		if at != nil {
+			return &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(path)}, Message: "is a $secret: its value stands in a shared secrets file",
+				hint: "set it there: mkhooks secret set FILE KEY; or take the $secret out"}
+		}
+	}
+	return nil
+}
+
+// way are the keys that lead to the value of a path.
+func (s *sealer) way(path string) []string {
+	if s.shared {
+		return []string{path}
+	}
+	part, name, _ := strings.Cut(path, "/")
+	return []string{"spec", "authentication", part, name}
+}
+
+// pathOf is a path as messages name it.
+func (s *sealer) pathOf(path string) string { return strings.Join(s.way(path), ".") }
 
 // takeClear takes the values that stand in clear out of a tree: they are set
 // anew. Where one is no value, it has to be set in the same call.
 func (s *sealer) takeClear(tree *sops.Tree) error {
 	s.set = map[string]string{}
 	var missing []string
-	for _, part := range []string{"headers", "queryParams"} {
-		branch, ok := authBranch(tree, part)
-		if !ok {
-			return &Error{File: s.File, Kind: Malformed, Paths: []string{"spec.authentication." + part}, Message: "does not hold names and values",
-				hint: "mkhooks validate " + shell.Path(s.File)}
-		}
+	branches, ways, wrong := secretsOf(tree)
+	if wrong != nil {
+		return &Error{File: s.File, Kind: Malformed, Paths: []string{strings.Join(wrong, ".")}, Message: "does not hold names and values",
+			hint: "mkhooks validate " + shell.Path(s.File)}
+	}
+	for i, branch := range branches {
 		for _, item := range branch {
 			name, isText := item.Key.(string)
 			value, isValue := item.Value.(string)
 			if !isText || item.Value == nil || isValue && secrets.LooksSealed(value) {
 				continue
 			}
-			path := part + "/" + name
+			path := name
+			if !s.shared {
+				path = ways[i][2] + "/" + name
+			}
 			switch _, given := s.Values[path]; {
 			case given:
 			case !isValue || secrets.NewString(value).Check() != "":
@@ -185,7 +229,7 @@ func (s *sealer) unset(paths []string) error {
 		e.Message = strings.Replace(e.Message, "is still", "are still", 1)
 	}
 	for _, p := range paths {
-		e.Paths = append(e.Paths, pathOf(p))
+		e.Paths = append(e.Paths, s.pathOf(p))
 	}
 	e.unset = paths
 	return e
@@ -198,9 +242,8 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 		return err
 	}
 	tree.Metadata = whole.Metadata
-	tree.Branches[0] = without(tree.Branches[0], stores.SopsMetadataKey)
 	for path := range s.set {
-		dropClear(tree, path)
+		tree.Branches[0] = dropClear(tree.Branches[0], s.way(path))
 	}
 	if err := checkSealed(s.File, tree); err != nil {
 		return err
@@ -213,18 +256,12 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	}
 	s.want = leavesOf(tree)
 	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		if old, ok := s.want.values[placeOf(path)]; ok && old == s.set[path] {
+		if old, ok := s.want.values[place(s.way(path)...)]; ok && old == s.set[path] {
 			delete(s.set, path)
 			s.unchanged = append(s.unchanged, path)
 		}
 	}
 	return nil
-}
-
-// placeOf is where the value of a path ("headers/NAME") stands, as leaves name it.
-func placeOf(path string) string {
-	part, name, _ := strings.Cut(path, "/")
-	return place("spec", "authentication", part, name)
 }
 
 // sealedByOthers says why a key is needed only to set a value.
@@ -260,7 +297,11 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	}
 	s.want = leavesOf(tree)
 	m := &tree.Metadata
-	m.EncryptedRegex, m.MACOnlyEncrypted, m.Version, m.LastModified = "^authentication$", true, version.Version, s.now
+	m.MACOnlyEncrypted, m.Version, m.LastModified = true, version.Version, s.now
+	if m.EncryptedRegex = "^authentication$"; s.shared {
+		// What SOPS itself writes where all of a file is encrypted.
+		m.EncryptedRegex, m.UnencryptedSuffix = "", sops.DefaultUnencryptedSuffix
+	}
 	service := &guarded{Decrypter: s.d, ctx: ctx}
 	key, errs := tree.GenerateDataKeyWithKeyServices([]keyservice.KeyServiceClient{service})
 	switch {

@@ -20,8 +20,7 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 	document := s.Document
 	var err error
 	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		part, name, _ := strings.Cut(path, "/")
-		way := []string{"spec", "authentication", part, name}
+		way := s.way(path)
 		sealed, failure := s.cipher.Encrypt(s.set[path], s.key, strings.Join(way, ":")+":")
 		if failure != nil {
 			return nil, s.unknownForm()
@@ -29,7 +28,7 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
 			return nil, err
 		}
-		s.want.values[placeOf(path)] = s.set[path]
+		s.want.values[place(way...)] = s.set[path]
 	}
 	if fresh {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
@@ -75,22 +74,25 @@ func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, 
 	return out, nil
 }
 
-// sealComments encrypts the comments of authentication, as SOPS does: they may
-// hold the value of yesterday.
+// sealComments encrypts the comments of authentication, and all of a shared
+// secrets file, as SOPS does: they may hold the value of yesterday.
 func (s *sealer) sealComments(t *yamltext.Text) bool {
 	_, branch, ok := read(t.Data())
-	_, spec := yamltext.Entry(t.Root(), "spec")
-	if !ok || spec == nil {
-		return false
-	}
-	key, _ := yamltext.Entry(spec, "authentication")
-	from, found := t.Offset(key)
-	if !found {
-		return false
+	from := 0
+	if !s.shared {
+		_, spec := yamltext.Entry(t.Root(), "spec")
+		if spec == nil {
+			return false
+		}
+		var found bool
+		key, _ := yamltext.Entry(spec, "authentication")
+		if from, found = t.Offset(key); !found {
+			return false
+		}
 	}
 	walk(branch, nil, func(path []string, item sops.TreeItem) {
 		c, isComment := item.Key.(sops.Comment)
-		if !isComment || c.Value == "" || !slices.Contains(path, "authentication") {
+		if !isComment || c.Value == "" || !s.shared && !slices.Contains(path, "authentication") {
 			return
 		}
 		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")

@@ -103,7 +103,7 @@ func read(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
 	if branch, ok = branchOf(&doc); !ok {
 		return nil, nil, false
 	}
-	return doc.Content[0], branch, true
+	return doc.Content[0], withoutReferences(branch), true
 }
 
 // open decrypts every value of the tree in place and checks the MAC.

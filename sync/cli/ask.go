@@ -27,10 +27,14 @@ func (a *app) askSecrets(ctx context.Context, found config.Found, paths []string
 	if !ok {
 		return nil, invalidf("pass the value on standard input", "standard input is a terminal that can't be read without showing what is typed")
 	}
+	of := "rule " + found.Name
+	if found.Name == "" { // a shared secrets file
+		of = found.File
+	}
 	for _, p := range paths {
 		// Checked at once, so that nobody types the others for nothing.
 		for range 3 {
-			value, err := a.askTwice(ctx, terminal, fmt.Sprintf("%s of rule %s", dotted(p), found.Name))
+			value, err := a.askTwice(ctx, terminal, dotted(p)+" of "+of)
 			if err != nil {
 				return nil, err
 			}

@@ -44,9 +44,17 @@ func TestNoSecretIsWritten(t *testing.T) {
 	m.write("new-secret.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Secret: REPLACE_ME}}\n")
 
+	// A value that rules share, in a file of its own.
+	m.write("rules/shared.yaml", "shared: REPLACE_ME\n")
+	m.write("rules/by-reference.yaml", "metadata: {name: by-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: shared.yaml#shared}}}\n")
+	m.write("bad-reference.yaml", "metadata: {name: bad-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: "+secretOne+"}, X-Two: {$secret: clear.yaml#x}}}\n")
+	m.write("clear.yaml", "x: "+secretTwo+"\n")
+
 	// What must have worked, so that there was something to search.
 	codes := map[string]int{
-		"apply": 0, "saved plan": 0, "show": 0, "show-rule": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "init": 0, "audit verify": 0, "audit show": 0,
+		"apply": 0, "saved plan": 0, "show": 0, "show-rule": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "set a shared secret": 0, "validate shared secrets": 3, "validate": 0, "init": 0, "audit verify": 0, "audit show": 0,
 	}
 	type step struct {
 		name  string
@@ -54,8 +62,10 @@ func TestNoSecretIsWritten(t *testing.T) {
 		args  []string
 	}
 	steps := []step{
+		{"set a shared secret", nil, []string{"secret", "set", "-v", "rules/shared.yaml", "shared"}},
 		{"validate", nil, []string{"validate", "-v", "--decrypt", "rules"}},
 		{"validate json", nil, []string{"validate", "-v", "--decrypt", "--format", "json", "rules"}},
+		{"validate shared secrets", nil, []string{"validate", "-v", "bad-reference.yaml"}},
 		{"plan", nil, append([]string{"plan", "rules", "--decrypt"}, common...)},
 		{"plan json", nil, append([]string{"plan", "rules", "--format", "json"}, common...)},
 		{"drift", nil, append([]string{"drift", "rules"}, common...)},

@@ -31,6 +31,9 @@ every value that is still a placeholder. Otherwise values are read from
 standard input: one PATH takes all of it, less one line end; several PATHs take
 a line each.
 
+In place of RULE may stand the path of a shared secrets file, whose values rules
+take with $secret: FILE#KEY; then PATH is a KEY of it.
+
 A file that is not encrypted yet is encrypted for the keys that the nearest
 .sops.yaml names; their public part is enough. All values of the file are
 encrypted together, so that no placeholder hides among them. To change a file
@@ -48,6 +51,9 @@ type secretOptions struct {
 	cmd *cobra.Command
 	// rule is the argument that names the rule: its name, or its file.
 	rule string
+	// shared are the keys of a shared secrets file, where the argument names one.
+	shared   []string
+	isShared bool
 }
 
 func newSecretCommand(a *app) *cobra.Command {
@@ -69,7 +75,8 @@ func newSecretCommand(a *app) *cobra.Command {
 		Short: "Set and encrypt secrets of a rule",
 		Long:  secretSetLong,
 		Example: "  mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
-			"  openssl rand -hex 32 | mkhooks secret set job-notifications headers.X-Webhook-Secret",
+			"  openssl rand -hex 32 | mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
+			"  mkhooks secret set rules/shared.yaml webhookSecret",
 		RunE: func(cmd *cobra.Command, args []string) error { return runSecretSet(a, o, cmd, args) },
 	}
 	o.AddFlags(set.Flags())
@@ -152,6 +159,9 @@ func (o *secretOptions) call(rule string, paths ...string) string {
 func (o *secretOptions) find(args []string) (config.Found, error) {
 	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
+		if o.isSharedFile(rule) {
+			return config.Found{File: rule}, nil
+		}
 		paths = []string{rule}
 	} else if len(paths) == 0 && o.file != nil {
 		paths = o.file.AllPaths()
@@ -257,6 +267,8 @@ func (o *secretOptions) missing(a *app, r sops.Request, found config.Found) ([]s
 	switch {
 	case err != nil:
 		return nil, invalid(err)
+	case len(paths) == 0 && o.isShared:
+		return nil, invalidf(o.call(o.rule, "KEY"), "%s waits for no secret; expected the KEY of one to set", found.File)
 	case len(paths) == 0:
 		example := "headers.NAME"
 		if names := authPaths(found.Auth); len(names) > 0 {
@@ -287,6 +299,9 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) error {
 	problems := func(data []byte) map[string]schema.Problem {
 		_, list := config.ParseRule(file, data, o.config(a))
+		if o.isShared {
+			_, list, _ = config.ReadShared(file, data, o.config(a))
+		}
 		out := map[string]schema.Problem{}
 		for _, p := range list {
 			if p.Severity == schema.Error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
@@ -11,6 +12,9 @@ import (
 
 // paths checks the PATHs of a call against the names that the file has.
 func (o *secretOptions) paths(found config.Found, args []string) ([]string, error) {
+	if o.isShared {
+		return o.keys(found, args)
+	}
 	var paths []string
 	for _, arg := range args {
 		path := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(arg, "spec."), "authentication."), ".", "/", 1)
@@ -39,6 +43,36 @@ func (o *secretOptions) paths(found config.Found, args []string) ([]string, erro
 		paths = append(paths, path)
 	}
 	return paths, nil
+}
+
+// isSharedFile reports whether a path leads to a shared secrets file, and keeps
+// its keys.
+func (o *secretOptions) isSharedFile(path string) bool {
+	data, err := readRuleFile(path)
+	if err != nil {
+		return false // which is said where it is read as a rule file
+	}
+	o.shared, _, o.isShared = config.ReadShared(path, data, config.Options{})
+	return o.isShared
+}
+
+// keys checks the KEYS of a shared secrets file.
+func (o *secretOptions) keys(found config.Found, args []string) ([]string, error) {
+	var keys []string
+	for _, key := range args {
+		switch {
+		case key == "" || key == "sops" || key == "metadata" || key == "spec" || strings.HasPrefix(key, "$") || strings.ContainsFunc(key, unicode.IsControl):
+			return nil, invalidf(o.call(o.rule, "webhookSecret"), "%q can't be the key of a shared secret", key)
+		case slices.Contains(keys, key):
+			return nil, invalidf("", "%s is given twice", key)
+		case !slices.Contains(o.shared, key) && !o.add:
+			if near := schema.Nearest(key, o.shared); near != "" {
+				return nil, invalidf("did you mean: "+o.call(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
+			}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // nearestName is the name that was probably meant; of headers one that differs

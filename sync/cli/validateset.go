@@ -131,7 +131,11 @@ func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) 
 		}
 		for _, r := range rules.Rules {
 			from := r.Files()
-			if key := quotePaths(from); !merged[key] {
+			key := quotePaths(from)
+			for _, s := range r.Sealed.Sources { // layers differ in what they share
+				key += " " + s.File
+			}
+			if !merged[key] {
 				merged[key] = true
 				all.Rules = append(all.Rules, r)
 			}

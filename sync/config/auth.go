@@ -19,6 +19,7 @@ type authValue struct {
 	part, name string
 	node       *yaml.Node
 	kind       authKind
+	ref        *reference // where another file has it
 }
 
 // authKind is how a value stands in its file.
@@ -78,6 +79,7 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 			values = append(values, v)
 		})
 	}
+	f.strayReferences()
 	switch {
 	case metadata != nil:
 		f.sopsMetadata(root, sopsKey, metadata, sealed)
@@ -90,20 +92,32 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 
 // authValue says how a value stands in its file, and what is wrong with it.
 func (f *file) authValue(v *authValue, hasMetadata, inForce bool) {
-	n := v.node
-	switch {
+	switch n := v.node; {
+	case n.Kind == yaml.MappingNode:
+		if v.ref = f.reference(n, v.keyPath()); v.ref != nil {
+			v.ref.path = v.path()
+		}
 	case !isText(n) || n.Value == "": // the schema says so
+	default:
+		f.textValue(v, v.keyPath(), hasMetadata, inForce)
+	}
+}
+
+// textValue says how a value that is text stands in its file, which has it at
+// a path, and what is wrong with it.
+func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
+	switch n := v.node; {
 	case secrets.LooksSealed(n.Value):
 		v.kind = authSealed
 		if problem := secrets.SealedProblem(n.Value); problem != "" {
-			f.fail(n, f.mendSealed(problem), "%s %s", v.keyPath(), problem)
+			f.fail(n, f.mendSealed(problem), "%s %s", at, problem)
 		}
 	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
-		f.fail(n, f.mendSealed(""), "%s has text before the encrypted value", v.keyPath())
+		f.fail(n, f.mendSealed(""), "%s has text before the encrypted value", at)
 	default:
 		v.kind = authClear
 		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
-			f.clearValue(n, v.keyPath(), hasMetadata)
+			f.clearValue(n, at, hasMetadata)
 		}
 	}
 }
@@ -118,17 +132,18 @@ type authSource struct {
 // setAuth makes the values of the rule's files its own.
 func (r *Rule) setAuth(sources []authSource) {
 	r.Sealed.File = r.File
-	var sealed []webhook.SealedValue
-	clear := false
 	for _, s := range sources {
 		take := map[string][]string{}
 		for _, v := range s.values {
+			if v.ref != nil {
+				r.references = append(r.references, *v.ref)
+			}
 			switch v.kind {
 			case authSealed:
 				take[v.path()] = []string{"spec", "authentication", v.part, v.name}
-				sealed = append(sealed, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
+				r.sealed = append(r.sealed, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
 			case authClear:
-				clear = true
+				r.clear = true
 				r.Sealed.Plain.Add(v.path(), secrets.NewString(v.node.Value))
 			}
 		}
@@ -140,10 +155,17 @@ func (r *Rule) setAuth(sources []authSource) {
 		}
 		r.Sealed.Sources = append(r.Sealed.Sources, secrets.Source{File: s.file.name, Document: s.data, Take: take})
 	}
-	r.AuthDigest = webhook.AuthDigest(sealed)
-	if clear {
-		r.AuthDigest = webhook.AuthUnknown
+	if r.AuthDigest = webhook.AuthUnknown; r.references == nil {
+		r.finishAuth()
 	}
+}
+
+// finishAuth makes the digest of the rule's values, when all are known.
+func (r *Rule) finishAuth() {
+	if r.AuthDigest = webhook.AuthUnknown; !r.clear {
+		r.AuthDigest = webhook.AuthDigest(r.sealed)
+	}
+	r.sealed, r.references = nil, nil
 }
 
 // mendSealed is what to do about an encrypted value that is not as SOPS
@@ -170,9 +192,12 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 		if problem := secrets.NewString(n.Value).Check(); problem != "" {
 			f.fail(n, "mend the value", "%s %s", path, problem)
 		}
+	case hasMetadata && f.uncovered:
+		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew: "+f.encrypt(),
+			"%s is in clear text, because SOPS was told to encrypt other names only", path)
 	case hasMetadata:
 		f.fail(n, "remove the line and add the value with sops edit "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:
-		f.fail(n, "sops encrypt --in-place "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, f.encrypt()+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	}
 }

@@ -26,6 +26,9 @@ func Find(paths []string) ([]Found, []schema.Problem) {
 	var out []Found
 	for _, file := range files {
 		r := readRule(file.file, Options{}, nil)
+		if r.rule == nil && r.secrets != nil {
+			continue
+		}
 		if r.rule == nil {
 			warnOnly(r.problems)
 			problems = append(problems, r.problems...)

@@ -67,6 +67,12 @@ type Rule struct {
 	layers []string
 	// column of the name, for messages.
 	column int
+	// references are the values that other files have, sealed those of the
+	// rule's files, and clear says that one stands in clear text: until the
+	// references are resolved.
+	references []reference
+	sealed     []webhook.SealedValue
+	clear      bool
 }
 
 // Files are the files that hold the rule, one for each layer, first to last.
@@ -106,9 +112,13 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	if err != nil {
 		return nil, nil, err
 	}
+	problems = append(problems, resolve(results, paths, o, recipients)...)
 	out := &Rules{Files: len(files)}
 	for _, r := range results {
-		if r.rule != nil && !schema.HasErrors(r.problems) {
+		if r.secrets != nil && r.rule == nil {
+			out.Files--
+		}
+		if r.rule != nil && !r.broken && !schema.HasErrors(r.problems) {
 			out.Rules = append(out.Rules, *r.rule)
 		} else if r.rule != nil && !o.matters(r.rule.Name) {
 			if o.Silent {

@@ -30,6 +30,7 @@ const (
 	shownSealed      = "(encrypted)"
 	shownPlaceholder = "(placeholder)"
 	shownClear       = "(in clear text)"
+	shownShared      = "(shared secret)"
 )
 
 // ruleKeys are the keys of a rule in the order of its schema.
@@ -84,6 +85,8 @@ func shownValue(path []string, n *yaml.Node) any {
 	switch {
 	case isAuthValue(path):
 		switch {
+		case n.Kind == yaml.MappingNode:
+			return shownShared
 		case secrets.LooksSealed(n.Value):
 			return shownSealed
 		case secrets.IsPlaceholder(n.Value):

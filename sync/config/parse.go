@@ -28,6 +28,8 @@ type kind struct {
 	secondHint,
 	alias string // why there are no aliases
 	lists string // a list in one line
+	// shared says that it is a shared secrets file.
+	shared bool
 	// homes says under which key a known name belongs.
 	homes map[string]string
 }
@@ -60,6 +62,13 @@ type file struct {
 	placeholders []string
 	// wide indexes the keys of mappings with many of them.
 	wide map[*yaml.Node]map[string]int
+	// secretKeys are the keys $secret, and placed those of them that stand in
+	// place of a value.
+	secretKeys []*yaml.Node
+	placed     map[*yaml.Node]bool
+	// uncovered says of a shared secrets file that SOPS would leave some of it
+	// in clear text.
+	uncovered bool
 	// layers is what a merged document knows of its files; nil of one file.
 	layers *layers
 	// missing says what to do where the rule lacks something, if more can be
@@ -83,10 +92,19 @@ func ParseRule(name string, data []byte, o Options) (*Rule, []schema.Problem) {
 type parsed struct {
 	rule     *Rule
 	problems []schema.Problem
+	// secrets is the file where it may be a shared secrets file; where it
+	// certainly is one, there is no rule.
+	secrets *document
+	// broken says that the rule needs what is wrong elsewhere, and said there.
+	broken bool
 }
 
 func parseRule(name string, data []byte, o Options, recipients *recipients) parsed {
-	return openRule(name, data, o, recipients).check()
+	p := openRule(name, data, o, recipients).check()
+	if p.rule == nil && p.secrets != nil {
+		p.problems = append(p.problems, fileProblem(name, "is a shared secrets file, expected a rule file", ruleFile.holds))
+	}
+	return p
 }
 
 // document is a rule file as it was read and not looked into yet.
@@ -110,6 +128,12 @@ func openRule(name string, data []byte, o Options, recipients *recipients) (d do
 // check makes the rule of a file that is the only one of its name.
 func (d document) check() (out parsed) {
 	defer recovered(&out, d.name)
+	if d.root != nil && isShared(d.root) {
+		out.secrets = &d
+		if hasMetadata(d.root) {
+			return out
+		}
+	}
 	if d.root != nil {
 		out.rule = d.rule(d.root, d.data)
 	}
@@ -269,6 +293,9 @@ func (f *file) keys(n *yaml.Node, secret bool) {
 	first := f.firstKeys(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
+		if key.Value == secretKey {
+			f.secretKeys = append(f.secretKeys, key)
+		}
 		switch {
 		case key.Kind == yaml.ScalarNode && key.Tag == "!!merge":
 			f.fail(key, "write the keys out", "merge keys (<<) are not allowed")

@@ -62,6 +62,9 @@ func (f *file) shape(root *yaml.Node) {
 			at = dotted(v.Path, secret)
 		}
 		inAuth := secret && len(v.Path) > 2
+		if f.saidOfSecrets(root, node, v) {
+			continue
+		}
 		switch v.Kind {
 		case schema.Missing:
 			if key == nil {
@@ -88,6 +91,17 @@ func (f *file) shape(root *yaml.Node) {
 			f.fail(node, "mkhooks schema rule says what a rule file holds", "%s does not fit the schema", at)
 		}
 	}
+}
+
+// saidOfSecrets reports whether what is wrong at a node is said elsewhere, in
+// the words of references.
+func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
+	if len(v.Path) >= 4 && isAuthValue(v.Path[:4]) {
+		_, value := f.find(root, v.Path[:4])
+		return value.Kind == yaml.MappingNode
+	}
+	key, _ := child(node, secretKey)
+	return key != nil && (v.Kind == schema.WrongType || v.Kind == schema.Unknown && slices.Equal(v.Names, []string{secretKey}))
 }
 
 // lacks reports what a rule must have and does not.
@@ -152,7 +166,7 @@ var typeWords = map[string]string{"object": "a mapping", "string": "text", "bool
 func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth bool) {
 	var want []string
 	for _, t := range v.Allowed {
-		if w := typeWords[t]; w != "" {
+		if w := typeWords[t]; w != "" && !(inAuth && len(v.Path) == 4 && t == "object") {
 			want = append(want, w)
 		}
 	}

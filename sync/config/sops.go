@@ -38,7 +38,7 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	if m.Kind != yaml.MappingNode {
 		return // the schema says so
 	}
-	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: sops encrypt --in-place " + shell.Path(f.name)
+	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: " + f.encrypt()
 	whole := f.metadataShape(m, again)
 	for _, name := range []string{"lastmodified", "mac", "version"} {
 		if _, n := child(m, name); n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
@@ -55,11 +55,15 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	if _, n := child(m, "lastmodified"); !isRFC3339(n.Value) {
 		f.fail(n, again, "sops.lastmodified is no time as SOPS writes it")
 	}
-	if f.sealed == nil { // otherwise it is said that the file is encrypted beyond authentication
+	switch {
+	case f.kind.shared:
+		f.sharedSelector(key, m, sealed)
+	case f.sealed == nil: // otherwise it is said that the file is encrypted beyond authentication
 		f.selector(root, key, m, sealed)
 	}
 	f.keyGroups(key, m)
-	if _, n := child(m, "mac_only_encrypted"); (n == nil || n.Value != "true") && f.sealed == nil {
+	// A shared secrets file has no clear field.
+	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
 		f.warn(key, f.encryptAnew(m), "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
 	}
 	if f.recipients != nil {
@@ -146,26 +150,8 @@ var selectors = []string{"encrypted_regex", "unencrypted_regex", "encrypted_suff
 func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	// By hand, because SOPS opens no file with a selector that does not fit.
 	const set = "under sops, write encrypted_regex: ^authentication$ instead"
-	for _, name := range []string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
-		if k, n := child(m, name); n != nil && n.Value != "" {
-			f.fail(k, set, "sops.%s picks values by comments; expected encrypted_regex: ^authentication$", name)
-			return
-		}
-	}
-	at := key
-	for _, s := range selectors {
-		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
-			if at != key {
-				f.fail(n, set, "sops.%s stands beside another selector, and SOPS takes one of them only; expected encrypted_regex: ^authentication$", s)
-				return
-			}
-			at = n
-		}
-	}
-	name, _ := selection(m)
-	covers, ok := coverage(m)
-	if !ok {
-		f.fail(at, set, "sops.%s does not compile as a regular expression", name)
+	at, name, covers := f.oneSelector(key, m, set, "expected encrypted_regex: ^authentication$")
+	if covers == nil {
 		return
 	}
 	for _, v := range sealed {
@@ -185,6 +171,34 @@ func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	if !covers("spec", "authentication", "headers", "") || !covers("spec", "authentication", "queryParams", "") {
 		f.fail(at, set, "sops.%s does not cover all of spec.authentication", name)
 	}
+}
+
+// oneSelector is what SOPS picks values by, where it stands, and what it
+// covers; covers is nil where that can't be told, and it is said.
+func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.Node, name string, covers func(path ...string) bool) {
+	for _, name := range []string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
+		if k, n := child(m, name); n != nil && n.Value != "" {
+			f.fail(k, hint, "sops.%s picks values by comments; %s", name, expected)
+			return nil, "", nil
+		}
+	}
+	at = key
+	for _, s := range selectors {
+		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
+			if at != key {
+				f.fail(n, hint, "sops.%s stands beside another selector, and SOPS takes one of them only; %s", s, expected)
+				return nil, "", nil
+			}
+			at = n
+		}
+	}
+	name, _ = selection(m)
+	covers, ok := coverage(m)
+	if !ok {
+		f.fail(at, hint, "sops.%s does not compile as a regular expression", name)
+		return nil, "", nil
+	}
+	return at, name, covers
 }
 
 // selection is what SOPS picks values by: the name of a field of the metadata,
@@ -272,7 +286,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	}
 	switch {
 	case keys == 0:
-		f.fail(key, "encrypt the file for a key: sops encrypt --in-place "+shell.Path(f.name), "sops names no key, so nobody can open the file")
+		f.fail(key, "encrypt the file for a key: "+f.encrypt(), "sops names no key, so nobody can open the file")
 	case usable >= threshold:
 	default:
 		var flags []string

@@ -161,12 +161,17 @@ func (b *builder) guardDestination(x *planned) *Blocked {
 // copied blocks a change whose ciphertext belongs, by another file or a live
 // marker, to a rule with another host.
 func (b *builder) copied(x *planned, to webhook.Origin) *Blocked {
-	other, held := b.heldElsewhere(x.desired.AuthDigest, to)
-	if !held {
-		return nil
+	if other, held := b.heldElsewhere(x.desired.AuthDigest, to); held && len(x.desired.Shared) == 0 {
+		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
+			to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
 	}
-	return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
-		to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+	for _, shared := range append([]webhook.Digest{x.desired.AuthDigest}, x.desired.Shared...) {
+		if other, held := b.heldElsewhere(shared, to); held {
+			return blocked(GuardDestination, "would send to %s a shared secret that rule %q sends to %s; if both may have it, list them in destinations, or allow it with %s",
+				to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+		}
+	}
+	return nil
 }
 
 // sameReceiver reports whether an update leaves the rule's receiver as it is.
@@ -227,6 +232,9 @@ func (b *builder) findHolders() {
 	for _, d := range b.Desired {
 		if d.Spec.Auth.Len() > 0 {
 			note(d.AuthDigest, d.Rule)
+			for _, shared := range d.Shared {
+				note(shared, d.Rule)
+			}
 		}
 	}
 	for _, r := range b.Live {

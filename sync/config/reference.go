@@ -1,0 +1,105 @@
+package config
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// A rule may say, in place of a value under spec.authentication, where the
+// value stands: $secret: shared.yaml#webhookSecret. This file reads such
+// references; sharedfile.go reads the files that they lead to, and resolve.go
+// brings the two together.
+
+// secretKey is the key of a reference.
+const secretKey = "$secret"
+
+// exampleReference is how messages show one.
+const exampleReference = secretKey + ": shared.yaml#webhookSecret"
+
+// reference is a value that stands in a shared secrets file.
+type reference struct {
+	// path is that of the value in the rule: "headers/X-Webhook-Secret".
+	path string
+	// file is the path of the shared file below a layer, with slashes; key is
+	// the one that has the value there.
+	file, key string
+	at        schema.Position
+}
+
+func (r reference) String() string { return shortened(r.file) + "#" + shown(r.key, true) }
+
+// reference reads a value that is a mapping; nil where it is no reference, and
+// that is said. What stands behind $secret is shown only where it has the form
+// of a reference: somebody may have put the secret itself there.
+func (f *file) reference(n *yaml.Node, at string) *reference {
+	const form = "write " + exampleReference
+	key, value := child(n, secretKey)
+	if key == nil {
+		f.fail(n, "", "%s is a mapping, expected text", at)
+		return nil
+	}
+	if f.placed == nil {
+		f.placed = map[*yaml.Node]bool{}
+	}
+	f.placed[key] = true
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Value != secretKey {
+			f.fail(n.Content[i], form+", and nothing beside it", "%s has another key beside $secret", at)
+			return nil
+		}
+	}
+	switch {
+	case value.Kind == yaml.ScalarNode && secrets.LooksSealed(value.Value):
+		f.fail(value, "write it in clear, "+exampleReference+", and the other values with mkhooks secret set "+shell.Path(f.name)+"; or keep references in a file of their own",
+			"%s.$secret is encrypted, and a reference is no secret: nothing could be read without a key", at)
+		return nil
+	case !isText(value):
+		f.fail(value, form, "%s.$secret is %s, expected FILE#KEY", at, kindOf(value))
+		return nil
+	}
+	file, name, ok := strings.Cut(value.Value, "#")
+	problem := ""
+	switch {
+	case !ok:
+		problem = "names no key"
+	case name == "":
+		problem = "names no key behind the #"
+	case file == "":
+		problem = "names no file before the #"
+	case !isYAML(file):
+		problem = "names a file that does not end in .yaml or .yml"
+	case strings.HasPrefix(file, "/") || strings.Contains(file, `\`) || strings.Contains(file, ":"):
+		problem = "names a file by an absolute path, or not with slashes"
+	case !fs.ValidPath(file):
+		problem = "names a file by a path with . or .. or an empty part in it"
+	case strings.HasPrefix(file, ".") || strings.Contains(file, "/.") || path.Base(file) == FileName:
+		problem = "names a file that is another tool's by its name"
+	case strings.ContainsFunc(value.Value, isControl):
+		problem = "has control characters in it"
+	}
+	if problem != "" {
+		f.fail(value, form, "%s.$secret %s; expected FILE#KEY, the file below a layer", at, problem)
+		return nil
+	}
+	return &reference{file: file, key: name, at: f.at(value)}
+}
+
+func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
+
+// strayReferences reports every $secret that stands elsewhere than in place of
+// a value under authentication. It comes after those were read.
+func (f *file) strayReferences() {
+	for _, key := range f.secretKeys {
+		if !f.placed[key] {
+			f.fail(key, "spec.authentication.headers.NAME or queryParams.NAME, and below that "+exampleReference,
+				"$secret stands here in vain; it takes the place of a value under spec.authentication")
+		}
+	}
+}

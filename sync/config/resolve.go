@@ -1,0 +1,280 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// resolver brings the references of rules together with the shared secrets
+// files of their layers.
+type resolver struct {
+	o          Options
+	recipients *recipients
+	folders    []string               // of the layers, last first
+	files      map[string]*sharedFile // by real path
+	order      []*sharedFile          // in which they were opened
+	used       map[*sharedFile]bool
+	// known are the shared files below the layers, for what was meant.
+	known []string
+}
+
+// resolve gives rules the values that stand elsewhere. What is wrong with a
+// reference is a problem of its rule; what is wrong with a shared file is
+// returned, once. A rule that needs what is wrong there is not valid.
+func resolve(results []parsed, paths []string, o Options, recipients *recipients) []schema.Problem {
+	r := &resolver{o: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}}
+	for _, p := range slices.Backward(paths) {
+		if info, err := os.Stat(p); err == nil && !info.IsDir() {
+			p = filepath.Dir(p)
+		}
+		if !slices.Contains(r.folders, p) {
+			r.folders = append(r.folders, p)
+		}
+	}
+	for i := range results {
+		if d := results[i].secrets; d != nil && hasMetadata(d.root) {
+			r.add(realPath(d.name), d.shared())
+			r.known = append(r.known, d.name)
+		}
+	}
+	for i := range results {
+		if p := &results[i]; p.rule != nil && len(p.rule.references) > 0 {
+			r.rule(p)
+		}
+	}
+	for i := 0; i < len(r.order); i++ { // a chain may lead to more
+		r.chains(r.order[i])
+	}
+	var problems []schema.Problem
+	for i := range results {
+		d := results[i].secrets
+		if d == nil {
+			continue
+		}
+		// What a rule named is a shared file, whatever else is wrong with it.
+		if shared := r.files[realPath(d.name)]; shared != nil {
+			results[i] = parsed{secrets: d}
+		}
+	}
+	for _, f := range r.order {
+		if !r.used[f] && o.Only != nil {
+			warnOnly(f.problems)
+		}
+		if o.Silent && !r.used[f] {
+			continue
+		}
+		problems = append(problems, f.problems...)
+	}
+	return problems
+}
+
+func (r *resolver) add(real string, f *sharedFile) {
+	r.files[real] = f
+	r.order = append(r.order, f)
+}
+
+// rule resolves the references of one rule.
+func (r *resolver) rule(p *parsed) {
+	rule := p.rule
+	for _, ref := range rule.references {
+		found, problem := r.lookup(ref)
+		if problem != nil {
+			p.problems = append(p.problems, *problem)
+			continue
+		}
+		if r.o.matters(rule.Name) {
+			r.used[found.file] = true
+		}
+		v := found.value
+		switch {
+		case v.placeholder() && !v.bad:
+			rule.Placeholders = append(rule.Placeholders, "spec.authentication."+strings.Replace(ref.path, "/", ".", 1))
+			fallthrough
+		case v.kind == authClear && !v.bad:
+			rule.clear = true
+			rule.Sealed.Plain.Add(ref.path, secrets.NewString(v.node.Value))
+		case v.usable():
+			rule.addShared(ref, found)
+		default:
+			p.problems = append(p.problems, *ref.problem(v.hint(found.file, ref.key), "leads to %s at %s, which %s", ref, v.at, v.what()))
+		}
+		if schema.HasErrors(found.file.problems) {
+			p.broken = true
+		}
+	}
+	slices.Sort(rule.Placeholders)
+	rule.finishAuth()
+}
+
+// what is why a value can't be used.
+func (v sharedValue) what() string {
+	switch {
+	case v.next != nil:
+		return "is a $secret itself; references don't chain"
+	case v.kind == authClear:
+		return "is not encrypted"
+	}
+	return "can't be used"
+}
+
+// hint is what to do about a value that can't be used.
+func (v sharedValue) hint(f *sharedFile, key string) string {
+	if v.next != nil {
+		return "write $secret: " + v.next.String()
+	}
+	if v.kind == authClear {
+		return "mkhooks secret set " + shell.Path(f.name) + " " + shell.Word(key)
+	}
+	return "mend that first"
+}
+
+// addShared makes a sealed value of a shared file the rule's own.
+func (r *Rule) addShared(ref reference, t target) {
+	r.sealed = append(r.sealed, webhook.SealedValue{Path: ref.path, Ciphertext: t.value.node.Value})
+	r.Shared = append(r.Shared, webhook.AuthDigest([]webhook.SealedValue{{Ciphertext: t.value.node.Value}}))
+	i := slices.IndexFunc(r.Sealed.Sources, func(s secrets.Source) bool { return s.File == t.file.name })
+	if i < 0 {
+		i = len(r.Sealed.Sources)
+		r.Sealed.Sources = append(r.Sealed.Sources, secrets.Source{File: t.file.name, Document: t.file.data, Take: map[string][]string{}})
+	}
+	r.Sealed.Sources[i].Take[ref.path] = []string{ref.key}
+}
+
+// target is where a reference leads.
+type target struct {
+	file  *sharedFile
+	value sharedValue
+}
+
+func (r reference) problem(hint, format string, args ...any) *schema.Problem {
+	return &schema.Problem{Position: r.at, Severity: schema.Error, Hint: hint, Message: "$secret " + fmt.Sprintf(format, args...)}
+}
+
+// lookup finds the value of a reference: in the last layer that has it.
+func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
+	var looked []string // files that are there
+	var names []string  // keys of them
+	var places = map[string]string{}
+	var absent []string
+	for _, folder := range r.folders {
+		name := filepath.Join(folder, filepath.FromSlash(ref.file))
+		f, problem := r.open(name, folder)
+		if problem != "" {
+			return target{}, ref.problem("name a shared secrets file: NAME: VALUE, encrypted with SOPS", "leads to %s, which %s", name, problem)
+		}
+		if f == nil {
+			absent = append(absent, name)
+			continue
+		}
+		if v, ok := f.values[ref.key]; ok {
+			return target{f, v}, nil
+		}
+		looked = append(looked, name)
+		for _, n := range f.names {
+			names = append(names, n)
+			if places[n] == "" {
+				places[n] = f.values[n].at.String()
+			}
+		}
+	}
+	if looked == nil {
+		hint := "write the file, or the path that it has below a layer"
+		if near := r.nearFile(ref.file); near != "" {
+			hint = "did you mean $secret: " + near + "#" + shown(ref.key, true) + "?"
+		}
+		return target{}, ref.problem(hint, "leads to a file that is not there: %s", anyOf(absent))
+	}
+	hint := "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(shown(ref.key, true))
+	if near := schema.Nearest(ref.key, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q, at %s?", shown(near, true), places[near])
+	}
+	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", shown(ref.key, true), strings.Join(looked, ", "))
+}
+
+// nearFile is the shared file that was probably meant, as a reference has it.
+func (r *resolver) nearFile(name string) string {
+	bare := func(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }
+	var names []string
+	full := map[string]string{}
+	for _, known := range r.known {
+		for _, folder := range r.folders {
+			if rel, err := filepath.Rel(folder, known); err == nil && filepath.IsLocal(rel) {
+				rel = filepath.ToSlash(rel)
+				names, full[bare(rel)] = append(names, bare(rel)), rel
+			}
+		}
+	}
+	return full[schema.Nearest(bare(name), names)]
+}
+
+// open reads a shared secrets file of a layer, once; nil where there is none.
+// problem is why it is none.
+func (r *resolver) open(name, folder string) (f *sharedFile, problem string) {
+	info, err := os.Stat(name)
+	if os.IsNotExist(err) {
+		return nil, ""
+	}
+	if err != nil {
+		return nil, "can't be read: " + reason(err)
+	}
+	real := realPath(name)
+	switch {
+	case !below(real, realPath(folder)):
+		return nil, "is a link that leads out of the layer"
+	case !info.Mode().IsRegular():
+		return nil, "is no regular file"
+	}
+	if f, ok := r.files[real]; ok {
+		return f, ""
+	}
+	d := readDocument(name, r.o, r.recipients)
+	if d.root != nil && !isShared(d.root) {
+		return nil, "is a rule file"
+	}
+	if d.root == nil {
+		why := d.sorted()[0]
+		return nil, fmt.Sprintf("can't be read: line %d %s", why.Line, why.Message)
+	}
+	f = d.shared()
+	r.add(real, f)
+	return f, ""
+}
+
+// chains reports the references in a shared file, with the circle that they
+// go round in if they do.
+func (r *resolver) chains(f *sharedFile) {
+	for _, name := range f.names {
+		v := f.values[name]
+		if v.next == nil {
+			continue
+		}
+		hint := "write $secret: " + v.next.String() + " in the rule"
+		way := []string{v.at.String()}
+		message := "is a $secret in a shared secrets file; references don't chain"
+		seen := map[string]bool{v.at.String(): true}
+		for next := v.next; next != nil; {
+			t, problem := r.lookup(*next)
+			if problem != nil {
+				break
+			}
+			at := t.value.at.String()
+			if way = append(way, at); at == way[0] {
+				message, hint = "goes round in a circle: "+strings.Join(way, " → "), "write a value at one of these places"
+			}
+			if seen[at] {
+				break
+			}
+			seen[at] = true
+			next = t.value.next
+		}
+		f.problems = append(f.problems, schema.Problem{Position: v.at, Severity: schema.Error, Hint: hint, Message: shown(name, true) + " " + message})
+	}
+}

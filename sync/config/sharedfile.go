@@ -1,0 +1,170 @@
+package config
+
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// sharedFile is a shared secrets file: names and encrypted values at its top
+// level, and nothing else.
+type sharedFile struct {
+	name     string
+	data     []byte
+	values   map[string]sharedValue
+	names    []string // in the order of the file
+	problems []schema.Problem
+}
+
+// sharedValue is one value of a shared secrets file.
+type sharedValue struct {
+	kind authKind
+	node *yaml.Node
+	at   schema.Position
+	// next is where a reference leads.
+	next *reference
+	bad  bool // what is wrong with it is said
+}
+
+var secretsFile = kind{
+	nothing: ruleFile.nothing, holds: ruleFile.holds, size: ruleFile.size, depth: ruleFile.depth, expect: ruleFile.expect,
+	second: ruleFile.second, secondHint: ruleFile.secondHint, alias: ruleFile.alias, lists: ruleFile.lists,
+	shared: true,
+}
+
+// ReadShared reads a shared secrets file: its names, in the order of the file,
+// and what is wrong with it. ok is false where the content is no such file.
+func ReadShared(name string, data []byte, o Options) (names []string, problems []schema.Problem, ok bool) {
+	d := openRule(name, data, o, nil)
+	if d.root == nil || !isShared(d.root) {
+		return nil, nil, false
+	}
+	f := d.shared()
+	return f.names, f.problems, true
+}
+
+// isShared reports whether a document is no rule file: it has neither of the
+// two keys that each of them has.
+func isShared(root *yaml.Node) bool {
+	metadata, _ := child(root, "metadata")
+	spec, _ := child(root, "spec")
+	return metadata == nil && spec == nil
+}
+
+// hasMetadata reports whether a document was encrypted with SOPS.
+func hasMetadata(root *yaml.Node) bool {
+	key, _ := child(root, "sops")
+	return key != nil
+}
+
+// shared checks a shared secrets file. All of it is secret, so no message
+// holds a value.
+func (d document) shared() *sharedFile {
+	d.kind = secretsFile
+	out := &sharedFile{name: d.name, data: d.data, values: map[string]sharedValue{}}
+	sopsKey, metadata := child(d.root, "sops")
+	if covers, ok := coverage(metadata); ok {
+		each(d.root, func(key, _ *yaml.Node) { d.uncovered = d.uncovered || key.Value != "sops" && !covers(key.Value) })
+	}
+	var sealed []webhook.SealedValue
+	var first *yaml.Node
+	each(d.root, func(key, value *yaml.Node) {
+		if key.Value == "sops" {
+			return
+		}
+		out.names = append(out.names, key.Value)
+		v := d.sharedValue(key, value, metadata != nil)
+		if v.kind == authSealed {
+			sealed = append(sealed, webhook.SealedValue{Path: key.Value, Ciphertext: value.Value})
+			if first == nil {
+				first = key
+			}
+		}
+		out.values[key.Value] = v
+	})
+	d.strayReferences()
+	switch {
+	case metadata == nil && first != nil:
+		d.fail(first, "bring the file back from Git, or write the values in clear and encrypt it: "+d.encrypt(),
+			"is encrypted, but the file has no sops metadata to open it with")
+	case metadata != nil && metadata.Kind != yaml.MappingNode:
+		d.fail(metadata, "bring the file back from Git", "sops is %s, expected a mapping", kindOf(metadata))
+	case metadata != nil:
+		d.sopsMetadata(d.root, sopsKey, metadata, sealed)
+	}
+	out.problems = d.sorted()
+	return out
+}
+
+// sharedValue says how a value stands in a shared secrets file, and what is
+// wrong with it.
+func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
+	at := shown(key.Value, true)
+	before := len(f.problems)
+	v := sharedValue{node: n, at: f.at(n)}
+	const form = "a shared secrets file holds NAME: VALUE and nothing else; a rule file holds metadata and spec"
+	switch {
+	case n.Kind == yaml.MappingNode:
+		if at := f.sharedReference(n, at); at != nil {
+			v.next = at
+			return v // what is wrong is where it leads
+		}
+	case n.Kind != yaml.ScalarNode:
+		f.fail(n, form, "%s is %s, expected text", at, kindOf(n))
+	case !isText(n) || n.Value == "":
+		what := "empty"
+		if !isText(n) {
+			what = kindOf(n)
+		}
+		f.fail(n, "give it a value in quotes, and encrypt the file", "%s is %s, expected text", at, what)
+	default:
+		text := authValue{node: n}
+		f.textValue(&text, at, hasMetadata, true)
+		v.kind = text.kind
+	}
+	v.bad = len(f.problems) > before && schema.HasErrors(f.problems[before:])
+	return v
+}
+
+// sharedReference reads a mapping in a shared secrets file.
+func (f *file) sharedReference(n *yaml.Node, at string) *reference {
+	if key, _ := child(n, secretKey); key == nil {
+		f.fail(n, "a shared secrets file holds NAME: VALUE and nothing else; a rule file holds metadata and spec", "%s is a mapping, expected text", at)
+		return nil
+	}
+	return f.reference(n, at)
+}
+
+// encrypt is the command that encrypts a file.
+func (f *file) encrypt() string { return "sops encrypt --in-place " + shell.Path(f.name) }
+
+// sharedSelector checks that SOPS would encrypt every value of a shared
+// secrets file on the next edit.
+func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
+	const set = "under sops, leave the selectors out: all of a shared secrets file is secret"
+	at, name, covers := f.oneSelector(key, m, set, "expected none of them: all of a shared secrets file is secret")
+	if covers == nil {
+		return
+	}
+	for _, v := range sealed {
+		if !covers(v.Path) {
+			hint := set
+			if at == key {
+				hint = "give it a name that does not end in _unencrypted"
+			}
+			f.fail(at, hint, "sops.%s does not cover %s, so SOPS would leave it in clear text", name, shown(v.Path, true))
+			return
+		}
+	}
+}
+
+// usable reports whether a value can be sent.
+func (v sharedValue) usable() bool { return !v.bad && v.next == nil && v.kind != authOther }
+
+// placeholder reports whether the value is still to come.
+func (v sharedValue) placeholder() bool {
+	return v.kind == authClear && secrets.IsPlaceholder(v.node.Value)
+}
