@@ -67,7 +67,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 	switch kind {
 	case schema.RecordDocument:
 		return document{}, invalidf("mkhooks audit show FILE", "%s: is a record; expected a plan, a result or problems", file)
-	case schema.OriginsDocument, schema.HistoryDocument:
+	case schema.OriginsDocument, schema.HistoryDocument, schema.SettingsDocument:
 		return document{}, invalidf("", "%s: is a document of kind %s; expected a plan, a result or problems", file, kind)
 	}
 	if err := checkVersion(file, data, kind); err != nil {
