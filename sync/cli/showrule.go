@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -27,8 +28,9 @@ Exit codes: 0 done; 3 there is no such rule, or its files are not valid.`
 type showRuleOptions struct {
 	configOptions
 	ruleOptions
-	project string
-	rules   []string
+	projects []string
+	rules    []string
+	project  string // that is meant, of the config file
 }
 
 func newShowRuleCommand(a *app) *cobra.Command {
@@ -47,7 +49,7 @@ func newShowRuleCommand(a *app) *cobra.Command {
 
 func (o *showRuleOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of the config file (default $MKIO_PROJECT, or its only one)")
+	addProjects(f, &o.projects, "`PROJECT` of the config file (default $MKIO_PROJECT, or its only one)")
 	addRules(f, &o.rules)
 	o.ruleOptions.AddFlags(f)
 }
@@ -67,15 +69,18 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	defer cancel()
 	o.about, o.silent = func(name string) bool { return name == rule }, true
 	o.trace, o.allowPlaceholders = rule, true // nothing is sent
-	rules, problems, err := o.ruleOptions.read(ctx, a, paths)
+	rules, problems, err := o.read(ctx, a, paths)
 	if err != nil {
 		return err
 	}
-	if schema.HasErrors(problems) {
-		return a.refuseFiles(problems, "nothing was sent", paths)
+	if err := a.printProblems(problems); err != nil {
+		return err
 	}
-	for _, p := range problems {
-		a.warn("%s: %s", p.Position, p.Message)
+	if schema.HasErrors(problems) {
+		return &codeError{
+			code: exitInvalid, problems: problems,
+			err: fmt.Errorf("%s in the rule files", count(errorsAmong(problems), "problem", "problems")),
+		}
 	}
 	i := slices.IndexFunc(rules.Rules, func(r config.Rule) bool { return r.Name == rule })
 	if i < 0 {
@@ -99,10 +104,7 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 	o.takeKeyServices(o.file)
 	o.layered = true
 	project, rule := o.split(arg)
-	if project == "" {
-		project = o.projectName(a)
-	}
-	var wanted []string
+	wanted := o.projects
 	if project != "" {
 		wanted = []string{plan.Pattern(project)}
 	}
@@ -114,14 +116,6 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 	return rule, o.file.Paths(p), nil
 }
 
-// projectName is the project that -p or the environment names.
-func (o *showRuleOptions) projectName(a *app) string {
-	if o.project == "" && len(o.file.Projects) > 1 {
-		return a.Getenv("MKIO_PROJECT")
-	}
-	return o.project
-}
-
 // split takes PROJECT/RULE apart; a name of a rule may have slashes, too.
 func (o *showRuleOptions) split(arg string) (project, rule string) {
 	for _, name := range o.file.Names() {
@@ -129,10 +123,10 @@ func (o *showRuleOptions) split(arg string) (project, rule string) {
 			project, rule = name, rest
 		}
 	}
-	if project != "" && (o.project == "" || o.project == project) {
+	if project != "" && (len(o.projects) == 0 || slices.Contains(o.projects, project)) {
 		return project, rule
 	}
-	if project, rule, ok := strings.Cut(arg, "/"); ok && o.project == "" && len(o.file.Projects) > 1 {
+	if project, rule, ok := strings.Cut(arg, "/"); ok && len(o.projects) == 0 && len(o.file.Projects) > 1 {
 		return project, rule // which is said to be no project
 	}
 	return "", arg
