@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"examples/bench":                 nil,
 	"examples/bench/linksops":        nil,
 	"examples/citest":                nil, // a helper of tests
+	"examples/projects":              nil, // tests alone
 	"examples/github":                nil, // tests alone
 	"examples/gitlab":                nil,
 	"examples/prometheus":            nil,
