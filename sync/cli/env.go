@@ -56,7 +56,7 @@ type app struct {
 	// root ends with the second signal.
 	root context.Context
 
-	// stderr keeps lines of requests side by side whole.
+	// stderr keeps messages whole that come from side by side.
 	stderr sync.Mutex
 
 	// Flags that every command has.

@@ -178,6 +178,8 @@ func (a *app) annotate(problems []schema.Problem) error {
 
 // line prints one message on stderr, in lines that can't begin with foreign text.
 func (a *app) line(kind, text string) {
+	a.stderr.Lock()
+	defer a.stderr.Unlock()
 	for i, l := range strings.Split(text, "\n") {
 		if i == 0 {
 			fmt.Fprintf(a.Stderr, "mkhooks: %s: %s\n", kind, report.Escape(l))

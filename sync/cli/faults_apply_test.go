@@ -229,18 +229,9 @@ func (w *faulty) make(err error) {
 	}
 }
 
-// signalCells send signals.
+// signalCells send signals. What is under way is answered once the run has
+// heard of the first, as it then says; what only reads is given up.
 func signalCells() []cell {
-	send := func(signals ...os.Signal) func(w *faulty) {
-		return func(w *faulty) {
-			for _, sig := range signals {
-				w.signal(sig)
-				if sig != os.Kill {
-					time.Sleep(500 * time.Millisecond) // until it has arrived
-				}
-			}
-		}
-	}
 	places := []struct {
 		name string
 		kind emulator.Kind
@@ -260,10 +251,18 @@ func signalCells() []cell {
 			{"SIGTERM once", []os.Signal{syscall.SIGTERM}}, {"SIGKILL", []os.Signal{os.Kill}},
 		} {
 			f := emulator.Fault{Kind: p.kind, Rule: p.rule, Nth: p.nth}
-			f.Stall = len(s.send) > 1 // or it would have been answered by then
+			reads, kills := p.kind == emulator.List, s.send[0] == os.Kill
+			f.Stall = (reads || len(s.send) > 1) && !kills
 			out = append(out, cell{fault: s.name, at: p.name, set: func(w *faulty) {
 				f := f
-				f.Before = func() { send(s.send...)(w) }
+				f.Before = func() {
+					for _, sig := range s.send {
+						w.signal(sig)
+						if !reads && !kills {
+							w.errs.await(heardOf)
+						}
+					}
+				}
 				w.hit = w.s.Fault(f).Hits
 			}})
 		}

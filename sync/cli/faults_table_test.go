@@ -57,7 +57,8 @@ type wrong struct {
 	do func(w *faulty, f *emulator.Fault)
 	// onceAlone leaves out "for ever": it is not tried again anyway.
 	onceAlone bool
-	args      []string
+	// args are more flags, and ever those where it is for ever.
+	args, ever []string
 	// memory has the memory of the run watched; alone has its writes one after
 	// the other, because the fault concerns all that are under way.
 	memory, alone bool
@@ -102,12 +103,15 @@ var wrongs = []wrong{
 	{name: "502 with a page", do: status(502, proxyPage, "Content-Type", "text/html")},
 	{name: "503", do: status(503, "")},
 	{name: "504", do: status(504, "")},
-	{name: "connection refused", do: refuse, alone: true},
+	{name: "connection refused", do: refuse, alone: true,
+		// The first attempt is one that was closed; another one is to follow it.
+		ever: []string{"--retry-for", "5s"}},
 	{name: "closed before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Drop = emulator.DropBefore }},
 	{name: "reset before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Answer = reset }},
 	{name: "reset after it took effect", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = reset, true }},
 	{name: "body cut", do: func(_ *faulty, f *emulator.Fault) { f.Cut = 9 }},
-	{name: "stalled", do: func(_ *faulty, f *emulator.Fault) { f.Stall = true }, args: []string{"--timeout", "2s"}},
+	{name: "stalled", do: func(_ *faulty, f *emulator.Fault) { f.Stall = true },
+		args: []string{"--timeout", "10s"}}, // which no other answer takes
 	{name: "not JSON", do: body(proxyPage), onceAlone: true},
 	{name: "another shape", do: body(`{"rules":[]}`), onceAlone: true},
 	{name: "a number for text", do: func(_ *faulty, f *emulator.Fault) { f.Edit = numberForText }, onceAlone: true},
@@ -197,7 +201,7 @@ func faultCells() []cell {
 			for _, command := range at.commands {
 				out = append(out, wr.cell(at.name, command, "once", at.once, holdsOut))
 				if !wr.onceAlone {
-					out = append(out, wr.cell(at.name, command, "for ever", at.ever, soonGivesUp))
+					out = append(out, wr.cell(at.name, command, "for ever", at.ever, slices.Concat(soonGivesUp, wr.ever)))
 				}
 			}
 		}
@@ -211,7 +215,7 @@ func (wr wrong) cell(at, command, times string, f emulator.Fault, args []string)
 	if !wr.onceAlone {
 		name += " " + times
 	}
-	c := cell{fault: name, at: at, command: command, args: append(wr.args[:len(wr.args):len(wr.args)], args...), set: func(w *faulty) {
+	c := cell{fault: name, at: at, command: command, args: slices.Concat(wr.args, args), set: func(w *faulty) {
 		wr.do(w, &f)
 		w.hit = w.s.Fault(f).Hits
 	}}

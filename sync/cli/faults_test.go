@@ -49,6 +49,7 @@ type faulty struct {
 	s      *served
 	folder string
 	signal func(os.Signal)
+	errs   *heard // stderr of the run
 
 	listener net.Listener
 	server   *http.Server
@@ -158,7 +159,7 @@ func begin(t *testing.T, m *mixed, c cell, folder string) *faulty {
 	if w.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	w.s = &served{emulator.New(o), "http://" + w.listener.Addr().String()}
+	w.s = &served{emulator.New(o), "http://" + w.listener.Addr().String(), newConnections()}
 	w.up()
 	t.Cleanup(func() { _ = w.server.Close() })
 	w.fill(w.s)
@@ -182,7 +183,7 @@ func (w *faulty) up() {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	w.server = &http.Server{Handler: w.s.Server, ReadHeaderTimeout: time.Minute}
+	w.server = &http.Server{Handler: w.s.Server, ConnState: w.s.clients.state, ReadHeaderTimeout: time.Minute}
 	go func(s *http.Server, l net.Listener) { _ = s.Serve(l) }(w.server, w.listener)
 }
 
@@ -224,13 +225,16 @@ func (w *faulty) run() outcome {
 		w.set(w)
 	}
 	w.was = w.s.Rules()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	timer := time.AfterFunc(2*time.Minute, func() { signal(os.Kill) })
+	var out bytes.Buffer
+	w.errs = newHeard()
+	cmd.Stdout, cmd.Stderr = &out, w.errs
+	timer := time.AfterFunc(5*time.Minute, func() { signal(os.Kill) })
 	defer timer.Stop()
 	start()
 	_ = cmd.Wait() // the code is what counts
-	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	w.errs.end()
+	w.s.settle()
+	return outcome{out.String(), w.errs.String(), cmd.ProcessState.ExitCode()}
 }
 
 // command0 is the process of the run that meets the fault.

@@ -266,6 +266,7 @@ func killAt(m *mixed, s *served, k int, after bool, args []string) {
 	injected := s.Fault(hook)
 	start()
 	_ = cmd.Wait() // killed, or done where the order of requests made it shorter
+	s.settle()
 	injected.Remove()
 }
 

@@ -60,6 +60,7 @@ const lockPatience = 2 * time.Second
 
 // around opens the record, does what is to be recorded, and closes it.
 func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.Plan, do func() *apply.Result) (*apply.Result, error) {
+	do = a.telling(do)
 	if r == nil {
 		return do(), nil
 	}

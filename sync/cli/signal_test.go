@@ -4,26 +4,32 @@ import (
 	"bytes"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// interrupt runs mkhooks with a hook that is called once, in the middle of the
-// first PUT, with a function that sends a signal.
-func interrupt(t *testing.T, s *served, r *repo, hook func(signal func(os.Signal)), args ...string) (out string, code int) {
+// heardOf is what an apply says once a signal has reached it.
+const heardOf = "interrupted: what is under way is finished"
+
+// interrupt sends signals to mkhooks in the middle of its first PUT, each once
+// the first was heard of. That PUT is answered, or with stall it is not.
+func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal, args ...string) (out string, code int) {
 	t.Helper()
 	cmd := r.command(s, args...)
-	var shown bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &shown, &shown
+	shown := newHeard()
+	cmd.Stdout, cmd.Stderr = shown, shown
 	start, signal := process(t, cmd)
-	var once sync.Once
-	s.Fault(emulator.Fault{Kind: emulator.Put, Before: func() { once.Do(func() { hook(signal) }) }})
+	s.Fault(emulator.Fault{Kind: emulator.Put, Times: 1, Stall: stall, Before: func() {
+		for _, sig := range signals {
+			signal(sig)
+			shown.await(heardOf)
+		}
+	}})
 	start()
 	_ = cmd.Wait() // the code is what counts
+	shown.end()
 	return shown.String(), cmd.ProcessState.ExitCode()
 }
 
@@ -37,10 +43,7 @@ func TestInterruptedOnce(t *testing.T) {
 			r.rule("rules", name, name, "")
 		}
 		s := serveEmulator(t, emulator.Options{})
-		out, code := interrupt(t, s, r, func(signal func(os.Signal)) {
-			signal(sig)
-			time.Sleep(300 * time.Millisecond) // the signal arrives while the PUT is under way
-		}, "apply", "--owner", "team", "--yes", "--concurrency", "1", "rules")
+		out, code := interrupt(t, s, r, false, []os.Signal{sig}, "apply", "--owner", "team", "--yes", "--concurrency", "1", "rules")
 		if code != 130 || !strings.Contains(out, "Interrupted") || !strings.Contains(out, "applied") || !strings.Contains(out, "skipped") {
 			t.Errorf("%v: exit code %d\n%s", sig, code, out)
 		}
@@ -60,17 +63,7 @@ func TestInterruptedTwice(t *testing.T) {
 	r := newRepo(t)
 	r.rule("rules", "a", "a", secretOne)
 	s := serveEmulator(t, emulator.Options{})
-	release := make(chan struct{})
-	out, code := interrupt(t, s, r, func(signal func(os.Signal)) {
-		signal(os.Interrupt)
-		time.Sleep(100 * time.Millisecond)
-		signal(os.Interrupt)
-		select {
-		case <-release:
-		case <-time.After(2 * time.Second):
-		}
-	}, "apply", "--owner", "team", "--yes", "--format", "json", "rules")
-	close(release)
+	out, code := interrupt(t, s, r, true, []os.Signal{os.Interrupt, os.Interrupt}, "apply", "--owner", "team", "--yes", "--format", "json", "rules")
 	if code != 130 || !strings.Contains(out, `"outcome": "interrupted"`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,7 +99,8 @@ func (r *repo) sops(args ...string) {
 // served is an emulator over HTTP.
 type served struct {
 	*emulator.Server
-	url string
+	url     string
+	clients *connections
 }
 
 func serveEmulator(t *testing.T, o emulator.Options) *served {
@@ -105,10 +109,104 @@ func serveEmulator(t *testing.T, o emulator.Options) *served {
 	if o.Tokens == nil {
 		o.Tokens = map[string][]emulator.Capability{scriptToken: emulator.AllCapabilities()}
 	}
-	s := emulator.New(o)
-	h := httptest.NewServer(s)
+	s := &served{emulator.New(o), "", newConnections()}
+	h := httptest.NewUnstartedServer(s)
+	h.Config.ConnState = s.clients.state
+	h.Start()
 	t.Cleanup(h.Close)
-	return &served{s, h.URL}
+	s.url = h.URL
+	return s
+}
+
+// connections are those that a server has open, by the client's address.
+type connections struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	open    map[string]bool
+}
+
+func newConnections() *connections {
+	c := &connections{open: map[string]bool{}}
+	c.changed = sync.NewCond(&c.mu)
+	return c
+}
+
+// state is the hook of the server that tells of them. A connection that a
+// handler took over is its own.
+func (c *connections) state(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open[conn.RemoteAddr().String()] = true
+	case http.StateHijacked, http.StateClosed:
+		delete(c.open, conn.RemoteAddr().String())
+	}
+	c.changed.Broadcast()
+}
+
+func (c *connections) wait(until func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !until() {
+		c.changed.Wait()
+	}
+}
+
+// settle waits until the service has done all that a process asked for which
+// has ended: a request may outlive the one who sent it.
+func (s *served) settle() {
+	// Connections are accepted in the order in which they came, so behind one
+	// of our own none is left to be.
+	if last, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil { // else it serves no more
+		s.clients.wait(func() bool { return s.clients.open[last.LocalAddr().String()] })
+		_ = last.Close()
+	}
+	s.clients.wait(func() bool { return len(s.clients.open) == 0 })
+}
+
+// heard is what a process wrote so far, for those who wait for a word.
+type heard struct {
+	mu   sync.Mutex
+	more *sync.Cond
+	text bytes.Buffer
+	over bool
+}
+
+func newHeard() *heard {
+	h := new(heard)
+	h.more = sync.NewCond(&h.mu)
+	return h
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.more.Broadcast()
+	return h.text.Write(p)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
+// end is called once nothing more will come.
+func (h *heard) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	h.more.Broadcast()
+}
+
+// await waits until a word was written, or none can be any more.
+func (h *heard) await(word string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for !h.over && !bytes.Contains(h.text.Bytes(), []byte(word)) {
+		h.more.Wait()
+	}
 }
 
 // command is mkhooks as a process of its own, in the repo.
