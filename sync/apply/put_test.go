@@ -304,6 +304,53 @@ func TestSecondLook(t *testing.T) {
 	}
 }
 
+// TestSecondLookAtAnUpdate is [TestSecondLook] for a rule that was there before.
+func TestSecondLookAtAnUpdate(t *testing.T) {
+	t.Parallel()
+	moved := url("https://hooks.example.com/new")
+	for name, tt := range map[string]struct {
+		owner         string
+		before, after apply.Rule
+		resend        bool
+		put           emulator.Fault
+		want          string
+		looks         int // at the rule, the one before the PUT included
+	}{
+		"lost, and no owner and no secret":  {"", rule("a"), rule("a", moved), false, emulator.Fault{Drop: emulator.DropAfter}, "a applied", 2},
+		"lost, and deleted by someone else": {"video", rule("a"), rule("a", moved), false, emulator.Fault{Drop: emulator.DropBefore, Nth: 1, Times: -1}, "a failed", 2},
+		// The rule looks the same whether the secret was sent or not.
+		"lost, and all is as it was": {"video", rule("a", sealed("one")), rule("a", sealed("one")), true, emulator.Fault{Drop: emulator.DropBefore}, "a failed", 2},
+		"refused":                    {"video", rule("a"), rule("a", moved), false, emulator.Fault{Status: 403}, "a failed", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.owner = tt.owner
+			w.settle(tt.before)
+			w.files(tt.after)
+			w.options.ResendAuth = tt.resend
+			tt.put.Method = "PUT"
+			if strings.HasSuffix(name, "someone else") {
+				tt.put.Before = func() { w.service.Delete("a") }
+			}
+			w.service.Fault(tt.put)
+			r := w.apply()
+			if got := statuses(r); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			looks := 0
+			for _, req := range w.service.Requests() {
+				if req.Kind == emulator.Get {
+					looks++
+				}
+			}
+			if looks != tt.looks {
+				t.Errorf("the rule was read %d times, want %d", looks, tt.looks)
+			}
+		})
+	}
+}
+
 // TestOthersAtThisVeryMoment is about what the answer to a PUT shows of someone
 // else's doing since the last look.
 func TestOthersAtThisVeryMoment(t *testing.T) {

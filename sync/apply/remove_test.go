@@ -163,6 +163,36 @@ func TestPauseThatGoesWrong(t *testing.T) {
 	}
 }
 
+// TestMayBePaused is about a pause of which it is not known whether it took
+// effect.
+func TestMayBePaused(t *testing.T) {
+	t.Parallel()
+	unseen := emulator.Fault{Kind: emulator.Get, Nth: 2, Times: -1, Status: 403}
+	for name, tt := range map[string]struct {
+		put emulator.Fault
+		may bool
+	}{
+		"no answer":         {emulator.Fault{Drop: emulator.DropBefore}, true},
+		"500":               {emulator.Fault{Status: 500}, true},
+		"a page of a proxy": {emulator.Fault{Body: "<html>hello</html>"}, true},
+		"400":               {emulator.Fault{Status: 400}, false},
+		"403":               {emulator.Fault{Status: 403}, false},
+		"429":               {emulator.Fault{Status: 429}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			tt.put.Method = "PUT"
+			w.service.Fault(tt.put)
+			w.service.Fault(unseen)
+			c := change(t, w.apply(), "gone")
+			if c.Error == nil || strings.Contains(c.Error.Message, "the rule may be paused by now") != tt.may {
+				t.Errorf("%s: %+v, want it to say that the rule may be paused: %t", c.Status, c.Error, tt.may)
+			}
+		})
+	}
+}
+
 // TestMovingHistory adds records while the history is read and after it.
 func TestMovingHistory(t *testing.T) {
 	t.Parallel()
@@ -430,6 +460,28 @@ func TestArchiveTrouble(t *testing.T) {
 	}
 	if w.writes() != nil {
 		t.Errorf("a rule whose history can't be stored was touched: %q", w.writes())
+	}
+}
+
+// noRoom is an archive that can't be written to, and says what to do about it.
+type noRoom struct{ archive.Store }
+
+func (noRoom) Create(context.Context, string) (archive.Writer, error) { return nil, noRoomError{} }
+
+type noRoomError struct{}
+
+func (noRoomError) Error() string { return "the bucket is locked" }
+func (noRoomError) Hint() string  { return "unlock the bucket" }
+
+// TestArchiveHint: what a store says itself of what to do is what is said.
+func TestArchiveHint(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	w.deps.Archive = noRoom{w.deps.Archive}
+	c := change(t, w.apply(), "gone")
+	says(t, c, "archive", "the bucket is locked")
+	if c.Error == nil || c.Error.Hint != "the rule was not deleted: unlock the bucket; then run mkhooks apply again" {
+		t.Errorf("the hint is %+v", c.Error)
 	}
 }
 

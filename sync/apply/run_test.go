@@ -55,6 +55,17 @@ func TestInterrupted(t *testing.T) {
 		want(t, r, apply.Interrupted, "a applied, b failed, c skipped")
 		says(t, change(t, r, "b"), "interrupted", "may have taken effect")
 	})
+	t.Run("twice, at the DELETE", func(t *testing.T) {
+		t.Parallel()
+		w := doomed(t, emulator.Options{}, 2)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		w.service.Fault(emulator.Fault{Method: "DELETE", Stall: true, Before: cancel})
+		p := w.mustPlan()
+		r := w.prepare(p).Run(ctx, nil, p)
+		want(t, r, apply.Interrupted, "gone failed")
+		says(t, change(t, r, "gone"), "interrupted", "if the rule is still there, it is paused")
+	})
 	t.Run("before it began", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, emulator.Options{})
