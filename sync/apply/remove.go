@@ -246,6 +246,10 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	})
 	d.out.took(result.Write)
 	d.lost = d.lost || result.Lost
+	if d.lost && d.isGone(ctx, err) {
+		err = errGone
+		d.step(ctx, d.c, StepLook, w.Before, looked(err))
+	}
 	over = true
 	switch {
 	case ctx.Err() != nil && err != nil:
@@ -281,6 +285,19 @@ func looked(err error) Written {
 		return Written{Error: &Error{Kind: KindStale, Message: err.Error()}}
 	}
 	return Written{Error: &Error{Kind: KindService, Message: err.Error()}}
+}
+
+// isGone looks once more where time ran out after an attempt whose answer was
+// lost: it may have taken effect.
+func (d *removal) isGone(ctx context.Context, err error) bool {
+	var service *mkio.Error
+	if !errors.As(err, &service) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, secondLook)
+	defer cancel()
+	live, err := d.client.Rule(ctx, d.c.Rule)
+	return err == nil && live == nil
 }
 
 // gone ends the delete of a rule that is not there any more: our own attempt

@@ -353,6 +353,14 @@ func TestDeleteAnswers(t *testing.T) {
 			f.Drop = emulator.DropAfter
 			return f
 		}, apply.Applied, "applied", 1, ""},
+		"lost after it took effect, and no time is left": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop = emulator.DropAfter
+			return f
+		}, apply.Applied, "applied", 1, ""},
+		"lost before it took effect, and no time is left": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
+			f.Drop = emulator.DropBefore
+			return f
+		}, apply.Failed, "failed", 1, "may have taken effect"},
 		"lost before it took effect": {func(_ *emulator.Server, f emulator.Fault) emulator.Fault {
 			f.Drop = emulator.DropBefore
 			return f
@@ -393,11 +401,14 @@ func TestDeleteAnswers(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, 404 %v", name, missing404), func(t *testing.T) {
 				t.Parallel()
 				w := doomed(t, emulator.Options{DeleteMissing404: missing404}, 2)
+				if strings.HasSuffix(name, "no time is left") {
+					w.client.RetryFor = time.Millisecond
+				}
 				w.service.Fault(tt.fault(w.service, one))
 				r := w.apply()
 				want(t, r, tt.outcome, "gone "+tt.status)
 				c := change(t, r, "gone")
-				says(t, c, map[string]string{"stale": "stale"}[tt.status], tt.says)
+				says(t, c, map[string]string{"stale": "stale", "failed": "network"}[tt.status], tt.says)
 				if c.Archive == nil || c.Attempts != tt.deletes {
 					t.Errorf("archive %v after %d attempts, want %d", c.Archive, c.Attempts, tt.deletes)
 				}
