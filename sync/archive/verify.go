@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -40,7 +41,7 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 	}
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("%s is no manifest: %w", store.Location(base+manifestSuffix), err)
+		return m, fmt.Errorf("%s is no manifest: it is not JSON of that shape, or cut short", store.Location(base+manifestSuffix))
 	}
 	switch {
 	case m.FormatVersion != FormatVersion:
@@ -79,13 +80,28 @@ func archived(location string) (store Store, base string, err error) {
 func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 	f, err := store.Open(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("read back %s: %w", store.Location(name), err)
+		return nil, unreadable(store.Location(name), err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxManifest))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read back %s: %w", store.Location(name), err)
+		return nil, unreadable(store.Location(name), err)
 	}
 	return data, nil
+}
+
+// unreadable says in a person's words why an object can't be read.
+func unreadable(at string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the operation and a part of the path say nothing
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", at, fs.ErrNotExist)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s is cut short, or there is something behind its end", at)
+	}
+	return fmt.Errorf("read back %s: %w", at, err)
 }
 
 // checkRecords reads the stored records back: their digest, that they unpack,
@@ -94,17 +110,17 @@ func checkRecords(ctx context.Context, store Store, m Manifest, count func(io.Re
 	at := store.Location(m.RecordsFile)
 	f, err := store.Open(ctx, m.RecordsFile)
 	if err != nil {
-		return fmt.Errorf("read back %s: %w", at, err)
+		return unreadable(at, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hash := sha256.New()
 	in := io.TeeReader(f, hash)
 	records, err := unpacked(in, count)
 	if err != nil {
-		return fmt.Errorf("read back %s: %w", at, err)
+		return unreadable(at, err)
 	}
 	if _, err := io.Copy(io.Discard, in); err != nil {
-		return fmt.Errorf("read back %s: %w", at, err)
+		return unreadable(at, err)
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.SHA256 {
 		return fmt.Errorf("%s has the SHA-256 %s, its manifest says %s", at, sum, m.SHA256)
@@ -146,7 +162,11 @@ func countRecords(in io.Reader) (int, error) {
 	lines.Buffer(nil, maxLine)
 	n := 0
 	for lines.Scan() {
-		if n++; !json.Valid(lines.Bytes()) {
+		n++
+		switch err := lines.Err(); { // what was read before it is a line, too
+		case err != nil:
+			return n, err
+		case !json.Valid(lines.Bytes()):
 			return n, fmt.Errorf("line %d is no JSON", n)
 		}
 	}

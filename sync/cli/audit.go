@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 const auditVerifyLong = `Verify checks audit files and archives: of an audit file, that no line was
@@ -150,7 +153,7 @@ func (v *verification) file(ctx context.Context, path string) error {
 	}
 	chain, err := readChain(path)
 	if err != nil {
-		v.problem(schema.Error, path, 0, "", "can't be read: %v", withoutPath(err))
+		v.problem(schema.Error, path, 0, recordHint(path, err), "can't be read: %v", withoutPath(err))
 		return nil
 	}
 	v.chain(path, chain)
@@ -158,6 +161,24 @@ func (v *verification) file(ctx context.Context, path string) error {
 		return nil
 	}
 	return v.named(ctx, path, chain)
+}
+
+// recordHint says what to name instead of what is no audit file; "" where that
+// is not known.
+func recordHint(path string, err error) string {
+	info, statErr := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "the record is the file that apply was given with --audit, or audit in " + config.FileName + " names"
+	case statErr != nil || !info.IsDir():
+		return ""
+	}
+	for _, pattern := range []string{"*.manifest.json", "*.jsonl"} {
+		if found, err := filepath.Glob(filepath.Join(path, pattern)); err == nil && len(found) > 0 {
+			return "it is a folder; name the files in it: mkhooks audit verify " + shell.Path(path) + "/" + pattern
+		}
+	}
+	return "it is a folder; name an audit file, or the manifest of an archive"
 }
 
 func readChain(path string) (*audit.Chain, error) {
@@ -213,7 +234,11 @@ func (v *verification) archive(ctx context.Context, path, sum string, line int) 
 	m, err := archive.Verify(ctx, path)
 	switch {
 	case err != nil:
-		v.problem(schema.Error, path, 0, "", "%s", strings.TrimPrefix(err.Error(), path+": "))
+		text := err.Error() // begins with the path, where it is about this file
+		if about, ok := strings.CutPrefix(text, path); ok {
+			text = strings.TrimLeft(about, ": ")
+		}
+		v.problem(schema.Error, path, 0, "", "%s", text)
 	case sum != "" && m.SHA256 != sum:
 		v.problem(schema.Error, path, 0, "", "is whole, but not what line %d of the record says: its records have another checksum", line)
 	default:

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -20,7 +19,7 @@ type showOptions struct {
 
 func (o *showOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.rules, "rule", nil, "`RULE` to show alone, a name or pattern (repeatable)")
-	f.StringVar(&o.since, "since", "", "`TIME` from which on runs are shown: 24h, or 2026-01-31")
+	f.StringVar(&o.since, "since", "", "`TIME` from which on runs are shown: "+sinceForms)
 	f.BoolVar(&o.steps, "steps", false, "show each step of a change, not only what came of it")
 }
 
@@ -28,13 +27,16 @@ func runAuditShow(a *app, o showOptions, args []string) error {
 	if len(args) != 1 {
 		return invalidf("mkhooks audit show audit/applies.jsonl", "audit show: expected one audit file, got %d", len(args))
 	}
-	from, err := since(o.since, a.Now())
-	if err != nil {
-		return err
+	var from time.Time
+	if o.since != "" {
+		var err error
+		if from, err = parseSince(o.since, a.Now()); err != nil {
+			return err
+		}
 	}
 	chain, err := readChain(args[0])
 	if err != nil {
-		return invalid(err)
+		return invalidf(recordHint(args[0], err), "%s can't be read: %w", args[0], withoutPath(err))
 	}
 	if len(chain.Faults) > 0 {
 		f := chain.Faults[0]
@@ -47,22 +49,6 @@ func runAuditShow(a *app, o showOptions, args []string) error {
 		json:     func(w io.Writer) error { return report.RecordJSON(w, record) },
 		markdown: func(w io.Writer) error { return report.RecordMarkdown(w, record, report.MarkdownOptions{}) },
 	})
-}
-
-// since is the time that --since names: so long ago, or a day, or a moment.
-func since(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, invalid(fmt.Errorf("--since %q: expected a time such as 24h, 2026-01-31 or 2026-01-31T15:04:05Z", s))
 }
 
 // filter leaves the runs and the writes that were asked for.

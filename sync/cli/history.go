@@ -72,7 +72,7 @@ func (o *historyOptions) AddFlags(f *pflag.FlagSet) {
 	o.connectOptions.AddFlags(f)
 	f.BoolVar(&o.all, "all", false, "one line a rule, worst first")
 	f.BoolVar(&o.records, "records", false, "list the records themselves, in the order of the service")
-	f.StringVar(&o.since, "since", "", "`TIME` from which on records count: 24h, 7d, or 2026-10-01T00:00:00Z")
+	f.StringVar(&o.since, "since", "", "`TIME` from which on records count: "+sinceForms)
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 2 where `WHICH` records are in the time of --since: failed, or retrying (which counts failed ones, too)")
 	f.StringVar(&o.export, "export", "", "`DIR` to store the whole history of each rule in; nothing is deleted")
 }
@@ -103,25 +103,6 @@ func (o *historyOptions) check(a *app, cmd *cobra.Command) (since time.Time, err
 		return since, nil
 	}
 	return parseSince(o.since, a.Now())
-}
-
-// parseSince reads a time, or how long ago it was.
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		if t.After(now) {
-			return t, invalidf("", "--since %s lies ahead: no record can be of that time", s)
-		}
-		return t.UTC(), nil
-	}
-	unit, n := time.Duration(1), s
-	if days, ok := strings.CutSuffix(s, "d"); ok { // which Go does not read
-		unit, n = 24, days+"h"
-	}
-	d, err := time.ParseDuration(n)
-	if err != nil || d <= 0 || d > 1<<62/unit {
-		return time.Time{}, invalidf("", "--since %q: expected how long ago, such as 90m, 24h or 7d, or a time such as 2026-10-01T00:00:00Z", s)
-	}
-	return now.Add(-d * unit).UTC(), nil
 }
 
 func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string) error {

@@ -160,12 +160,12 @@ func (o *connectOptions) token(a *app) (secrets.String, error) {
 		from = o.tokenFile
 		f, err := os.Open(o.tokenFile)
 		if err != nil {
-			return secrets.String{}, invalid(fmt.Errorf("read the token: %w", err))
+			return secrets.String{}, invalidf("--token-file names a file that holds the token and nothing else", "read the token: %w", err)
 		}
 		defer f.Close()
 		data, err := io.ReadAll(io.LimitReader(f, 64<<10))
 		if err != nil {
-			return secrets.String{}, invalid(fmt.Errorf("read the token: %w", err))
+			return secrets.String{}, invalidf("--token-file names a file that holds the token and nothing else", "read the token: %w", err)
 		}
 		value = string(data)
 	}
