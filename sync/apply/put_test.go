@@ -257,6 +257,9 @@ func TestAnswersToPut(t *testing.T) {
 			if c.HTTPStatus != tt.http || c.Attempts == 0 {
 				t.Errorf("took %d attempts and the status %d, want %d", c.Attempts, c.HTTPStatus, tt.http)
 			}
+			if c.InDoubt() != strings.Contains(tt.says, "may have taken effect") {
+				t.Errorf("in doubt: %t", c.InDoubt())
+			}
 			if tt.status == "failed" && tt.http > 0 && c.Ref == "" {
 				t.Error("the service's ref is missing")
 			}

@@ -6,6 +6,8 @@
 package apply
 
 import (
+	"net/http"
+
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -92,6 +94,19 @@ type Change struct {
 	// Blocked is the guard of a blocked change.
 	Blocked *plan.Blocked `json:"blocked,omitempty"`
 	Error   *Error        `json:"error,omitempty"`
+}
+
+// InDoubt reports whether the write may have taken effect although it counts as
+// failed: no answer came, or one that does not tell.
+func (c *Change) InDoubt() bool {
+	if c.Status != StatusFailed || c.Attempts == 0 || c.Error == nil {
+		return false
+	}
+	switch c.Error.Kind {
+	case KindInterrupted, KindNetwork:
+		return true
+	}
+	return c.HTTPStatus >= 500 || c.Attempts > 1 && c.HTTPStatus != http.StatusTooManyRequests
 }
 
 // Error says in one line why a change is not simply applied.

@@ -54,6 +54,9 @@ func TestInterrupted(t *testing.T) {
 		r := w.prepare(p).Run(ctx, stop, p)
 		want(t, r, apply.Interrupted, "a applied, b failed, c skipped")
 		says(t, change(t, r, "b"), "interrupted", "may have taken effect")
+		if b, c := change(t, r, "b"), change(t, r, "c"); !b.InDoubt() || c.InDoubt() {
+			t.Errorf("in doubt: b %t, c %t", b.InDoubt(), c.InDoubt())
+		}
 	})
 	t.Run("twice, at the DELETE", func(t *testing.T) {
 		t.Parallel()

@@ -139,6 +139,10 @@ func everyOutcome(write func(*apply.Result) error) error {
 		{Outcome: apply.Refused, Summary: apply.Summary{Skipped: 4}},
 		{Outcome: apply.Failed, Summary: apply.Summary{Failed: 1200}},
 		{Outcome: apply.Interrupted, Summary: apply.Summary{Applied: 1, Skipped: 3}},
+		{Outcome: apply.Interrupted, Summary: apply.Summary{Failed: 1}, Changes: []apply.Change{{
+			Rule: "jobs", Action: plan.Create, Status: apply.StatusFailed, Attempts: 1,
+			Error: &apply.Error{Kind: apply.KindInterrupted, Message: "the run was stopped while the request was under way: it may have taken effect"},
+		}}},
 	} {
 		if err := write(&r); err != nil {
 			return err

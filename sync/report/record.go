@@ -129,10 +129,13 @@ func recordStatus(c audit.Change) (status string, color style) {
 	case last.InFlight():
 		return "in flight", styleYellow
 	case last.Result != nil && last.Result.Result != nil && last.Result.Result.Error != nil:
-		switch apply.ErrorKind(last.Result.Result.Error.Kind) {
-		case apply.KindStale:
+		r := last.Result.Result
+		switch kind := apply.ErrorKind(r.Error.Kind); {
+		case kind == apply.KindInterrupted && r.Attempts > 0:
+			return "in flight", styleYellow // when the run was stopped
+		case kind == apply.KindStale:
 			return string(apply.StatusStale), styleYellow
-		case apply.KindGuard, apply.KindInterrupted:
+		case kind == apply.KindGuard, kind == apply.KindInterrupted:
 			return "not done", styleYellow
 		}
 		return string(apply.StatusFailed), styleRed

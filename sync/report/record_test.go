@@ -54,6 +54,7 @@ func someRecord() Record {
 		FormatVersion: 1, Command: "release", Actor: "ada", Host: "desk", Commit: "abc", Dirty: true, PlanDigest: string(digestOf("q")), Tool: "mkhooks v1.2.3",
 		Project: "demo", BaseURL: "https://app.mk.io", Lifted: []string{},
 	}})}
-	second.Writes = []audit.Done{{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("jobs", "update", "put")})}}
+	second.Writes = []audit.Done{{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("jobs", "update", "put")})},
+		done(home, write("channels", "update", "put"), audit.Result{Attempts: 1, Error: &audit.Error{Kind: "interrupted", Message: "the run was stopped while the request was under way: it may have taken effect"}})}
 	return Record{File: "audit/applies.jsonl", Head: strings.Repeat("9f", 32), Runs: []audit.Run{first, second}}
 }

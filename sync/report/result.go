@@ -148,6 +148,9 @@ func (p *printer) resultSum(r *apply.Result) {
 		end = ": " + counts.String() + "."
 		if s.Applied+s.Done+s.Unverified == 0 {
 			end = ": " + counts.String() + "; nothing was applied."
+			if slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.InDoubt() }) {
+				end = ": " + counts.String() + "; nothing is known to have been applied."
+			}
 		}
 	}
 	word, ok := outcomes[r.Outcome]

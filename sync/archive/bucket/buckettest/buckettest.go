@@ -142,7 +142,7 @@ func (s *server) start() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.cmd.Wait() }()
-	for range 600 {
+	for range 3000 {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("%s ended: %w\n%s", s.program, err, output.String())
@@ -152,7 +152,7 @@ func (s *server) start() error {
 			return c.Close()
 		}
 	}
-	return fmt.Errorf("%s does not listen after a minute", s.program)
+	return fmt.Errorf("%s does not listen after five minutes", s.program)
 }
 
 // stop ends the server's process.
