@@ -144,3 +144,37 @@ func TestSealedProblem(t *testing.T) {
 		}
 	}
 }
+
+func TestNearPlaceholders(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"<x>": true, "<x": false, "x>": false, "${x": true, "{{x": true} {
+		if IsPlaceholder(value) != want {
+			t.Errorf("IsPlaceholder(%q) = %t", value, !want)
+		}
+	}
+}
+
+// TestSealedProblemSays: what is named is what is wrong.
+func TestSealedProblemSays(t *testing.T) {
+	t.Parallel()
+	data, iv, tag := "AQID", base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(make([]byte, 16))
+	sealed := func(parts ...string) string { return "ENC[AES256_GCM,data:" + strings.Join(parts, ",") + "]" }
+	for value, want := range map[string]string{
+		sealed(data, "iv:"+iv, "tag:"+tag, "type:str"):     "",
+		sealed(data, "iv:"+iv, "tag:"+tag, "kind:str"):     "expected type:str at its end",
+		sealed(data, "iv:"+iv, "tag:"+tag, "type:str]"):    "expected type:str at its end",
+		sealed(data, "iv:"+iv, "tag:"+tag, "type:int"):     "another type than text",
+		sealed("", "iv:"+iv, "tag:"+tag, "type:str"):       "its data is not",
+		sealed("AQI", "iv:"+iv, "tag:"+tag, "type:str"):    "its data is not",
+		sealed(data, iv, "tag:"+tag, "type:str"):           "its iv is not",
+		sealed(data, "iv:"+tag, "tag:"+tag, "type:str"):    "its iv is not",
+		sealed(data, "iv:"+iv, tag, "type:str"):            "its tag is not",
+		sealed(data, "iv:"+iv, "tag:"+iv, "type:str"):      "its tag is not",
+		sealed(data, "iv:"+iv+"\n", "tag:x", "type:str"):   "its iv is not",
+		sealed(data, "iv:"+iv, "tag:"+tag, "", "type:str"): "expected ENC[",
+	} {
+		if got := SealedProblem(value); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
