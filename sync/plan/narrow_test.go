@@ -180,3 +180,35 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 		}
 	}
 }
+
+// TestWhy: each way in which a reviewed change can have moved has its words.
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	const one, two = webhook.Digest("1"), webhook.Digest("2")
+	there := &webhook.Desired{}
+	change := func(action Action, desired, live webhook.Digest) *Change {
+		return &Change{Rule: "a", Action: action, DesiredDigest: desired, LiveDigest: live}
+	}
+	for want, tt := range map[string]struct {
+		fresh    Project
+		old, now *Change
+	}{
+		"this run does not look at the rule":                    {Project{Settled: map[string]*webhook.Desired{"a": nil}}, change(Update, one, one), nil},
+		"a file names the rule again":                           {Project{Settled: map[string]*webhook.Desired{"a": there}}, change(Delete, webhook.Absent, one), nil},
+		"the file changed, and the live rule is as it says now": {Project{Settled: map[string]*webhook.Desired{"a": there}}, change(Update, one, one), nil},
+		"this run does not delete the rule":                     {Project{Unmanaged: []Unmanaged{{Rule: "a"}}}, change(Delete, webhook.Absent, one), nil},
+		"no file names the rule any more":                       {Project{Unmanaged: []Unmanaged{{Rule: "a"}}}, change(Update, one, one), nil},
+		"neither a file nor a live rule has this name any more": {Project{}, change(Delete, webhook.Absent, one), nil},
+		"the rule exists by now":                                {Project{}, change(Create, one, webhook.Absent), change(Update, one, two)},
+		"the live rule was deleted":                             {Project{}, change(Update, one, one), change(Create, one, webhook.Absent)},
+		"the live rule changed; what can be seen of it did not": {Project{}, change(Update, one, one), change(Update, one, two)},
+		"no file names the rule any more ":                      {Project{}, change(Update, one, one), change(Delete, webhook.Absent, one)},
+		"a file names the rule again ":                          {Project{}, change(Delete, webhook.Absent, one), change(Update, one, one)},
+		"the file changed: another secret, or another owner":    {Project{}, change(Update, one, one), change(Update, two, one)},
+	} {
+		got := newNarrowing(tt.fresh).why(Moved{Change: *tt.old, Now: tt.now})
+		if got != strings.TrimSpace(want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
