@@ -14,7 +14,7 @@ func TestUnescapePercent(t *testing.T) {
 		"%c3%bc%C3%BC": "üü", "%00%99%aa%ff%AA%FF": "\x00\x99\xaa\xff\xaa\xff",
 		// The characters directly beside the digits are none.
 		"%/0%:0%@0%G0%`0%g0": "%/0%:0%@0%G0%`0%g0", "%0/%0:%0@%0G%0`%0g": "%0/%0:%0@%0G%0`%0g",
-		"a+b": "a+b",
+		"%0a%a0": "\n\xa0", "a+b": "a+b",
 	} {
 		if got := unescapePercent(text, false); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
@@ -105,5 +105,13 @@ func TestScrubberLengths(t *testing.T) {
 		if s.Found(text) != want {
 			t.Errorf("found in %q: %t", text, !want)
 		}
+	}
+	// As many of the one kind as of the other.
+	for i := range forms("abcd") {
+		s = s.With(NewString(string(rune('a'+i)) + "1"))
+	}
+	s = &Scrubber{needles: s.needles, words: s.words[:len(s.needles)]}
+	if !s.Found("xabcdx") {
+		t.Error("not found among as many short ones")
 	}
 }
