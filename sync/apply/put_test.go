@@ -341,6 +341,9 @@ func TestSecondLookAtAnUpdate(t *testing.T) {
 			if got := statuses(r); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
+			if c := change(t, r, "a"); tt.want == "a failed" && (c.Error == nil || c.Error.Kind != map[int]apply.ErrorKind{1: apply.KindService, 2: apply.KindNetwork}[tt.looks]) {
+				t.Errorf("it is %+v", c.Error)
+			}
 			looks := 0
 			for _, req := range w.service.Requests() {
 				if req.Kind == emulator.Get {
