@@ -62,7 +62,7 @@ func RecordText(w io.Writer, r Record, o TextOptions) error {
 	for _, run := range r.Runs {
 		p.recordHead(run)
 		for _, c := range run.Changes() {
-			p.recorded(c, r.Steps)
+			p.recorded(run, c, r.Steps)
 		}
 		p.line(statusIndent, statusIndent+2, text(endOf(run)))
 		p.blank()
@@ -145,7 +145,7 @@ func recordStatus(c audit.Change) (status string, color style) {
 	return string(apply.StatusApplied), styleGreen
 }
 
-func (p *printer) recorded(c audit.Change, steps bool) {
+func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	status, color := recordStatus(c)
 	last := c.Last()
 	about := ""
@@ -158,7 +158,7 @@ func (p *printer) recorded(c audit.Change, steps bool) {
 		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: &apply.Error{Message: message}})
 	}
 	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
-		signOf(plan.Action(c.Action)), text(name(c.Action)+" "), styled(name(c.Rule), styleBold), text(about))
+		signOf(plan.Action(c.Action)), text(name(c.Action)+" "), styled(ruleIn(run, c), styleBold), text(about))
 	if message != "" {
 		p.said(message)
 	}
@@ -231,6 +231,14 @@ func projectsOf(s *audit.Start) string {
 	return "projects " + codes(s.Projects, maxNames)
 }
 
+// ruleIn is a rule's name, with its project where the run was for several.
+func ruleIn(run audit.Run, c audit.Change) string {
+	if run.Start != nil && len(run.Start.Start.Projects) > 0 {
+		return name(c.Project + "/" + c.Rule)
+	}
+	return name(c.Rule)
+}
+
 // RecordMarkdown writes the runs as a list of tables.
 func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 	var b builder
@@ -255,7 +263,7 @@ func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 			if a := c.Archive(); a != nil {
 				what += ", archived " + plural(a.Records, "record", "records")
 			}
-			b.add(partRow, tableRow(prose(status), what, code(name(c.Rule))))
+			b.add(partRow, tableRow(prose(status), what, code(ruleIn(run, c))))
 		}
 		b.add(partTitle, "\n"+prose(endOf(run))+"\n\n")
 	}
