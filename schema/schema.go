@@ -21,11 +21,17 @@ var ruleJSON []byte
 //go:embed config.schema.json
 var configJSON []byte
 
+//go:embed version.schema.json
+var versionJSON []byte
+
 // Rule is the JSON Schema of a rule file, for editors and for "mkhooks schema rule".
 func Rule() []byte { return bytes.Clone(ruleJSON) }
 
 // Config is the JSON Schema of the config file, mkhooks.yaml.
 func Config() []byte { return bytes.Clone(configJSON) }
+
+// Version is the JSON Schema of what "mkhooks version --format json" prints.
+func Version() []byte { return bytes.Clone(versionJSON) }
 
 // Violation is one way in which a value does not fit a schema. It holds names
 // and places, never a value.

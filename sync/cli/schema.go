@@ -23,6 +23,7 @@ const schemaLong = `Schema prints a JSON Schema:
                 file is one of its entries
   rule-origins  of what show-rule prints with --format json
   settings      of what config prints with --format json
+  version       of what version prints with --format json
 
 An editor that knows the YAML language server reads the schema of a rule from
 the first line of its file:
@@ -43,6 +44,7 @@ var schemas = []struct {
 	{schema.RecordDocument, schema.Record},
 	{schema.SettingsDocument, schema.Settings},
 	{schema.OriginsDocument, schema.RuleOrigins},
+	{"version", schema.Version},
 }
 
 func newSchemaCommand(a *app) *cobra.Command {

@@ -1,43 +1,111 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
+const versionLong = `Version prints what this mkhooks was built from, as the go command wrote it into
+the program: the version of its module, the commit and its time, and whether
+the files were other than those of the commit. A program that "go install"
+built from a version names no commit: the version does.`
+
 func newVersionCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+	var format string
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    versionLong,
+		Example: "  mkhooks version\n  mkhooks version --format json",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.Stdout, "mkhooks %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			switch format {
+			case "text":
+				_, err := fmt.Fprintln(a.Stdout, readBuild())
+				return err
+			case "json":
+				enc := json.NewEncoder(a.Stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(readBuild())
+			}
+			return invalidf("", "--format %q: expected text or json", format)
 		},
 	}
+	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of what is printed: text or json")
+	return cmd
 }
 
-// version is the module's version as the go command stamped it, or "devel"
-// with the commit where it knows that.
-func version() string {
+// build is what a program was built from.
+type build struct {
+	FormatVersion int `json:"formatVersion"`
+	// Version is the module's version as the go command stamped it; "devel"
+	// where it knew none, with the commit where it knew that.
+	Version string `json:"version"`
+	// Commit and Time are those of the checkout; empty where it was none.
+	Commit string     `json:"commit,omitempty"`
+	Time   *time.Time `json:"time,omitempty"`
+	// Dirty says that files of the checkout were changed.
+	Dirty    bool   `json:"dirty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func (b build) String() string {
+	about := []string{b.Go, b.Platform}
+	if b.Commit != "" {
+		commit := "commit " + b.Commit[:min(12, len(b.Commit))]
+		if b.Dirty {
+			commit += " with changes"
+		}
+		if b.Time != nil {
+			commit += " of " + b.Time.Format(time.DateOnly)
+		}
+		about = append([]string{commit}, about...)
+	}
+	return "mkhooks " + b.Version + " (" + strings.Join(about, ", ") + ")"
+}
+
+// readBuild is what this program was built from.
+func readBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "devel"
+		info = &debug.BuildInfo{}
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	v, dirty := "devel", ""
+	return buildOf(info)
+}
+
+func buildOf(info *debug.BuildInfo) build {
+	b := build{FormatVersion: 1, Version: info.Main.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			v = "devel-" + s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "-dirty"
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
+				at = at.UTC()
+				b.Time = &at
+			}
+		case "vcs.modified":
+			b.Dirty = s.Value == "true"
 		}
 	}
-	return v + dirty
+	if b.Version == "" || b.Version == "(devel)" {
+		b.Version = "devel"
+		if len(b.Commit) >= 12 {
+			b.Version += "-" + b.Commit[:12]
+		}
+		if b.Dirty {
+			b.Version += "-dirty"
+		}
+	}
+	return b
 }
+
+// version is the version of this program.
+func version() string { return readBuild().Version }
