@@ -30,10 +30,11 @@ The config file, mkhooks.yaml, says who owns the rules, what is guarded and
 where the rule files are; flags beat the environment, which beats the file.
 
 Environment:
-  MKIO_TOKEN     token for the API (or --token-file)
-  MKIO_PROJECT   project, where -p is not given
-  MKIO_BASE_URL  base URL, where --base-url is not given (https://app.mk.io)
-  NO_COLOR       no colour on a terminal
+  MKIO_TOKEN         token for the API (or --token-file)
+  MKIO_PROJECT       project, where -p is not given
+  MKIO_BASE_URL      base URL, where --base-url is not given (https://app.mk.io)
+  SOPS_AGE_KEY_FILE  file of age keys; SOPS reads this and the rest it knows
+  NO_COLOR           no colour on a terminal
 
 Exit codes:
   0    done, or nothing to do
@@ -142,9 +143,13 @@ func (a *app) command() *cobra.Command {
 		newEmulateCommand(a),
 		newSchemaCommand(a),
 		newVersionCommand(a),
+		newManCommand(a),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(root.Name())
+	if completing(a.Args) {
+		a.addCompletions(root)
+	}
 	strictGroups(root)
 	return root
 }

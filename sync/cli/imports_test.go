@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"sync/atomicfile":                {},
 	"sync/audit":                     {"github.com/rogpeppe/go-internal/lockedfile"},
 	"sync/collect":                   {},
+	"sync/manual":                    {"github.com/spf13/"},
 	"sync/shell":                     {},
 	"sync/webhook":                   {},
 	"sync/yamltext":                  {"go.yaml.in/yaml/v3"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
 	"sync/report":                    {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":                  {"sigs.k8s.io/yaml"},
-	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/metrics", "sync/mkio", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/manual", "sync/metrics", "sync/mkio", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
 	"secrets/sops/sopstest":          nil, // helpers of tests
 	"sync/archive/bucket/buckettest": nil,
 	"examples/demo":                  nil, // programs of their own
@@ -59,6 +60,9 @@ var mayImport = map[string][]string{
 	"examples/github":                nil, // tests alone
 	"examples/gitlab":                nil,
 	"examples/prometheus":            nil,
+	"examples/container":             nil,
+	"examples/kubernetes":            nil,
+	"examples/systemd":               nil,
 }
 
 // listed is what the go command says of a package.

@@ -1,0 +1,286 @@
+package cli
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/history"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// What a shell completes comes from the command line and the files: never from
+// the service, and what is wrong with a file completes nothing and says nothing.
+
+// completing reports whether a shell asks what a command line can go on with.
+// Only then are completions set up, so that other runs don't pay for them.
+func completing(args []string) bool {
+	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
+}
+
+// addCompletions says of each flag and argument below c what it can be.
+func (a *app) addCompletions(c *cobra.Command) {
+	add := func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			return
+		}
+		// The only error is that one is there already, from the parent.
+		_ = c.RegisterFlagCompletionFunc(f.Name, a.completeFlag(c, f))
+	}
+	c.PersistentFlags().VisitAll(add)
+	c.Flags().VisitAll(add)
+	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 && c.HasParent() {
+		c.ValidArgsFunction = a.completeArgs(c)
+	}
+	for _, below := range c.Commands() {
+		if below.Name() != "help" && below.Name() != "completion" {
+			a.addCompletions(below)
+		}
+	}
+}
+
+// completeFlag completes a flag by its name, else by what its usage calls its
+// value.
+func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
+	switch f.Name {
+	case "color":
+		return oneOf("auto", "always", "never")
+	case "prune":
+		return oneOf(string(plan.PruneNone), string(plan.PruneOwned), string(plan.PruneAll))
+	case "fail-on":
+		return oneOf(string(history.OnFailed), string(history.OnRetrying))
+	case "key-service":
+		return oneOf(keyServiceNames...)
+	case "format":
+		if c.Name() == "version" {
+			return oneOf("text", "json")
+		}
+		return oneOf(formatNames(c)...)
+	case "report":
+		return completeReport(formatNames(c))
+	case "config":
+		return files("yaml", "yml")
+	case "plan":
+		return files("json")
+	case "seed":
+		return files("json", "yaml", "yml")
+	}
+	switch value, _ := pflag.UnquoteUsage(f); value {
+	case "FILE":
+		return files()
+	case "PATH":
+		return files("yaml", "yml")
+	case "DIR":
+		return folders
+	case "PLACE":
+		return files()
+	case "PROJECT":
+		return a.completeProject
+	case "RULE":
+		if c.Name() == "drift" && f.Name == "only" {
+			return a.completeRules(liveSide)
+		}
+		return a.completeRules()
+	}
+	return cobra.NoFileCompletions
+}
+
+// completeArgs completes the arguments of c by what its usage calls them.
+func (a *app) completeArgs(c *cobra.Command) cobra.CompletionFunc {
+	switch {
+	case c.Name() == "set": // secret set RULE [PATH...]
+		return a.completeSecret
+	case strings.Contains(c.Use, "PATH"):
+		return files("yaml", "yml")
+	case strings.Contains(c.Use, "RULE"):
+		return a.completeRules()
+	case strings.Contains(c.Use, "DIR"):
+		return atMost(1, folders)
+	case strings.Contains(c.Use, "ARCHIVE"):
+		return atMost(1, files("json", "gz"))
+	case strings.Contains(c.Use, "FILE..."):
+		return files("jsonl", "json")
+	case strings.Contains(c.Use, "FILE"):
+		return atMost(1, files("json", "jsonl"))
+	}
+	return cobra.NoFileCompletions
+}
+
+// atMost completes the first n arguments.
+func atMost(n int, with cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= n {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return with(c, args, toComplete)
+	}
+}
+
+func oneOf(values ...string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		return beginning(values, toComplete), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// beginning are the values that begin with what was typed, less those that a
+// shell would take apart.
+func beginning(values []string, typed string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
+		return !strings.HasPrefix(v, typed) || strings.ContainsFunc(v, unicode.IsControl)
+	})
+}
+
+// files completes names of files, those with an extension where any is given.
+func files(extensions ...string) cobra.CompletionFunc {
+	if len(extensions) == 0 {
+		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+	}
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return extensions, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+func folders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// formatNames are the formats that c has.
+func formatNames(c *cobra.Command) []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, string(f))
+	}
+	if more := c.Annotations[formatsKey]; more != "" {
+		names = append(names, more)
+	}
+	return names
+}
+
+// completeReport completes FORMAT=FILE: the format, then any file.
+func completeReport(names []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if strings.Contains(toComplete, "=") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		var out []string
+		for _, n := range beginning(names, toComplete) {
+			out = append(out, n+"=")
+		}
+		return out, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// configOf is the config file that the line is about; nil where there is none
+// that can be read.
+func configOf(c *cobra.Command) *config.File {
+	name := config.FileName
+	if f := c.Flags().Lookup("config"); f != nil && f.Changed {
+		name = f.Value.String()
+	}
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Stat(name); err != nil {
+		return nil
+	}
+	file, _ := config.ReadFile(name)
+	return file
+}
+
+func (a *app) completeProject(c *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	file := configOf(c)
+	if file == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return beginning(file.Names(), toComplete), cobra.ShellCompDirectiveNoFileComp
+}
+
+// valuesOf are the values of a repeatable flag on the line so far.
+func valuesOf(c *cobra.Command, flag string) []string {
+	if f := c.Flags().Lookup(flag); f != nil && f.Changed {
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			return list.GetSlice()
+		}
+	}
+	return nil
+}
+
+// rulePaths are where the rule files are that the line is about: those of its
+// projects in the config file; without one what --rules names, else the
+// arguments where they are paths, else the folder that init makes.
+func (a *app) rulePaths(c *cobra.Command, args []string) []string {
+	if file := configOf(c); file != nil {
+		picked, err := (&configOptions{file: file}).pick(a, valuesOf(c, "project"))
+		if err != nil {
+			return file.AllPaths()
+		}
+		var paths []string
+		for _, p := range picked {
+			paths = append(paths, file.Paths(p)...)
+		}
+		return paths
+	}
+	if rules := valuesOf(c, "rules"); len(rules) > 0 {
+		return rules
+	}
+	if strings.Contains(c.Use, "[PATH...]") && c.Name() != "set" && len(args) > 0 {
+		return args
+	}
+	return []string{"rules"}
+}
+
+// found are the rules that the line is about, as far as their files can be read.
+func (a *app) found(c *cobra.Command, args []string) []config.Found {
+	found, _ := config.Find(a.rulePaths(c, args))
+	return found
+}
+
+// completeRules completes names of rules, and words that stand beside them.
+func (a *app) completeRules(words ...string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		names := slices.Clone(words)
+		for _, r := range a.found(c, args) {
+			if r.Name != "" && !slices.Contains(args, r.Name) {
+				names = append(names, r.Name)
+			}
+		}
+		slices.Sort(names)
+		return beginning(slices.Compact(names), toComplete), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeSecret completes a rule, then the places of its authentication: those
+// that its file has, and the beginnings of others.
+func (a *app) completeSecret(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		names, _ := a.completeRules()(c, args, toComplete)
+		if len(names) > 0 {
+			return names, cobra.ShellCompDirectiveNoFileComp
+		}
+		return files("yaml", "yml")(c, args, toComplete) // a rule may be named by its file
+	}
+	var places []string
+	for _, r := range a.found(c, nil) {
+		if r.Name != args[0] && r.File != args[0] {
+			continue
+		}
+		for _, h := range r.Auth.Headers {
+			places = append(places, "headers."+h)
+		}
+		for _, q := range r.Auth.QueryParams {
+			places = append(places, "queryParams."+q)
+		}
+	}
+	places = slices.DeleteFunc(beginning(places, toComplete), func(p string) bool { return slices.Contains(args[1:], p) })
+	if len(places) > 0 {
+		return places, cobra.ShellCompDirectiveNoFileComp
+	}
+	return beginning([]string{"headers.", "queryParams."}, toComplete), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
