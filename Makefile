@@ -1,12 +1,15 @@
 # What contributors run. "make demo" and "make test" need Go, make and git only.
 GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
-SCRIPTS = .ci/run .ci/fuzz .ci/servers $(wildcard .github/actions/*/*.sh examples/*/*.sh)
+SCRIPTS = .ci/run .ci/fuzz .ci/servers .ci/release .ci/extras .ci/sbom .ci/reproducible $(wildcard .github/actions/*/*.sh examples/*/*.sh)
 
-.PHONY: build demo test race lint fuzz golden vuln bench cover clean
+.PHONY: build snapshot demo test race lint fuzz golden vuln bench cover clean
 
 build:
 	$(GO) build -o mkhooks .
+
+snapshot:
+	.ci/release --snapshot
 
 demo:
 	@$(GO) run ./examples/demo
@@ -42,4 +45,4 @@ cover:
 	$(GO) test -coverprofile=cover.prof ./... && $(GO) tool cover -func=cover.prof | tail -n 1
 
 clean:
-	rm -f mkhooks cover.prof
+	rm -rf mkhooks cover.prof dist .ci/build
