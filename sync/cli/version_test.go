@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -53,7 +54,7 @@ func TestBuildOf(t *testing.T) {
 func TestVersionDocument(t *testing.T) {
 	t.Parallel()
 	var out, text bytes.Buffer
-	if code := Main(t.Context(), Env{Args: []string{"version", "--format", "json"}, Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}); code != 0 {
+	if code := Main(t.Context(), Env{Args: []string{"version", "--format", "json"}, Stdout: &out, Stderr: &out, Now: time.Now, Getenv: func(string) string { return "" }}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &out)
 	}
 	var v any
@@ -70,11 +71,11 @@ func TestVersionDocument(t *testing.T) {
 	if err := s.Validate(map[string]any{"version": "v1"}); err == nil {
 		t.Error("the schema takes a document without its fields")
 	}
-	if code := Main(t.Context(), Env{Args: []string{"version"}, Stdout: &text, Stderr: &text, Getenv: func(string) string { return "" }}); code != 0 || strings.Count(text.String(), "\n") != 1 {
+	if code := Main(t.Context(), Env{Args: []string{"version"}, Now: time.Now, Stdout: &text, Stderr: &text, Getenv: func(string) string { return "" }}); code != 0 || strings.Count(text.String(), "\n") != 1 {
 		t.Errorf("exit code %d: got %q, want one line", code, &text)
 	}
 	var bad bytes.Buffer
-	if code := Main(t.Context(), Env{Args: []string{"version", "--format", "yaml"}, Stdout: &bad, Stderr: &bad, Getenv: func(string) string { return "" }}); code != exitInvalid || !strings.Contains(bad.String(), "expected text or json") {
+	if code := Main(t.Context(), Env{Args: []string{"version", "--format", "yaml"}, Stdout: &bad, Stderr: &bad, Now: time.Now, Getenv: func(string) string { return "" }}); code != exitInvalid || !strings.Contains(bad.String(), "expected text or json") {
 		t.Errorf("--format yaml: exit code %d: %s", code, &bad)
 	}
 }
