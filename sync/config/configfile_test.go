@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mkhooks/mkhooks/schema"
 )
@@ -60,7 +61,7 @@ func TestConfigValues(t *testing.T) {
 			{Name: "staging", Rules: []string{"rules/common", "rules/staging"}, settings: settings{"none", "30%"}},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Project{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Project{}), cmpopts.IgnoreUnexported(File{})); diff != "" {
 		t.Errorf("problems %v (-want +got):\n%s", problems, diff)
 	}
 	paths := []string{filepath.Join("sub", "rules", "common"), filepath.Join("sub", "rules", "prod")}
