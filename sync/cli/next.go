@@ -30,6 +30,7 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	words := append([]string{"mkhooks"}, strings.Fields(name)...)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil ||
+			name == "show-rule" && f.Name == "rules" || // it is asked for a rule's layers, which the config file names
 			f.Name == "only" && slices.Contains(extra, "--only") || f.Name == "project" && slices.Contains(extra, "-p") {
 			return
 		}
@@ -90,6 +91,9 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 		saved = []string{"--plan", shell.Path(a.out)}
 	}
 	several := len(p.Projects) > 1
+	// A command for one project asks which of those in the config file, also
+	// where paths say it here.
+	ambiguous := several || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
 	if out.Drift {
 		out.Commands = report.Commands{
 			Apply: func(project, rule string) string {
@@ -100,7 +104,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 				return nextCommand(cmd, "apply", []string{"--only", shell.Word(named)}, args...)
 			},
 			Import: func(project, rule string) string {
-				where := just(project, several)
+				where := just(project, ambiguous)
 				for _, path := range args {
 					if len(args) == 1 && filepath.Clean(path) == "rules" && o.file == nil {
 						break // where import looks by itself
@@ -108,6 +112,9 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 					where = append(where, "--rules", shell.Path(path))
 				}
 				return nextCommand(cmd, "import", append(where, patternWords(rule)...))
+			},
+			Origins: func(project, rule string) string {
+				return nextCommand(cmd, "show-rule", append(just(project, ambiguous), ruleWords(rule)...))
 			},
 		}
 	}
@@ -118,7 +125,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	}
 	for _, project := range p.Projects {
 		if len(project.Failing) > 0 {
-			out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project.Name, several), patternWords(project.Failing[0].Rule)...)))
+			out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project.Name, ambiguous), patternWords(project.Failing[0].Rule)...)))
 			break
 		}
 	}

@@ -146,6 +146,7 @@ func (s *stack) merge(last document) (out parsed) {
 	}
 	r.Placeholders = append(r.Placeholders, f.placeholders...)
 	slices.Sort(r.Placeholders)
+	r.Layered = true
 	out.rule, out.problems = r, append(out.problems, f.sorted()...)
 	return out
 }

@@ -147,6 +147,9 @@ type Change struct {
 	Blocked *Blocked `json:"blocked,omitempty"`
 	// File is empty for a delete.
 	File string `json:"file,omitempty"`
+	// Layered is true where other files say the rule, too; a saved plan does
+	// not tell.
+	Layered bool `json:"-"`
 	// SecretTo is the host (with a port that is not the scheme's own) that
 	// receives authentication values by this change, the redacted URL where no
 	// host can be told; empty where none are sent.

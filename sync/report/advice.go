@@ -23,8 +23,9 @@ type Advice struct {
 // Where one is nil, none is named.
 type Commands struct {
 	// Apply makes the live rule as the file says; Import makes the file as the
-	// live rule is.
-	Apply, Import func(project, rule string) string
+	// live rule is. Where several files say the rule, people decide which of
+	// them is to say so, and Origins names what each says.
+	Apply, Import, Origins func(project, rule string) string
 }
 
 // remedy is a command line and what it does.
@@ -43,7 +44,13 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	case change.Action == plan.Create:
 		out = append(out, remedy{"create it", c.Apply(project, change.Rule)})
 	}
-	if c.Import != nil && moved && takeable(change) {
+	if !moved || !takeable(change) {
+		return out
+	}
+	switch {
+	case change.Layered && c.Origins != nil:
+		out = append(out, remedy{"see its files", c.Origins(project, change.Rule)})
+	case !change.Layered && c.Import != nil:
 		out = append(out, remedy{"take it over", c.Import(project, change.Rule)})
 	}
 	return out

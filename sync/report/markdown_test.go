@@ -332,12 +332,19 @@ func FuzzMarkdown(f *testing.F) {
 // TestTakeable: a command that can't do anything is not named.
 func TestTakeable(t *testing.T) {
 	t.Parallel()
-	c := Commands{Import: func(_, rule string) string { return "import " + rule }}
+	c := Commands{
+		Import:  func(_, rule string) string { return "import " + rule },
+		Origins: func(_, rule string) string { return "show-rule " + rule },
+	}
 	names := []plan.Field{{Path: "spec.authentication.headers.X-A", Op: plan.OpRemove}}
 	for want, fields := range map[int][]plan.Field{0: names, 1: append(names, plan.Field{Path: "spec.url", Op: plan.OpReplace})} {
 		change := &plan.Change{Rule: "a", Action: plan.Update, Direction: plan.DirDrift, Fields: fields}
 		if got := c.remedies("demo", change); len(got) != want {
 			t.Errorf("%d fields: %v, want %d commands", len(fields), got, want)
+		}
+		change.Layered = true // which import edits none of
+		if got := c.remedies("demo", change); len(got) != want || want > 0 && got[0].command != "show-rule a" {
+			t.Errorf("%d fields, several files: %v, want %d commands", len(fields), got, want)
 		}
 	}
 }

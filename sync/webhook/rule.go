@@ -105,6 +105,9 @@ type Desired struct {
 	// File and Line are where the rule's name stands; Line counts from 1.
 	File string
 	Line int
+	// Layered is true where several files say the rule together, of which File
+	// is the last.
+	Layered bool
 	// Placeholders are the paths of values that are still to come, where the
 	// file may wait for them ("spec.authentication.headers.X-Secret").
 	Placeholders []string
