@@ -153,7 +153,7 @@ func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
 			if c.Blocked.Guard == plan.GuardSecret {
 				return []string{"mkhooks secret set " + shell.Path(c.File)}
 			}
-			if lift := lifts(c); lift != nil {
+			if lift := lifts(c, project.Name, len(p.Projects) > 1); lift != nil {
 				return []string{nextCommand(cmd, "plan", lift, args...)}
 			}
 		}
@@ -162,9 +162,14 @@ func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
 }
 
 // lifts is the flag that lifts the guard of a change, for that change alone
-// where there is such a flag; nil where there is none.
-func lifts(c plan.Change) []string {
-	rule := shell.Word(plan.Pattern(c.Rule))
+// where there is such a flag; nil where there is none. In a run for several
+// projects the rule is that of its project.
+func lifts(c plan.Change, project string, several bool) []string {
+	rule := plan.Pattern(c.Rule)
+	if several {
+		rule = project + "/" + rule
+	}
+	rule = shell.Word(rule)
 	switch c.Blocked.Guard {
 	case plan.GuardAdopt:
 		return []string{"--adopt", rule}

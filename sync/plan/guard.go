@@ -50,7 +50,7 @@ func (b *builder) guardForeign(x *planned) *Blocked {
 	case webhook.CopiedMarker:
 		who = fmt.Sprintf("carries a marker of owner %q that was made for another rule or project", x.marker.Owner)
 	}
-	return blocked(GuardForeign, "the live rule %s; take it over with %s", who, flagFor("take-over", Pattern(x.Rule)))
+	return blocked(GuardForeign, "the live rule %s; take it over with %s", who, b.flagForRule("take-over", x.Rule))
 }
 
 func (b *builder) guardProtect(x *planned) *Blocked {
@@ -92,7 +92,7 @@ func (b *builder) guardAdopt(x *planned) *Blocked {
 		return nil
 	}
 	return blocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s; allow it with %s",
-		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields"), flagFor("adopt", Pattern(x.Rule)))
+		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields"), b.flagForRule("adopt", x.Rule))
 }
 
 func (b *builder) guardMissingAuth(x *planned) *Blocked {
@@ -111,7 +111,7 @@ func (b *builder) guardMissingAuth(x *planned) *Blocked {
 		paths = append(paths, partAuthParams+pathPart(name))
 	}
 	return blocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s; allow it with %s",
-		strings.Join(paths, ", "), b.lastApplier(), flagFor("drop-auth", Pattern(x.Rule)))
+		strings.Join(paths, ", "), b.lastApplier(), b.flagForRule("drop-auth", x.Rule))
 }
 
 func (b *builder) lastApplier() string {
@@ -310,6 +310,15 @@ func (b *builder) guardDependence() func(*planned) *Blocked {
 
 func dependsOn(create, what string) *Blocked {
 	return blocked(GuardDependence, "deletes wait until every create is done, and the create of rule %q %s; settle that and run again", create, what)
+}
+
+// flagForRule is the flag that lifts a guard for this rule alone.
+func (b *builder) flagForRule(flag, rule string) string {
+	named := Pattern(rule)
+	if b.Options.Several {
+		named = b.Project + "/" + named
+	}
+	return flagFor(flag, named)
 }
 
 // flagFor is a flag with its value, fit to paste into a shell.

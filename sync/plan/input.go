@@ -45,6 +45,9 @@ type Options struct {
 	// Only are the rules that the run looks at, by name or pattern; empty means
 	// all. A run that looks at some deletes nothing, as where it is Narrowed.
 	Only []string
+	// Several is true where the run is for other projects, too: what lifts a
+	// guard for a rule is then told with its project.
+	Several bool
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool
 
