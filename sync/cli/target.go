@@ -62,6 +62,7 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 		if err := t.check(a); err != nil {
 			return nil, err
 		}
+		t.rests.Several = len(picked) > 1
 		targets = append(targets, t)
 	}
 	return targets, nil
@@ -158,13 +159,23 @@ func (t *target) narrow(p *config.Project, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return paths, nil
 	}
-	found, problems := config.Find(args)
-	if schema.HasErrors(problems) {
-		return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
-	}
 	t.narrowed, t.shown = map[string]bool{}, args
-	for _, r := range found {
-		t.narrowed[r.Name] = true
+	for _, arg := range args {
+		found, problems := config.Find([]string{arg})
+		if schema.HasErrors(problems) {
+			return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+		}
+		// Of a shared secrets file, "nothing to do" would pass for a secret
+		// that was sent. A file that can't be read is told of with all that
+		// is wrong with it.
+		unread := slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.File != arg || folderOf(arg) != arg })
+		if len(found) == 0 && !unread {
+			return nil, invalidf("leave the path out: plan names each rule that a shared secret goes to, and --only RULE picks some of them",
+				"%s holds no rule, and a run is narrowed to rules", arg)
+		}
+		for _, r := range found {
+			t.narrowed[r.Name] = true
+		}
 	}
 	return paths, nil
 }
