@@ -80,17 +80,16 @@ func (a *app) printProblems(problems []schema.Problem) error {
 func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error) {
 	names, patterns := o.file.Names(), wanted
 	if env := a.Getenv("MKIO_PROJECT"); len(patterns) == 0 && env != "" {
+		if !slices.Contains(names, env) {
+			return nil, o.noProject(env, "MKIO_PROJECT=")
+		}
 		patterns = []string{plan.Pattern(env)}
 	}
 	for _, p := range patterns {
 		if slices.ContainsFunc(names, func(n string) bool { return plan.Match(p, n) }) {
 			continue
 		}
-		hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
-		if near := schema.Nearest(p, names); near != "" {
-			hint = "did you mean -p " + quotePaths([]string{near})
-		}
-		return nil, invalidf(hint, "%s has no project %q; expected %s", o.file.Name, p, list(names))
+		return nil, o.noProject(p, "-p ")
 	}
 	var out []*config.Project
 	for i := range o.file.Projects {
@@ -100,6 +99,17 @@ func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error)
 		}
 	}
 	return out, nil
+}
+
+// noProject is what is said of a name or pattern, given as asked, that no
+// project of the config file has.
+func (o *configOptions) noProject(name, asked string) error {
+	names := o.file.Names()
+	hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
+	if near := schema.Nearest(name, names); near != "" {
+		hint = "did you mean " + asked + quotePaths([]string{near})
+	}
+	return invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, list(names))
 }
 
 // pickOne returns the project that is meant by a command for one of them.

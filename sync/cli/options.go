@@ -268,7 +268,7 @@ func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules; turns the marker on")
 	f.StringVar(&o.prune, "prune", "none", "which live rules without a file are deleted: none, owned or all (`WHICH`)")
 	f.StringArrayVar(&o.only, "only", nil, "`RULE` to look at alone, a name or pattern: nothing is deleted, and what is wrong with the files of others is a warning (repeatable)")
-	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a run: a count `N`, or a share of the rules owned (default 30%)")
+	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a project: a count `N`, or a share of the rules owned (default 30%)")
 	f.StringArrayVar(&o.protect, "protect", nil, "`RULE` never deleted, a name or pattern (repeatable)")
 	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets, such as *.example.com or a.example:8443 (repeatable)")
 	f.StringVar(&o.archive, "archive", "", "`PLACE` where delivery histories go before a delete: a folder, s3://, azblob:// or gs://")
