@@ -202,8 +202,12 @@ func (n *nearest) hint(s *stack) string {
 		}
 	}
 	near := schema.Nearest(s.name, names)
-	if near == "" {
-		return ""
+	switch {
+	case near != "":
+	case s.layers[0] == 0:
+		return "" // a rule of the first layer needs no other
+	default:
+		return fmt.Sprintf("no other layer has rule %q, so this file must say all of it; was the other's file removed, or its rule renamed?", shortened(s.name))
 	}
 	i := slices.IndexFunc(n.stacks, func(other stack) bool { return other.name == near })
 	return fmt.Sprintf("no other layer has rule %q; did you mean %q, as at %s?", shortened(s.name), shortened(near), n.stacks[i].first)

@@ -164,9 +164,13 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 	var names []string  // keys of them
 	var places = map[string]string{}
 	var absent []string
+	var found *target
 	for _, folder := range r.folders {
 		name := filepath.Join(folder, filepath.FromSlash(ref.file))
 		f, problem := r.open(name, folder)
+		if found != nil {
+			continue // what has this name in another layer is a shared file, too
+		}
 		if problem != "" {
 			return target{}, ref.problem("name a shared secrets file: NAME: VALUE, encrypted with SOPS", "leads to %s, which %s", name, problem)
 		}
@@ -175,7 +179,8 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 			continue
 		}
 		if v, ok := f.values[ref.key]; ok {
-			return target{f, v}, nil
+			found = &target{f, v}
+			continue
 		}
 		looked = append(looked, name)
 		for _, n := range f.names {
@@ -184,6 +189,9 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 				places[n] = f.values[n].at.String()
 			}
 		}
+	}
+	if found != nil {
+		return *found, nil
 	}
 	if looked == nil {
 		hint := "write the file, or the path that it has below a layer"
