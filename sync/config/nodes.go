@@ -1,0 +1,99 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// shown is a key as a message may hold it. Under authentication a slip of the
+// pen ({X-Secret:hunter2}, no space) makes a value part of a key: there
+// only what can be a name is shown.
+func shown(name string, secret bool) string {
+	if secret {
+		if webhook.ValueIsCredential(name) {
+			return webhook.Redacted
+		}
+		if i := strings.IndexFunc(name, func(r rune) bool { return !tokenRune(r) && r != '[' && r != ']' }); i >= 0 {
+			name = name[:i] + "…"
+		}
+	}
+	return shortened(name)
+}
+
+// shortened keeps a name in a message from being a page long.
+func shortened(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}
+
+// kindOf says in words what a node is, never its value.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.Tag {
+	case "!!str":
+		return "text"
+	case "!!bool":
+		return "true or false"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!null":
+		return "null"
+	case "!!timestamp":
+		return "a date"
+	case "!!binary":
+		return "binary data"
+	}
+	return "something else"
+}
+
+// child returns the key and the value of a name in a mapping; nil where there
+// is none.
+func child(n *yaml.Node, name string) (key, value *yaml.Node) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// find follows names through mappings and lists as far as they lead, and
+// returns the last key and value on the way.
+func (f *file) find(root *yaml.Node, path []string) (key, value *yaml.Node) {
+	value = root
+	for _, name := range path {
+		if value.Kind == yaml.SequenceNode {
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(value.Content) {
+				return key, value
+			}
+			key, value = nil, value.Content[i]
+			continue
+		}
+		if value.Kind != yaml.MappingNode {
+			return key, value
+		}
+		at := f.firstKeys(value)(name)
+		if at == len(value.Content) {
+			return key, value
+		}
+		key, value = value.Content[at], value.Content[at+1]
+	}
+	return key, value
+}
