@@ -91,11 +91,16 @@ func (g *gathered) names() []string {
 // does not, and the name that was probably meant, or "".
 func matched(patterns []string, project string, names []string) (pattern, near string, all bool) {
 	for _, p := range patterns {
-		if !slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
+		if !fits(p, project, names) {
 			return p, schema.Nearest(p, names), false
 		}
 	}
 	return "", "", true
+}
+
+// fits reports whether a pattern fits one of the project's rules.
+func fits(pattern, project string, names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, project, n) })
 }
 
 // makePlan plans, and reads one page of the history of each rule that would be

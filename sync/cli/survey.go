@@ -222,7 +222,7 @@ func misses(patterns []string, project string, names func() []string) map[string
 	}
 	all, out := names(), map[string]string{}
 	for _, p := range patterns {
-		if !slices.ContainsFunc(all, func(n string) bool { return plan.MatchRule([]string{p}, project, n) }) {
+		if !fits(p, project, all) {
 			out[p] = schema.Nearest(p, all)
 		}
 	}
