@@ -81,8 +81,8 @@ func Find(getenv func(string) string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := read(file)
-	if err != nil || data == nil {
+	data, _, err := read(file)
+	if err != nil {
 		return nil, err
 	}
 	key, err := parse(file, bytes.NewReader(data))
@@ -100,7 +100,7 @@ func Find(getenv func(string) string) (*Key, error) {
 // owner alone, as its folder is where that is new. What the file holds already,
 // such as comments, stays.
 func Make(file string, now time.Time) (*Key, error) {
-	old, err := read(file)
+	old, there, err := read(file)
 	if err != nil {
 		return nil, err
 	}
@@ -116,10 +116,10 @@ func Make(file string, now time.Time) (*Key, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
-	if old == nil {
-		err = atomicfile.Create(file, text, 0o600)
-	} else {
+	if there {
 		err = add(file, old, text)
+	} else {
+		err = atomicfile.Create(file, text, 0o600)
 	}
 	if err != nil {
 		return nil, err
@@ -147,27 +147,24 @@ func add(file string, old, text []byte) error {
 	return atomicfile.Replace(file, old, whole)
 }
 
-// read returns what a key file holds, nil where there is none.
-func read(file string) ([]byte, error) {
+// read returns what a key file holds, and whether there is one.
+func read(file string) (data []byte, there bool, err error) {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, false, nil
 	}
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &Error{file + " is a link that leads nowhere; expected the file of the age key", "rm " + shell.Path(file)}
+		return nil, false, &Error{file + " is a link that leads nowhere; expected the file of the age key", "rm " + shell.Path(file)}
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case !info.Mode().IsRegular():
-		return nil, &Error{file + " is no file; expected the file of the age key", "export SOPS_AGE_KEY_FILE=FILE names another"}
+		return nil, false, &Error{file + " is no file; expected the file of the age key", "export SOPS_AGE_KEY_FILE=FILE names another"}
 	case info.Size() > maxFile:
-		return nil, &Error{file + " is too large for a file of age keys", "export SOPS_AGE_KEY_FILE=FILE names another"}
+		return nil, false, &Error{file + " is too large for a file of age keys", "export SOPS_AGE_KEY_FILE=FILE names another"}
 	}
-	data, err := os.ReadFile(file)
-	if data == nil && err == nil {
-		data = []byte{}
-	}
-	return data, err
+	data, err = os.ReadFile(file)
+	return data, true, err
 }
 
 // parse reads keys as SOPS does: one a line, no space around it.
@@ -230,8 +227,8 @@ func CheckRecipient(s string) error {
 			return nil
 		}
 		// Of a plugin's key only the plugin knows more.
-		name, rest, ok := strings.Cut(strings.TrimPrefix(s, "age1"), "1")
-		if ok && name != "" && name != "pq" && rest != "" {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(s, "age1"), "1")
+		if name != "" && name != "pq" && rest != "" {
 			return nil
 		}
 	}

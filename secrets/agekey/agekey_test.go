@@ -86,7 +86,7 @@ func TestMakeAndFind(t *testing.T) {
 // before the key is in it.
 func TestMakeKeepsComments(t *testing.T) {
 	t.Parallel()
-	for _, old := range []string{"", "# mine", "# mine\n\n"} {
+	for old, kept := range map[string]string{"": "", "# mine": "# mine\n", "# mine\n\n": "# mine\n\n"} {
 		file := filepath.Join(t.TempDir(), "keys.txt")
 		if err := os.WriteFile(file, []byte(old), 0o644); err != nil {
 			t.Fatal(err)
@@ -98,12 +98,62 @@ func TestMakeKeepsComments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(string(data), strings.TrimSpace(old)) || !strings.Contains("\n"+string(data), "\nAGE-SECRET-KEY-1") {
+		if !strings.HasPrefix(string(data), kept+"# created: ") || !strings.Contains(string(data), "\nAGE-SECRET-KEY-1") {
 			t.Errorf("%q became a file of other lines", old)
 		}
 		key, err := Find(env("SOPS_AGE_KEY_FILE", file))
 		if err != nil || key == nil || key.Open {
 			t.Errorf("%q: found %+v, %v", old, key, err)
+		}
+	}
+}
+
+// TestMakeLeavesLinks has a link to a file without a key. The link is not
+// followed, so what it leads to keeps its mode.
+func TestMakeLeavesLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(target, []byte("# mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Skipf("no links here: %v", err)
+	}
+	_, err := Make(link, time.Now())
+	data, _ := os.ReadFile(target)
+	info, statErr := os.Stat(target)
+	if statErr != nil {
+		t.Fatal(statErr)
+	}
+	if err == nil || string(data) != "# mine\n" || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v; the target holds %d bytes and has the mode %o", err, len(data), info.Mode().Perm())
+	}
+}
+
+// TestFindLarge has files of the size that is read at most, and of one byte more.
+func TestFindLarge(t *testing.T) {
+	t.Parallel()
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := identity.String() + "\n"
+	comments := strings.Repeat("#\n", maxFile/2)
+	for name, c := range map[string]struct {
+		text string
+		fine bool
+	}{
+		"the most":      {comments[:maxFile-len(key)-len(key)%2] + strings.Repeat("\n", len(key)%2) + key, true},
+		"one byte more": {comments[:maxFile-len(key)-len(key)%2] + strings.Repeat("\n", len(key)%2+1) + key, false},
+	} {
+		file := filepath.Join(t.TempDir(), "keys.txt")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found, err := Find(env("SOPS_AGE_KEY_FILE", file))
+		if (err == nil) != c.fine || c.fine && found == nil || !c.fine && !strings.Contains(err.Error(), "too large") {
+			t.Errorf("%s, %d bytes: %+v, %v", name, len(c.text), found, err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 	}
 	for _, source := range s.Sources {
 		values, err := d.open(ctx, source)
-		if err != nil && ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return secrets.Auth{}, ctx.Err()
 		}
 		if err != nil {

@@ -49,7 +49,7 @@ type shortMarker struct {
 	Rule  string          // the rule it was made for, unless this one
 	Auth  string          // as in shortRule; the rule's own unless given
 	Spec  json.RawMessage // how the spec that was applied differs from the live one
-	Kept  bool            // the live spec is what the service made of it
+	Kept  json.RawMessage // how what the service made of it differs from the live one
 }
 
 func baseRule() shortRule {
@@ -103,16 +103,7 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 		return r
 	}
 	m := *s.Marker
-	applied := s
-	applied.Headers = s.spec().Clone().Headers
-	if len(m.Spec) > 0 {
-		decode(t, m.Spec, &applied)
-	}
-	for name, value := range applied.Headers {
-		if value == "" { // "" takes a header away
-			delete(applied.Headers, name)
-		}
-	}
+	applied := s.but(t, m.Spec)
 	marker := webhook.Marker{Owner: "video", ID: webhook.RuleID(project, s.Name), Spec: webhook.SpecDigest(applied.spec()), Auth: applied.authDigest(s.Auth)}
 	if m.Owner != "" {
 		marker.Owner = m.Owner
@@ -123,11 +114,27 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 	if m.Auth != "" {
 		marker.Auth = applied.authDigest(m.Auth)
 	}
-	if m.Kept {
-		marker.Kept = webhook.SpecDigest(r.Spec)
+	if m.Kept != nil {
+		marker.Kept = webhook.SpecDigest(s.but(t, m.Kept).spec())
 	}
 	r.Spec = r.Spec.WithMarker(marker)
 	return r
+}
+
+// but is the rule with some fields as a case gives them; a header of "" is
+// taken away.
+func (s shortRule) but(t *testing.T, fields json.RawMessage) shortRule {
+	t.Helper()
+	s.Headers = s.spec().Clone().Headers
+	if len(fields) > 0 {
+		decode(t, fields, &s)
+	}
+	for name, value := range s.Headers {
+		if value == "" {
+			delete(s.Headers, name)
+		}
+	}
+	return s
 }
 
 func decode(t *testing.T, data []byte, into any) {
