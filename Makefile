@@ -29,7 +29,7 @@ lint:
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); else echo "shellcheck is not on the PATH: scripts, and scripts in workflows, are not checked"; fi
 
 fuzz:
-	sh .ci/fuzz 60s
+	.ci/fuzz 60s
 
 golden:
 	$(GO) test ./sync/... ./schema/... -update

@@ -119,10 +119,7 @@ func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error
 		return nil, err
 	}
 	if len(picked) > 1 {
-		var names []string
-		for _, p := range picked {
-			names = append(names, p.Name)
-		}
+		names := namesOf(picked)
 		return nil, invalidf("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
 			o.file.Name, count(len(picked), "project", "projects"), list(names))
 	}

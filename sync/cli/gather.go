@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -85,22 +84,6 @@ func (g *gathered) names() []string {
 		names = append(names, r.Name)
 	}
 	return names
-}
-
-// matched reports whether all patterns fit a name; otherwise the first that
-// does not, and the name that was probably meant, or "".
-func matched(patterns []string, project string, names []string) (pattern, near string, all bool) {
-	for _, p := range patterns {
-		if !fits(p, project, names) {
-			return p, schema.Nearest(p, names), false
-		}
-	}
-	return "", "", true
-}
-
-// fits reports whether a pattern fits one of the project's rules.
-func fits(pattern, project string, names []string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, project, n) })
 }
 
 // makePlan plans, and reads one page of the history of each rule that would be
@@ -195,6 +178,13 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 			return nil, nil, err
 		}
 		return nil, nil, invalid(err)
+	}
+	for i, p := range problems {
+		if o.layersOf != nil && p.Line == 0 { // of the file or folder as a whole
+			if at := o.layersOf.NamedAt(p.File); at != "" {
+				problems[i].Hint = "it is named at " + at + "; " + p.Hint
+			}
+		}
 	}
 	return rules, problems, nil
 }

@@ -29,8 +29,10 @@ type ruleOptions struct {
 	allowPlainCredentials bool
 	allowPlaceholders     bool // for plan and drift alone, which send nothing
 	keyServices           []string
-	layered               bool   // each path is a layer: a config file names them
-	trace                 string // the rule of which it is asked which file says what
+	// layersOf is the config file that names the paths, each of which is a
+	// layer then; nil where they come from the command line.
+	layersOf *config.File
+	trace    string // the rule of which it is asked which file says what
 	// about says which rules the run is about; nil means all.
 	about func(rule string) bool
 	// silent leaves out what is wrong with the files of others.
@@ -67,7 +69,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),
-		Layered:               o.layered,
+		Layered:               o.layersOf != nil,
 		Trace:                 o.trace,
 		Only:                  o.about,
 		Silent:                o.silent,
@@ -263,6 +265,9 @@ type planOptions struct {
 	adopt             []string
 	allowDestinations []string
 }
+
+// askedRule is how a rule of only is given on the command line.
+func (o *planOptions) askedRule() string { return cmp.Or(o.asked, "--only ") }
 
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules; turns the marker on")

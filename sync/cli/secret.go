@@ -346,6 +346,7 @@ func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *
 	if _, err := io.WriteString(a.Stdout, b.String()); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
+	o.warnOfLayers(a, found, paths)
 	if len(set) > 0 {
 		a.line("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.where(found)...))
 	}

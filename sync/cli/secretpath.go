@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -73,6 +74,21 @@ func (o *secretOptions) keys(found config.Found, args []string) ([]string, error
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// warnOfLayers says in which projects a file of a later layer has the value
+// that was set: what the plan shows there is that one.
+func (o *secretOptions) warnOfLayers(a *app, found config.Found, paths []string) {
+	if o.file == nil {
+		return
+	}
+	for i := range o.file.Projects {
+		p := &o.file.Projects[i]
+		over := config.Overridden(o.file.Paths(p), found.File, paths)
+		for _, path := range slices.Sorted(maps.Keys(over)) {
+			a.warn("in project %s the later layer %s says %s, too: there the value that was set is not in force", p.Name, over[path], dotted(path))
+		}
+	}
 }
 
 // nearestName is the name that was probably meant; of headers one that differs

@@ -102,7 +102,7 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 		return "", nil, invalidf("--config '' leaves the config file out", "--rules: %s says where the rule files are", o.file.Name)
 	}
 	o.takeKeyServices(o.file)
-	o.layered = true
+	o.layersOf = o.file
 	project, rule := o.split(arg)
 	wanted := o.projects
 	if project != "" {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
-	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 // A run reads its projects side by side: while one waits for the service, the
@@ -26,6 +24,7 @@ import (
 // survey is what came of reading all projects of a run.
 type survey struct {
 	targets []*target
+	flags   *runOptions // as they were given
 	found   []finding
 	// plan is that of all projects, in the order of the targets.
 	plan *plan.Plan
@@ -39,7 +38,7 @@ type finding struct {
 	err      error
 	problems []schema.Problem
 	// misses are the patterns of flags that fit no rule of the project, with the
-	// name that was probably meant, or "".
+	// pattern that was probably meant, or "".
 	misses map[string]string
 }
 
@@ -47,7 +46,7 @@ type finding struct {
 // drift and apply share it, so that what was shown is what is done. Each project
 // is handed to keep once it is planned; it is forgotten afterwards.
 func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, readOnly bool, keep func(i int, g *gathered) error) (*survey, error) {
-	s := &survey{targets: targets, found: make([]finding, len(targets))}
+	s := &survey{targets: targets, flags: o, found: make([]finding, len(targets))}
 	notReady := s.connect(a, readOnly)
 	source := make(chan plan.Source, 1)
 	go func() { source <- gitSource(ctx, a, s.paths()) }()
@@ -76,7 +75,7 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	case len(targets) == 1 && s.found[0].err != nil:
 		return nil, s.found[0].err
 	}
-	if err := s.checkPatterns(a, cmp.Or(o.asked, "--only ")); err != nil {
+	if err := s.checkPatterns(a); err != nil {
 		return nil, err
 	}
 	parts := make([]*plan.Plan, 0, len(targets))
@@ -149,7 +148,8 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 		f.err, f.plan = err, plan.Unread(g.input, err.Error())
 		return nil
 	}
-	f.misses = misses(slices.Concat(t.only, t.protect, t.dropAuth, t.takeOver, t.adopt), t.name, g.names)
+	o := s.flags
+	f.misses = t.misses(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.names)
 	g.warnOfMisses(f.misses)
 	f.plan = g.plan
 	f.plan.Forget()
@@ -212,84 +212,6 @@ func (s *survey) paths() []string {
 		}
 	}
 	return out
-}
-
-// misses are the patterns that fit none of the names, with the name that was
-// probably meant.
-func misses(patterns []string, project string, names func() []string) map[string]string {
-	if len(patterns) == 0 {
-		return nil
-	}
-	all, out := names(), map[string]string{}
-	for _, p := range patterns {
-		if !fits(p, project, all) {
-			out[p] = schema.Nearest(p, all)
-		}
-	}
-	return out
-}
-
-// warnOfMisses says which patterns of protect, in the config file, protect
-// nothing: a misspelt one would show on the day when the rule is deleted.
-func (g *gathered) warnOfMisses(misses map[string]string) {
-	project := &g.plan.Projects[0]
-	for _, pattern := range g.fileProtect {
-		near, missed := misses[pattern]
-		if !missed {
-			continue
-		}
-		text := fmt.Sprintf("protect: no rule is named %q, in files or live", pattern)
-		if near != "" {
-			text += fmt.Sprintf("; did you mean %q?", plan.Pattern(near))
-		}
-		project.Warnings = append(project.Warnings, text)
-	}
-}
-
-// missed is the name that was probably meant by a pattern that fits no rule of
-// any project. Of one that could not be read, nothing is known.
-func (s *survey) missed(pattern string) (near string, missed bool) {
-	for _, f := range s.found {
-		n, misses := f.misses[pattern]
-		if !misses {
-			return "", false
-		}
-		near = cmp.Or(near, n)
-	}
-	return near, true
-}
-
-// checkPatterns refuses a name or pattern of --only that fits no rule of any
-// project: it is more often misspelt than meant. Of flags that a run can do
-// without it only warns. asked is how rules are named on this command's line.
-func (s *survey) checkPatterns(a *app, asked string) error {
-	t := s.targets[0]
-	for _, pattern := range t.only {
-		near, missed := s.missed(pattern)
-		if !missed {
-			continue
-		}
-		hint := "mkhooks plan names the rules"
-		if near != "" {
-			hint = "did you mean " + asked + shell.Word(plan.Pattern(near))
-		}
-		return invalidf(hint, asked+"%q: neither a file nor a live rule has this name", pattern)
-	}
-	for _, list := range []struct {
-		flag     string
-		patterns []string
-	}{{"protect", t.protect[len(t.fileProtect):]}, {"drop-auth", t.dropAuth}, {"take-over", t.takeOver}, {"adopt", t.adopt}} {
-		for _, pattern := range list.patterns {
-			if near, missed := s.missed(pattern); missed {
-				text := fmt.Sprintf("--%s %q: neither a file nor a live rule has this name", list.flag, pattern)
-				if near != "" {
-					text += "; did you mean " + shell.Word(plan.Pattern(near)) + "?"
-				}
-				a.warn("%s", text)
-			}
-		}
-	}
-	return nil
 }
 
 // unreadable is how a run ends of which some projects could not be read whole;

@@ -56,16 +56,32 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 	for _, p := range picked {
 		t := &target{runOptions: *o, name: p.Name}
 		t.fill(p, f)
+		if t.ofItsOwn(); len(o.only) > 0 && len(t.only) == 0 {
+			continue // --only is about rules of other projects
+		}
 		if t.paths, err = t.narrow(p, args); err != nil {
 			return nil, err
 		}
 		if err := t.check(a); err != nil {
 			return nil, err
 		}
-		t.rests.Several = len(picked) > 1
 		targets = append(targets, t)
 	}
+	if len(targets) == 0 {
+		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.askedRule(), o.only[0], list(namesOf(picked)))
+	}
+	for _, t := range targets {
+		t.rests.Several = len(targets) > 1
+	}
 	return targets, nil
+}
+
+func namesOf(projects []*config.Project) []string {
+	var names []string
+	for _, p := range projects {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // fill takes from the config file what no flag says.
@@ -96,7 +112,7 @@ func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
 		t.archiveIsDurable = t.file.ArchiveIsDurable
 	}
 	t.takeKeyServices(t.file)
-	t.layered = true
+	t.layersOf = t.file
 	if t.file.Audit != "" && !f.Changed("audit") {
 		t.audit = t.file.Path(t.file.Audit)
 	}

@@ -155,7 +155,9 @@ func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) 
 // readSet reads one set of files.
 func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*config.Rules, []schema.Problem, error) {
 	options := o.ruleOptions
-	options.layered = set.layered
+	if set.layered {
+		options.layersOf = o.file
+	}
 	if set.rules != nil {
 		options.about, options.silent = func(rule string) bool { return set.rules[rule] }, true
 	}

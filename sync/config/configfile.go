@@ -2,7 +2,10 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -30,8 +33,8 @@ type File struct {
 	lines    map[string]int
 }
 
-// Line is where a key stands, by the keys that lead to it (owner, or projects,
-// prod, rules); 0 where the file does not have it.
+// Line is where a key or an entry of a list stands, by the keys that lead to it
+// (owner, or projects, prod, rules, 0); 0 where the file does not have it.
 func (f *File) Line(path ...string) int { return f.lines[strings.Join(path, "\x00")] }
 
 // Project is what a config file says of one project.
@@ -178,8 +181,26 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 	return out
 }
 
-// noteLines notes the line of each key of nested mappings.
+// NamedAt is where a path of a project's rules stands, as FILE:LINE; empty where
+// it is none of them.
+func (f *File) NamedAt(path string) string {
+	for i := range f.Projects {
+		p := &f.Projects[i]
+		if k := slices.Index(f.Paths(p), path); k >= 0 {
+			return fmt.Sprintf("%s:%d", f.Name, f.Line("projects", p.Name, "rules", strconv.Itoa(k)))
+		}
+	}
+	return ""
+}
+
+// noteLines notes the line of each key of nested mappings, and of each entry of
+// lists in them.
 func noteLines(lines map[string]int, n *yaml.Node, above string) {
+	if n.Kind == yaml.SequenceNode {
+		for i, entry := range n.Content {
+			lines[above+strconv.Itoa(i)] = entry.Line
+		}
+	}
 	each(n, func(key, value *yaml.Node) {
 		lines[above+key.Value] = key.Line
 		noteLines(lines, value, above+key.Value+"\x00")

@@ -139,14 +139,15 @@ func (s *stack) merge(last document) (out parsed) {
 	f.typeChanges()
 	f.layeredAuth(s.docs, spec, r)
 	f.trace(root, r)
-	for _, d := range s.docs {
-		r.layers = append(r.layers, d.name)
+	for i, d := range s.docs {
+		if i < len(s.docs)-1 {
+			r.Over = append(r.Over, d.name)
+		}
 		r.Placeholders = append(r.Placeholders, d.placeholders...)
 		out.problems = append(out.problems, d.sorted()...)
 	}
 	r.Placeholders = append(r.Placeholders, f.placeholders...)
 	slices.Sort(r.Placeholders)
-	r.Layered = true
 	out.rule, out.problems = r, append(out.problems, f.sorted()...)
 	return out
 }

@@ -63,8 +63,6 @@ type Rule struct {
 	// Origins are its fields and where they come from, in the order of the
 	// schema, if [Options.Trace] asked for them.
 	Origins []Origin
-	// layers are the files that hold the rule, first to last; nil of one.
-	layers []string
 	// column of the name, for messages.
 	column int
 	// references are the values that other files have, sealed those of the
@@ -77,10 +75,7 @@ type Rule struct {
 
 // Files are the files that hold the rule, one for each layer, first to last.
 func (r *Rule) Files() []string {
-	if r.layers == nil {
-		return []string{r.File}
-	}
-	return r.layers
+	return append(slices.Clone(r.Over), r.File)
 }
 
 // Rules are the rules of all files.

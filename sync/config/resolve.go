@@ -104,7 +104,7 @@ func (r *resolver) rule(p *parsed) {
 		case v.usable():
 			rule.addShared(ref, found)
 		default:
-			p.problems = append(p.problems, *ref.problem(v.hint(found.file, ref.key), "leads to %s at %s, which %s", ref, v.at, v.what()))
+			p.problems = append(p.problems, *ref.problem(r.hint(found, ref.key), "leads to %s at %s, which %s", ref, v.at, v.what()))
 		}
 		if schema.HasErrors(found.file.problems) {
 			p.broken = true
@@ -125,15 +125,34 @@ func (v sharedValue) what() string {
 	return "can't be used"
 }
 
-// hint is what to do about a value that can't be used.
-func (v sharedValue) hint(f *sharedFile, key string) string {
-	if v.next != nil {
-		return "write $secret: " + v.next.String()
-	}
-	if v.kind == authClear {
-		return "mkhooks secret set " + shell.Path(f.name) + " " + shell.Word(key)
+// hint is what to do about a value that can't be used: of a chain, where it
+// ends. A circle has no end; that is said of the files that it goes through.
+func (r *resolver) hint(t target, key string) string {
+	switch {
+	case t.value.next == nil && t.value.kind == authClear:
+		return "mkhooks secret set " + shell.Path(t.file.name) + " " + shell.Word(key)
+	case t.value.next != nil:
+		if end := r.end(t.value); end != nil {
+			return "write $secret: " + end.String()
+		}
 	}
 	return "mend that first"
+}
+
+// end is the reference to the value at the end of a chain, nil where it has none.
+func (r *resolver) end(v sharedValue) *reference {
+	seen := map[schema.Position]bool{}
+	for next := v.next; !seen[v.at]; next = v.next {
+		seen[v.at] = true
+		t, problem := r.lookup(*next)
+		if problem != nil {
+			return nil
+		}
+		if v = t.value; v.next == nil {
+			return next
+		}
+	}
+	return nil
 }
 
 // addShared makes a sealed value of a shared file the rule's own.

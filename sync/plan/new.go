@@ -188,7 +188,7 @@ func (b *builder) create(f facts) Change {
 	}
 	return Change{
 		Rule: d.Name, Action: Create, Direction: DirNew, Auth: auth,
-		Fields: compare(nil, &d.Spec), After: shown(d.Spec), File: d.File, Layered: d.Layered, SecretTo: secretTo(d.Spec),
+		Fields: compare(nil, &d.Spec), After: shown(d.Spec), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.Absent,
 	}
 }
@@ -203,7 +203,7 @@ func (b *builder) update(f facts, auth AuthState, direction Direction) Change {
 	sortFields(fields)
 	return Change{
 		Rule: d.Name, Action: Update, Direction: direction, Auth: auth,
-		Fields: fields, Before: shown(f.live.Spec), After: shown(d.Spec), File: d.File, Layered: d.Layered, SecretTo: secretTo(d.Spec),
+		Fields: fields, Before: shown(f.live.Spec), After: shown(d.Spec), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.LiveDigest(f.live),
 	}
 }

@@ -147,9 +147,9 @@ type Change struct {
 	Blocked *Blocked `json:"blocked,omitempty"`
 	// File is empty for a delete.
 	File string `json:"file,omitempty"`
-	// Layered is true where other files say the rule, too; a saved plan does
-	// not tell.
-	Layered bool `json:"-"`
+	// Over are the files of earlier layers that File is merged over; a saved
+	// plan does not tell.
+	Over []string `json:"-"`
 	// SecretTo is the host (with a port that is not the scheme's own) that
 	// receives authentication values by this change, the redacted URL where no
 	// host can be told; empty where none are sent.

@@ -48,9 +48,9 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 		return out
 	}
 	switch {
-	case change.Layered && c.Origins != nil:
+	case change.Over != nil && c.Origins != nil:
 		out = append(out, remedy{"see its files", c.Origins(project, change.Rule)})
-	case !change.Layered && c.Import != nil:
+	case change.Over == nil && c.Import != nil:
 		out = append(out, remedy{"take it over", c.Import(project, change.Rule)})
 	}
 	return out

@@ -197,9 +197,22 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 		rows = append(rows, renameRow(c))
 	}
 	if c.File != "" {
-		rows = append(rows, fact("file", name(c.File)))
+		rows = append(rows, fact("file", files(c, name)))
 	}
 	return rows
+}
+
+// files are the file that says a rule, and those of earlier layers that it is
+// merged over; show writes a name.
+func files(c *plan.Change, show func(string) string) string {
+	if len(c.Over) == 0 {
+		return show(c.File)
+	}
+	over := make([]string, 0, len(c.Over))
+	for _, f := range c.Over {
+		over = append(over, show(f))
+	}
+	return show(c.File) + " over " + strings.Join(over, ", ")
 }
 
 // renameRow points out a likely rename.

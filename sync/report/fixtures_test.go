@@ -161,7 +161,7 @@ func updates() []plan.Change {
 		},
 		{
 			Rule: "retries", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthNone,
-			File: "rules/retries.yaml", Before: live(hooks, true, "retryPolicy", "authentication.oauth"),
+			File: "rules/retries.yaml", Over: []string{"common/retries.yaml", "common/eu/retries.yaml"}, Before: live(hooks, true, "retryPolicy", "authentication.oauth"),
 			Fields: []plan.Field{
 				remove("spec.authentication.oauth", "hunter2"),
 				remove("spec.retryPolicy", map[string]any{"max": 3}),

@@ -213,7 +213,7 @@ func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
 		to = code(c.SecretTo)
 	}
 	if c.File != "" {
-		file = code(name(c.File))
+		file = files(c, func(f string) string { return code(name(f)) })
 	}
 	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), code(name(c.Rule)), why, file}
 	if secrets {

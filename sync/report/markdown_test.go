@@ -342,7 +342,7 @@ func TestTakeable(t *testing.T) {
 		if got := c.remedies("demo", change); len(got) != want {
 			t.Errorf("%d fields: %v, want %d commands", len(fields), got, want)
 		}
-		change.Layered = true // which import edits none of
+		change.Over = []string{"base.yaml"} // which import edits none of
 		if got := c.remedies("demo", change); len(got) != want || want > 0 && got[0].command != "show-rule a" {
 			t.Errorf("%d fields, several files: %v, want %d commands", len(fields), got, want)
 		}

@@ -105,9 +105,9 @@ type Desired struct {
 	// File and Line are where the rule's name stands; Line counts from 1.
 	File string
 	Line int
-	// Layered is true where several files say the rule together, of which File
-	// is the last.
-	Layered bool
+	// Over are the files of earlier layers over which File is merged, in the
+	// order of the layers; nil where it says the rule alone.
+	Over []string
 	// Placeholders are the paths of values that are still to come, where the
 	// file may wait for them ("spec.authentication.headers.X-Secret").
 	Placeholders []string
