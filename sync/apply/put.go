@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (r *run) put(ctx context.Context, c plan.Change) Change {
 		out.fail(StatusFailed, KindInternal, "its secrets were not opened before the first write, which is a fault in mkhooks; nothing was sent", "")
 		return out
 	}
+	seen := time.Now()
 	live, err := r.client.Rule(ctx, c.Rule)
 	switch {
 	case err != nil:
@@ -37,7 +39,7 @@ func (r *run) put(ctx context.Context, c plan.Change) Change {
 	if r.project.Owner != "" {
 		spec = spec.WithMarker(r.marker(it))
 	}
-	answer := r.send(ctx, &out, c, StepPut, c.LiveDigest, spec, it.auth)
+	answer := r.send(ctx, &out, c, sending{StepPut, c.LiveDigest, seen, spec, it.auth})
 	if answer == nil {
 		return out
 	}
@@ -83,33 +85,74 @@ func (r *run) asDesired(live *webhook.Rule, it item) bool {
 	return state == webhook.ValidMarker && same && marker == r.marker(it) && it.desired.AuthDigest != webhook.AuthUnknown
 }
 
+// sending is one PUT.
+type sending struct {
+	step Step
+	// before is the digest of the live rule that the PUT rests on, seen when
+	// that was read.
+	before webhook.Digest
+	seen   time.Time
+	spec   webhook.Spec
+	auth   secrets.Auth
+}
+
+// The ways in which a look before a PUT that had to wait ends it.
+var (
+	errSent    = errors.New("the rule is as it was sent")
+	errMovedOn = errors.New("the rule changed before it was written")
+)
+
 // send makes one PUT. Where it does not succeed, out says so and the answer is
 // nil.
-func (r *run) send(ctx context.Context, out *Change, c plan.Change, step Step, before webhook.Digest, spec webhook.Spec, auth secrets.Auth) *webhook.Rule {
-	w, err := r.intend(ctx, c, step, before, c.DesiredDigest)
+func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) *webhook.Rule {
+	w, err := r.intend(ctx, c, s.step, s.before, c.DesiredDigest)
 	if err != nil {
 		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
 		return nil
 	}
-	result, err := r.client.Put(ctx, c.Rule, spec, auth)
-	out.took(result.Write)
-	d := Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
-	answer := &result.Rule
-	if err != nil {
-		answer = nil
-		if unknown := result.Lost || result.Status/100 == 2; unknown && ctx.Err() == nil {
-			answer = r.tookEffect(ctx, c.Rule, before, spec, auth)
+	var found *webhook.Rule // by the last look
+	result, err := r.client.Put(ctx, c.Rule, s.spec, s.auth, mkio.Look{At: s.seen, Again: func(ctx context.Context) (err error) {
+		found, err = r.client.Rule(ctx, c.Rule)
+		switch {
+		case err != nil || webhook.LiveDigest(found) == s.before:
+			return err
+		case r.isSent(found, s):
+			return errSent
 		}
+		return errMovedOn
+	}})
+	out.took(result.Write)
+	var answer *webhook.Rule
+	switch unknown := result.Lost || result.Status/100 == 2; {
+	case err == nil:
+		answer = &result.Rule
+	case errors.Is(err, errSent):
+		answer = found
+	case errors.Is(err, errMovedOn):
+		out.stale(movedAt(s.step, c, found))
+		if result.Lost {
+			out.Error.Message += "; an attempt of this run may have taken effect before that"
+		}
+	case unknown && ctx.Err() == nil:
+		answer = r.tookEffect(ctx, c.Rule, s)
 	}
-	if answer == nil {
+	d := Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
+	if answer != nil {
+		d.Live = webhook.LiveDigest(answer)
+	} else if out.Status == "" {
 		out.failWrite(ctx, err, result.Write)
-		d.Error = out.Error
-		r.record(ctx, w, d)
-		return nil
 	}
-	d.Live = webhook.LiveDigest(answer)
+	d.Error = out.Error
 	r.record(ctx, w, d)
 	return answer
+}
+
+// movedAt says how a live rule differs from what a PUT rests on.
+func movedAt(step Step, c plan.Change, live *webhook.Rule) string {
+	if step == StepKept { // of what this run wrote
+		return "someone changed the rule at this moment"
+	}
+	return moved(c, live)
 }
 
 // secondLook is how long it is tried to find out what became of a PUT.
@@ -118,23 +161,26 @@ const secondLook = 10 * time.Second
 // tookEffect reads the rule after a PUT whose answer was lost or can't be read.
 // It returns the rule where it is known to be what was sent, and nil where
 // nothing is known.
-func (r *run) tookEffect(ctx context.Context, rule string, before webhook.Digest, spec webhook.Spec, auth secrets.Auth) *webhook.Rule {
-	if r.project.Owner == "" && spec.Auth.Len() > 0 {
-		return nil // no marker tells of the values
-	}
+func (r *run) tookEffect(ctx context.Context, rule string, s sending) *webhook.Rule {
 	ctx, cancel := context.WithTimeout(ctx, secondLook)
 	defer cancel()
 	live, err := r.client.Rule(ctx, rule)
-	if err != nil || live == nil || webhook.LiveDigest(live) == before || len(live.Spec.Unknown) > 0 ||
-		webhook.SpecDigest(live.Spec) != webhook.SpecDigest(spec) || !sameMarker(webhook.Rule{Spec: spec}, *live) {
+	if err != nil || webhook.LiveDigest(live) == s.before || !r.isSent(live, s) {
 		return nil
 	}
 	return live
 }
 
+// isSent reports whether a live rule is known to be what a PUT sends. Of values
+// that no marker tells of nothing is known.
+func (r *run) isSent(live *webhook.Rule, s sending) bool {
+	return live != nil && (r.project.Owner != "" || s.spec.Auth.Len() == 0) && len(live.Spec.Unknown) == 0 &&
+		webhook.SpecDigest(live.Spec) == webhook.SpecDigest(s.spec) && sameMarker(webhook.Rule{Spec: s.spec}, *live)
+}
+
 // took adds what a write took.
 func (c *Change) took(w mkio.Write) {
-	c.HTTPStatus, c.Ref = w.Status, w.Ref
+	c.HTTPStatus, c.Ref, c.lost = w.Status, w.Ref, c.lost || w.Lost
 	c.Attempts += w.Attempts
 }
 
@@ -181,6 +227,7 @@ func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
 // of it, so that its own spelling is no drift for ever. It leaves out.Status
 // empty where that went well.
 func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, answer *webhook.Rule) {
+	seen := time.Now()
 	live, err := r.client.Rule(ctx, c.Rule)
 	switch {
 	case err != nil:
@@ -192,7 +239,7 @@ func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, 
 	}
 	marker := r.marker(it)
 	marker.Kept = webhook.SpecDigest(answer.Spec)
-	again := r.send(ctx, out, c, StepKept, webhook.LiveDigest(live), it.desired.Spec.WithMarker(marker), it.auth)
+	again := r.send(ctx, out, c, sending{StepKept, webhook.LiveDigest(live), seen, it.desired.Spec.WithMarker(marker), it.auth})
 	switch {
 	case again == nil:
 	case !r.keptMarker(again, marker):

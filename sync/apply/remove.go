@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type removal struct {
 	// seen is the rule before this run touched it, for the manifest; live is
 	// the rule as it must be when it is deleted.
 	seen, live webhook.Rule
-	paused     bool
+	// at is when the rule was read first.
+	at     time.Time
+	paused bool
 	// maybePaused is true where the answer to the pause was lost.
 	maybePaused bool
 	// lost is true once an attempt may have deleted the rule, and its answer
@@ -84,6 +87,7 @@ func (d *removal) do(ctx context.Context) {
 		d.out.block(plan.GuardArchive, "there is no place for the delivery history, which the delete destroys; pass --archive DIR")
 		return
 	}
+	at := time.Now()
 	live, err := d.client.Rule(ctx, d.c.Rule) // step 1
 	switch {
 	case err != nil:
@@ -105,7 +109,7 @@ func (d *removal) do(ctx context.Context) {
 		d.out.failArchive(ctx, err) // before the pause: the rule goes on delivering
 		return
 	}
-	d.seen, d.live = *live, *live
+	d.seen, d.live, d.at = *live, *live, at
 	if live.Spec.Enabled && !d.deps.NoPause && len(live.Spec.Unknown) == 0 && !d.pause(ctx) {
 		return
 	}
@@ -125,7 +129,7 @@ func (d *removal) pause(ctx context.Context) bool {
 	// The values are not known, and a mask must never be sent.
 	spec.Auth = webhook.AuthNames{}
 	before := d.live
-	answer := d.send(ctx, &d.out, d.c, StepPause, webhook.LiveDigest(&before), spec, secrets.Auth{})
+	answer := d.send(ctx, &d.out, d.c, sending{StepPause, webhook.LiveDigest(&before), d.at, spec, secrets.Auth{}})
 	if answer == nil {
 		d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
 		// An answer that can't be read, or none, leaves open what took effect.
@@ -134,7 +138,7 @@ func (d *removal) pause(ctx context.Context) bool {
 		return false
 	}
 	// Attempts and status of the change are those of the DELETE.
-	d.out.Attempts, d.out.HTTPStatus, d.out.Ref = 0, 0, ""
+	d.out.Attempts, d.out.HTTPStatus, d.out.Ref, d.out.lost = 0, 0, "", false
 	d.paused = !answer.Spec.Enabled
 	d.live = *answer
 	switch {
@@ -203,18 +207,29 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 			}
 			d.out.skip("stopped while it waited for deliveries on their way; nothing was deleted")
 		}
-		d.record(ctx, w, Written{Error: d.out.Error})
+		d.record(ctx, w, Written{Error: d.why()})
 		return nil
 	}
 }
 
+// why is what the record says of a step that did not come to its end.
+func (d *removal) why() *Error {
+	if b := d.out.Blocked; b != nil {
+		return &Error{Kind: KindGuard, Message: "blocked by " + string(b.Guard) + ": " + b.Reason}
+	}
+	return d.out.Error
+}
+
 // failStore ends a delete whose history could not be stored.
 func (d *removal) failStore(ctx context.Context, err error) {
-	if mkio.NotFound(err) && ctx.Err() == nil {
+	switch {
+	case !mkio.NotFound(err) || ctx.Err() != nil:
+		d.out.failArchive(ctx, err)
+	case d.lost: // it is stored anew because the copy lacked records
+		d.tooLate()
+	default:
 		d.gone()
-		return
 	}
-	d.out.failArchive(ctx, err)
 }
 
 func (d *removal) request() archive.Request {
@@ -239,11 +254,11 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 		return true
 	}
 	lostBefore := d.lost
-	result, err := d.client.Delete(ctx, d.c.Rule, func(ctx context.Context) error {
+	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Look{Again: func(ctx context.Context) error {
 		err := d.look(ctx, stored)
 		d.step(ctx, d.c, StepLook, w.Before, looked(err))
 		return err
-	})
+	}})
 	d.out.took(result.Write)
 	d.lost = d.lost || result.Lost
 	if d.lost && d.isGone(ctx, err) {
@@ -251,14 +266,15 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 		d.step(ctx, d.c, StepLook, w.Before, looked(err))
 	}
 	over = true
+	var unsent *Error
 	switch {
 	case ctx.Err() != nil && err != nil:
 		d.lost = d.lost || result.Attempts > 0
 		d.out.failWrite(ctx, err, result.Write)
 	case errors.Is(err, errMoved):
-		over = false
+		over, unsent = false, looked(err).Error
 	case errors.Is(err, errGone) && lostBefore:
-		d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
+		d.tooLate()
 	case errors.Is(err, errGone):
 		d.gone()
 	case errors.Is(err, errAnother):
@@ -272,8 +288,14 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	default:
 		d.out.Status = StatusApplied
 	}
-	d.record(ctx, w, Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: d.out.Error})
+	d.record(ctx, w, Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: cmp.Or(unsent, d.out.Error)})
 	return over
+}
+
+// tooLate ends a delete whose lost attempt took effect only after newer records
+// had come.
+func (d *removal) tooLate() {
+	d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
 }
 
 // looked is what a look found, for the record.

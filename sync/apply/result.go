@@ -94,6 +94,9 @@ type Change struct {
 	// Blocked is the guard of a blocked change.
 	Blocked *plan.Blocked `json:"blocked,omitempty"`
 	Error   *Error        `json:"error,omitempty"`
+
+	// lost is true where an attempt may have taken effect without an answer.
+	lost bool
 }
 
 // InDoubt reports whether the write may have taken effect although it counts as
@@ -106,7 +109,7 @@ func (c *Change) InDoubt() bool {
 	case KindInterrupted, KindNetwork:
 		return true
 	}
-	return c.HTTPStatus >= 500 || c.Attempts > 1 && c.HTTPStatus != http.StatusTooManyRequests
+	return c.lost || c.HTTPStatus >= 500 || c.Attempts > 1 && c.HTTPStatus != http.StatusTooManyRequests
 }
 
 // Error says in one line why a change is not simply applied.

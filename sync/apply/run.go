@@ -62,12 +62,15 @@ func (r *run) all(ctx context.Context) []Change {
 			writes = append(writes, i)
 		}
 	}
-	// Whether the service keeps the marker shows with the first answer, and
-	// where it does not, that is one rule too many already.
-	if first := slices.IndexFunc(writes, func(i int) bool { return changes[i].Blocked == nil }); first >= 0 && r.project.Owner != "" {
-		i := writes[first]
+	// Whether the service keeps the marker shows with the first answer to a PUT,
+	// and where it does not, that is one rule too many already.
+	for r.project.Owner != "" && len(writes) > 0 {
+		i := writes[0]
+		writes = writes[1:]
 		out[i] = r.told(ctx, changes[i], r.put)
-		writes = slices.Delete(writes, first, first+1)
+		if s := out[i].Status; s != StatusBlocked && s != StatusStale && s != StatusDone {
+			break
+		}
 	}
 	r.sideBySide(writes, func(i int) { out[i] = r.told(ctx, changes[i], r.put) })
 	reason := dependence(out)

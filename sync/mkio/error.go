@@ -34,7 +34,10 @@ type Error struct {
 	// GaveUp is how long it was tried, where time ran out.
 	GaveUp time.Duration
 
-	retry      bool
+	retry bool
+	// own says that the answer is an error of the API, and not of a proxy
+	// before it.
+	own        bool
 	retryAfter time.Duration
 	asked      time.Duration // Retry-After, where it is more than there was time for
 	needs      string
@@ -124,6 +127,9 @@ func (e *Error) Hint() string {
 	case http.StatusForbidden:
 		return "the token lacks the capability " + e.needs + " for project " + fmt.Sprintf("%q", e.project)
 	case http.StatusNotFound:
+		if e.Body != "" {
+			return "something else than the API may have answered: check the base URL " + e.base + " (--base-url, MKIO_BASE_URL)"
+		}
 		return fmt.Sprintf("there is no project %q here, or the token may not see it: check -p (MKIO_PROJECT) and the base URL %s", e.project, e.base)
 	case http.StatusTooManyRequests:
 		return "other clients use up the project's rate limit: run it again later, or raise --retry-for"
@@ -184,6 +190,14 @@ func (e *Error) network(err error, timeout time.Duration) {
 func (c *Client) describe(e *Error, resp *http.Response, body []byte) {
 	e.retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
 	e.retryAfter = retryAfter(resp.Header, time.Now())
+	var shape struct {
+		Error struct {
+			Code   string `json:"code"`
+			Detail string `json:"detail"`
+		} `json:"error"`
+		Ref string `json:"ref"`
+	}
+	e.own = json.Unmarshal(body, &shape) == nil && (shape.Error.Code != "" || shape.Error.Detail != "" || shape.Ref != "")
 	if c.leaks(string(body)) {
 		e.Cause = errors.New("the service's text is withheld, because it holds a secret value")
 		return
@@ -194,14 +208,7 @@ func (c *Client) describe(e *Error, resp *http.Response, body []byte) {
 		}
 		return
 	}
-	var shape struct {
-		Error struct {
-			Code   string `json:"code"`
-			Detail string `json:"detail"`
-		} `json:"error"`
-		Ref string `json:"ref"`
-	}
-	if json.Unmarshal(body, &shape) == nil && (shape.Error.Code != "" || shape.Error.Detail != "" || shape.Ref != "") {
+	if e.own {
 		e.Code, e.Detail, e.Ref = firstWords(shape.Error.Code), firstWords(shape.Error.Detail), firstWords(shape.Ref)
 		return
 	}

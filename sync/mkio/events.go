@@ -47,20 +47,21 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 // Events reads a rule's delivery history to its end, page by page, holding
 // one page at a time. An error of each ends the reading.
 func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
-	var stopped error
-	err := c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), func(p page) error {
+	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), func(p page) error {
 		out, err := decodeEvents(p)
 		if err != nil {
 			return err
 		}
-		stopped = each(out)
-		return stopped
+		if err := each(out); err != nil {
+			return stopped{err}
+		}
+		return nil
 	})
-	if stopped != nil {
-		return stopped
-	}
-	return err
 }
+
+// stopped is an error of whoever takes the pages, and nothing that is wrong with
+// them.
+type stopped struct{ error }
 
 func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }
 
@@ -78,8 +79,9 @@ func decodeEvents(p page) (EventPage, error) {
 	return out, nil
 }
 
-// NotFound reports whether err says that there is no such rule.
+// NotFound reports whether err is the service's word that there is no such
+// rule. A proxy that does not find the service is none.
 func NotFound(err error) bool {
 	e, ok := asError(err)
-	return ok && e.Status == http.StatusNotFound
+	return ok && e.Status == http.StatusNotFound && e.own
 }

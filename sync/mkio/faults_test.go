@@ -35,20 +35,58 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestBodyThatDoesNotCount: where the status says all, what is wrong with the
-// body is no error.
+// TestBodyThatDoesNotCount: where the status of a DELETE says all, what is wrong
+// with the body is no error.
 func TestBodyThatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]emulator.Fault{"cut": {Cut: 5}, "no JSON": {Body: "<html>"}} {
 		s, c := serve(t, emulator.Options{})
 		s.Put("a", spec(nil))
-		s.Fault(f)
-		if r, err := c.Rule(t.Context(), "b"); r != nil || err != nil {
-			t.Errorf("%s: a rule that is not there: %v, %v", name, r, err)
-		}
 		f.Effect = true
-		if d, err := c.Delete(t.Context(), "a", nil); !d.Existed || err != nil {
+		s.Fault(f)
+		if d, err := c.Delete(t.Context(), "a", mkio.Look{}); !d.Existed || err != nil {
 			t.Errorf("%s: DELETE: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// TestForeignNotFound: a 404 that is not the service's own is no word that a
+// rule is absent; where the next attempt reaches the service, that one counts.
+func TestForeignNotFound(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]emulator.Fault{
+		"a page":      {Status: 404, Body: "<html>no such backend</html>"},
+		"text":        {Status: 404, Body: "default backend - 404"},
+		"nothing":     {Status: 404, Body: " "},
+		"other JSON":  {Status: 404, Body: `{"message":"no Route matched with those values"}`},
+		"another one": {Status: 404, Body: `[]`},
+	} {
+		s, c := serve(t, emulator.Options{})
+		s.Put("a", spec(nil))
+		s.Fault(f)
+		if r, err := c.Rule(t.Context(), "a"); r != nil || err == nil || mkio.NotFound(err) || !strings.Contains(err.Error(), "not the service's own") {
+			t.Errorf("%s: GET: %v, %v", name, r, err)
+		}
+		if err := c.Events(t.Context(), "a", func(mkio.EventPage) error { return nil }); err == nil || mkio.NotFound(err) {
+			t.Errorf("%s: events: %v", name, err)
+		}
+		_, err := c.Delete(t.Context(), "a", mkio.Look{})
+		var e *mkio.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Hint(), "check the base URL") {
+			t.Errorf("%s: DELETE: %v", name, err)
+		}
+		s.ClearFaults()
+		once := f
+		once.Times = 1
+		s, c = serve(t, emulator.Options{}, patient)
+		s.Put("a", spec(nil))
+		s.Fault(once)
+		if r, err := c.Rule(t.Context(), "a"); r == nil || err != nil {
+			t.Errorf("%s: once: %v, %v", name, r, err)
+		}
+		s.Fault(once)
+		if r, err := c.Rule(t.Context(), "b"); r != nil || err != nil {
+			t.Errorf("%s: once, and no rule: %v, %v", name, r, err)
 		}
 	}
 }
@@ -60,10 +98,10 @@ func TestDeleteThatDidNotLeave(t *testing.T) {
 	s, c := serve(t, emulator.Options{})
 	s.Put("a", spec(nil))
 	s.Fault(emulator.Fault{Kind: emulator.Get, Body: `{"metadata":7}`})
-	d, err := c.Delete(t.Context(), "a", func(ctx context.Context) error {
+	d, err := c.Delete(t.Context(), "a", mkio.Look{Again: func(ctx context.Context) error {
 		_, err := c.Rule(ctx, "a")
 		return err
-	})
+	}})
 	if err == nil || d.Status != 0 || d.Attempts != 0 || d.Ref != "" {
 		t.Errorf("%+v, %v", d, err)
 	}

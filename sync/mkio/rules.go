@@ -153,9 +153,10 @@ func (c *Client) unreadable(k call, a answer, err error) *Error {
 }
 
 // Put writes a rule: spec with the values of auth. The names in spec.Auth are
-// not looked at. An answer that can't be read is an error with the status of
-// success: the rule is written, and nothing more is known.
-func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth secrets.Auth) (PutResult, error) {
+// not looked at. An error of the look is returned as it is. An answer that can't
+// be read is an error with the status of success: the rule is written, and
+// nothing more is known.
+func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth secrets.Auth, look Look) (PutResult, error) {
 	what := fmt.Sprintf("PUT rule %q", name)
 	body, err := putBody(spec, auth)
 	if err != nil {
@@ -163,8 +164,8 @@ func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth s
 	}
 	c.remember(auth)
 	k := call{method: http.MethodPut, url: c.rulesURL(name), body: body, what: what, needs: capWrite}
-	a, err := c.send(ctx, k)
-	out := PutResult{Created: a.status == http.StatusCreated, Write: written(a, err)}
+	a, w, err := c.write(ctx, k, look)
+	out := PutResult{Created: a.status == http.StatusCreated, Write: w}
 	if err != nil {
 		return out, err
 	}
@@ -182,28 +183,33 @@ func (c *Client) remember(auth secrets.Auth) {
 	}
 }
 
-// Delete deletes a rule. before runs before every attempt, the first and each
-// retry; its error ends the call and is returned as it is.
-func (c *Client) Delete(ctx context.Context, name string, before func(context.Context) error) (DeleteResult, error) {
-	var stopped error
+// Delete deletes a rule. An error of the look is returned as it is.
+func (c *Client) Delete(ctx context.Context, name string, look Look) (DeleteResult, error) {
 	k := call{method: http.MethodDelete, url: c.rulesURL(name), what: fmt.Sprintf("DELETE rule %q", name),
 		needs: capDelete, accept: http.StatusNotFound, bodiless: true}
-	if before != nil {
-		k.before = func(ctx context.Context) error {
-			stopped = before(ctx)
-			return stopped
-		}
-	}
-	a, err := c.send(ctx, k)
-	out := DeleteResult{Write: written(a, err)}
-	if stopped != nil { // its status and ref are those of another request
-		out.Write = written(a, nil)
-	}
+	a, w, err := c.write(ctx, k, look)
+	out := DeleteResult{Write: w}
 	if err == nil {
 		nothing := a.status == http.StatusNoContent || a.status == http.StatusNotFound
 		out.Existed = !nothing || a.lost
 	}
 	return out, err
+}
+
+// write sends a call that writes, and says what it took.
+func (c *Client) write(ctx context.Context, k call, look Look) (answer, Write, error) {
+	var stopped error
+	if k.look.At = look.At; look.Again != nil {
+		k.look.Again = func(ctx context.Context) error {
+			stopped = look.Again(ctx)
+			return stopped
+		}
+	}
+	a, err := c.send(ctx, k)
+	if stopped != nil { // its status and ref are those of another request
+		return a, written(a, nil), err
+	}
+	return a, written(a, err), err
 }
 
 // endless notices pages that come again and again, each by another link.
@@ -278,6 +284,10 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 			cancel()
 			if ahead != nil {
 				<-ahead // or it would still be logged when the caller has gone on
+			}
+			var by stopped
+			if errors.As(err, &by) {
+				return by.error
 			}
 			if err == nil {
 				err = lost

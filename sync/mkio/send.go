@@ -23,14 +23,37 @@ type call struct {
 	what string
 	// needs is the capability that the token must have.
 	needs string
-	// accept is a status beside 2xx that is an answer, not an error; 0 for none.
+	// accept is a status beside 2xx that is an answer, not an error, if it is the
+	// service's own; 0 for none.
 	accept int
 	// bodiless is true where the status alone says all: what is wrong with the
 	// body then counts for nothing.
 	bodiless bool
-	// before runs before every attempt; its error ends the call.
-	before func(context.Context) error
+	// look runs directly before an attempt; see [Look].
+	look Look
 }
+
+// Look is what is looked at again directly before a write leaves: the service
+// has no compare-and-swap.
+type Look struct {
+	// Again looks; its error ends the call, and nothing more is sent. nil means
+	// that there is nothing to look at.
+	Again func(context.Context) error
+	// At is when it was looked last. Zero means that no look counts but one
+	// made directly before each attempt; otherwise one that is older than a few
+	// seconds, because the write had to wait, is made again.
+	At time.Time
+}
+
+// due reports whether it has to be looked again before a write leaves.
+func (l Look) due() bool { return l.Again != nil && time.Since(l.At) > maxLookAge }
+
+const (
+	// maxLookAge is how old a look may be when the write leaves.
+	maxLookAge = 5 * time.Second
+	// maxLooks is how often it is looked again where each look takes longer.
+	maxLooks = 3
+)
 
 // answer is what came back.
 type answer struct {
@@ -65,22 +88,8 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		lane = c.put
 	}
 	for lost, n := false, 1; ; n++ {
-		if k.before != nil {
-			if err := k.before(ctx); err != nil {
-				return answer{attempts: n - 1, lost: lost}, err
-			}
-		}
-		// Waiting for a place may outlast a pause that began meanwhile, so
-		// pauses are looked at last.
-		held, err := lane.take(ctx)
+		held, err := c.enter(ctx, lane, &k.look)
 		limited += held
-		if err == nil {
-			held, err = c.pass(ctx, lane)
-			limited += held
-			if err != nil {
-				lane.untake()
-			}
-		}
 		if err != nil {
 			return answer{attempts: n - 1, lost: lost}, err
 		}
@@ -98,7 +107,7 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		if !failure.retry {
 			return a, failure
 		}
-		lost = lost || failure.Status == 0 || failure.Status >= 500
+		lost = lost || failure.Status == 0 || failure.Status >= 500 || failure.Status/100 == 2 // and cut short
 		wait := max(waits.NextBackOff(), failure.retryAfter)
 		left := c.o.RetryFor - (time.Since(began) - limited)
 		if wait > left {
@@ -120,17 +129,43 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 	}
 }
 
-// pass waits until no pause holds the lane back and the gate has room. A pause
+// enter waits until an attempt may leave: for a place in the lane, until no
+// pause holds it back, and for room at the gate. What has to be looked at again
+// is looked at behind all waits but that for the gate, which a look passes, too:
+// where the gate, or the look itself, took long, it is looked once more. A pause
 // may begin while a request waits at the gate, where it must not stay.
-func (c *Client) pass(ctx context.Context, l *lane) (waited time.Duration, err error) {
-	for {
-		if err := l.waitPause(ctx); err != nil {
+func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Duration, err error) {
+	if waited, err = l.take(ctx); err != nil {
+		return waited, err
+	}
+	defer func() {
+		if err != nil {
+			l.untake()
+		}
+	}()
+	always := look.At.IsZero()
+	for looks := 0; ; {
+		if err = l.waitPause(ctx); err != nil {
 			return waited, err
+		}
+		if look.due() && looks < maxLooks {
+			at := time.Now()
+			if err = look.Again(ctx); err != nil {
+				return waited, err
+			}
+			look.At = at
+			looks++
 		}
 		held, err := c.o.Gate.enter(ctx)
 		waited += held
-		if err != nil || l.paused() <= 0 {
+		if err != nil {
 			return waited, err
+		}
+		if l.paused() <= 0 && (!look.due() || looks == maxLooks) {
+			if always {
+				look.At = time.Time{}
+			}
+			return waited, nil
 		}
 		c.o.Gate.leave()
 	}
@@ -170,8 +205,8 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	}
 	defer resp.Body.Close()
 	log.Status, fail.Status = resp.StatusCode, resp.StatusCode
-	ok := resp.StatusCode/100 == 2 || resp.StatusCode == k.accept
-	if ok && (k.bodiless || resp.StatusCode == k.accept) {
+	ok := resp.StatusCode/100 == 2
+	if ok && k.bodiless {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection can be used again
 		return answer{status: resp.StatusCode}, nil
 	}
@@ -194,6 +229,13 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	}
 	c.describe(fail, resp, body)
 	log.Ref = fail.Ref
+	if resp.StatusCode == k.accept {
+		if err == nil && fail.own {
+			return answer{status: resp.StatusCode}, nil
+		}
+		// A proxy says so, too, when it does not find the service.
+		fail.retry = true
+	}
 	return answer{status: resp.StatusCode}, fail
 }
 
@@ -204,8 +246,9 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if v == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseInt(v, 10, 32); err == nil {
-		return min(max(time.Duration(seconds)*time.Second, 0), maxRetryAfter)
+	seconds, err := strconv.ParseInt(v, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest or smallest there is
+		return time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		// The date is the service's clock; its Date header says what time it

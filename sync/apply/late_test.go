@@ -1,0 +1,199 @@
+package apply_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/emulator"
+)
+
+// What happens to a rule while a write has to wait.
+
+// wait is an answer that asks to wait longer than a look counts.
+func wait(status int) emulator.Fault {
+	return emulator.Fault{Status: status, Header: map[string]string{"Retry-After": "6"}, Times: 1}
+}
+
+// TestDeleteThatWaits: what came while a DELETE waited is not destroyed with the
+// rule.
+func TestDeleteThatWaits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		during  func(w *world)
+		outcome apply.Outcome
+		status  string
+		stored  int
+	}{
+		"changed": {func(w *world) {
+			w.service.Edit("gone", func(spec map[string]any) { spec["url"] = "https://elsewhere.example/" })
+		}, apply.Refused, "stale", 2},
+		"delivered": {func(w *world) { w.service.AddEvents("gone", events(3, "late")...) }, apply.Applied, "applied", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			w.deps.NoPause, w.client.RetryFor = true, time.Minute
+			fault := wait(429)
+			fault.Method = "DELETE"
+			fault.After = func() { time.AfterFunc(time.Second, func() { test.during(w) }) }
+			w.service.Fault(fault)
+			r := w.apply()
+			want(t, r, test.outcome, "gone "+test.status)
+			if w.there("gone") != (test.status == "stale") {
+				t.Errorf("there: %t", w.there("gone"))
+			}
+			most := 0
+			for _, m := range w.stored("gone") {
+				most = max(most, m.Records)
+			}
+			if most != test.stored {
+				t.Errorf("%d records are stored, want %d", most, test.stored)
+			}
+		})
+	}
+}
+
+// TestPutThatWaits: an edit that came while a PUT waited is not overwritten, and
+// what the PUT did although its answer says otherwise is not done twice.
+func TestPutThatWaits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status  int
+		effect  bool
+		during  func(w *world)
+		outcome apply.Outcome
+		change  string
+		says    []string
+		writes  int
+	}{
+		"edited": {429, false, func(w *world) {
+			w.service.Edit("a", func(spec map[string]any) { spec["enabled"] = false })
+		}, apply.Refused, "stale", []string{"the live rule changed since the plan was made: spec.enabled"}, 1},
+		"edited, and perhaps overwritten before": {503, false, func(w *world) {
+			w.service.Edit("a", func(spec map[string]any) { spec["enabled"] = false })
+		}, apply.Refused, "stale", []string{"spec.enabled", "an attempt of this run may have taken effect before that"}, 1},
+		"deleted":   {429, false, func(w *world) { w.service.Delete("a") }, apply.Refused, "stale", []string{"the rule was deleted"}, 1},
+		"done":      {503, true, func(*world) {}, apply.Applied, "applied", nil, 1},
+		"untouched": {429, false, func(*world) {}, apply.Applied, "applied", nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, emulator.Options{})
+			w.settle(rule("a", sealed("s3cr3t-value")))
+			w.files(rule("a", sealed("s3cr3t-value"), url("https://hooks.example.com/new")))
+			w.client.RetryFor = time.Minute
+			fault := wait(test.status)
+			fault.Method, fault.Effect = "PUT", test.effect
+			fault.After = func() { time.AfterFunc(time.Second, func() { test.during(w) }) }
+			w.service.Fault(fault)
+			rec := &recorder{}
+			w.deps.Audit = rec
+			r := w.apply()
+			want(t, r, test.outcome, "a "+test.change)
+			if test.says != nil {
+				says(t, change(t, r, "a"), "stale", test.says...)
+				if last := rec.told[len(rec.told)-1]; !strings.Contains(last, "stale") {
+					t.Errorf("recorded %q", last)
+				}
+			}
+			if n := len(w.writes()); n != test.writes {
+				t.Errorf("writes %q, want %d", w.writes(), test.writes)
+			}
+		})
+	}
+}
+
+// TestLateDelete: a DELETE whose answer was lost takes effect only while newer
+// records are being stored. They are gone, and that is said.
+func TestLateDelete(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	w.deps.NoPause = true
+	w.service.Fault(emulator.Fault{Method: "DELETE", Nth: 1, Drop: emulator.DropBefore, Before: func() {
+		w.service.AddEvents("gone", events(3, "late")...)
+		// The look before the second attempt reads the rule and a page.
+		w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 2, Before: func() { w.service.Delete("gone") }})
+	}})
+	r := w.apply()
+	want(t, r, apply.Partial, "gone unverified")
+	says(t, change(t, r, "gone"), "archive", "deleted by an attempt whose answer was lost, after the copy was found to lack newer records")
+	if got := len(w.stored("gone")); got != 1 {
+		t.Errorf("%d archives", got)
+	}
+}
+
+// TestRecordOfWhatDidNotLeave: the record of a DELETE that was not sent says
+// why, as does that of a history that a guard keeps from being stored.
+func TestRecordOfWhatDidNotLeave(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	w.deps.NoPause = true
+	rec := &recorder{}
+	w.deps.Audit = rec
+	n := 0
+	w.service.Fault(emulator.Fault{Method: "GET", Kind: emulator.Get, Rule: "gone", Before: func() {
+		n++
+		w.service.AddEvents("gone", emulator.Event{Created: now.Add(time.Duration(n) * time.Hour), Source: "/late"})
+	}})
+	want(t, w.apply(), apply.Refused, "gone blocked")
+	var deletes []string
+	for _, line := range rec.told {
+		if strings.HasPrefix(line, "delete gone: ") {
+			deletes = append(deletes, line)
+		}
+	}
+	moved := "delete gone: 0, 3 records, stale"
+	if len(deletes) != 5 || deletes[0] != moved {
+		t.Errorf("recorded %q, want 5 as %q", deletes, moved)
+	}
+
+	w = doomed(t, emulator.Options{}, 0)
+	w.service.AddEvents("gone", emulator.Event{Created: now, Source: "/a", Status: "Pending"})
+	rec = &recorder{}
+	w.deps.Audit = rec
+	want(t, w.apply(), apply.Refused, "gone blocked")
+	if diff := cmp.Diff("archive gone: 0, guard", rec.told[len(rec.told)-1]); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+}
+
+// TestInDoubtBehindLimits: a PUT that took effect, and whose answer was cut, is
+// in doubt also where other answers came afterwards.
+func TestInDoubtBehindLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{})
+	w.owner = "" // so that nothing on the rule tells of its secret
+	w.files(rule("a", sealed("s3cr3t-value")))
+	w.service.Fault(emulator.Fault{Method: "PUT", Nth: 1, Cut: 5, Effect: true})
+	w.service.Fault(emulator.Fault{Method: "PUT", Nth: 2, Times: 100, Status: 429})
+	r := w.apply()
+	want(t, r, apply.Failed, "a failed")
+	if c := change(t, r, "a"); !c.InDoubt() {
+		t.Errorf("it is not in doubt: %s", show(r))
+	}
+}
+
+// TestFirstAnswer: as long as no PUT was answered they go one by one, because a
+// service without markers gets one rule too many with the first.
+func TestFirstAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.Options{TrimMarker: true})
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	for _, name := range names {
+		w.desired = append(w.desired, rule(name))
+	}
+	p := w.mustPlan()
+	prepared := w.prepare(p)
+	for _, name := range names[:2] { // made by someone else since
+		w.service.Put(name, map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
+	}
+	r := prepared.Run(t.Context(), nil, p)
+	want(t, r, apply.Partial, "a stale, b stale, c unverified, d skipped, e skipped, f skipped")
+	if diff := cmp.Diff([]string{"PUT c"}, w.writes()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
