@@ -98,11 +98,8 @@ func (d *Decrypter) open(ctx context.Context, s secrets.Source) (values, error) 
 
 // openDocument opens a document, checks its MAC, and returns all its secrets.
 func (d *Decrypter) openDocument(ctx context.Context, file string, document []byte) (values, error) {
-	tree, err := parse(file, document)
+	tree, err := parseSealed(file, document)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkSealed(file, tree); err != nil {
 		return nil, err
 	}
 	key, err := d.dataKey(ctx, file, &tree.Metadata)
@@ -113,6 +110,15 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 		return nil, err
 	}
 	return valuesOf(file, tree)
+}
+
+// parseSealed reads a file, with all the checks that need no key.
+func parseSealed(file string, document []byte) (*sops.Tree, error) {
+	tree, err := parse(file, document)
+	if err != nil {
+		return nil, err
+	}
+	return tree, checkSealed(file, tree)
 }
 
 // secretsOf lists where the secrets of a tree stand: spec.authentication of a

@@ -38,6 +38,11 @@ func (s *stub) Decrypt(ctx context.Context, req *keyservice.DecryptRequest, _ ..
 	return &keyservice.DecryptResponse{Plaintext: plain}, err
 }
 
+func (s *stub) Encrypt(ctx context.Context, req *keyservice.EncryptRequest, _ ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
+	sealed, err := s.answer(req.GetKey())
+	return &keyservice.EncryptResponse{Ciphertext: sealed}, err
+}
+
 // constant answers every request with the same key.
 func constant(key []byte) func(*keyservice.Key) ([]byte, error) {
 	return func(*keyservice.Key) ([]byte, error) { return key, nil }
@@ -86,7 +91,7 @@ func TestClouds(t *testing.T) {
 			text := withKey(good, cloud.metadata)
 			s := &stub{answer: constant(key)}
 			_, err := open(t, text, sops.Options{KeyService: s, VaultAddr: "https://vault.example.com"})
-			wantError(t, err, sops.NotAllowed, service+" is not allowed", "--key-service "+service)
+			wantError(t, err, sops.NotAllowed, "can't be opened without a key service: "+service+" is not allowed", "--key-service "+service)
 			if len(s.calls) > 0 {
 				t.Errorf("not allowed, but called: %v", s.calls)
 			}
@@ -158,14 +163,18 @@ func TestShamir(t *testing.T) {
 		text     string
 		services []string
 		kind     sops.Kind
+		says     string
 		called   int
 	}{
-		"two of three":                     {sealShared(t, recipient, second, other), nil, "", 0},
-		"one of three":                     {sealShared(t, recipient, other, other), nil, sops.NoKey, 0},
-		"one and a service not allowed":    {asKMS(sealShared(t, recipient, second, other), second), nil, sops.NotAllowed, 0},
-		"one and a service":                {asKMS(sealShared(t, recipient, second, other), second), kms, "", 1},
-		"two and a service not allowed":    {asKMS(sealShared(t, recipient, second, recipient), second), nil, "", 0},
-		"a service alone, one group short": {asKMS(sealShared(t, other, second, other), second), kms, sops.NoKey, 1},
+		"two of three":                     {sealShared(t, recipient, second, other), nil, "", "", 0},
+		"one of three":                     {sealShared(t, recipient, other, other), nil, sops.NoKey, "can't be decrypted with the keys at hand", 0},
+		"one and a service not allowed":    {asKMS(sealShared(t, recipient, second, other), second), nil, sops.NotAllowed, "can't be decrypted with the keys at hand", 0},
+		"one and two services not allowed": {asKMS(asKMS(sealShared(t, recipient, second, other), second), other), nil, sops.NotAllowed, "can't be opened without a key service", 0},
+		"one and a service":                {asKMS(sealShared(t, recipient, second, other), second), kms, "", "", 1},
+		"two and a service not allowed":    {asKMS(sealShared(t, recipient, second, recipient), second), nil, "", "", 0},
+		"a service alone, one group short": {asKMS(sealShared(t, other, second, other), second), kms, sops.NoKey, "can't be decrypted with the keys at hand", 1},
+		// One group holds the whole key, whatever threshold the file states.
+		"the only group": {sealShared(t, recipient), nil, "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +184,7 @@ func TestShamir(t *testing.T) {
 				t.Errorf("the key service was called %d times, want %d", called, test.called)
 			}
 			if test.kind != "" {
-				wantError(t, err, test.kind)
+				wantError(t, err, test.kind, test.says)
 				return
 			}
 			if err != nil {
@@ -186,8 +195,8 @@ func TestShamir(t *testing.T) {
 	}
 }
 
-// sealShared encrypts the document for three groups of one key, of which two
-// are needed, with the real command.
+// sealShared encrypts the document for groups of one key, of which two are
+// needed, with the real command.
 func sealShared(t *testing.T, groups ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -274,15 +283,30 @@ func TestKeyServiceTroubles(t *testing.T) {
 			wantError(t, err, test.kind)
 		})
 	}
-	t.Run("interrupted", func(t *testing.T) {
+	// A recipient with an empty key could never open the file again.
+	t.Run("empty, for a new file", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithCancel(context.Background())
-		s := &stub{answer: func(*keyservice.Key) ([]byte, error) { cancel(); <-never; return nil, nil }}
-		_, err := sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms"}}).Auth(ctx, sealed(text))
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("error %v", err)
-		}
+		r := request("spec: {}\n", "headers/X-One", "s3cr3t-one")
+		r.Config = []byte("creation_rules: [{kms: 'arn:aws:kms:eu-north-1:1:key/x'}]")
+		_, err := sops.New(sops.Options{KeyService: &stub{answer: constant(nil)}, KeyServices: []string{"awskms"}}).Seal(context.Background(), r)
+		wantError(t, err, sops.NoRecipient, "can't be encrypted for awskms arn:aws:kms:eu-north-1:1:key/x")
 	})
+	for name, do := range map[string]func(context.Context, *sops.Decrypter) error{
+		"interrupted": func(ctx context.Context, d *sops.Decrypter) error { _, err := d.Auth(ctx, sealed(text)); return err },
+		"interrupted, to set a value": func(ctx context.Context, d *sops.Decrypter) error {
+			_, err := d.Seal(ctx, request(text, "headers/X-One", "s3cr3t-new"))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(context.Background())
+			s := &stub{answer: func(*keyservice.Key) ([]byte, error) { cancel(); <-never; return nil, nil }}
+			if err := do(ctx, sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms"}})); !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v, want that of the context", err)
+			}
+		})
+	}
 }
 
 // TestTurns: no more calls run side by side than asked for, one for each file,

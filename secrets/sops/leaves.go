@@ -43,15 +43,13 @@ func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeI
 			continue
 		}
 		below := append(slices.Clone(path), name)
-		if next, ok := item.Value.(sops.TreeBranch); ok && len(next) > 0 {
-			walk(next, below, visit)
-			continue
+		switch value := item.Value.(type) {
+		case sops.TreeBranch:
+			walk(value, below, visit)
+		case nil: // as an empty mapping: its first entry takes the place of no value
+		default:
+			visit(below, item)
 		}
-		// A mapping or null that gets its first entry is no value that is lost.
-		if next, ok := item.Value.(sops.TreeBranch); item.Value == nil || ok && len(next) == 0 {
-			continue
-		}
-		visit(below, item)
 	}
 }
 

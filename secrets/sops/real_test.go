@@ -225,6 +225,8 @@ func TestAnotherKey(t *testing.T) {
 	wantError(t, err, sops.NoKey, "encrypted for age "+others[0], "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY,", "age/keys.txt", "GnuPG")
 	_, err = open(t, string(sopstest.Seal(t, document, others...)), sops.Options{})
 	wantError(t, err, sops.NoKey, others[4]+", 2 more")
+	_, err = open(t, string(sopstest.Seal(t, document, others[:5]...)), sops.Options{})
+	wantError(t, err, sops.NoKey, others[4]+" | ") // all are named, and the hint comes next
 	if _, err := open(t, string(sopstest.Seal(t, document, others[0], recipient)), sops.Options{}); err != nil {
 		t.Errorf("one key of two: %v", err)
 	}

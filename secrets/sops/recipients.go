@@ -181,7 +181,7 @@ var azureURL = regexp.MustCompile(`^(https://[^/]+)/keys/([^/]+)(?:/([^/]*))?$`)
 
 func (b *builder) azure(vault, name, version string) {
 	if vault == "" || name == "" || version == "" {
-		b.problem = "names a key of azure_keyvault without its version; expected https://VAULT/keys/NAME/VERSION"
+		b.problem = "names a key of azure_keyvault without its vault, name or version; expected https://VAULT/keys/NAME/VERSION"
 		return
 	}
 	b.one(azkv.NewMasterKey(vault, name, version), nil, "azure_keyvault")

@@ -63,14 +63,6 @@ type Sealing struct {
 // error is an [*Error], or the context's.
 func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 	s := &sealer{Request: r, d: d, cipher: aes.NewCipher(), now: r.Now.UTC().Truncate(time.Second)}
-	if _, branch, ok := read(r.Document); ok {
-		s.shared = isShared(branch)
-	}
-	for _, p := range slices.Sorted(maps.Keys(r.Values)) {
-		if problem := r.Values[p].Check(); problem != "" {
-			return nil, &Error{File: r.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
-		}
-	}
 	return s.run(ctx)
 }
 
@@ -117,6 +109,11 @@ func (s *sealer) run(ctx context.Context) (out *Sealing, err error) {
 	before, fresh, err := s.load()
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.Values)) {
+		if problem := s.Values[p].Check(); problem != "" {
+			return nil, &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
+		}
 	}
 	if fresh {
 		err = s.newKey(ctx, before)

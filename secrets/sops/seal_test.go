@@ -3,10 +3,12 @@ package sops_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -89,6 +91,7 @@ func TestSealNew(t *testing.T) {
 		"lines of Windows":        {strings.ReplaceAll(head+"  authentication:\n    headers:\n      X-One: REPLACE_ME # to do\n", "\n", "\r\n"), []string{"headers/X-One", "s3cr3t-one", "headers/X-Two", "s3cr3t-2"}, map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t-2"}, strings.ReplaceAll(head, "\n", "\r\n")},
 		"a mark at its beginning": {"\ufeff" + head + "  authentication: {headers: {X-One: REPLACE_ME}}\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
 		"letters before it":       {"metadata: {name: x}\nspec: {url: \"https://ü漢.example.com\", authentication: {headers: {X-One: REPLACE_ME}}}\n", []string{"headers/X-One", "s3cr3t-one"}, one, "https://ü漢.example.com"},
+		"comments of nothing":     {head + "  authentication: #\n    # \n    headers: # s3cr3t\n      #\n      X-One: REPLACE_ME #\n    #\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication: #\n    #ENC["},
 		"odd values":              {head, []string{"headers/X-One", `Ünï ✓ "q" \ , : # 'x' {}`, "queryParams/k", "0123"}, map[string]string{"headers/X-One": `Ünï ✓ "q" \ , : # 'x' {}`, "queryParams/k": "0123"}, head},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +99,9 @@ func TestSealNew(t *testing.T) {
 			sealed := sealNew(t, test.text, test.set...)
 			if !strings.Contains(sealed, test.keep) || strings.Contains(sealed, "s3cr3t") || strings.Contains(sealed, "REPLACE_ME") {
 				t.Errorf("want %q to be kept, and no secret:\n%s", test.keep, sealed)
+			}
+			if json.Valid([]byte(test.text)) && !json.Valid([]byte(sealed)) {
+				t.Errorf("JSON before, and now none:\n%s", sealed)
 			}
 			if !strings.Contains(sealed, "mac_only_encrypted") || !strings.Contains(sealed, "^authentication$") {
 				t.Errorf("not the usual settings:\n%s", sealed)
@@ -230,16 +236,20 @@ func TestSealGroups(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)
 	const text = "spec:\n  authentication:\n    headers: {X-One: REPLACE_ME}\n"
-	for name, config := range map[string]string{
-		"list":         "creation_rules: [{path_regex: ^other/, age: x}, {path_regex: 'rules/.*', age: [" + recipient + ", " + other + "]}]",
-		"commas":       "creation_rules:\n  - age: >-\n      " + recipient + ",\n      " + other + ",\n",
-		"groups":       "creation_rules: [{shamir_threshold: 2, key_groups: [{age: [" + recipient + "]}, {merge: [{age: [" + second + "]}]}, {age: [" + other + "]}]}]",
-		"beside a KMS": "creation_rules: [{age: " + recipient + ", kms: 'arn:aws:kms:eu-north-1:1:key/x', gcp_kms: projects/p, azure_keyvault: 'https://v.example/keys/k/1', hc_vault_transit_uri: '" + vault + "/v1/transit/keys/k', hckms: ['tr-west-1:0123abcd-01ab-01ab-01ab-0123456789ab']}]",
+	for name, test := range map[string]struct {
+		config     string
+		recipients []string
+	}{
+		"list":         {"creation_rules: [{path_regex: ^other/, age: x}, {path_regex: 'rules/.*', age: [" + recipient + ", " + other + "]}]", []string{"age " + recipient, "age " + other}},
+		"commas":       {"creation_rules:\n  - age: >-\n      " + recipient + ",\n      " + other + ",\n", []string{"age " + recipient, "age " + other}},
+		"one twice":    {"creation_rules: [{age: [" + recipient + ", " + other + ", " + recipient + "]}]", []string{"age " + recipient, "age " + other}},
+		"groups":       {"creation_rules: [{shamir_threshold: 2, key_groups: [{age: [" + recipient + "]}, {merge: [{age: [" + second + "]}]}, {age: [" + other + "]}]}]", []string{"age " + recipient, "age " + second, "age " + other}},
+		"beside a KMS": {"creation_rules: [{age: " + recipient + ", kms: 'arn:aws:kms:eu-north-1:1:key/x', gcp_kms: projects/p, azure_keyvault: 'https://v.example/keys/k/1', hc_vault_transit_uri: '" + vault + "/v1/transit/keys/k', hckms: ['tr-west-1:0123abcd-01ab-01ab-01ab-0123456789ab']}]", []string{"age " + recipient, "hcvault " + vault + "/v1/transit/keys/k", "awskms arn:aws:kms:eu-north-1:1:key/x", "gcpkms projects/p", "azkv https://v.example/keys/k/1", "hckms tr-west-1:0123abcd-01ab-01ab-01ab-0123456789ab"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := request(text, "headers/X-One", "s3cr3t-one")
-			r.Config = []byte(config)
+			r.Config = []byte(test.config)
 			s := &encrypter{KeyServiceClient: keyservice.NewLocalClient()}
 			out, err := sops.New(sops.Options{KeyService: s, KeyServices: []string{"awskms", "gcpkms", "azkv", "hcvault", "hckms"}, VaultAddr: vault}).Seal(context.Background(), r)
 			if err != nil {
@@ -247,6 +257,9 @@ func TestSealGroups(t *testing.T) {
 			}
 			if want := map[string]int64{"beside a KMS": 5}[name]; s.calls.Load() != want {
 				t.Errorf("%d calls of key services, want %d", s.calls.Load(), want)
+			}
+			if !slices.Equal(out.Recipients, test.recipients) {
+				t.Errorf("sealed for %q, want %q", out.Recipients, test.recipients)
 			}
 			wantBoth(t, string(out.Document), map[string]string{"headers/X-One": "s3cr3t-one"})
 		})
@@ -285,12 +298,17 @@ func TestSealRefuses(t *testing.T) {
 		"no config":         {func(r *sops.Request) { r.Config = nil }, sops.NoRecipient, []string{"no .sops.yaml", "mkhooks init -p PROJECT --age"}},
 		"config of nothing": {func(r *sops.Request) { r.Config = []byte("{}") }, sops.NoRecipient, []string{"no creation rule for this file"}},
 		"config of others":  {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^x, age: a}]") }, sops.NoRecipient, []string{"no creation rule for this file"}},
-		"config, bad regex": {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: '(', age: a}]") }, sops.NoRecipient, []string{"does not compile"}},
-		"config, no key":    {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^rules/}]") }, sops.NoRecipient, []string{"names no key"}},
-		"config, bad key":   {func(r *sops.Request) { r.Config = []byte("creation_rules: [{age: AGE-SECRET-KEY-s3cr3t}]") }, sops.NoRecipient, []string{"a key of age that can't be read"}},
+		"config, bad regex": {func(r *sops.Request) {
+			r.Config = []byte("creation_rules: [{path_regex: ^x}, {path_regex: '(', age: a}]")
+		}, sops.NoRecipient, []string{"does not compile (creation rule 2)"}},
+		"config, no key":  {func(r *sops.Request) { r.Config = []byte("creation_rules: [{path_regex: ^rules/}]") }, sops.NoRecipient, []string{"names no key"}},
+		"config, bad key": {func(r *sops.Request) { r.Config = []byte("creation_rules: [{age: AGE-SECRET-KEY-s3cr3t}]") }, sops.NoRecipient, []string{"a key of age that can't be read"}},
 		"config, no version": {func(r *sops.Request) {
 			r.Config = []byte("creation_rules: [{azure_keyvault: 'https://v.example/keys/k'}]")
-		}, sops.NoRecipient, []string{"without its version"}},
+		}, sops.NoRecipient, []string{"without its vault, name or version"}},
+		"config, no vault": {func(r *sops.Request) {
+			r.Config = []byte("creation_rules: [{key_groups: [{azure_keyvault: [{key: k, version: '1'}]}]}]")
+		}, sops.NoRecipient, []string{"without its vault, name or version"}},
 		"config, no YAML": {func(r *sops.Request) { r.Config = []byte("a: [") }, sops.NoRecipient, []string{"can't be read"}},
 		"a cloud not allowed": {func(r *sops.Request) {
 			r.Config = append(rules(), []byte("    kms: arn:aws:kms:eu-north-1:1:key/x\n")...)
@@ -303,13 +321,25 @@ func TestSealRefuses(t *testing.T) {
 		"others to set": {func(r *sops.Request) {
 			r.Document = []byte("spec:\n  authentication:\n    headers: {X-One: REPLACE_ME, X-Two: TODO, X-Three: 12}\n    queryParams: {k: s3cr3t}\n")
 		}, sops.Unset, []string{"headers.X-Two, spec.authentication.headers.X-Three are still", "encrypted together"}},
-		"for somebody else": {func(r *sops.Request) { r.Document = sopstest.Seal(t, document, other) }, sops.NoKey, []string{other, "its data key has to be opened"}},
-		"a MAC that is off": {func(r *sops.Request) { r.Document = []byte(replaceHeaders(old, " {}\n")) }, sops.WrongMAC, []string{"MAC"}},
+		"for somebody else":       {func(r *sops.Request) { r.Document = sopstest.Seal(t, document, other) }, sops.NoKey, []string{other, "its data key has to be opened"}},
+		"for a cloud not allowed": {func(r *sops.Request) { r.Document = []byte(withKey(old, clouds["awskms"].metadata)) }, sops.NotAllowed, []string{"awskms is not allowed", "its data key has to be opened"}},
+		"a MAC that is off":       {func(r *sops.Request) { r.Document = []byte(replaceHeaders(old, " {}\n")) }, sops.WrongMAC, []string{"MAC"}},
 		"a value damaged": {func(r *sops.Request) {
 			r.Document = []byte(strings.Replace(old, valueOf(old, "X-Two"), swapTag(valueOf(old, "X-Two")), 1))
 		}, sops.Damaged, []string{"does not open"}},
 		"over lines": {func(r *sops.Request) {
 			r.Document = []byte("spec:\n  authentication:\n    headers:\n      X-One: s3cr3t a\n        s3cr3t b\n")
+		}, sops.Malformed, []string{"can't be edited in place"}},
+		// The end of a line of old Macs hides a comment: it may neither stay in
+		// clear nor stand for the same text at another place.
+		"a comment not found": {func(r *sops.Request) {
+			r.Document = []byte("spec:\n  authentication:\n    # s3cr3t\r    # more\n    headers: {X-One: REPLACE_ME} # more yet\n")
+		}, sops.Malformed, []string{"can't be edited in place"}},
+		"a comment elsewhere": {func(r *sops.Request) {
+			r.Document = []byte("spec:\n  authentication:\n    # s3cr3t\r    headers: {X-One: REPLACE_ME}\n  # s3cr3t\n  enabled: true\n")
+		}, sops.Malformed, []string{"can't be edited in place"}},
+		"a comment in a text": {func(r *sops.Request) {
+			r.Document = []byte("spec:\n  authentication:\n    # s3cr3t\r    headers: {X-One: REPLACE_ME}\n  description: |\n    # s3cr3t\n")
 		}, sops.Malformed, []string{"can't be edited in place"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -330,4 +360,31 @@ func TestSealRefuses(t *testing.T) {
 			wantError(t, err, test.kind, test.says...)
 		})
 	}
+}
+
+// TestWaiting: what is still to be set is listed by path, and needs no key.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	other, _ := sopstest.AgeKey(t)
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"some":               {"spec:\n  authentication:\n    headers: {X-One: REPLACE_ME, X-Two: s3cr3t, X-Three: 12}\n    queryParams: {code: ''}\n", []string{"headers/X-One", "headers/X-Three", "queryParams/code"}},
+		"in clear":           {"spec: {authentication: {headers: {X-One: s3cr3t}}}\n", nil},
+		"null":               {"spec: {authentication: {headers: {X-One: null}, queryParams: }}\n", nil},
+		"a shared file":      {"a: REPLACE_ME\nb: s3cr3t\n", []string{"a"}},
+		"one for others":     {string(sopstest.Seal(t, document, other)), nil},
+		"one with one added": {strings.Replace(string(sopstest.Seal(t, document, other)), "X-Two:", "X-New: TODO\n            X-Two:", 1), []string{"headers/X-New"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := sops.Waiting("rule.yaml", []byte(test.text))
+			if err != nil || !slices.Equal(got, test.want) {
+				t.Errorf("waiting %q, error %v, want %q", got, err, test.want)
+			}
+		})
+	}
+	_, err := sops.Waiting("rule.yaml", []byte("a: ["))
+	wantError(t, err, sops.Malformed, "can't be read as a rule file")
 }

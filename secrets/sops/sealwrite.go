@@ -91,8 +91,8 @@ func (s *sealer) sealComments(t *yamltext.Text) bool {
 		}
 	}
 	walk(branch, nil, func(path []string, item sops.TreeItem) {
-		c, isComment := item.Key.(sops.Comment)
-		if !isComment || c.Value == "" || !s.shared && !slices.Contains(path, "authentication") {
+		c, _ := item.Key.(sops.Comment)
+		if c.Value == "" || !s.shared && !slices.Contains(path, "authentication") {
 			return
 		}
 		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")
@@ -124,8 +124,8 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 
 // prove opens a new file as it will be opened, and compares everything in it.
 func (s *sealer) prove(document []byte) error {
-	tree, err := parse(s.File, document)
-	if err != nil || checkSealed(s.File, tree) != nil || open(s.File, tree, s.key) != nil {
+	tree, err := parseSealed(s.File, document)
+	if err != nil || open(s.File, tree, s.key) != nil {
 		return s.unknownForm()
 	}
 	if !s.want.equal(leavesOf(tree)) {

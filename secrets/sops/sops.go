@@ -97,7 +97,7 @@ func parse(file string, document []byte) (tree *sops.Tree, err error) {
 // read turns the one document of a file into its nodes, and those into a tree.
 func read(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
 	var doc yaml.Node
-	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil || doc.Kind != yaml.DocumentNode {
+	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil {
 		return nil, nil, false
 	}
 	if branch, ok = branchOf(&doc); !ok {
@@ -120,8 +120,8 @@ func open(file string, tree *sops.Tree, key []byte) (err error) {
 		return wrong
 	}
 	stated, failure := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
-	text, ok := stated.(string)
-	if failure != nil || !ok || text == "" || subtle.ConstantTimeCompare([]byte(text), []byte(mac)) != 1 {
+	text, _ := stated.(string) // what is no text is "", which no MAC is
+	if failure != nil || subtle.ConstantTimeCompare([]byte(text), []byte(mac)) != 1 {
 		return macError(file, tree.Metadata.MACOnlyEncrypted)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package sops
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/getsops/sops/v3"
@@ -41,9 +42,9 @@ func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBr
 	if !handled {
 		branch = comments(branch, false, node.HeadComment, node.LineComment)
 	}
-	names := make(map[any]bool, len(node.Content)/2)
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
+	names := map[any]bool{}
+	for pair := range slices.Chunk(node.Content, 2) {
+		key, value := pair[0], pair[1]
 		branch = comments(branch, false, key.HeadComment, key.LineComment)
 		scalar := value.Kind == yaml.ScalarNode
 		if scalar {
