@@ -35,8 +35,8 @@ type Deps struct {
 	// By, Host and Commit are who runs this, where, and the commit of the
 	// files, for manifests; they may be empty.
 	By, Host, Commit string
-	// Finished is told of each change when it has ended, one at a time; nil
-	// means nobody is.
+	// Finished is told of each change when it has ended, one at a time in each
+	// project; nil means nobody is.
 	Finished func(Change)
 }
 
@@ -86,7 +86,8 @@ const (
 	StepDelete  Step = "delete"
 )
 
-// The steps of a delete that write nothing.
+// The steps of a delete that write nothing; [StepArchive] is one, too, where
+// nothing can be stored.
 const (
 	StepRead    Step = "read"    // the rule, before anything is done to it
 	StepWait    Step = "wait"    // deliveries are on their way

@@ -13,6 +13,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/emulator"
+	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
 // doomed is a world with one rule that no file names any more, with n records.
@@ -110,13 +111,23 @@ func TestPausedAndLeft(t *testing.T) {
 			if w.live("gone")["enabled"] != false {
 				t.Error("the rule is not paused")
 			}
+			r = w.apply()
+			says(t, change(t, r, "gone"), "service", "400", "the rule is paused and stays so")
 			fault.Remove()
 			if !back {
 				want(t, w.apply(), apply.Applied, "gone applied")
 				w.deleted([]string{"/gone/0000", "/gone/0001"})
+				for _, m := range w.stored("gone") { // of three runs
+					if !m.WasEnabled {
+						t.Errorf("a manifest says that the rule was not in use: %+v", m)
+					}
+				}
 				return
 			}
 			w.files(rule("gone", sealed("old-value")))
+			if c := w.mustPlan().Projects[0].Changes[0]; !c.Paused || c.Direction != plan.DirDrift {
+				t.Errorf("planned as %+v, want a paused rule", c)
+			}
 			want(t, w.apply(), apply.Applied, "gone applied")
 			if got, _ := w.service.Rule("gone"); got.Spec["enabled"] != true || got.Auth()["headers.X-Webhook-Secret"] != "old-value" || len(got.Events) != 2 {
 				t.Errorf("the restored rule is %+v", got)

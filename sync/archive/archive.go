@@ -130,11 +130,12 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 	if err := checkRecords(ctx, store, m, countLines); err != nil {
 		return nil, err
 	}
-	if err := storeManifest(ctx, store, name, m); err != nil {
+	sum, err := storeManifest(ctx, store, name, m)
+	if err != nil {
 		return nil, err
 	}
 	return &Copy{
-		Receipt: Receipt{Location: store.Location(m.RecordsFile), Records: m.Records, SHA256: m.SHA256},
+		Receipt: Receipt{Location: store.Location(m.RecordsFile), Records: m.Records, SHA256: m.SHA256, Manifest: sum},
 		shot:    read.shot,
 	}, nil
 }
@@ -149,33 +150,40 @@ func manifest(r Request, read *reading, name string) Manifest {
 	}
 }
 
-// storeManifest stores the manifest, and so commits the archive.
-func storeManifest(ctx context.Context, store Store, name string, m Manifest) error {
+// storeManifest stores the manifest, and so commits the archive. It returns the
+// manifest's SHA-256.
+func storeManifest(ctx context.Context, store Store, name string, m Manifest) (string, error) {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the manifest: %w", err)
+		return "", fmt.Errorf("encode the manifest: %w", err)
 	}
 	data = append(data, '\n')
 	at := store.Location(name + manifestSuffix)
 	w, err := store.Create(ctx, name+manifestSuffix)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", at, err)
+		return "", fmt.Errorf("create %s: %w", at, err)
 	}
 	defer w.Discard()
 	if _, err := w.Write(data); err != nil {
-		return fmt.Errorf("write %s: %w", at, err)
+		return "", fmt.Errorf("write %s: %w", at, err)
 	}
 	if err := w.Commit(ctx); err != nil {
-		return fmt.Errorf("store %s: %w", at, err)
+		return "", fmt.Errorf("store %s: %w", at, err)
 	}
 	stored, err := readObject(ctx, store, name+manifestSuffix)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !bytes.Equal(stored, data) {
-		return fmt.Errorf("%s does not read back as it was written", at)
+		return "", fmt.Errorf("%s does not read back as it was written", at)
 	}
-	return nil
+	return sumOf(data), nil
+}
+
+// sumOf is the SHA-256 of data, in hex.
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // Unchanged looks at the history once more: whether it is still what was

@@ -147,6 +147,10 @@ func TestSave(t *testing.T) {
 		FormatVersion: 1, Project: "demo", BaseURL: "https://app.mk.io", Rule: r.Rule, WasEnabled: true,
 		RecordsFile: filepath.Base(got.Receipt.Location), Records: 3, First: &first, Last: &last, SHA256: got.Receipt.SHA256,
 		When: start, By: "ada", Host: "ci-1", Commit: "c0ffee", PlanDigest: r.PlanDigest, Tool: "mkhooks dev",
+		Sum: got.Receipt.Manifest,
+	}
+	if len(m.Sum) != 64 {
+		t.Errorf("the manifest's checksum is %q", m.Sum)
 	}
 	if diff := cmp.Diff(wantManifest, m); diff != "" {
 		t.Errorf("manifest (-want +got):\n%s", diff)

@@ -10,9 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
-	"syscall"
+
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
 // folder is a store in a folder of this machine.
@@ -56,7 +56,7 @@ func (f *folder) open(create bool) (*os.Root, error) {
 		return f.root, nil
 	}
 	if create {
-		if err := makeFolder(f.path); err != nil {
+		if err := atomicfile.MakeFolder(f.path); err != nil {
 			return nil, err
 		}
 	}
@@ -76,32 +76,6 @@ func (f *folder) close() {
 		_ = f.root.Close() // nothing was written through it
 		f.root = nil
 	}
-}
-
-// makeFolder makes path and what is missing above it, for the owner alone, and
-// makes their names durable.
-func makeFolder(path string) error {
-	var missing []string
-	for at := path; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
-			break
-		}
-		missing = append(missing, at)
-	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	for _, at := range missing {
-		d, err := os.Open(filepath.Dir(at))
-		if err != nil {
-			return err
-		}
-		err = syncFolder(d)
-		if err := errors.Join(err, d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Open reads a committed object. A link is not followed.
@@ -154,7 +128,7 @@ func (w *folderWriter) Commit(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(syncFolder(d), d.Close())
+	return errors.Join(atomicfile.SyncFolder(d), d.Close())
 }
 
 // Discard removes the temporary file. What can't be removed is harmless.
@@ -171,14 +145,16 @@ func (w *folderWriter) Discard() {
 // system has no hard links, the name is taken by an empty file first.
 func publish(root *os.Root, temp, name string) error {
 	err := root.Link(temp, name)
-	if err == nil {
+	file, tempErr := root.Lstat(temp)
+	named, nameErr := root.Lstat(name)
+	// A network file system may do a link twice, and then say that the name is
+	// taken.
+	linked := tempErr == nil && nameErr == nil && os.SameFile(file, named)
+	switch {
+	case err == nil || linked:
 		// The temporary name is a second one of the same file by now.
 		return root.Remove(temp)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if _, statErr := root.Lstat(temp); statErr != nil {
+	case errors.Is(err, fs.ErrExist) || tempErr != nil:
 		return err
 	}
 	return takeAndRename(root, temp, name)
@@ -194,18 +170,6 @@ func takeAndRename(root *os.Root, temp, name string) error {
 		return err
 	}
 	return root.Rename(temp, name)
-}
-
-// syncFolder makes the names in a folder durable, as far as the system has a
-// way to.
-func syncFolder(d *os.File) error {
-	if runtime.GOOS == "windows" { // which can't, and doesn't need to
-		return nil
-	}
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
 }
 
 // randomPart is what makes a name one of its own: 16 hex digits.

@@ -18,7 +18,8 @@ type Manifest struct {
 	BaseURL       string `json:"baseURL"`
 	// Rule is the rule as it was last seen before it was paused.
 	Rule webhook.Rule `json:"rule"`
-	// WasEnabled says whether it was in use before it was paused to be deleted.
+	// WasEnabled says whether it was in use before it was paused to be deleted,
+	// by this run or by one before it.
 	WasEnabled bool `json:"wasEnabled"`
 	// RecordsFile is the name of the object that holds the records, beside
 	// the manifest.
@@ -37,6 +38,9 @@ type Manifest struct {
 	Commit     string         `json:"commit"`
 	PlanDigest webhook.Digest `json:"planDigest"`
 	Tool       string         `json:"tool"`
+
+	// Sum is the SHA-256 of the manifest as it was read, and no part of it.
+	Sum string `json:"-"`
 }
 
 // The ends of the names of an archive's two objects.

@@ -16,4 +16,7 @@ type Receipt struct {
 	Records int `json:"records"`
 	// SHA256 is that of the stored (gzipped) records, 64 hex digits.
 	SHA256 string `json:"sha256"`
+	// Manifest is the SHA-256 of the manifest. It is for the record alone,
+	// against which what the manifest says can be held.
+	Manifest string `json:"-"`
 }

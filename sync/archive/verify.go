@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
@@ -43,6 +44,7 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("%s is no manifest: it is not JSON of that shape, or cut short", store.Location(base+manifestSuffix))
 	}
+	m.Sum = sumOf(data)
 	switch {
 	case m.FormatVersion != FormatVersion:
 		return m, fmt.Errorf("%s has format version %d, this version reads %d", store.Location(base+manifestSuffix), m.FormatVersion, FormatVersion)
@@ -50,6 +52,34 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 		return m, fmt.Errorf("%s is the manifest of %q, not of %q", store.Location(base+manifestSuffix), m.RecordsFile, base+recordsSuffix)
 	}
 	return m, checkRecords(ctx, store, m, countRecords)
+}
+
+// At is the location of an archive of that name in another place than the
+// location says: an archive keeps its name where it is moved, and a path may
+// have been told from another folder.
+func At(place, location string) (string, error) {
+	name := filepath.Base(location)
+	if bucket.Is(location) {
+		var err error
+		if _, name, err = bucket.Split(location); err != nil {
+			return "", err
+		}
+	} else if path, err := folderPath(location); err == nil {
+		name = filepath.Base(path)
+	}
+	store, err := Open(place)
+	if err != nil {
+		return "", err
+	}
+	return store.Location(name), nil
+}
+
+// Unreached reports whether an archive could not be looked at, so that nothing
+// is known of it: its store can't be reached, or refuses.
+func Unreached(err error) bool {
+	var store *bucket.Error
+	var system syscall.Errno
+	return (errors.As(err, &store) || errors.As(err, &system)) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // archived is the store that an archive is in, and its name without a suffix.

@@ -50,12 +50,31 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 	return write(path, data, perm, func(temp, path string) error {
 		// A rename would replace what was made in the meantime.
 		err := os.Link(temp, path)
-		if err == nil || errors.Is(err, fs.ErrExist) {
+		switch {
+		case err == nil || isLinked(temp, path):
 			_ = os.Remove(temp)
+			return nil
+		case errors.Is(err, fs.ErrExist):
 			return err
 		}
-		return os.Rename(temp, path) // a file system without links
+		// A file system without links: an empty file takes the name first.
+		taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := taken.Close(); err != nil {
+			return err
+		}
+		return os.Rename(temp, path)
 	})
+}
+
+// isLinked reports whether two names are of one file: a network file system may
+// do a link twice, and then say that the name is taken.
+func isLinked(temp, path string) bool {
+	a, err := os.Lstat(temp)
+	b, err2 := os.Lstat(path)
+	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
 // Put writes a file that is made anew each time, whatever it held, and gives it
@@ -97,9 +116,9 @@ func write(path string, data []byte, perm fs.FileMode, place func(temp, path str
 	if err := place(f.Name(), path); err != nil {
 		return err
 	}
-	// Not every system can make a folder durable; the file is whole either way.
+	// The file is whole either way.
 	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
+		_ = SyncFolder(d)
 		_ = d.Close()
 	}
 	return nil

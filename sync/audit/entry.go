@@ -30,7 +30,8 @@ import (
 // either nothing of a write, or an intent without a result, which says exactly
 // what was under way. A line that was only half written when the machine went
 // down is taken off by the next run, which keeps its text in an entry of its
-// own: its request never left.
+// own. If that was an intent, its request never left; a torn result leaves its
+// write in flight, of which is not known whether it took effect.
 
 // FormatVersion is the version of the lines, told by every start.
 const FormatVersion = 1
@@ -121,6 +122,8 @@ type Archive struct {
 	Location string `json:"location"`
 	Records  int    `json:"records"`
 	SHA256   string `json:"sha256"`
+	// Manifest is the SHA-256 of the manifest beside the records.
+	Manifest string `json:"manifest,omitempty"`
 }
 
 // Error is why a write did not succeed.

@@ -13,12 +13,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
 // Log is a record that a run adds to. Its methods may be called side by side.
 type Log struct {
-	file *lockedfile.File
+	path string
+	file *os.File
+	lock io.Closer
 	now  func() time.Time
 	run  string
 
@@ -31,6 +33,7 @@ type Log struct {
 	syncing sync.Mutex
 	synced  int // lines of this run that are on disk
 	healed  *Healed
+	faults  []Fault // of what was there before
 }
 
 // Check reports why a record can't be kept at path, as far as that can be told
@@ -78,25 +81,28 @@ func checkFolder(dir string) error {
 // two runs never add to one file at once, and a second one waits here. What a
 // run left half written is taken off, and told by an entry.
 func Open(path string, now func() time.Time) (*Log, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := atomicfile.MakeFolder(dir); err != nil {
 		return nil, err
 	}
 	if err := Check(path); err != nil {
 		return nil, err
 	}
-	file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	file, lock, err := openLocked(path)
 	if err != nil {
 		return nil, err
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
-	l := &Log{file: file, now: now, run: hex.EncodeToString(id)}
+	l := &Log{path: path, file: file, lock: lock, now: now, run: hex.EncodeToString(id)}
 	if err := l.begin(); err != nil {
-		_ = file.Close() // nothing was written
-		return nil, err
+		return nil, errors.Join(err, l.close()) // nothing was written
 	}
 	return l, nil
 }
+
+// close gives the file free for others.
+func (l *Log) close() error { return errors.Join(l.file.Close(), l.lock.Close()) }
 
 // begin takes up the chain where the file ends.
 func (l *Log) begin() error {
@@ -104,14 +110,25 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
+	if end.size == 0 { // its name may be new
+		if err := syncParent(l.path); err != nil {
+			return err
+		}
+	}
 	l.head = end.head
 	if end.last != nil {
 		l.seq = end.last.Seq
 	}
+	c := &Chain{}
+	if err := c.read(io.NewSectionReader(l.file, 0, end.size)); err != nil {
+		return err
+	}
+	l.faults = c.Faults
 	if len(end.torn) == 0 {
 		return nil
 	}
-	if err := l.file.Truncate(end.size); err != nil {
+	// Windows cuts no file that is open for adding alone.
+	if err := os.Truncate(l.path, end.size); err != nil {
 		return err
 	}
 	l.healed = &Healed{Bytes: end.tornBytes, SHA256: Sum(end.torn), Text: cut(string(end.torn))}
@@ -121,6 +138,10 @@ func (l *Log) begin() error {
 // Healed is the half-written line that this run found and took off; nil where
 // there was none.
 func (l *Log) Healed() *Healed { return l.healed }
+
+// Faults are what is wrong with the lines that were there before this run: it
+// adds to them all the same, because what it does must be on record.
+func (l *Log) Faults() []Fault { return l.faults }
 
 // Head is the SHA-256 of the last line: what to keep elsewhere, so that a cut
 // or rewritten record shows.
@@ -140,11 +161,34 @@ func (l *Log) Start(s Start) error {
 }
 
 // Intent records that a write is about to leave, and returns only when that is
-// on disk. of is for the result.
+// on disk. of is for the result. A record that was replaced by another file
+// meanwhile takes no more: whoever looks there would not find it.
 func (l *Log) Intent(w Write) (of int, err error) {
+	if err := l.isThere(); err != nil {
+		return 0, err
+	}
 	e := &Entry{Kind: KindIntent, Write: &w}
 	err = l.add(e)
 	return e.Seq, err
+}
+
+// isThere reports why nothing more is to be added: the first error of a write,
+// or that the file was replaced.
+func (l *Log) isThere() error {
+	l.mu.Lock()
+	broken := l.broken
+	l.mu.Unlock()
+	if broken != nil {
+		return brokenSince(broken)
+	}
+	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) {
+		return err
+	}
+	return nil // what else is wrong the write itself will tell
+}
+
+func brokenSince(err error) error {
+	return fmt.Errorf("nothing could be added to it since an earlier line could not be written: %w", err)
 }
 
 // Result records what came of a write.
@@ -171,7 +215,10 @@ func short(r Result) *Result {
 // Close records how the run ended and gives the file free for others.
 func (l *Log) Close(end End) error {
 	err := l.add(&Entry{Kind: KindEnd, End: &end})
-	return errors.Join(err, l.file.Close())
+	if err == nil {
+		err = replaced(l.path, l.file)
+	}
+	return errors.Join(err, l.close())
 }
 
 // add adds an entry and makes it durable.
@@ -188,7 +235,7 @@ func (l *Log) append(e *Entry) (n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {
-		return 0, fmt.Errorf("the record is broken off since: %w", l.broken)
+		return 0, brokenSince(l.broken)
 	}
 	e.Seq, e.Time, e.Run, e.Prev = l.seq+1, l.now().UTC(), l.run, l.head
 	line, err := e.encode()
@@ -267,6 +314,9 @@ func lastLine(f file) (ending, error) {
 		return end, notTorn(torn)
 	}
 	line := tail[bytes.LastIndexByte(tail[:newline], '\n')+1 : newline]
+	if bytes.HasSuffix(line, []byte("\r")) {
+		return ending{}, errors.New(crlf + "; " + crlfHint)
+	}
 	if end.last, err = decode(line); err != nil {
 		return ending{}, fmt.Errorf("its last line %w; look at it with mkhooks audit verify", err)
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ type Chain struct {
 	Head string
 	// Faults are in the order of the lines.
 	Faults []Fault
+	keep   bool
 	sums   map[string]bool
 	// Torn is true where the last line was only half written, which the next
 	// run heals.
@@ -31,9 +33,23 @@ type Fault struct {
 // Read reads a record and checks its chain. The error is that of the reader;
 // what is wrong with the record is a fault.
 func Read(r io.Reader) (*Chain, error) {
-	c := &Chain{Head: Genesis, sums: map[string]bool{Genesis: true}}
+	c := &Chain{keep: true, sums: map[string]bool{Genesis: true}}
+	if err := c.read(r); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+const (
+	crlf     = "its lines end in CRLF, which is not how they were written: Git, or an editor, made that of them"
+	crlfHint = "write *.jsonl -text into .gitattributes, and check the file out again"
+)
+
+// read is [Read] into c, which keeps entries and heads if keep is set.
+func (c *Chain) read(r io.Reader) error {
+	c.Head = Genesis
 	lines := bufio.NewReaderSize(r, 64<<10)
-	seq := 0
+	seq, returns := 0, false
 	for n := 1; ; n++ {
 		line, err := readLine(lines)
 		switch {
@@ -41,12 +57,19 @@ func Read(r io.Reader) (*Chain, error) {
 			if c.Torn = len(line) > 0; n == 1 && notTorn(line) != nil {
 				c.fault(n, "", "is no entry of a record; is this the file?")
 			}
-			return c, nil
+			return nil
 		case errors.Is(err, errLong):
 			c.fault(n, "", "is longer than any entry of a record; is this the file?")
-			return c, nil
+			return nil
 		case err != nil:
-			return nil, err
+			return err
+		}
+		if bytes.HasSuffix(line, []byte("\r")) {
+			if !returns {
+				c.fault(n, crlfHint, crlf)
+			}
+			// What else is wrong is looked for in the lines as they were.
+			line, returns = line[:len(line)-1], true
 		}
 		e, err := decode(line)
 		if err != nil {
@@ -58,14 +81,17 @@ func Read(r io.Reader) (*Chain, error) {
 		c.link(n, e, seq)
 		seq = e.Seq
 		c.ends(line)
-		c.Entries = append(c.Entries, e)
+		if c.keep {
+			c.Entries = append(c.Entries, e)
+		}
 	}
 }
 
 // ends makes line the last one.
 func (c *Chain) ends(line []byte) {
-	c.Head = Sum(line)
-	c.sums[c.Head] = true
+	if c.Head = Sum(line); c.keep {
+		c.sums[c.Head] = true
+	}
 }
 
 // Has reports whether head was the head of the record at some time.
@@ -113,7 +139,10 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 type Run struct {
 	ID    string
 	Start *Entry // nil where it is gone
-	End   *Entry // nil where the run died
+	End   *Entry // nil where the run died, or is still under way
+	// Died is true of one without an end that another run followed: two never
+	// add to a record at once.
+	Died bool
 	// Writes are in order of their intents, steps included.
 	Writes []Done
 }
@@ -170,8 +199,10 @@ func (c *Chain) Runs() []Run {
 		}
 	}
 	out := make([]Run, 0, len(order))
-	for _, id := range order {
-		out = append(out, *runs[id])
+	for i, id := range order {
+		r := runs[id]
+		r.Died = r.End == nil && i < len(order)-1
+		out = append(out, *r)
 	}
 	return out
 }

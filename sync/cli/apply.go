@@ -146,7 +146,11 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 func withRecord(r *apply.Result, troubles ...error) error {
 	for _, err := range troubles {
 		var e *codeError
-		if errors.As(err, &e) && r.Summary.Applied+r.Summary.Unverified > 0 {
+		switch {
+		case !errors.As(err, &e):
+		case r.Outcome == apply.Interrupted:
+			e.code = exitInterrupted // which comes before all others
+		case r.Summary.Applied+r.Summary.Unverified > 0:
 			e.code = exitPartial
 		}
 		if err != nil {

@@ -30,12 +30,18 @@ A record that was cut at its end, or rewritten as a whole, is consistent in
 itself: it shows against a head that was kept elsewhere, which every apply
 prints (--head).
 
-It needs no key, and the network only for archives in a bucket.
+--archives also checks each archive that the record names: that it is whole, and
+that it is the one that was stored. An archive that is not where the record says
+is looked for by its name in --archive PLACE, or where the config file says.
 
-Exit codes: 0 all is whole (warnings aside), 3 something is not.`
+Without FILE it is the audit file of the config file. It needs no key, and the
+network only for archives in a bucket.
+
+Exit codes: 0 all is whole (warnings aside), 1 an archive could not be looked
+at, 3 something is not whole.`
 
 const auditShowLong = `Show prints who changed what, when, on what grounds, from an audit file: each
-run with its writes.
+run with its writes. Without FILE it is the audit file of the config file.
 
 Exit codes: 0 done, 3 the file is no audit file, or its chain is broken.`
 
@@ -54,23 +60,23 @@ func newAuditCommand(a *app) *cobra.Command {
 	group.Args = cobra.ArbitraryArgs
 	var v verifyOptions
 	verify := &cobra.Command{
-		Use:   "verify FILE...",
+		Use:   "verify [FILE...]",
 		Short: "Check the chain of audit files, and archives",
 		Long:  auditVerifyLong,
 		Example: "  mkhooks audit verify audit/applies.jsonl\n" +
 			"  mkhooks audit verify --head 9f2c... --archives audit/applies.jsonl\n" +
 			"  mkhooks audit verify archive/*.manifest.json",
-		RunE: func(_ *cobra.Command, args []string) error { return runAuditVerify(a, v, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runAuditVerify(a, v, cmd.Flags(), args) },
 	}
 	v.AddFlags(verify.Flags())
 	a.addFormat(verify.Flags())
 	var s showOptions
 	show := &cobra.Command{
-		Use:     "show FILE",
+		Use:     "show [FILE]",
 		Short:   "Print who changed what and when",
 		Long:    auditShowLong,
 		Example: "  mkhooks audit show audit/applies.jsonl\n  mkhooks audit show --rule 'billing-*' --format json audit/applies.jsonl",
-		RunE:    func(_ *cobra.Command, args []string) error { return runAuditShow(a, s, args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return runAuditShow(a, s, cmd.Flags(), args) },
 	}
 	s.AddFlags(show.Flags())
 	a.addFormat(show.Flags())
@@ -79,23 +85,49 @@ func newAuditCommand(a *app) *cobra.Command {
 }
 
 type verifyOptions struct {
+	configOptions
 	head     string
 	archives bool
+	place    string
 }
 
 func (o *verifyOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	f.StringVar(&o.head, "head", "", "`HASH` that an apply printed and that must be in the chain")
 	f.BoolVar(&o.archives, "archives", false, "also check every archive that an audit file names")
+	f.StringVar(&o.place, "archive", "", "`PLACE` in which archives are looked for that are not where the record says (default that of the config file)")
 }
 
-func runAuditVerify(a *app, o verifyOptions, args []string) error {
+// files are those that were named, or the audit file of the config file.
+func (o *configOptions) auditFiles(a *app, f *pflag.FlagSet, args []string) ([]string, error) {
+	if len(args) > 0 {
+		return args, nil
+	}
+	if err := o.readConfig(a, f); err != nil || o.file == nil || o.file.Audit == "" {
+		return nil, err
+	}
+	return []string{o.file.Path(o.file.Audit)}, nil
+}
+
+func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) error {
+	args, err := o.auditFiles(a, f, args)
 	switch {
+	case err != nil:
+		return err
 	case len(args) == 0:
 		return invalidf("mkhooks audit verify audit/applies.jsonl", "audit verify: expected an audit file, or the manifest of an archive")
 	case o.head != "" && !isHash(o.head):
 		return invalidf("the head stands in the last line of an apply", "--head %q: expected 64 digits 0-9a-f", o.head)
 	case o.head != "" && len(args) > 1:
 		return invalidf("check one file at a time", "--head is that of one audit file, and %d are given", len(args))
+	}
+	if o.place == "" && o.archives {
+		if err := o.readConfig(a, f); err != nil {
+			return err
+		}
+		if o.file != nil && o.file.Archive != "" {
+			o.place = o.archiveOfFile()
+		}
 	}
 	ctx, cancel := a.context()
 	defer cancel()
@@ -106,7 +138,6 @@ func runAuditVerify(a *app, o verifyOptions, args []string) error {
 		}
 	}
 	schema.SortProblems(v.problems)
-	bad := schema.HasErrors(v.problems)
 	doc := problemsDocument(v.problems)
 	list := doc.text
 	doc.text = func(w io.Writer, t report.TextOptions) error {
@@ -119,8 +150,13 @@ func runAuditVerify(a *app, o verifyOptions, args []string) error {
 	if err := a.write(doc); err != nil {
 		return err
 	}
-	if bad {
-		return &codeError{code: exitInvalid, err: errors.New(count(errorsAmong(v.problems), "problem", "problems") + " in the record")}
+	switch faults := errorsAmong(v.problems) - v.unreached; {
+	case faults > 0:
+		return &codeError{code: exitInvalid, err: errors.New(count(faults, "problem", "problems") + " in what was checked")}
+	case v.unreached > 0:
+		return failed(errors.New(count(v.unreached, "archive", "archives")+" could not be looked at"), "nothing is known of them: run it again when their store can be reached")
+	case o.head == "" && v.chains > 0:
+		a.line("hint", "a record that was cut at its end shows only against a head that was kept elsewhere: --head HASH")
 	}
 	return nil
 }
@@ -132,6 +168,9 @@ type verification struct {
 	options  verifyOptions
 	problems []schema.Problem
 	said     []string // of what is whole
+	chains   int      // audit files
+	// unreached counts the problems that are archives of which nothing is known.
+	unreached int
 }
 
 func (v *verification) problem(severity schema.Severity, file string, line int, hint, format string, args ...any) {
@@ -148,9 +187,10 @@ func (v *verification) file(ctx context.Context, path string) error {
 		return err
 	}
 	if archive.IsArchive(path) {
-		v.archive(ctx, path, "", 0)
+		v.archive(ctx, path, nil)
 		return nil
 	}
+	v.chains++
 	chain, err := readChain(path)
 	if err != nil {
 		v.problem(schema.Error, path, 0, recordHint(path, err), "can't be read: %v", withoutPath(err))
@@ -220,48 +260,11 @@ func (v *verification) run(path string, r audit.Run) {
 				"the %s of rule %q has no result (step %s): it was under way when the run died, and may have taken effect", w.Intent.Write.Action, w.Intent.Write.Rule, w.Intent.Write.Step)
 		}
 	}
-	if r.End == nil && r.Start != nil {
+	switch {
+	case r.End != nil || r.Start == nil:
+	case r.Died:
+		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it died")
+	default:
 		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it died, or is still under way")
 	}
-}
-
-// archive checks one archive; the record's own words on it, where there are any.
-func (v *verification) archive(ctx context.Context, path, sum string, line int) {
-	if err := archive.CheckConfigured(path); sum != "" && err != nil { // the record is a file, too
-		v.problem(schema.Error, path, 0, "mkhooks audit verify "+quotePaths([]string{path}), "is not looked at: %v", err)
-		return
-	}
-	m, err := archive.Verify(ctx, path)
-	switch {
-	case err != nil:
-		text := err.Error() // begins with the path, where it is about this file
-		if about, ok := strings.CutPrefix(text, path); ok {
-			text = strings.TrimLeft(about, ": ")
-		}
-		v.problem(schema.Error, path, 0, "", "%s", text)
-	case sum != "" && m.SHA256 != sum:
-		v.problem(schema.Error, path, 0, "", "is whole, but not what line %d of the record says: its records have another checksum", line)
-	default:
-		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", path, count(m.Records, "record", "records"), m.Rule.Name))
-	}
-}
-
-// named checks the archives that an audit file names.
-func (v *verification) named(ctx context.Context, path string, c *audit.Chain) error {
-	seen := map[string]bool{}
-	for _, e := range c.Entries {
-		if e.Result == nil || e.Result.Archive == nil || seen[e.Result.Archive.Location] {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		at := e.Result.Archive.Location
-		seen[at] = true
-		v.archive(ctx, at, e.Result.Archive.SHA256, e.Seq)
-	}
-	if len(seen) == 0 {
-		v.said = append(v.said, filepath.ToSlash(path)+": names no archive")
-	}
-	return nil
 }

@@ -12,24 +12,29 @@ import (
 )
 
 type showOptions struct {
+	configOptions
 	rules []string
 	since string
 	steps bool
 }
 
 func (o *showOptions) AddFlags(f *pflag.FlagSet) {
+	o.addConfig(f)
 	f.StringArrayVar(&o.rules, "rule", nil, "`RULE` to show alone, a name or pattern (repeatable)")
 	f.StringVar(&o.since, "since", "", "`TIME` from which on runs are shown: "+sinceForms)
 	f.BoolVar(&o.steps, "steps", false, "show each step of a change, not only what came of it")
 }
 
-func runAuditShow(a *app, o showOptions, args []string) error {
+func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error {
+	args, err := o.auditFiles(a, f, args)
+	if err != nil {
+		return err
+	}
 	if len(args) != 1 {
 		return invalidf("mkhooks audit show audit/applies.jsonl", "audit show: expected one audit file, got %d", len(args))
 	}
 	var from time.Time
 	if o.since != "" {
-		var err error
 		if from, err = parseSince(o.since, a.Now()); err != nil {
 			return err
 		}

@@ -110,11 +110,19 @@ func failed(err error, hints ...string) error {
 
 // withHint adds the hint that an error itself carries.
 func withHint(err error, hints []string) []string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" && !slices.Contains(hints, h.Hint()) {
-		hints = append(hints, h.Hint())
+	if h := hintOf(err); h != "" && !slices.Contains(hints, h) {
+		hints = append(hints, h)
 	}
 	return hints
+}
+
+// hintOf is what an error says to do next, or "".
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // finish prints what err has to say and returns the exit code.
@@ -126,7 +134,9 @@ func (a *app) finish(err error) int {
 	if !errors.As(err, &e) {
 		e = &codeError{code: exitFailed, err: err, hints: withHint(err, nil)}
 	}
-	if a.stopped() && e.code != exitInterrupted && (e.err == nil || errors.Is(e.err, context.Canceled)) {
+	// What came to its end before the signal, and said so, was not interrupted.
+	ended := e.err == nil && a.documentWritten
+	if a.stopped() && e.code != exitInterrupted && !ended && (e.err == nil || errors.Is(e.err, context.Canceled)) {
 		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
 	}
 	if e.err != nil {

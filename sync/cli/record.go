@@ -41,7 +41,7 @@ func (o *planOptions) record() (*recorder, error) {
 		return nil, nil
 	}
 	if err := audit.Check(o.audit); err != nil {
-		return nil, invalidf("name a file that can be written to with --audit FILE", "the record can't be kept: %w", err)
+		return nil, invalidf("name a file with --audit FILE that is a record, or none yet, and can be written to", "the record can't be kept: %w", err)
 	}
 	return &recorder{path: o.audit, intents: map[writing]int{}}, nil
 }
@@ -69,6 +69,10 @@ func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.P
 			return nil, err
 		}
 		return nil, failed(fmt.Errorf("the record can't be kept, so nothing was done: %w", err), "make room for it, or name another file with --audit FILE")
+	}
+	if f := r.log.Faults(); len(f) > 0 {
+		a.warn("%s: %s in what earlier runs wrote, the first on line %d: %s; this run adds to it all the same; look at it with mkhooks audit verify %s",
+			r.path, count(len(f), "fault", "faults"), f[0].Line, f[0].Message, shell.Path(r.path))
 	}
 	if h := r.log.Healed(); h != nil {
 		a.warn("%s: its last line was only half written, by a run that died; it was taken off and is kept in an entry of its own", r.path)
@@ -177,7 +181,7 @@ func resultOf(d apply.Written) audit.Result {
 		HTTPStatus: d.HTTPStatus, Attempts: d.Attempts, Ref: d.Ref, Live: string(d.Live), Records: d.Records, Active: d.Active,
 	}
 	if d.Archive != nil {
-		out.Archive = &audit.Archive{Location: d.Archive.Location, Records: d.Archive.Records, SHA256: d.Archive.SHA256}
+		out.Archive = &audit.Archive{Location: d.Archive.Location, Records: d.Archive.Records, SHA256: d.Archive.SHA256, Manifest: d.Archive.Manifest}
 	}
 	if d.Error != nil {
 		out.Error = &audit.Error{Kind: string(d.Error.Kind), Message: d.Error.Message}

@@ -110,9 +110,6 @@ func secretProblem(file string, err error) schema.Problem {
 		p.File = wrong.File
 	}
 	p.Message = strings.TrimPrefix(err.Error(), p.File+": ")
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		p.Hint = hinted.Hint()
-	}
+	p.Hint = hintOf(err)
 	return p
 }

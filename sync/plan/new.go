@@ -204,6 +204,7 @@ func (b *builder) update(f facts, auth AuthState, direction Direction) Change {
 	return Change{
 		Rule: d.Name, Action: Update, Direction: direction, Auth: auth,
 		Fields: fields, Before: shown(f.live.Spec), After: shown(d.Spec), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
+		Paused:        webhook.LeftPaused(b.Project, *f.live),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.LiveDigest(f.live),
 	}
 }

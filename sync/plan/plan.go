@@ -150,6 +150,9 @@ type Change struct {
 	// Over are the files of earlier layers that File is merged over; a saved
 	// plan does not tell.
 	Over []string `json:"-"`
+	// Paused is true of an update of a rule that is as a delete leaves it which
+	// did not come to its end; a saved plan does not tell.
+	Paused bool `json:"-"`
 	// SecretTo is the host (with a port that is not the scheme's own) that
 	// receives authentication values by this change, the redacted URL where no
 	// host can be told; empty where none are sent.

@@ -95,6 +95,9 @@ func cutLift(reason string) (why, lift string) {
 	return why, lift
 }
 
+// pausedWords are said of what looks like a change by hand, and is not.
+const pausedWords = "paused since the last apply, by hand or by a delete that did not come to its end"
+
 // why says in words how a change came about.
 func (p *printer) why(c *plan.Change) string {
 	if p.Drift {
@@ -111,6 +114,9 @@ func (p *printer) why(c *plan.Change) string {
 		}
 		return "the files moved on"
 	case plan.DirDrift:
+		if c.Paused {
+			return pausedWords
+		}
 		return "changed by hand since the last apply"
 	case plan.DirBoth:
 		return "changed by hand, and the files moved on, too"
@@ -144,6 +150,9 @@ func driftWhy(c *plan.Change) string {
 		}
 		return "pending: the files moved since the last apply"
 	case plan.DirDrift:
+		if c.Paused {
+			return "drift: " + pausedWords
+		}
 		return "drift: the live rule moved since the last apply"
 	case plan.DirBoth:
 		return "both: the live rule and the files moved since the last apply"

@@ -12,6 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/audit"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // Record is what an audit file says of some runs.
@@ -139,6 +140,8 @@ func recordStatus(c audit.Change) (status string, color style) {
 			return "not done", styleYellow
 		}
 		return string(apply.StatusFailed), styleRed
+	case last.Intent == nil && last.Result.Result != nil && last.Result.Result.Live == string(webhook.Absent):
+		return string(apply.StatusDone), styleGreen // it was gone when it was looked at
 	case last.Intent == nil || last.Intent.Write.Step == string(apply.StepArchive) || last.Intent.Write.Step == string(apply.StepPause):
 		return "not done", styleYellow // a delete that ended on its way
 	}
@@ -169,10 +172,24 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 		p.raw(saidIndent, text("archived "+plural(a.Records, "record", "records")+" in "+name(a.Location)))
 	}
 	if steps {
-		for _, w := range c.Writes {
+		for _, w := range byEnd(c.Writes) {
 			p.line(saidIndent, saidIndent+2, text(stepLine(w)))
 		}
 	}
+}
+
+// byEnd are steps in the order in which they ended: a last look comes before the
+// delete that waited for it, though the intent of that was on record first.
+func byEnd(steps []audit.Done) []audit.Done {
+	return slices.SortedStableFunc(slices.Values(steps), func(a, b audit.Done) int { return cmp.Compare(endSeq(a), endSeq(b)) })
+}
+
+// endSeq is the entry with which a step ended, or began.
+func endSeq(w audit.Done) int {
+	if w.Result != nil {
+		return w.Result.Seq
+	}
+	return w.Intent.Seq
 }
 
 // stepLine is one step of a change.
@@ -209,7 +226,10 @@ func stepLine(w audit.Done) string {
 
 // endOf is how a run ended.
 func endOf(run audit.Run) string {
-	if run.End == nil {
+	switch {
+	case run.Died:
+		return "no end: the run died"
+	case run.End == nil:
 		return "no end: the run died, or is still under way"
 	}
 	var counts list

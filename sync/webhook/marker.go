@@ -103,6 +103,21 @@ func (m Marker) Applied(spec Spec) (same, kept bool) {
 	return kept, kept
 }
 
+// LeftPaused reports whether a live rule is as a delete leaves it that did not
+// come to its end: a pause disables the rule and takes away its authentication,
+// whose values nobody knows, while the marker still tells of the rule before.
+// Somebody may have done the same by hand.
+func LeftPaused(project string, live Rule) bool {
+	m, state := ReadMarker(project, live)
+	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 || state != ValidMarker {
+		return false
+	}
+	before := live.Spec.Clone()
+	before.Enabled = true
+	same, _ := m.Applied(before)
+	return same || m.Auth != AuthDigest(nil)
+}
+
 // MarkerState says what the reserved header of a live rule tells.
 type MarkerState string
 

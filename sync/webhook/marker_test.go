@@ -219,3 +219,40 @@ func TestAuthNamesWithout(t *testing.T) {
 		t.Errorf("Without (-want +got):\n%s", diff)
 	}
 }
+
+// TestLeftPaused: what a pause leaves behind is told from a rule that was
+// disabled by its file, by hand, or is somebody else's.
+func TestLeftPaused(t *testing.T) {
+	t.Parallel()
+	spec := Spec{URL: "https://hooks.example.com/", Enabled: true, Events: []EventType{"MediaKind.JobFinished"}}
+	withAuth := spec.Clone()
+	withAuth.Auth.Headers = []string{"X-Secret"}
+	off := func(s Spec) Spec { s.Enabled = false; return s }
+	none, some := AuthDigest(nil), AuthDigest([]SealedValue{{Path: "headers/X-Secret", Ciphertext: "c"}})
+	kept := Marker{Owner: "video", Spec: "00000000000000000000000000000000", Kept: SpecDigest(spec), Auth: none}
+	for name, test := range map[string]struct {
+		applied Marker
+		live    Spec
+		rule    string
+		want    bool
+	}{
+		"in use":                    {Marker{Spec: SpecDigest(spec), Auth: none}, spec, "a", false},
+		"paused":                    {Marker{Spec: SpecDigest(spec), Auth: none}, off(spec), "a", true},
+		"paused, with a spelling":   {kept, off(spec), "a", true},
+		"paused, had a secret":      {Marker{Spec: SpecDigest(withAuth), Auth: some}, off(spec), "a", true},
+		"disabled by its file":      {Marker{Spec: SpecDigest(off(spec)), Auth: none}, off(spec), "a", false},
+		"disabled, with its secret": {Marker{Spec: SpecDigest(off(withAuth)), Auth: some}, off(withAuth), "a", false},
+		"disabled by hand":          {Marker{Spec: SpecDigest(withAuth), Auth: some}, off(withAuth), "a", false},
+		"changed and disabled":      {Marker{Spec: "00000000000000000000000000000000", Auth: none}, off(spec), "a", false},
+		"copied":                    {Marker{Spec: SpecDigest(spec), Auth: none}, off(spec), "b", false},
+	} {
+		m := test.applied
+		m.Owner, m.ID = "video", RuleID("demo", "a")
+		if got := LeftPaused("demo", Rule{ID: "1", Name: test.rule, Spec: test.live.WithMarker(m)}); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	if LeftPaused("demo", Rule{Name: "a", Spec: off(spec)}) {
+		t.Error("without a marker")
+	}
+}

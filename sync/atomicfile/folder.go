@@ -1,0 +1,47 @@
+package atomicfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// MakeFolder makes path and what is missing above it, for the owner alone, and
+// makes their names durable.
+func MakeFolder(path string) error {
+	var missing []string
+	for at := path; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, at := range missing {
+		d, err := os.Open(filepath.Dir(at))
+		if err != nil {
+			return err
+		}
+		err = SyncFolder(d)
+		if err := errors.Join(err, d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SyncFolder makes the names in a folder durable, as far as the system has a
+// way to.
+func SyncFolder(d *os.File) error {
+	if runtime.GOOS == "windows" { // which can't, and doesn't need to
+		return nil
+	}
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/audit"
+)
+
+// named checks the archives that an audit file names.
+func (v *verification) named(ctx context.Context, path string, c *audit.Chain) error {
+	seen := map[string]bool{}
+	for _, e := range c.Entries {
+		if e.Result == nil || e.Result.Archive == nil || seen[e.Result.Archive.Location] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		seen[e.Result.Archive.Location] = true
+		v.archive(ctx, e.Result.Archive.Location, e)
+	}
+	if len(seen) == 0 {
+		v.said = append(v.said, filepath.ToSlash(path)+": names no archive")
+	}
+	return nil
+}
+
+// archive checks one archive, against what an entry of the record says of it
+// where one names it.
+func (v *verification) archive(ctx context.Context, path string, e *audit.Entry) {
+	at, m, err := v.look(ctx, path, e != nil)
+	var odd string
+	if err == nil && e != nil {
+		odd = notOf(e, m)
+	}
+	switch {
+	case err != nil:
+		text := err.Error() // begins with the path, where it is about this file
+		if about, ok := strings.CutPrefix(text, at); ok {
+			text = strings.TrimLeft(about, ": ")
+		}
+		hint := ""
+		if errors.Is(err, fs.ErrNotExist) && e != nil && v.options.place == "" {
+			hint = "a record tells paths as its apply saw them: where the archives are elsewhere now, --archive PLACE"
+		}
+		if archive.Unreached(err) {
+			v.unreached++
+			hint = hintOf(err)
+		}
+		v.problem(schema.Error, at, 0, hint, "%s", text)
+	case odd != "":
+		v.problem(schema.Error, at, 0, "compare with a copy of it", "%s", odd)
+	default:
+		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", at, count(m.Records, "record", "records"), m.Rule.Name))
+	}
+}
+
+// look reads an archive where it is said to be, otherwise by its name in the
+// place for archives, and returns where that was. A record is a file that others
+// can write to: what it says leads to no other server and no credentials of
+// somebody's choice.
+func (v *verification) look(ctx context.Context, path string, byRecord bool) (at string, m archive.Manifest, err error) {
+	var refused error
+	if byRecord {
+		refused = archive.CheckConfigured(path)
+	}
+	if refused == nil {
+		if m, err = archive.Verify(ctx, path); !byRecord || !errors.Is(err, fs.ErrNotExist) {
+			return path, m, err
+		}
+	}
+	if v.options.place != "" {
+		other, otherErr := archive.At(v.options.place, path)
+		if otherErr != nil {
+			return path, m, otherErr
+		}
+		if m, otherErr = archive.Verify(ctx, other); refused != nil || !errors.Is(otherErr, fs.ErrNotExist) {
+			return other, m, otherErr
+		}
+	}
+	if refused != nil {
+		return path, m, fmt.Errorf("is not looked at, because a record may name no server: pass --archive with the place itself (%w)", refused)
+	}
+	return path, m, err
+}
+
+// notOf says how a whole archive is not the one that an entry tells of, or "".
+func notOf(e *audit.Entry, m archive.Manifest) string {
+	stored := e.Result.Archive
+	switch {
+	case m.SHA256 != stored.SHA256:
+		return fmt.Sprintf("is whole, but not what line %d of the record says: its records have another checksum", e.Seq)
+	case m.Rule.Name != e.Write.Rule || m.Project != e.Write.Project:
+		return fmt.Sprintf("is whole, but of rule %q of project %q; line %d of the record stored one of rule %q of project %q", m.Rule.Name, m.Project, e.Seq, e.Write.Rule, e.Write.Project)
+	case stored.Manifest != "" && m.Sum != stored.Manifest:
+		return fmt.Sprintf("has another manifest than the one that line %d of the record stored: what it says of the rule, of when and by whom was changed", e.Seq)
+	}
+	return ""
+}
