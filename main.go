@@ -3,11 +3,8 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -17,19 +14,7 @@ import (
 )
 
 func main() {
-	// The first signal asks a run to stop at a safe place, the second ends
-	// the requests that are under way.
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	stop := make(chan struct{})
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		<-signals
-		close(stop)
-		<-signals
-		cancel()
-	}()
-
+	ctx, stop, holdPipe := cli.Signals()
 	width, _, _ := term.GetSize(int(os.Stdout.Fd()))
 	os.Exit(cli.Main(ctx, cli.Env{
 		Args:      os.Args[1:],
@@ -44,6 +29,7 @@ func main() {
 		Now:       time.Now,
 		Transport: http.DefaultTransport,
 		Stop:      stop,
+		HoldPipe:  holdPipe,
 		StderrWidth: func() int {
 			width, _, _ := term.GetSize(int(os.Stderr.Fd()))
 			return width

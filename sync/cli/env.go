@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/progress"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -41,6 +42,10 @@ type Env struct {
 	// writes finishes what is under way. The second signal cancels the
 	// context that [Main] is given. nil means never.
 	Stop <-chan struct{}
+	// HoldPipe is called before something is written to the service: from then
+	// on output that nobody reads any more (apply | head) must be an error, and
+	// not the end of the process. nil means that it is one already.
+	HoldPipe func()
 }
 
 // Main runs the command that env.Args name and returns the exit code. Whatever
@@ -68,8 +73,10 @@ type app struct {
 	formats []report.Format // that the command has
 	out     string          // plan --out
 
-	// common is shared by the clients of all projects; see lineTo.
-	common wire
+	// common is shared by the clients of all projects; see lineTo. clients are
+	// kept, because the rate limit of a project is one for the whole run.
+	common  wire
+	clients map[wanted]*mkio.Client
 	// tokens are those of which a warning was given, by where they come from.
 	tokens map[string]bool
 

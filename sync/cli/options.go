@@ -99,8 +99,30 @@ func addProjects(f *pflag.FlagSet, projects *[]string, usage string) {
 	f.StringArrayVarP(projects, "project", "p", nil, usage)
 }
 
-// client makes the client of a project. readOnly refuses anything but GET.
+// wanted is what a client is for.
+type wanted struct {
+	project  string
+	readOnly bool
+}
+
+// client is the client of a project. readOnly refuses anything but GET.
 func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Client, error) {
+	is := wanted{project, readOnly}
+	if c, ok := a.clients[is]; ok {
+		return c, nil
+	}
+	c, err := o.newClient(a, project, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	if a.clients == nil {
+		a.clients = map[wanted]*mkio.Client{}
+	}
+	a.clients[is] = c
+	return c, nil
+}
+
+func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio.Client, error) {
 	raw := cmp.Or(o.baseURL, a.Getenv("MKIO_BASE_URL"), defaultBaseURL)
 	base, err := mkio.CheckBaseURL(raw)
 	if err != nil {

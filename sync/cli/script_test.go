@@ -1,20 +1,17 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -47,21 +44,12 @@ func (s stopping) Run() int {
 func mainForTest() { os.Exit(runForTest(time.Now)) }
 
 func runForTest(now func() time.Time) int {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	stop := make(chan struct{})
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		<-signals
-		close(stop)
-		<-signals
-		cancel()
-	}()
+	ctx, stop, holdPipe := Signals()
 	return Main(ctx, Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Now:       now, Transport: http.DefaultTransport, Stop: stop,
+		Now:       now, Transport: http.DefaultTransport, Stop: stop, HoldPipe: holdPipe,
 	})
 }
 
@@ -222,6 +210,8 @@ func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
 		s.Put(args[1], spec)
 	case "delete":
 		s.Delete(args[1])
+	case "vanish": // once it is read by its name
+		s.Fault(emulator.Fault{Kind: emulator.Get, Rule: args[1], Nth: 1, Before: func() { s.Delete(args[1]) }})
 	case "token":
 		ts.Setenv("MKIO_TOKEN", map[string]string{"read": readToken, "full": scriptToken, "wrong": "a-wrong-token"}[args[1]])
 	case "fault":

@@ -37,7 +37,7 @@ func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal
 // the result is written, and the next run does the rest.
 func TestInterruptedOnce(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		r := newRepo(t)
 		for _, name := range []string{"a", "b", "c", "d"} {
 			r.rule("rules", name, name, "")
@@ -69,6 +69,39 @@ func TestInterruptedTwice(t *testing.T) {
 	}
 	s.ClearFaults()
 	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+}
+
+// TestOutputThatNobodyReads: apply | head ends head, and not the apply: what was
+// begun is finished, and the record has its end.
+func TestOutputThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		r.rule("rules", name, name, "")
+	}
+	s := serveEmulator(t, emulator.Options{})
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := r.command(s, "apply", "-v", "--owner", "team", "--yes", "--concurrency", "1", "--audit", "audit.jsonl", "rules")
+	cmd.Stdout, cmd.Stderr = writer, writer
+	s.Fault(emulator.Fault{Kind: emulator.Put, Times: 1, Before: func() { _ = reader.Close() }})
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
+	_ = cmd.Wait() // that its output went nowhere is an error
+	if code := cmd.ProcessState.ExitCode(); code != 5 {
+		t.Errorf("exit code %d, want 5: the result could not be written", code)
+	}
+	if n := len(s.Rules()); n != 4 {
+		t.Errorf("%d rules, want all", n)
+	}
+	stdout, _ := r.must(s, 0, "audit", "show", "audit.jsonl")
+	if !strings.Contains(stdout, "outcome applied: 4 applied") {
+		t.Errorf("the record:\n%s", stdout)
+	}
 }
 
 // TestInterruptedPlan: what only reads ends at once.
