@@ -98,7 +98,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 		out.Commands = report.Commands{
 			Apply: func(project, rule string) string {
 				named := plan.Pattern(rule)
-				if several {
+				if ambiguous {
 					named = project + "/" + named
 				}
 				return nextCommand(cmd, "apply", []string{"--only", shell.Word(named)}, args...)
@@ -123,13 +123,23 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	} else {
 		out.Next = unblock(cmd, args, p)
 	}
-	for _, project := range p.Projects {
-		if len(project.Failing) > 0 {
-			out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project.Name, ambiguous), patternWords(project.Failing[0].Rule)...)))
-			break
-		}
+	if project, rule, ok := worst(p); ok {
+		out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project, ambiguous), patternWords(rule)...)))
 	}
 	return out
+}
+
+// worst is the rule with the longest run of failed deliveries.
+func worst(p *plan.Plan) (project, rule string, ok bool) {
+	most := 0
+	for _, pr := range p.Projects {
+		for _, f := range pr.Failing {
+			if f.Records > most {
+				project, rule, most = pr.Name, f.Rule, f.Records
+			}
+		}
+	}
+	return project, rule, most > 0
 }
 
 // just are the words that pick one of several projects, for a command that is

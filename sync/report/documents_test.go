@@ -196,7 +196,7 @@ func TestSchemasHaveTheFields(t *testing.T) {
 			var want, required []string
 			for i := range of.NumField() {
 				name, options, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
-				if name == "-" {
+				if name == "-" || !of.Field(i).IsExported() {
 					continue
 				}
 				want = append(want, name)

@@ -89,7 +89,11 @@ func (p *printer) historyRule(r *history.Rule) {
 		fact("error", styled(r.Error, styleRed))
 	}
 	if r.Records > 0 {
-		fact("records", text(count(r.Records)+": "+statusCounts(r.Status)))
+		label := "records"
+		if r.Error != "" {
+			label = "read so far"
+		}
+		fact(label, text(count(r.Records)+": "+statusCounts(r.Status)))
 		if r.SuccessRate != nil {
 			fact("success", text(percent(*r.SuccessRate)+" of "+plural(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
 		}

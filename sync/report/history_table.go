@@ -149,10 +149,13 @@ func historyCells(doc *history.Document, r *history.Rule) []string {
 	if r.SuccessRate != nil && r.State != history.StateUnreadable {
 		success = percent(*r.SuccessRate)
 	}
-	if r.Last != nil && r.State != history.StateUnreadable {
+	switch {
+	case r.State == history.StateFailing && r.Failing != nil: // for how long
+		last += " " + age(doc.CreatedAt.Sub(r.Failing.From))
+	case r.Last != nil && r.State != history.StateUnreadable: // how long ago
 		last += " " + age(doc.CreatedAt.Sub(*r.Last))
-		last = strings.TrimSpace(last)
 	}
+	last = strings.TrimSpace(last)
 	if !r.Enabled {
 		last += ", paused"
 	}

@@ -143,7 +143,7 @@ func (p *printer) inForce(entries []string) string {
 		out += " but " + strings.Join(missing, ", ")
 	}
 	if len(settings) > 0 {
-		out += "; " + strings.Join(settings, ", ")
+		out += ", among them " + strings.Join(settings, ", ")
 	}
 	return out
 }
