@@ -96,7 +96,7 @@ func cutLift(reason string) (why, lift string) {
 }
 
 // pausedWords are said of what looks like a change by hand, and is not.
-const pausedWords = "paused since the last apply, by hand or by a delete that did not come to its end"
+const pausedWords = "paused since the last apply, by hand or by a delete that broke off"
 
 // why says in words how a change came about.
 func (p *printer) why(c *plan.Change) string {
