@@ -168,6 +168,9 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	if last.InFlight() {
 		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
 	}
+	if leftPaused(c) && status != string(apply.StatusApplied) {
+		p.said("the rule was paused before, and stayed so")
+	}
 	if a := c.Archive(); a != nil {
 		p.raw(saidIndent, text("archived "+plural(a.Records, "record", "records")+" in "+name(a.Location)))
 	}
@@ -176,6 +179,13 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 			p.line(saidIndent, saidIndent+2, text(stepLine(w)))
 		}
 	}
+}
+
+// leftPaused reports whether a run paused the rule that it was to delete.
+func leftPaused(c audit.Change) bool {
+	return slices.ContainsFunc(c.Writes, func(w audit.Done) bool {
+		return w.Intent != nil && w.Intent.Write.Step == string(apply.StepPause) && w.Result != nil && w.Result.Result.Error == nil
+	})
 }
 
 // byEnd are steps in the order in which they ended: a last look comes before the

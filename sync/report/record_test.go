@@ -48,6 +48,10 @@ func someRecord() Record {
 		step(ci, write("old", "delete", "look"), audit.Result{}),
 		done(ci, write("old", "delete", "delete"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		step(ci, write("changed", "delete", "read"), audit.Result{Error: &audit.Error{Kind: "stale", Message: "someone changed the rule since the plan was made"}}),
+		step(ci, write("gone", "delete", "read"), audit.Result{Live: "absent"}),
+		done(ci, write("held", "delete", "pause"), audit.Result{HTTPStatus: 200, Attempts: 1}),
+		done(ci, write("held", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "guard", Message: "blocked by active: 2 of 7 records are still on their way"}}),
+		step(ci, write("full", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "archive", Message: "write /var/archive/probe: no space left on device"}}),
 	}
 	first.End = line(ci, audit.Entry{Kind: audit.KindEnd, End: &audit.End{Outcome: "partial", Summary: map[string]int{"applied": 2, "failed": 1, "stale": 1}}})
 	second := audit.Run{ID: home, Start: line(home, audit.Entry{Kind: audit.KindStart, Start: &audit.Start{
