@@ -84,6 +84,9 @@ func TestDeleteAnswers(t *testing.T) {
 				want(t, r, tt.outcome, "gone "+tt.status)
 				c := change(t, r, "gone")
 				says(t, c, map[string]string{"stale": "stale", "failed": "network"}[tt.status], tt.says)
+				if tt.status == "stale" && strings.Contains(c.Error.Message, "stays so") {
+					t.Errorf("it says %q of a rule that is somebody else's by now", c.Error.Message)
+				}
 				if c.Archive == nil || c.Attempts != tt.deletes {
 					t.Errorf("archive %v after %d attempts, want %d", c.Archive, c.Attempts, tt.deletes)
 				}

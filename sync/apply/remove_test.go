@@ -60,6 +60,9 @@ func TestPause(t *testing.T) {
 	if diff := cmp.Diff(wantBody, w.body("gone", 1)); diff != "" {
 		t.Errorf("the pause (-want +got):\n%s", diff)
 	}
+	if m := w.stored("gone"); len(m) != 1 || !m[0].When.Equal(now) {
+		t.Errorf("manifests %+v, want one of the run's own time", m)
+	}
 }
 
 func TestNoPause(t *testing.T) {

@@ -69,6 +69,18 @@ func TestInterrupted(t *testing.T) {
 		want(t, r, apply.Interrupted, "gone failed")
 		says(t, change(t, r, "gone"), "interrupted", "if the rule is still there, it is paused")
 	})
+	t.Run("twice, at the last look", func(t *testing.T) {
+		t.Parallel()
+		w := doomed(t, emulator.Options{}, 2)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		// The first read of the rule is that before the pause.
+		w.service.Fault(emulator.Fault{Kind: emulator.Get, Nth: 2, Stall: true, Before: cancel})
+		p := w.mustPlan()
+		r := w.prepare(p).Run(ctx, nil, p)
+		want(t, r, apply.Interrupted, "gone skipped")
+		says(t, change(t, r, "gone"), "interrupted", "; the rule is paused and stays so")
+	})
 	t.Run("before it began", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, emulator.Options{})
@@ -259,6 +271,9 @@ func TestRecorderRefuses(t *testing.T) {
 			t.Errorf("%s refused: %s", step, show(r))
 		}
 		says(t, c, "audit", "no room")
+		if strings.Contains(c.Error.Message, "may be paused") {
+			t.Errorf("%s refused: it says %q of a pause that did not leave", step, c.Error.Message)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,11 @@ func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal
 // the result is written, and the next run does the rest.
 func TestInterruptedOnce(t *testing.T) {
 	t.Parallel()
+	// Who runs the tests with nohup has SIGHUP ignored, and so would have those
+	// whom they start: what is caught here is not.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		r := newRepo(t)
 		for _, name := range []string{"a", "b", "c", "d"} {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,16 +122,6 @@ func TestLoadTroubles(t *testing.T) {
 		if rules.Files != 1 {
 			t.Errorf("%d files", rules.Files)
 		}
-	})
-	t.Run("pipe", func(t *testing.T) {
-		pipes := t.TempDir()
-		if err := syscall.Mkfifo(pipes+"/pipe.yaml", 0o600); err != nil {
-			t.Skipf("no pipes on this file system: %v", err)
-		}
-		_, problems := load(t, pipes)
-		wantProblem(t, problems, "pipe.yaml: is no regular file")
-		_, problems = load(t, pipes+"/pipe.yaml")
-		wantProblem(t, problems, "pipe.yaml: is neither a file nor a folder")
 	})
 	t.Run("unreadable file", func(t *testing.T) {
 		const unreadable = "/proc/self/mem" // for root, too: its first page is not mapped

@@ -76,6 +76,11 @@ func TestForeignNotFound(t *testing.T) {
 			t.Errorf("%s: DELETE: %v", name, err)
 		}
 		s.ClearFaults()
+		s.Fault(emulator.Fault{Kind: emulator.Get, Cut: 5})
+		if r, err := c.Rule(t.Context(), "b"); r != nil || err == nil || !strings.Contains(err.Error(), "404 Not Found: the answer was cut short") {
+			t.Errorf("%s: a 404 that is cut: %v, %v", name, r, err)
+		}
+		s.ClearFaults()
 		once := f
 		once.Times = 1
 		s, c = serve(t, emulator.Options{}, patient)

@@ -216,7 +216,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
-	case err != nil && ok:
+	case err != nil && (ok || resp.StatusCode == k.accept):
 		fail.network(err, c.o.Timeout)
 		fail.Cause = fmt.Errorf("%w: %w", errCut, fail.Cause)
 		log.Err = "cut short"

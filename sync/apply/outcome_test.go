@@ -1,0 +1,123 @@
+package apply_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// planOf has a create of each name in each of the projects.
+func planOf(projects map[string][]string, order ...string) *plan.Plan {
+	p := &plan.Plan{}
+	for _, project := range order {
+		pr := plan.Project{Name: project}
+		for _, rule := range projects[project] {
+			pr.Changes = append(pr.Changes, plan.Change{Rule: rule, Action: plan.Create})
+		}
+		p.Projects = append(p.Projects, pr)
+	}
+	return p
+}
+
+// resultOf is what became of one project.
+func resultOf(outcome apply.Outcome, project string, warnings []string, all ...apply.Status) *apply.Result {
+	r := &apply.Result{Outcome: outcome, Warnings: warnings}
+	for _, s := range all {
+		r.Changes = append(r.Changes, apply.Change{Project: project, Rule: "a", Action: plan.Create, Status: s})
+	}
+	return r
+}
+
+// TestJoin: the outcome of a run for several projects, and the warnings of each
+// under its name.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	two := planOf(map[string][]string{"x": {"a"}, "y": {"a"}}, "x", "y")
+	unread := planOf(map[string][]string{"x": {"a"}}, "x", "y")
+	unread.Projects[1].Unreadable = "list the rules: 403 Forbidden"
+	for name, test := range map[string]struct {
+		plan    *plan.Plan
+		results []*apply.Result
+		want    apply.Outcome
+	}{
+		"both":                     {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Nothing, "y", nil, apply.StatusDone)}, apply.Applied},
+		"one fails":                {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Failed, "y", nil, apply.StatusFailed)}, apply.Partial},
+		"both fail":                {two, []*apply.Result{resultOf(apply.Failed, "x", nil, apply.StatusFailed), resultOf(apply.Failed, "y", nil, apply.StatusFailed)}, apply.Failed},
+		"the first interrupted":    {two, []*apply.Result{resultOf(apply.Interrupted, "x", nil, apply.StatusApplied), resultOf(apply.Applied, "y", nil, apply.StatusApplied)}, apply.Interrupted},
+		"the second interrupted":   {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Interrupted, "y", nil, apply.StatusSkipped)}, apply.Interrupted},
+		"one blocked, one stale":   {two, []*apply.Result{resultOf(apply.Refused, "x", nil, apply.StatusBlocked), resultOf(apply.Refused, "y", nil, apply.StatusStale)}, apply.Refused},
+		"one stale, one skipped":   {two, []*apply.Result{resultOf(apply.Refused, "x", nil, apply.StatusStale), resultOf(apply.Refused, "y", nil, apply.StatusSkipped)}, apply.Refused},
+		"one can't be read":        {unread, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied)}, apply.Partial},
+		"one can't, nothing to do": {unread, []*apply.Result{resultOf(apply.Nothing, "x", nil)}, apply.Failed},
+	} {
+		if got := apply.Join(test.plan, test.results); got.Outcome != test.want {
+			t.Errorf("%s: %s, want %s", name, got.Outcome, test.want)
+		}
+	}
+
+	x := resultOf(apply.Applied, "x", []string{"the record is torn", "project x: the service drops markers"}, apply.StatusApplied)
+	none := resultOf(apply.Nothing, "y", []string{"of no change"})
+	want := []string{"project x: the record is torn", "project x: the service drops markers", "of no change"}
+	if diff := cmp.Diff(want, apply.Join(two, []*apply.Result{x, none}).Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	one := planOf(map[string][]string{"x": {"a"}}, "x")
+	if diff := cmp.Diff(x.Warnings, apply.Join(one, []*apply.Result{x}).Warnings); diff != "" {
+		t.Errorf("warnings of one project (-want +got):\n%s", diff)
+	}
+}
+
+// TestAdd: what is no longer to be done changes neither that a run was
+// interrupted nor that it was declined, and makes neither of another run.
+func TestAdd(t *testing.T) {
+	t.Parallel()
+	done := []plan.Moved{{Project: "x", Change: plan.Change{Rule: "b", Action: plan.Delete}, Done: true}}
+	for name, test := range map[string]struct {
+		result *apply.Result
+		want   apply.Outcome
+	}{
+		"applied":     {resultOf(apply.Applied, "x", nil, apply.StatusApplied), apply.Applied},
+		"interrupted": {resultOf(apply.Interrupted, "x", nil, apply.StatusApplied), apply.Interrupted},
+		"declined":    {apply.Declined(planOf(nil)), apply.Refused},
+		"nothing":     {resultOf(apply.Nothing, "x", nil), apply.Nothing},
+	} {
+		test.result.Add(done)
+		if test.result.Outcome != test.want {
+			t.Errorf("%s: %s, want %s", name, test.result.Outcome, test.want)
+		}
+	}
+}
+
+// TestInDoubt: of a result that was saved, too, it is told which writes may have
+// taken effect.
+func TestInDoubt(t *testing.T) {
+	t.Parallel()
+	change := func(s apply.Status, attempts, status int, kind apply.ErrorKind) apply.Change {
+		return apply.Change{Status: s, Attempts: attempts, HTTPStatus: status, Error: &apply.Error{Kind: kind}}
+	}
+	for name, test := range map[string]struct {
+		change apply.Change
+		want   bool
+	}{
+		"no answer":               {change(apply.StatusFailed, 1, 0, apply.KindNetwork), true},
+		"stopped":                 {change(apply.StatusFailed, 1, 0, apply.KindInterrupted), true},
+		"an error of the service": {change(apply.StatusFailed, 1, 500, apply.KindService), true},
+		"not well":                {change(apply.StatusFailed, 1, 503, apply.KindService), true},
+		"refused":                 {change(apply.StatusFailed, 1, 400, apply.KindService), false},
+		"refused the second time": {change(apply.StatusFailed, 2, 400, apply.KindService), true},
+		"limited":                 {change(apply.StatusFailed, 1, 429, apply.KindService), false},
+		"limited again and again": {change(apply.StatusFailed, 7, 429, apply.KindService), false},
+		"not sent":                {change(apply.StatusFailed, 0, 0, apply.KindNetwork), false},
+		"not sent by the record":  {change(apply.StatusFailed, 0, 0, apply.KindAudit), false},
+		"stale":                   {change(apply.StatusStale, 1, 503, apply.KindStale), false},
+		"without a word":          {apply.Change{Status: apply.StatusFailed, Attempts: 1, HTTPStatus: 503}, false},
+		"not sent, of no kind":    {change(apply.StatusFailed, 0, 503, apply.KindService), false},
+	} {
+		if got := test.change.InDoubt(); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
