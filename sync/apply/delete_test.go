@@ -108,6 +108,20 @@ func TestDeleteAnswers(t *testing.T) {
 	}
 }
 
+// TestHistoryOfAServiceInTrouble: what the service said is told as it said it,
+// and not as trouble with the archive.
+func TestHistoryOfAServiceInTrouble(t *testing.T) {
+	t.Parallel()
+	w := doomed(t, emulator.Options{}, 2)
+	w.service.Fault(emulator.Fault{Kind: emulator.Events, Status: 500})
+	r := w.apply()
+	want(t, r, apply.Failed, "gone failed")
+	says(t, change(t, r, "gone"), "service", "read the delivery history", "500")
+	if hint := change(t, r, "gone").Error.Hint; strings.Contains(hint, "archive") {
+		t.Errorf("hint %q", hint)
+	}
+}
+
 // TestGoneWhileItIsRead is about a rule that vanishes under our hands.
 func TestGoneWhileItIsRead(t *testing.T) {
 	t.Parallel()

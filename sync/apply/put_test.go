@@ -96,6 +96,11 @@ func TestNotKnownToBeDone(t *testing.T) {
 				t.Errorf("the second run: %s, want %s", got, tt.want)
 			}
 			if tt.owner != "" {
+				// What was applied, and changed by hand since, is not done.
+				w.service.Edit("a", func(spec map[string]any) { spec["enabled"] = false })
+				if got := statuses(prepared.Run(context.Background(), nil, p)); got != "a stale" {
+					t.Errorf("changed by hand: %s, want stale", got)
+				}
 				return
 			}
 			// Without an owner, a rule that carries a marker is somebody's.

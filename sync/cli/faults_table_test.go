@@ -101,6 +101,7 @@ var wrongs = []wrong{
 	}},
 	{name: "500", do: status(500, "")},
 	{name: "502 with a page", do: status(502, proxyPage, "Content-Type", "text/html")},
+	{name: "404 with a page", do: status(404, proxyPage, "Content-Type", "text/html")},
 	{name: "503", do: status(503, "")},
 	{name: "504", do: status(504, "")},
 	{name: "connection refused", do: refuse, alone: true,
