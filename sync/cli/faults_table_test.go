@@ -105,8 +105,9 @@ var wrongs = []wrong{
 	{name: "503", do: status(503, "")},
 	{name: "504", do: status(504, "")},
 	{name: "connection refused", do: refuse, alone: true,
-		// The first attempt is one that was closed; another one is to follow it.
-		ever: []string{"--retry-for", "5s"}},
+		// The first attempt is one that was closed; another one is to follow it,
+		// before what was read counts as old.
+		ever: []string{"--retry-for", "3s"}},
 	{name: "closed before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Drop = emulator.DropBefore }},
 	{name: "reset before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Answer = reset }},
 	{name: "reset after it took effect", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = reset, true }},

@@ -229,12 +229,8 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	}
 	c.describe(fail, resp, body)
 	log.Ref = fail.Ref
-	if resp.StatusCode == k.accept {
-		if err == nil && fail.own {
-			return answer{status: resp.StatusCode}, nil
-		}
-		// A proxy says so, too, when it does not find the service.
-		fail.retry = true
+	if resp.StatusCode == k.accept && fail.own { // a proxy says so, too, when it does not find the service
+		return answer{status: resp.StatusCode}, nil
 	}
 	return answer{status: resp.StatusCode}, fail
 }
