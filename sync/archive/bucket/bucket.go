@@ -65,7 +65,7 @@ func (b *Bucket) open(ctx context.Context) (*blob.Bucket, error) {
 	}
 	opened, err := openers[b.place.scheme](ctx, b.place)
 	if err != nil {
-		return nil, err
+		return nil, b.notOpened(err)
 	}
 	if b.place.prefix != "" {
 		opened = blob.PrefixedBucket(opened, b.place.prefix)
@@ -290,7 +290,7 @@ func (o *operation) step(do func() error) error {
 func contained(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Error{reason: "the answer is not one of this kind of store: " + tidy(fmt.Sprint(p)), hint: "see what answers in the store's place, such as a proxy"}
+			err = &Error{reason: "the answer is not one of this kind of store: " + tidy(fmt.Sprint(p)), hint: inPlace}
 		}
 	}()
 	return do()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -39,15 +40,24 @@ func (e *Error) Unwrap() error { return e.kind }
 var errStalled = errors.New("stalled")
 
 func (b *Bucket) stalled() error {
-	return &Error{reason: fmt.Sprintf("the store did not take or give anything for %s", b.stall), hint: "see whether " + b.place.server() + " can be reached from here, and run it again", kind: context.DeadlineExceeded}
+	return &Error{reason: fmt.Sprintf("the store did not take or give anything for %s", b.stall), hint: b.place.reach(), kind: context.DeadlineExceeded}
 }
+
+// What to do next, where it is not about the store.
+const (
+	// together is for what no SDK sends anything for.
+	together = "correct the archive location or the environment: the store's SDK does not take them together"
+	// inPlace is for what no store of this kind answers.
+	inPlace = "see what answers in the store's place, such as a proxy"
+)
+
+// reach says what to do where the store does not answer.
+func (l place) reach() string { return "see whether " + l.server() + " can be reached from here" }
 
 // server says what is talked to.
 func (l place) server() string {
 	if e := l.query.Get("endpoint"); e != "" {
-		if u, err := url.Parse(e); err == nil && u.Host != "" {
-			return u.Host
-		}
+		return e
 	}
 	return map[string]string{"s3": "Amazon S3 (or AWS_ENDPOINT_URL)", "azblob": "the storage account's host", "gs": "storage.googleapis.com"}[l.scheme]
 }
@@ -62,21 +72,22 @@ func (e *credentialsError) Unwrap() error { return e.err }
 // the bucket.
 func (b *Bucket) explain(err error, writes bool) error {
 	var ours *Error
-	var noCredentials *credentialsError
 	switch {
 	case errors.As(err, &ours):
 		return err
 	case errors.Is(err, fs.ErrExist):
 		return b.taken()
-	case errors.As(err, &noCredentials):
-		return &Error{reason: "no credentials: " + tidy(noCredentials.Error()), hint: b.place.credentials(), kind: fs.ErrPermission}
 	}
-	a := answerOf(err)
+	if a := answerOf(err); a.status != 0 {
+		return b.answered(a, gcerrors.Code(err), writes)
+	}
+	return b.unanswered(err)
+}
+
+// answered explains what the store answered.
+func (b *Bucket) answered(a answer, code gcerrors.ErrorCode, writes bool) error {
 	reason := a.String()
-	if reason == "" {
-		reason = tidy(innermost(err))
-	}
-	switch code := gcerrors.Code(err); {
+	switch {
 	case a.code == "NoSuchBucket" || a.code == "ContainerNotFound" || code == gcerrors.NotFound && (writes || strings.Contains(a.message, "bucket does not exist")):
 		return &Error{reason: "there is no " + b.place.container() + ": " + reason, hint: "make it, or correct the archive location: mkhooks makes none"}
 	case code == gcerrors.NotFound:
@@ -87,13 +98,50 @@ func (b *Bucket) explain(err error, writes bool) error {
 		return &Error{reason: "the store does not take conditional writes: " + reason, hint: "add ?conditional=false to the archive location: then a name is looked up before it is taken"}
 	case code == gcerrors.PermissionDenied || a.status == 401 || a.status == 403 || a.denied():
 		return &Error{reason: "the store refused: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
-	case a.status == 0 && b.place.saysCredentials(reason):
-		return &Error{reason: "no credentials: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
-	}
-	if a.status >= 500 {
-		return &Error{reason: reason, hint: "the store is in trouble: run it again later"}
+	case a.status >= 500:
+		return &Error{reason: reason, hint: "the store is in trouble: wait until that is over"}
 	}
 	return &Error{reason: reason}
+}
+
+// unanswered explains what came of no answer of the store. What is of the
+// network goes before what is known by its text, which can hold any name.
+func (b *Bucket) unanswered(err error) error {
+	reason := tidy(innermost(err))
+	var network net.Error
+	var unsent *smithy.OperationError
+	switch {
+	case asksElsewhere(err):
+		return b.noCredentials(reason)
+	case errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{reason: reason, hint: b.place.reach()}
+	case saysCredentials(reason):
+		return b.noCredentials(reason)
+	case errors.As(err, &unsent):
+		return &Error{reason: reason, hint: together}
+	}
+	return &Error{reason: reason, hint: inPlace}
+}
+
+// notOpened explains why an SDK does not begin.
+func (b *Bucket) notOpened(err error) error {
+	reason := tidy(innermost(err))
+	var none *credentialsError
+	if errors.As(err, &none) || saysCredentials(reason) {
+		return b.noCredentials(reason)
+	}
+	return &Error{reason: reason, hint: together}
+}
+
+func (b *Bucket) noCredentials(reason string) error {
+	return &Error{reason: "no credentials: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
+}
+
+// asksElsewhere reports whether an error is of another service than the store,
+// which the SDK of S3 asked for credentials.
+func asksElsewhere(err error) bool {
+	var s3, other *smithy.OperationError
+	return errors.As(err, &s3) && errors.As(s3.Err, &other)
 }
 
 func (b *Bucket) taken() error {
@@ -107,7 +155,7 @@ func missesObject(err error) bool {
 	return a.code == "NoSuchKey" || a.code == "BlobNotFound"
 }
 
-// answer is what a store answered.
+// answer is what a store answered; without a status, it did not.
 type answer struct {
 	status        int
 	code, message string
@@ -119,6 +167,9 @@ func answerOf(err error) answer {
 	var status interface{ HTTPStatusCode() int }
 	var azure *azcore.ResponseError
 	var gcs *googleapi.Error
+	if asksElsewhere(err) {
+		return a
+	}
 	if errors.As(err, &status) {
 		a.status = status.HTTPStatusCode()
 	}
@@ -144,10 +195,7 @@ func (a answer) denied() bool {
 }
 
 func (a answer) String() string {
-	var parts []string
-	if a.status != 0 {
-		parts = append(parts, fmt.Sprintf("HTTP %d", a.status))
-	}
+	parts := []string{fmt.Sprintf("HTTP %d", a.status)}
 	if a.code != "" {
 		parts = append(parts, a.code)
 	}
@@ -217,7 +265,7 @@ func (l place) credentials() string {
 
 // saysCredentials reports whether an SDK's text, which has no type, is about
 // credentials that it did not find.
-func (place) saysCredentials(text string) bool {
+func saysCredentials(text string) bool {
 	text = strings.ToLower(text)
 	return strings.Contains(text, "credential") || strings.Contains(text, "accountname is required")
 }

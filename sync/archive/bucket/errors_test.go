@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"gocloud.dev/blob"
+
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 )
 
@@ -61,35 +63,23 @@ func TestOddAnswers(t *testing.T) {
 	})
 }
 
-// TestDenied: what servers and SDKs say to those who may not.
+// TestDenied: what a server says to those who may not.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	t.Run("s3", func(t *testing.T) {
-		t.Parallel()
-		s := buckettest.New(t, "s3")
-		err := bucketAt(t, s.Location("f", "profile=wrong")).Probe(t.Context(), "p")
-		var e *Error
-		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || !errors.As(err, &e) || !strings.Contains(e.Hint(), "s3:PutObject and s3:GetObject for s3://"+s.Name+"/f/") {
-			t.Errorf("a wrong key: %v", err)
-		}
-		err = bucketAt(t, s.Location("f", "profile=none")).Probe(t.Context(), "p")
-		if err == nil || !strings.Contains(err.Error(), "none") {
-			t.Errorf("a profile that is not there: %v", err)
-		}
-		err = bucketAt(t, s.Location("f", "anonymous=true")).Probe(t.Context(), "p")
-		if !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("nobody: %v", err)
-		}
-	})
-	t.Run("gs", func(t *testing.T) {
-		t.Parallel()
-		// No credentials at all: the file that the environment names is missing.
-		err := bucketAt(t, "gs://b/f").Probe(t.Context(), "p")
-		var e *Error
-		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "no credentials: ") || !errors.As(err, &e) || !strings.Contains(e.Hint(), "application default") {
-			t.Errorf("no credentials: %v", err)
-		}
-	})
+	s := buckettest.New(t, "s3")
+	err := bucketAt(t, s.Location("f", "profile=wrong")).Probe(t.Context(), "p")
+	var e *Error
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || !errors.As(err, &e) || !strings.Contains(e.Hint(), "s3:PutObject and s3:GetObject for s3://"+s.Name+"/f/") {
+		t.Errorf("a wrong key: %v", err)
+	}
+	err = bucketAt(t, s.Location("f", "profile=none")).Probe(t.Context(), "p")
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "none") || e.Hint() != together {
+		t.Errorf("a profile that is not there: %v, want the hint %q", err, together)
+	}
+	err = bucketAt(t, s.Location("f", "anonymous=true")).Probe(t.Context(), "p")
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("nobody: %v", err)
+	}
 }
 
 // profiles writes AWS credentials of which the secret is wrong.
@@ -109,13 +99,28 @@ func TestTidy(t *testing.T) {
 		"a\n\n  b\tc": "a b c",
 		`Get "https://u:hunter2@h/x?sig=hunter2&a=b": EOF`: `Get "https://…@h/x?…": EOF`,
 		"RequestID: ABC, HostID: , api error X: no":        "api error X: no",
-		strings.Repeat("ü", 500):                           strings.Repeat("ü", maxReason) + "…",
+		strings.Repeat("ü", maxReason):                     strings.Repeat("ü", maxReason),
+		strings.Repeat("ü", maxReason+1):                   strings.Repeat("ü", maxReason) + "…",
 	} {
 		if got := tidy(text); got != want {
 			t.Errorf("tidy(%q) is %q, want %q", text, got, want)
 		}
 	}
-	if got := innermost(fmt.Errorf("blob: %w", errors.New("x"))); got != "blob: x" {
-		t.Errorf("innermost is %q", got)
+}
+
+func TestInnermost(t *testing.T) {
+	t.Parallel()
+	var none error
+	var closed blob.Bucket
+	for want, err := range map[string]error{
+		"blob: x": fmt.Errorf("blob: %w", errors.New("x")),
+		"first":   fmt.Errorf("around: %w", errors.Join(errors.New("first"), errors.New("second"))),
+		// Of an error of gocloud.dev itself, the first inner one is nil.
+		"blob: Upload requires WriterOptions.ContentType (code=InvalidArgument)": closed.Upload(t.Context(), "x", nil, nil),
+		"of two: %!w(<nil>), %!w(<nil>)":                                         fmt.Errorf("of two: %w, %w", none, none),
+	} {
+		if got := innermost(err); got != want {
+			t.Errorf("innermost is %q, want %q", got, want)
+		}
 	}
 }

@@ -101,11 +101,12 @@ const (
 )
 
 // retries returns what says whether a request that ended so is sent again: the
-// trouble may pass, and it was not sent too often.
+// trouble may pass, and it was not sent too often. Who asks looks by himself
+// whether the context ended.
 func retries() func(error) bool {
 	sent := 0
 	return func(err error) bool {
-		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errDiscarded) {
+		if err == nil {
 			return false
 		}
 		var answer *googleapi.Error
@@ -170,14 +171,13 @@ func (g *gcs) NewTypedWriter(ctx context.Context, key, contentType string, o *dr
 			return nil, err
 		}
 	}
-	return &gcsWriter{call: call, contentType: contentType, chunk: o.BufferSize}, nil
+	return &gcsWriter{call: call, contentType: contentType}, nil
 }
 
 // gcsWriter is written by its Upload alone, as [blob.Bucket.Upload] does it.
 type gcsWriter struct {
 	call        *storage.ObjectsInsertCall
 	contentType string
-	chunk       int
 	err         error
 }
 
@@ -191,10 +191,6 @@ const chunkTime = time.Minute
 
 // Upload uploads all of r. An error of r leaves no object.
 func (w *gcsWriter) Upload(r io.Reader) error {
-	options := []googleapi.MediaOption{googleapi.ContentType(w.contentType), googleapi.ChunkRetryDeadline(chunkTime)}
-	if w.chunk > 0 {
-		options = append(options, googleapi.ChunkSize(w.chunk))
-	}
-	_, w.err = w.call.Media(r, options...).Do()
+	_, w.err = w.call.Media(r, googleapi.ContentType(w.contentType), googleapi.ChunkSize(partSize), googleapi.ChunkRetryDeadline(chunkTime)).Do()
 	return nil
 }

@@ -121,6 +121,9 @@ func parse(location string) (place, error) {
 		if v := query.Get(name); slices.Contains(switches, name) && v != "true" && v != "false" {
 			return wrong("has the parameter %s, which must be true or false", name)
 		}
+		if name == "endpoint" && !isServer(query.Get(name)) {
+			return wrong("has a parameter endpoint that is not the URL of a server alone, such as https://host:9000")
+		}
 	}
 	path := strings.Trim(u.Path, "/")
 	if p := query.Get("prefix"); p != "" {
@@ -149,6 +152,12 @@ func shown(name string) string {
 		return "whose name is not repeated here"
 	}
 	return name
+}
+
+// isServer reports whether a text is the URL of a server, without credentials.
+func isServer(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.ContainsAny(text, "@?#")
 }
 
 // String is the location, in one spelling.

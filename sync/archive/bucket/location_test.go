@@ -32,6 +32,14 @@ func TestLocation(t *testing.T) {
 		"a parameter twice":       {"s3://b?region=a&region=b", "", "region without a value, or more than once"},
 		"a parameter without":     {"s3://b?region=", "", "region without a value"},
 		"a switch":                {"s3://b?conditional=no", "", "conditional, which must be true or false"},
+		"a server":                {"gs://b/f?endpoint=HTTPS://host:1/path/", "gs://b/f/x?endpoint=HTTPS%3A%2F%2Fhost%3A1%2Fpath%2F", ""},
+		"a server without TLS":    {"s3://b?endpoint=http://host", "s3://b/x?endpoint=http%3A%2F%2Fhost", ""},
+		"a server's name":         {"s3://b?endpoint=host:9000", "", "endpoint that is not the URL of a server alone, such as https://host:9000"},
+		"no server":               {"gs://b?endpoint=https:///path", "", "endpoint that is not"},
+		"a server that is no URL": {"gs://b?endpoint=https://:::", "", "endpoint that is not"},
+		"a server's user":         {"s3://b?endpoint=https://hunter2@host", "", "endpoint that is not"},
+		"a server's parameter":    {"s3://b?endpoint=https://host%3Fsig=hunter2", "", "endpoint that is not"},
+		"a server's fragment":     {"s3://b?endpoint=https://host%23hunter2", "", "endpoint that is not"},
 		"a path and a prefix":     {"s3://b/f?prefix=g", "", "two ways of saying the same"},
 		"an empty part":           {"s3://b/a//b", "", "a path with an empty part"},
 		"a way up":                {"s3://b/a/../b", "", "a part of dots"},
@@ -70,6 +78,20 @@ func TestLocation(t *testing.T) {
 	}
 	if _, _, err := Split("s3://b"); err == nil {
 		t.Error("a bucket is an object")
+	}
+}
+
+func TestServer(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		"s3://b": "Amazon S3 (or AWS_ENDPOINT_URL)",
+		"s3://b?endpoint=https://minio.example:9000": "https://minio.example:9000",
+		"azblob://b": "the storage account's host",
+		"gs://b/f":   "storage.googleapis.com",
+	} {
+		if got := bucketAt(t, location).place.server(); got != want {
+			t.Errorf("the server of %s is %q, want %q", location, got, want)
+		}
 	}
 }
 
