@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/term"
 
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
@@ -53,12 +54,6 @@ func runForTest(now func() time.Time) int {
 	})
 }
 
-// sopsCommand is the real sops, a tool of the module.
-var sopsCommand = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "tool", "-n", "sops").Output()
-	return strings.TrimSpace(string(out)), err
-})
-
 // scriptToken is the token that emulators of scripts take; readToken may only
 // read.
 const (
@@ -74,7 +69,7 @@ const (
 // "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS"; "encrypt FILE..."; "digest NAME COMMAND".
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	sops, err := sopsCommand()
+	sops, err := sopstest.Command()
 	if err != nil {
 		t.Fatalf("find the sops command: %v", err)
 	}

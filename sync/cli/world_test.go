@@ -17,6 +17,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
@@ -84,7 +85,7 @@ func (r *repo) rule(folder, name, path, secret string) {
 
 func (r *repo) sops(args ...string) {
 	r.t.Helper()
-	sops, err := sopsCommand()
+	sops, err := sopstest.Command()
 	if err != nil {
 		r.t.Fatalf("find the sops command: %v", err)
 	}

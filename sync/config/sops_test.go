@@ -6,17 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"filippo.io/age"
-)
 
-// sopsCommand is the path of the real sops, a tool of this module.
-var sopsCommand = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "tool", "-n", "sops").Output()
-	return strings.TrimSpace(string(out)), err
-})
+	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
+)
 
 // world is a folder with a rule file, and a shell in it that knows sops and an
 // age key.
@@ -27,7 +22,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	command, err := sopsCommand()
+	command, err := sopstest.Command()
 	if err != nil {
 		t.Fatal(err)
 	}

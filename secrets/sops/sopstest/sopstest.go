@@ -26,10 +26,20 @@ import (
 )
 
 // Command is the path of the real sops command, looked for once. The go
-// command keeps its cache below HOME: call it before HOME is changed.
+// command keeps its cache below HOME: call it before HOME is changed. Processes
+// of the same tests, such as the workers of a fuzz target, are told: to them a
+// changed HOME would be an empty cache, and SOPS take minutes to build.
 var Command = sync.OnceValues(func() (string, error) {
+	const told = "MKHOOKS_TEST_SOPS"
+	if path := os.Getenv(told); path != "" {
+		return path, nil
+	}
 	out, err := exec.Command("go", "tool", "-n", "sops").Output()
-	return strings.TrimSpace(string(out)), err
+	if err != nil {
+		return "", err
+	}
+	path := strings.TrimSpace(string(out))
+	return path, os.Setenv(told, path)
 })
 
 // Usual are the flags that the documentation recommends for rule files.
