@@ -161,13 +161,16 @@ func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Du
 		if err != nil {
 			return waited, err
 		}
-		if l.paused() <= 0 && (!look.due() || looks == maxLooks) {
+		paused := l.paused() > 0
+		if !paused && (!look.due() || looks == maxLooks) {
 			if always {
 				look.At = time.Time{}
 			}
 			return waited, nil
 		}
-		c.o.Gate.leave()
+		if c.o.Gate.leave(); paused {
+			looks = 0 // a pause may be long
+		}
 	}
 }
 
