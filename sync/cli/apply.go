@@ -132,7 +132,7 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if result == nil {
 		return notRecorded
 	}
-	notWritten := a.write(resultDocument(result, afterApply(cmd, args, t.todo, result)))
+	notWritten := a.write(resultDocument(result, o.afterApply(cmd, args, t.todo, result)))
 	unreadable := t.unreadable()
 	if result.Outcome == apply.Interrupted {
 		unreadable = nil // the document says it, and the exit code says more

@@ -90,18 +90,11 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 		out.Show = "mkhooks show " + quotePaths([]string{a.out})
 		saved = []string{"--plan", shell.Path(a.out)}
 	}
-	several := len(p.Projects) > 1
-	// A command for one project asks which of those in the config file, also
-	// where paths say it here.
-	ambiguous := several || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
+	ambiguous := o.ambiguous(cmd, len(p.Projects))
 	if out.Drift {
 		out.Commands = report.Commands{
 			Apply: func(project, rule string) string {
-				named := plan.Pattern(rule)
-				if ambiguous {
-					named = project + "/" + named
-				}
-				return nextCommand(cmd, "apply", []string{"--only", shell.Word(named)}, args...)
+				return nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.PatternIn(project, rule, ambiguous))}, args...)
 			},
 			Import: func(project, rule string) string {
 				where := just(project, ambiguous)
@@ -121,12 +114,19 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	if canDo(p) {
 		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
 	} else {
-		out.Next = unblock(cmd, args, p)
+		out.Next = o.unblock(cmd, args, p)
 	}
 	if project, rule, ok := worst(p); ok {
 		out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project, ambiguous), patternWords(rule)...)))
 	}
 	return out
+}
+
+// ambiguous reports whether a rule's name alone could be that of rules in several
+// projects, for a command like this one, which is about so many: also where
+// paths or --only narrow this run to one of those in the config file.
+func (o *runOptions) ambiguous(cmd *cobra.Command, projects int) bool {
+	return projects > 1 || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
 }
 
 // worst is the rule with the longest run of failed deliveries.
@@ -154,7 +154,8 @@ func just(project string, several bool) []string {
 // unblock is the command that settles what holds the first of the blocked
 // changes back: the value that is missing, or the plan with its guard lifted, to
 // be looked at before anybody applies it. None where no flag lifts the guard.
-func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
+func (o *runOptions) unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
+	ambiguous := o.ambiguous(cmd, len(p.Projects))
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
 			if c.Blocked == nil {
@@ -163,7 +164,7 @@ func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
 			if c.Blocked.Guard == plan.GuardSecret {
 				return []string{"mkhooks secret set " + shell.Path(c.File)}
 			}
-			if lift := lifts(c, project.Name, len(p.Projects) > 1); lift != nil {
+			if lift := lifts(c, project.Name, ambiguous); lift != nil {
 				return []string{nextCommand(cmd, "plan", lift, args...)}
 			}
 		}
@@ -172,14 +173,10 @@ func unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
 }
 
 // lifts is the flag that lifts the guard of a change, for that change alone
-// where there is such a flag; nil where there is none. In a run for several
-// projects the rule is that of its project.
-func lifts(c plan.Change, project string, several bool) []string {
-	rule := plan.Pattern(c.Rule)
-	if several {
-		rule = project + "/" + rule
-	}
-	rule = shell.Word(rule)
+// where there is such a flag; nil where there is none. Where the name could be
+// that of rules in several projects, the rule is that of its project.
+func lifts(c plan.Change, project string, ambiguous bool) []string {
+	rule := shell.Word(plan.PatternIn(project, c.Rule, ambiguous))
 	switch c.Blocked.Guard {
 	case plan.GuardAdopt:
 		return []string{"--adopt", rule}
@@ -213,14 +210,14 @@ func canDo(p *plan.Plan) bool {
 
 // afterApply is what is to be done after an apply that left something: run
 // again what failed, since that converges; look at what is no longer the same.
-func afterApply(cmd *cobra.Command, args []string, p *plan.Plan, r *apply.Result) report.Advice {
+func (o *runOptions) afterApply(cmd *cobra.Command, args []string, p *plan.Plan, r *apply.Result) report.Advice {
 	switch s := r.Summary; {
 	case s.Failed > 0 || r.Outcome == apply.Interrupted:
 		return report.Advice{Next: []string{nextCommand(cmd, "apply", nil, args...)}}
 	case s.Unverified+s.Stale > 0:
 		return report.Advice{Next: []string{nextCommand(cmd, "plan", nil, args...)}}
 	case s.Blocked > 0:
-		return report.Advice{Next: unblock(cmd, args, p)}
+		return report.Advice{Next: o.unblock(cmd, args, p)}
 	}
 	return report.Advice{}
 }

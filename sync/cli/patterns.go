@@ -62,7 +62,7 @@ func (t *target) meant(pattern string, names []string) string {
 	if !ok {
 		return ""
 	}
-	return t.name + "/" + plan.Pattern(rule)
+	return plan.PatternIn(t.name, rule, true)
 }
 
 // warnOfMisses says which patterns of protect, in the config file, protect

@@ -71,7 +71,7 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.askedRule(), o.only[0], list(namesOf(picked)))
 	}
 	for _, t := range targets {
-		t.rests.Several = len(targets) > 1
+		t.rests.Several = o.ambiguous(cmd, len(targets))
 	}
 	return targets, nil
 }

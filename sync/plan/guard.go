@@ -314,11 +314,7 @@ func dependsOn(create, what string) *Blocked {
 
 // flagForRule is the flag that lifts a guard for this rule alone.
 func (b *builder) flagForRule(flag, rule string) string {
-	named := Pattern(rule)
-	if b.Options.Several {
-		named = b.Project + "/" + named
-	}
-	return flagFor(flag, named)
+	return flagFor(flag, PatternIn(b.Project, rule, b.Options.Several))
 }
 
 // flagFor is a flag with its value, fit to paste into a shell.

@@ -45,8 +45,8 @@ type Options struct {
 	// Only are the rules that the run looks at, by name or pattern; empty means
 	// all. A run that looks at some deletes nothing, as where it is Narrowed.
 	Only []string
-	// Several is true where the run is for other projects, too: what lifts a
-	// guard for a rule is then told with its project.
+	// Several is true where a rule's name could be that of rules in other
+	// projects, too: what lifts a guard is then told with the project.
 	Several bool
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool

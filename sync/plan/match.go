@@ -47,6 +47,15 @@ func Pattern(rule string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`).Replace(rule)
 }
 
+// PatternIn is [Pattern] with the project before it where a name alone could
+// be that of rules in several.
+func PatternIn(project, rule string, several bool) string {
+	if several {
+		return project + "/" + Pattern(rule)
+	}
+	return Pattern(rule)
+}
+
 // wild is a character of a pattern: one of its own, or a * or ? that is meant.
 type wild struct {
 	r          rune
