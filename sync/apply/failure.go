@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,11 +40,7 @@ func (c *Change) skip(message string) {
 
 // errorOf says what an error is for programs and for people.
 func errorOf(ctx context.Context, err error) *Error {
-	out := &Error{Kind: KindService, Message: err.Error()}
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		out.Hint = hinted.Hint()
-	}
+	out := &Error{Kind: KindService, Message: err.Error(), Hint: hintOf(err)}
 	var service *mkio.Error
 	switch {
 	case ctx.Err() != nil:
@@ -52,6 +49,15 @@ func errorOf(ctx context.Context, err error) *Error {
 		out.Kind = KindNetwork
 	}
 	return out
+}
+
+// hintOf is what an error says to do next, or "".
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // refOf is the service's reference in an error, or "".
@@ -102,11 +108,7 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	case ctx.Err() != nil || errors.As(err, &service):
 		c.failRead(ctx, err)
 	default:
-		next := "make the archive writable, with room for the history"
-		var h interface{ Hint() string }
-		if errors.As(err, &h) && h.Hint() != "" {
-			next = h.Hint()
-		}
+		next := cmp.Or(hintOf(err), "make the archive writable, with room for the history")
 		c.fail(StatusFailed, KindArchive, err.Error(), "the rule was not deleted: "+next+"; then run mkhooks apply again")
 	}
 }

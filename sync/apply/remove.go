@@ -34,8 +34,6 @@ type removal struct {
 	// seen is the rule before this run touched it, for the manifest; live is
 	// the rule as it must be when it is deleted.
 	seen, live webhook.Rule
-	// was says whether the rule was in use, before a run paused it.
-	was bool
 	// at is when the rule was read first.
 	at     time.Time
 	paused bool
@@ -110,7 +108,6 @@ func (d *removal) do(ctx context.Context) {
 	d.seen, d.live, d.at = *live, *live, at
 	// An earlier run may have paused it, and not come to the end.
 	d.paused = webhook.LeftPaused(d.project.Name, *live)
-	d.was = live.Spec.Enabled || d.paused
 	if err := archive.Probe(ctx, d.deps.Archive); err != nil {
 		d.out.failArchive(ctx, err) // before the pause: the rule goes on delivering
 		d.step(ctx, d.c, StepArchive, d.c.LiveDigest, Written{Error: d.why()})
@@ -240,7 +237,7 @@ func (d *removal) failStore(ctx context.Context, err error) {
 
 func (d *removal) request() archive.Request {
 	return archive.Request{
-		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.was,
+		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.seen.Spec.Enabled || webhook.LeftPaused(d.project.Name, d.seen),
 		When: d.deps.Now(), By: d.deps.By, Host: d.deps.Host, Commit: d.deps.Commit,
 		PlanDigest: d.plan.Digest, Tool: d.plan.Tool.Name + " " + d.plan.Tool.Version, AllowActive: d.deps.DeleteActive,
 	}

@@ -128,7 +128,7 @@ func (w *folderWriter) Commit(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(atomicfile.SyncFolder(d), d.Close())
+	return errors.Join(atomicfile.SyncOpen(d), d.Close())
 }
 
 // Discard removes the temporary file. What can't be removed is harmless.

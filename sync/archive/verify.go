@@ -58,14 +58,9 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 // location says: an archive keeps its name where it is moved, and a path may
 // have been told from another folder.
 func At(place, location string) (string, error) {
-	name := filepath.Base(location)
-	if bucket.Is(location) {
-		var err error
-		if _, name, err = bucket.Split(location); err != nil {
-			return "", err
-		}
-	} else if path, err := folderPath(location); err == nil {
-		name = filepath.Base(path)
+	_, name, err := split(location)
+	if err != nil {
+		return "", err
 	}
 	store, err := Open(place)
 	if err != nil {
@@ -82,16 +77,21 @@ func Unreached(err error) bool {
 	return (errors.As(err, &store) || errors.As(err, &system)) && !errors.Is(err, fs.ErrNotExist)
 }
 
+// split takes the location of an object apart: that of its store, and its name.
+func split(location string) (dir, name string, err error) {
+	if bucket.Is(location) {
+		return bucket.Split(location)
+	}
+	path, err := folderPath(location)
+	if err != nil {
+		return "", "", err
+	}
+	return filepath.Dir(path), filepath.Base(path), nil
+}
+
 // archived is the store that an archive is in, and its name without a suffix.
 func archived(location string) (store Store, base string, err error) {
-	var dir, name string
-	if bucket.Is(location) {
-		dir, name, err = bucket.Split(location)
-	} else if path, pathErr := folderPath(location); pathErr != nil {
-		err = pathErr
-	} else {
-		dir, name = filepath.Dir(path), filepath.Base(path)
-	}
+	dir, name, err := split(location)
 	if err != nil {
 		return nil, "", err
 	}

@@ -116,10 +116,6 @@ func write(path string, data []byte, perm fs.FileMode, place func(temp, path str
 	if err := place(f.Name(), path); err != nil {
 		return err
 	}
-	// The file is whole either way.
-	if d, err := os.Open(dir); err == nil {
-		_ = SyncFolder(d)
-		_ = d.Close()
-	}
+	_ = SyncFolder(dir) // the file is whole either way
 	return nil
 }

@@ -22,12 +22,7 @@ func MakeFolder(path string) error {
 		return err
 	}
 	for _, at := range missing {
-		d, err := os.Open(filepath.Dir(at))
-		if err != nil {
-			return err
-		}
-		err = SyncFolder(d)
-		if err := errors.Join(err, d.Close()); err != nil {
+		if err := SyncFolder(filepath.Dir(at)); err != nil {
 			return err
 		}
 	}
@@ -36,7 +31,16 @@ func MakeFolder(path string) error {
 
 // SyncFolder makes the names in a folder durable, as far as the system has a
 // way to.
-func SyncFolder(d *os.File) error {
+func SyncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(SyncOpen(d), d.Close())
+}
+
+// SyncOpen is [SyncFolder] of a folder that is open.
+func SyncOpen(d *os.File) error {
 	if runtime.GOOS == "windows" { // which can't, and doesn't need to
 		return nil
 	}

@@ -5,12 +5,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
-
-	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
 // errReplaced says that the path of a record leads to another file by now, to
@@ -69,14 +66,4 @@ func replaced(path string, file *os.File) error {
 		return errReplaced
 	}
 	return nil
-}
-
-// syncParent makes the name of a file durable: a record that is gone after a
-// power cut tells nothing.
-func syncParent(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(atomicfile.SyncFolder(d), d.Close())
 }

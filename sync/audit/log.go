@@ -81,8 +81,7 @@ func checkFolder(dir string) error {
 // two runs never add to one file at once, and a second one waits here. What a
 // run left half written is taken off, and told by an entry.
 func Open(path string, now func() time.Time) (*Log, error) {
-	dir := filepath.Dir(path)
-	if err := atomicfile.MakeFolder(dir); err != nil {
+	if err := atomicfile.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	if err := Check(path); err != nil {
@@ -110,8 +109,8 @@ func (l *Log) begin() error {
 	if err != nil {
 		return err
 	}
-	if end.size == 0 { // its name may be new
-		if err := syncParent(l.path); err != nil {
+	if end.size == 0 { // its name may be new, and would tell nothing if it were gone after a power cut
+		if err := atomicfile.SyncFolder(filepath.Dir(l.path)); err != nil {
 			return err
 		}
 	}
@@ -164,31 +163,12 @@ func (l *Log) Start(s Start) error {
 // on disk. of is for the result. A record that was replaced by another file
 // meanwhile takes no more: whoever looks there would not find it.
 func (l *Log) Intent(w Write) (of int, err error) {
-	if err := l.isThere(); err != nil {
+	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) { // what else is wrong the write will tell
 		return 0, err
 	}
 	e := &Entry{Kind: KindIntent, Write: &w}
 	err = l.add(e)
 	return e.Seq, err
-}
-
-// isThere reports why nothing more is to be added: the first error of a write,
-// or that the file was replaced.
-func (l *Log) isThere() error {
-	l.mu.Lock()
-	broken := l.broken
-	l.mu.Unlock()
-	if broken != nil {
-		return brokenSince(broken)
-	}
-	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) {
-		return err
-	}
-	return nil // what else is wrong the write itself will tell
-}
-
-func brokenSince(err error) error {
-	return fmt.Errorf("nothing could be added to it since an earlier line could not be written: %w", err)
 }
 
 // Result records what came of a write.
@@ -235,7 +215,7 @@ func (l *Log) append(e *Entry) (n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {
-		return 0, brokenSince(l.broken)
+		return 0, fmt.Errorf("nothing could be added to it since an earlier line could not be written: %w", l.broken)
 	}
 	e.Seq, e.Time, e.Run, e.Prev = l.seq+1, l.now().UTC(), l.run, l.head
 	line, err := e.encode()

@@ -140,9 +140,9 @@ type Run struct {
 	ID    string
 	Start *Entry // nil where it is gone
 	End   *Entry // nil where the run died, or is still under way
-	// Died is true of one without an end that another run followed: two never
-	// add to a record at once.
-	Died bool
+	// followed is true where another run came after it: two never add to a
+	// record at once.
+	followed bool
 	// Writes are in order of their intents, steps included.
 	Writes []Done
 }
@@ -164,6 +164,14 @@ func (w Done) Of() *Write {
 // InFlight reports whether the write had left, or was about to, when its run
 // died: whether it took effect is not known.
 func (w Done) InFlight() bool { return w.Intent != nil && w.Result == nil }
+
+// Fate is what became of a run that has no end.
+func (r Run) Fate() string {
+	if r.followed {
+		return "died"
+	}
+	return "died, or is still under way"
+}
 
 // Runs puts the entries together by run, in the order in which runs began.
 func (c *Chain) Runs() []Run {
@@ -201,7 +209,7 @@ func (c *Chain) Runs() []Run {
 	out := make([]Run, 0, len(order))
 	for i, id := range order {
 		r := runs[id]
-		r.Died = r.End == nil && i < len(order)-1
+		r.followed = i < len(order)-1
 		out = append(out, *r)
 	}
 	return out

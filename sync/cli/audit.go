@@ -98,7 +98,7 @@ func (o *verifyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.place, "archive", "", "`PLACE` in which archives are looked for that are not where the record says (default that of the config file)")
 }
 
-// files are those that were named, or the audit file of the config file.
+// auditFiles are those that were named, or the audit file of the config file.
 func (o *configOptions) auditFiles(a *app, f *pflag.FlagSet, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
@@ -260,11 +260,7 @@ func (v *verification) run(path string, r audit.Run) {
 				"the %s of rule %q has no result (step %s): it was under way when the run died, and may have taken effect", w.Intent.Write.Action, w.Intent.Write.Rule, w.Intent.Write.Step)
 		}
 	}
-	switch {
-	case r.End != nil || r.Start == nil:
-	case r.Died:
-		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it died")
-	default:
-		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it died, or is still under way")
+	if r.End == nil && r.Start != nil {
+		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it %s", r.Fate())
 	}
 }

@@ -135,8 +135,7 @@ func (a *app) finish(err error) int {
 		e = &codeError{code: exitFailed, err: err, hints: withHint(err, nil)}
 	}
 	// What came to its end before the signal, and said so, was not interrupted.
-	ended := e.err == nil && a.documentWritten
-	if a.stopped() && e.code != exitInterrupted && !ended && (e.err == nil || errors.Is(e.err, context.Canceled)) {
+	if unsaid := e.err == nil && !a.documentWritten; a.stopped() && e.code != exitInterrupted && (unsaid || errors.Is(e.err, context.Canceled)) {
 		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
 	}
 	if e.err != nil {

@@ -180,10 +180,11 @@ func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config
 		return nil, nil, invalid(err)
 	}
 	for i, p := range problems {
-		if o.layersOf != nil && p.Line == 0 { // of the file or folder as a whole
-			if at := o.layersOf.NamedAt(p.File); at != "" {
-				problems[i].Hint = "it is named at " + at + "; " + p.Hint
-			}
+		if o.layersOf == nil || p.Line > 0 { // otherwise of the file or folder as a whole
+			continue
+		}
+		if at := o.layersOf.NamedAt(p.File); at != "" {
+			problems[i].Hint = "it is named at " + at + "; " + p.Hint
 		}
 	}
 	return rules, problems, nil

@@ -3,8 +3,7 @@ package config
 import (
 	"path/filepath"
 	"slices"
-
-	"go.yaml.in/yaml/v3"
+	"strings"
 )
 
 // Overridden tells of values of a file below one of the layers which files of
@@ -12,15 +11,17 @@ import (
 // named as [Read] and [ReadShared] name them, "headers/X-Secret" in a rule file
 // and "webhookSecret" in a shared secrets file.
 func Overridden(layers []string, file string, values []string) map[string]string {
-	if len(layers) < 2 {
+	if len(layers) < 2 || !Within(file, layers) {
 		return nil
 	}
 	sources, _ := collect(layers) // a file that can't be read says nothing
-	own := slices.IndexFunc(sources, func(s source) bool { return realPath(s.file) == realPath(file) })
+	real := realPath(file)
+	own := slices.IndexFunc(sources, func(s source) bool { return realPath(s.file) == real })
 	if own < 0 {
 		return nil
 	}
-	mine, is := sources[own], readDocument(file, Options{}, nil)
+	mine := sources[own]
+	is := readDocument(mine.file, Options{}, nil)
 	if is.root == nil {
 		return nil
 	}
@@ -28,15 +29,12 @@ func Overridden(layers []string, file string, values []string) map[string]string
 	slices.SortStableFunc(sources, func(a, b source) int { return a.layer - b.layer })
 	out := map[string]string{}
 	for _, s := range sources {
-		if s.layer <= mine.layer {
+		if s.layer <= mine.layer || isShared(is.root) && s.place(layers) != mine.place(layers) {
 			continue
 		}
 		d := readDocument(s.file, Options{}, nil)
 		other, _ := d.ruleName()
-		switch shared := d.root != nil && isShared(d.root); {
-		case d.root == nil || shared != isShared(is.root):
-			continue
-		case shared && s.place(layers) != mine.place(layers), !shared && other != name:
+		if d.root == nil || other != name || isShared(d.root) != isShared(is.root) {
 			continue
 		}
 		for _, v := range values {
@@ -59,21 +57,14 @@ func (s source) place(layers []string) string {
 
 // says reports whether a file has a value, or takes away one of that name.
 func (d document) says(value string) bool {
-	if isShared(d.root) {
-		key, _ := child(d.root, value)
-		return key != nil
+	at, name := d.root, value
+	if !isShared(d.root) {
+		var part string
+		part, name, _ = strings.Cut(value, "/")
+		for _, key := range []string{"spec", "authentication", part} {
+			_, at = child(at, key)
+		}
 	}
-	return slices.Contains(authPaths(d.root), value)
-}
-
-// authPaths are the paths of the values under spec.authentication.
-func authPaths(root *yaml.Node) []string {
-	_, spec := child(root, "spec")
-	_, auth := child(spec, "authentication")
-	var out []string
-	for _, part := range authParts {
-		_, n := child(auth, part)
-		each(n, func(key, _ *yaml.Node) { out = append(out, part+"/"+key.Value) })
-	}
-	return out
+	key, _ := child(at, name)
+	return key != nil
 }

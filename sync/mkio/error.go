@@ -113,7 +113,7 @@ func (e *Error) Hint() string {
 		return "the service, or a proxy on the way, did not answer: run it again, or raise --timeout"
 	case errors.Is(e.Cause, errCut):
 		return "run it again; if it stays, something on the way cuts answers off"
-	case errors.Is(e.Cause, errForeign):
+	case errors.Is(e.Cause, errForeign), e.Status == http.StatusNotFound && e.Body != "":
 		return "something else than the API may have answered: check the base URL " + e.base + " (--base-url, MKIO_BASE_URL)"
 	case errors.Is(e.Cause, errUnread):
 		return "run it again; if it stays, look for a newer mkhooks, or ask MK.IO's support"
@@ -127,9 +127,6 @@ func (e *Error) Hint() string {
 	case http.StatusForbidden:
 		return "the token lacks the capability " + e.needs + " for project " + fmt.Sprintf("%q", e.project)
 	case http.StatusNotFound:
-		if e.Body != "" {
-			return "something else than the API may have answered: check the base URL " + e.base + " (--base-url, MKIO_BASE_URL)"
-		}
 		return fmt.Sprintf("there is no project %q here, or the token may not see it: check -p (MKIO_PROJECT) and the base URL %s", e.project, e.base)
 	case http.StatusTooManyRequests:
 		return "other clients use up the project's rate limit: run it again later, or raise --retry-for"

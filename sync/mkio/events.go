@@ -59,8 +59,8 @@ func (c *Client) Events(ctx context.Context, name string, each func(EventPage) e
 	})
 }
 
-// stopped is an error of whoever takes the pages, and nothing that is wrong with
-// them.
+// stopped is an error of whoever takes the pages, or looks before a write, and
+// nothing that is wrong with the request.
 type stopped struct{ error }
 
 func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }

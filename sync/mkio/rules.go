@@ -198,16 +198,11 @@ func (c *Client) Delete(ctx context.Context, name string, look Look) (DeleteResu
 
 // write sends a call that writes, and says what it took.
 func (c *Client) write(ctx context.Context, k call, look Look) (answer, Write, error) {
-	var stopped error
-	if k.look.At = look.At; look.Again != nil {
-		k.look.Again = func(ctx context.Context) error {
-			stopped = look.Again(ctx)
-			return stopped
-		}
-	}
+	k.look = look
 	a, err := c.send(ctx, k)
-	if stopped != nil { // its status and ref are those of another request
-		return a, written(a, nil), err
+	var by stopped
+	if errors.As(err, &by) { // its status and ref are those of another request
+		return a, written(a, nil), by.error
 	}
 	return a, written(a, err), err
 }

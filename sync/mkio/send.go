@@ -39,9 +39,9 @@ type Look struct {
 	// Again looks; its error ends the call, and nothing more is sent. nil means
 	// that there is nothing to look at.
 	Again func(context.Context) error
-	// At is when it was looked last. Zero means that no look counts but one
-	// made directly before each attempt; otherwise one that is older than a few
-	// seconds, because the write had to wait, is made again.
+	// At is when it was looked before the call. Zero means that no look counts
+	// but one made directly before each attempt; otherwise one that is older than
+	// a few seconds, because the write had to wait, is made again.
 	At time.Time
 }
 
@@ -88,7 +88,7 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		lane = c.put
 	}
 	for lost, n := false, 1; ; n++ {
-		held, err := c.enter(ctx, lane, &k.look)
+		held, err := c.enter(ctx, lane, k.look)
 		limited += held
 		if err != nil {
 			return answer{attempts: n - 1, lost: lost}, err
@@ -134,7 +134,7 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 // is looked at behind all waits but that for the gate, which a look passes, too:
 // where the gate, or the look itself, took long, it is looked once more. A pause
 // may begin while a request waits at the gate, where it must not stay.
-func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Duration, err error) {
+func (c *Client) enter(ctx context.Context, l *lane, look Look) (waited time.Duration, err error) {
 	if waited, err = l.take(ctx); err != nil {
 		return waited, err
 	}
@@ -143,7 +143,6 @@ func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Du
 			l.untake()
 		}
 	}()
-	always := look.At.IsZero()
 	for looks := 0; ; {
 		if err = l.waitPause(ctx); err != nil {
 			return waited, err
@@ -151,7 +150,7 @@ func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Du
 		if look.due() && looks < maxLooks {
 			at := time.Now()
 			if err = look.Again(ctx); err != nil {
-				return waited, err
+				return waited, stopped{err}
 			}
 			look.At = at
 			looks++
@@ -163,9 +162,6 @@ func (c *Client) enter(ctx context.Context, l *lane, look *Look) (waited time.Du
 		}
 		paused := l.paused() > 0
 		if !paused && (!look.due() || looks == maxLooks) {
-			if always {
-				look.At = time.Time{}
-			}
 			return waited, nil
 		}
 		if c.o.Gate.leave(); paused {

@@ -236,11 +236,8 @@ func stepLine(w audit.Done) string {
 
 // endOf is how a run ended.
 func endOf(run audit.Run) string {
-	switch {
-	case run.Died:
-		return "no end: the run died"
-	case run.End == nil:
-		return "no end: the run died, or is still under way"
+	if run.End == nil {
+		return "no end: the run " + run.Fate()
 	}
 	var counts list
 	for _, status := range slices.Sorted(maps.Keys(run.End.End.Summary)) {

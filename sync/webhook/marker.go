@@ -108,8 +108,11 @@ func (m Marker) Applied(spec Spec) (same, kept bool) {
 // whose values nobody knows, while the marker still tells of the rule before.
 // Somebody may have done the same by hand.
 func LeftPaused(project string, live Rule) bool {
+	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
+		return false
+	}
 	m, state := ReadMarker(project, live)
-	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 || state != ValidMarker {
+	if state != ValidMarker {
 		return false
 	}
 	before := live.Spec.Clone()
