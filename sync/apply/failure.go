@@ -22,8 +22,12 @@ const (
 )
 
 func (c *Change) block(g plan.Guard, reason string) {
+	c.blockedAs(plan.Blocked{Guard: g, Reason: reason})
+}
+
+func (c *Change) blockedAs(b plan.Blocked) {
 	c.Status = StatusBlocked
-	c.Blocked = &plan.Blocked{Guard: g, Reason: reason}
+	c.Blocked = &b
 }
 
 func (c *Change) fail(s Status, k ErrorKind, message, hint string) {

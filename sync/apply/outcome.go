@@ -16,7 +16,7 @@ func Declined(p *plan.Plan) *Result {
 			out := begin(project.Name, c)
 			out.Status = StatusSkipped
 			if c.Blocked != nil {
-				out.block(c.Blocked.Guard, c.Blocked.Reason)
+				out.blockedAs(*c.Blocked)
 			}
 			r.Changes = append(r.Changes, out)
 		}

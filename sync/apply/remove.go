@@ -202,7 +202,7 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 		case !errors.As(err, &active):
 			d.failStore(ctx, err)
 		case left <= 0:
-			d.out.block(plan.GuardActive, fmt.Sprintf("%s after %s; run it again later, or lift with --delete-active", active, d.deps.Drain))
+			d.out.blockedAs(plan.Blocked{Guard: plan.GuardActive, Reason: fmt.Sprintf("%s after %s; run it again later", active, d.deps.Drain), Lift: "--delete-active"})
 		default:
 			d.step(ctx, d.c, StepWait, w.Before, Written{Records: &active.Records, Active: &active.Active})
 			if d.sleep(ctx, min(wait, left)) {

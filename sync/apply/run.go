@@ -114,7 +114,7 @@ func (r *run) told(ctx context.Context, c plan.Change, do func(context.Context, 
 func (r *run) one(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
 	out = begin(r.project.Name, c)
 	if c.Blocked != nil {
-		out.block(c.Blocked.Guard, c.Blocked.Reason)
+		out.blockedAs(*c.Blocked)
 		return out
 	}
 	if r.stopped(ctx) {

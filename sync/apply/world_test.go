@@ -347,7 +347,7 @@ func says(t *testing.T, c apply.Change, kind string, words ...string) {
 		got, text = string(c.Error.Kind), c.Error.Message
 	}
 	if c.Blocked != nil {
-		got, text = string(c.Blocked.Guard), c.Blocked.Reason
+		got, text = string(c.Blocked.Guard), c.Blocked.Reason+" "+c.Blocked.Lift
 	}
 	for _, word := range words {
 		if !strings.Contains(text, word) {

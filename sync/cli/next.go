@@ -12,7 +12,6 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
-	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // ownFlags are those that say how one run is shown or recorded; a command line
@@ -114,7 +113,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	if canDo(p) {
 		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
 	} else {
-		out.Next = o.unblock(cmd, args, p)
+		out.Next = unblock(p)
 	}
 	if project, rule, ok := worst(p); ok {
 		out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project, ambiguous), patternWords(rule)...)))
@@ -151,48 +150,15 @@ func just(project string, several bool) []string {
 	return []string{"-p", shell.Word(plan.Pattern(project))}
 }
 
-// unblock is the command that settles what holds the first of the blocked
-// changes back: the value that is missing, or the plan with its guard lifted, to
-// be looked at before anybody applies it. None where no flag lifts the guard.
-func (o *runOptions) unblock(cmd *cobra.Command, args []string, p *plan.Plan) []string {
-	ambiguous := o.ambiguous(cmd, len(p.Projects))
+// unblock returns the command that supplies the first missing value, if there is
+// one. It never returns a command that lifts a guard, for the reasons given at
+// [plan.Blocked]: the flag stands beside the change.
+func unblock(p *plan.Plan) []string {
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
-			if c.Blocked == nil {
-				continue
-			}
-			if c.Blocked.Guard == plan.GuardSecret {
+			if c.Blocked != nil && c.Blocked.Guard == plan.GuardSecret && c.File != "" {
 				return []string{"mkhooks secret set " + shell.Path(c.File)}
 			}
-			if lift := lifts(c, project.Name, ambiguous); lift != nil {
-				return []string{nextCommand(cmd, "plan", lift, args...)}
-			}
-		}
-	}
-	return nil
-}
-
-// lifts is the flag that lifts the guard of a change, for that change alone
-// where there is such a flag; nil where there is none. Where the name could be
-// that of rules in several projects, the rule is that of its project.
-func lifts(c plan.Change, project string, ambiguous bool) []string {
-	rule := shell.Word(plan.PatternIn(project, c.Rule, ambiguous))
-	switch c.Blocked.Guard {
-	case plan.GuardAdopt:
-		return []string{"--adopt", rule}
-	case plan.GuardForeign:
-		return []string{"--take-over", rule}
-	case plan.GuardMissingAuth:
-		return []string{"--drop-auth", rule}
-	case plan.GuardUnknown:
-		return []string{"--drop-unknown"}
-	case plan.GuardEmpty:
-		return []string{"--allow-empty"}
-	case plan.GuardActive:
-		return []string{"--delete-active"}
-	case plan.GuardDestination:
-		if webhook.CheckDestination(c.SecretTo) == nil {
-			return []string{"--allow-destination", shell.Word(c.SecretTo)}
 		}
 	}
 	return nil
@@ -217,7 +183,7 @@ func (o *runOptions) afterApply(cmd *cobra.Command, args []string, p *plan.Plan,
 	case s.Unverified+s.Stale > 0:
 		return report.Advice{Next: []string{nextCommand(cmd, "plan", nil, args...)}}
 	case s.Blocked > 0:
-		return report.Advice{Next: o.unblock(cmd, args, p)}
+		return report.Advice{Next: unblock(p)}
 	}
 	return report.Advice{}
 }

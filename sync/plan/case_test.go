@@ -293,7 +293,13 @@ func told(p *Plan) string {
 			fmt.Fprintf(&b, "    rename of %s\n", c.RenameOf)
 		}
 		if c.Blocked != nil {
+			if c.Blocked.Guard == GuardDestination && (c.Blocked.Lift != "" || !strings.Contains(c.Blocked.Reason, "confirm the host") && !strings.Contains(c.Blocked.Reason, "plain ASCII")) {
+				fmt.Fprintf(&b, "    THE HOST IS OFFERED, OR NOBODY IS ASKED TO DECIDE\n")
+			}
 			fmt.Fprintf(&b, "    BLOCKED %s: %s\n", c.Blocked.Guard, c.Blocked.Reason)
+			if c.Blocked.Lift != "" {
+				fmt.Fprintf(&b, "      lift with %s\n", c.Blocked.Lift)
+			}
 		}
 	}
 	for _, u := range project.Unmanaged {

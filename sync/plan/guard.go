@@ -39,6 +39,25 @@ func blocked(g Guard, format string, args ...any) *Blocked {
 	return &Blocked{Guard: g, Reason: fmt.Sprintf(format, args...)}
 }
 
+// liftedBy sets the flag that lifts a guard.
+//
+// What a run offers may hold text that the author of a pull request chose: the
+// name of a rule, of a file, of an owner, of a host. Therefore:
+//
+//   - A command that a run suggests ("Next:", a hint) never lifts a guard.
+//   - A flag that lifts a guard is shown beside the change that it is for, with
+//     its value, and apart from any command. A person puts the two together.
+//   - The guard destination has no such flag, because its value would be a host
+//     that a pull request chose, and the price of a paste would be a secret. The
+//     reason names the host, and who has to decide.
+func (b *Blocked) liftedBy(flag string) *Blocked {
+	b.Lift = flag
+	return b
+}
+
+// decide follows the host that a secret would go to.
+const decide = "; confirm the host with those who run it, then list it in destinations (for one run: --allow-destination)"
+
 func (b *builder) guardForeign(x *planned) *Blocked {
 	if !x.foreign || MatchRule(b.Options.TakeOver, b.Project, x.Rule) {
 		return nil
@@ -50,7 +69,7 @@ func (b *builder) guardForeign(x *planned) *Blocked {
 	case webhook.CopiedMarker:
 		who = fmt.Sprintf("carries a marker of owner %q that was made for another rule or project", x.marker.Owner)
 	}
-	return blocked(GuardForeign, "the live rule %s; take it over with %s", who, b.flagForRule("take-over", x.Rule))
+	return blocked(GuardForeign, "the live rule %s", who).liftedBy(b.flagForRule("take-over", x.Rule))
 }
 
 func (b *builder) guardProtect(x *planned) *Blocked {
@@ -67,7 +86,7 @@ func (b *builder) guardEmpty(*planned) *Blocked {
 	if len(b.Desired) > 0 || b.Options.AllowEmpty {
 		return nil
 	}
-	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant; allow it with --allow-empty")
+	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant").liftedBy("--allow-empty")
 }
 
 // guardSecret holds back a rule whose file waits for a value. Only what shows a
@@ -91,8 +110,8 @@ func (b *builder) guardAdopt(x *planned) *Blocked {
 	if x.Direction != DirAdopt || x.foreign || x.sameSpec() || MatchRule(b.Options.Adopt, b.Project, x.Rule) {
 		return nil
 	}
-	return blocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s; allow it with %s",
-		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields"), b.flagForRule("adopt", x.Rule))
+	return blocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s",
+		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields")).liftedBy(b.flagForRule("adopt", x.Rule))
 }
 
 func (b *builder) guardMissingAuth(x *planned) *Blocked {
@@ -110,8 +129,8 @@ func (b *builder) guardMissingAuth(x *planned) *Blocked {
 	for _, name := range dropped.QueryParams {
 		paths = append(paths, partAuthParams+pathPart(name))
 	}
-	return blocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s; allow it with %s",
-		strings.Join(paths, ", "), b.lastApplier(), b.flagForRule("drop-auth", x.Rule))
+	return blocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s",
+		strings.Join(paths, ", "), b.lastApplier()).liftedBy(b.flagForRule("drop-auth", x.Rule))
 }
 
 func (b *builder) lastApplier() string {
@@ -149,26 +168,26 @@ func (b *builder) guardDestination(x *planned) *Blocked {
 		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
 			receiver(x.desired.Spec.URL))
 	case listed:
-		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s; allow it with %s",
-			to, strings.Join(inOrder(b.Options.Destinations), ", "), flagFor("allow-destination", to.String()))
+		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s%s",
+			to, strings.Join(inOrder(b.Options.Destinations), ", "), decide)
 	case x.Action == Create:
 		return b.copied(x, to)
 	}
-	return blocked(GuardDestination, "would send the secret to %s instead of %s; allow it with %s",
-		site(x.desired.Spec.URL), site(x.live.Spec.URL), flagFor("allow-destination", to.String()))
+	return blocked(GuardDestination, "would send the secret to %s instead of %s%s",
+		site(x.desired.Spec.URL), site(x.live.Spec.URL), decide)
 }
 
 // copied blocks a change whose ciphertext belongs, by another file or a live
 // marker, to a rule with another host.
 func (b *builder) copied(x *planned, to webhook.Origin) *Blocked {
 	if other, held := b.heldElsewhere(x.desired.AuthDigest, to); held && len(x.desired.Shared) == 0 {
-		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s; allow it with %s",
-			to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s%s",
+			to, other.rule, receiver(other.url), decide)
 	}
 	for _, shared := range append([]webhook.Digest{x.desired.AuthDigest}, x.desired.Shared...) {
 		if other, held := b.heldElsewhere(shared, to); held {
-			return blocked(GuardDestination, "would send to %s a shared secret that rule %q sends to %s; if both may have it, list them in destinations, or allow it with %s",
-				to, other.rule, receiver(other.url), flagFor("allow-destination", to.String()))
+			return blocked(GuardDestination, "would send to %s a shared secret that rule %q sends to %s%s",
+				to, other.rule, receiver(other.url), decide)
 		}
 	}
 	return nil
@@ -252,8 +271,8 @@ func (b *builder) guardUnknown(x *planned) *Blocked {
 	for _, f := range lost(x.live.Spec) {
 		paths = append(paths, f.Path)
 	}
-	return blocked(GuardUnknown, "would drop %s, which this version does not know; allow it with --drop-unknown",
-		strings.Join(paths, ", "))
+	return blocked(GuardUnknown, "would drop %s, which this version does not know",
+		strings.Join(paths, ", ")).liftedBy("--drop-unknown")
 }
 
 // guardDeletes blocks all deletes above the limit. Deletes that are held back
@@ -278,8 +297,8 @@ func (b *builder) guardDeletes() func(*planned) *Blocked {
 		if x.Action != Delete || deletes <= limit {
 			return nil
 		}
-		return blocked(GuardDeletes, "%s would be deleted, the limit is %d%s; raise it with --max-deletes %d once you are sure",
-			plural(deletes, "rule", "rules"), limit, share, deletes)
+		return blocked(GuardDeletes, "%s would be deleted, the limit is %d%s",
+			plural(deletes, "rule", "rules"), limit, share).liftedBy(fmt.Sprintf("--max-deletes %d", deletes))
 	}
 }
 
@@ -291,7 +310,7 @@ func (b *builder) guardArchive(x *planned) *Blocked {
 	case !o.ArchiveSet:
 		return blocked(GuardArchive, "there is no place for the delivery history, which a delete destroys; give one with --archive DIR")
 	case o.CI && o.ArchiveLocal && !o.ArchiveDurable:
-		return blocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow; if it outlives the run, say so with --archive-is-durable")
+		return blocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow").liftedBy("--archive-is-durable")
 	}
 	return nil
 }

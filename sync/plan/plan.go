@@ -233,6 +233,10 @@ type History struct {
 type Blocked struct {
 	Guard  Guard  `json:"guard"`
 	Reason string `json:"reason"`
+	// Lift is the flag that lifts the guard for this change, with its value in
+	// the form of a shell word; empty if no flag does, and always empty for the
+	// guard destination. See [Blocked.liftedBy].
+	Lift string `json:"lift,omitempty"`
 }
 
 // Guard is the name of a guard: contract, section 6.

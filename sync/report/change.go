@@ -77,22 +77,20 @@ func (p *printer) blocked(b, last *plan.Blocked) {
 		p.line(rowIndent, rowIndent, by, text(", as above"))
 		return
 	}
-	reason, lift := cutLift(b.Reason)
-	p.line(rowIndent, rowIndent, by, text(": "+reason))
-	if lift != "" {
+	p.line(rowIndent, rowIndent, by, text(": "+b.Reason))
+	if lift := liftOf(b); lift != "" {
 		p.raw(rowIndent, text("lift with "+lift))
 	}
 }
 
-// cutLift takes what lifts a guard off its reason, so that it can be pasted.
-// Where the words come twice, one of them is in a name, and nothing is cut.
-func cutLift(reason string) (why, lift string) {
-	const words = "; lift with "
-	if strings.Count(reason, words) != 1 {
-		return reason, ""
+// liftOf returns the flag that lifts a guard. A saved plan may say anything: it
+// returns only what looks like a flag, and nothing for the guard destination,
+// whose host people must decide about.
+func liftOf(b *plan.Blocked) string {
+	if b.Guard == plan.GuardDestination || !strings.HasPrefix(b.Lift, "--") {
+		return ""
 	}
-	why, lift, _ = strings.Cut(reason, words)
-	return why, lift
+	return b.Lift
 }
 
 // rotated reports whether nothing differs but a secret's value.

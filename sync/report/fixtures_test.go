@@ -157,7 +157,7 @@ func updates() []plan.Change {
 			Rule: "open", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthRemoved,
 			File: "rules/open.yaml", Before: live(hooks, true),
 			Fields:  []plan.Field{remove("spec.authentication.headers.X-Old", nil)},
-			Blocked: &plan.Blocked{Guard: plan.GuardMissingAuth, Reason: "would drop authentication.headers.X-Old, which was not set by the last apply; lift with --drop-auth open"},
+			Blocked: &plan.Blocked{Guard: plan.GuardMissingAuth, Reason: "would drop authentication.headers.X-Old, which was not set by the last apply", Lift: "--drop-auth open"},
 		},
 		{
 			Rule: "retries", Action: plan.Update, Direction: plan.DirPending, Auth: plan.AuthNone,
@@ -167,13 +167,13 @@ func updates() []plan.Change {
 				remove("spec.retryPolicy", map[string]any{"max": 3}),
 				replace("spec.headers.X-Source", "mkio", "mk.io"),
 			},
-			Blocked: &plan.Blocked{Guard: plan.GuardUnknown, Reason: "this version does not know spec.authentication.oauth, spec.retryPolicy, and a PUT would drop it; lift with --drop-unknown"},
+			Blocked: &plan.Blocked{Guard: plan.GuardUnknown, Reason: "this version does not know spec.authentication.oauth, spec.retryPolicy, and a PUT would drop it", Lift: "--drop-unknown"},
 		},
 	}
 }
 
 func deletes() []plan.Change {
-	limit := &plan.Blocked{Guard: plan.GuardDeletes, Reason: `14 rules would be deleted, the limit is 13, 30% of the 41 rules that "video-platform" owns; lift with --max-deletes 14`}
+	limit := &plan.Blocked{Guard: plan.GuardDeletes, Reason: `14 rules would be deleted, the limit is 13, 30% of the 41 rules that "video-platform" owns`, Lift: `--max-deletes 14`}
 	gone := func(rule string, h *plan.History, b *plan.Blocked) plan.Change {
 		return plan.Change{
 			Rule: rule, Action: plan.Delete, Direction: plan.DirGone, Auth: plan.AuthRemoved,
@@ -196,11 +196,11 @@ func deletes() []plan.Change {
 func blockedByEach() []plan.Change {
 	var out []plan.Change
 	for _, b := range []plan.Blocked{
-		{Guard: plan.GuardEmpty, Reason: "the files hold no rule at all, which is more often a wrong path than meant; lift with --allow-empty"},
-		{Guard: plan.GuardForeign, Reason: `the live rule belongs to owner "playout"; lift with --take-over rule-2`},
-		{Guard: plan.GuardDestination, Reason: "would send the secret to https://evil.example.net instead of https://hooks.example.com; lift with --allow-destination evil.example.net"},
-		{Guard: plan.GuardAdopt, Reason: "the rule was made elsewhere, and adopting it would change 2 fields; lift with --adopt rule-4"},
-		{Guard: plan.GuardActive, Reason: "2 records of the newest page are still on their way; apply waits for them, lift with --delete-active"},
+		{Guard: plan.GuardEmpty, Reason: "the files hold no rule at all, which is more often a wrong path than meant", Lift: "--allow-empty"},
+		{Guard: plan.GuardForeign, Reason: `the live rule belongs to owner "playout"`, Lift: `--take-over rule-2`},
+		{Guard: plan.GuardDestination, Reason: "would send the secret to https://evil.example.net instead of https://hooks.example.com; confirm the host with those who run it, then list it in destinations (for one run: --allow-destination)"},
+		{Guard: plan.GuardAdopt, Reason: "the rule was made elsewhere, and adopting it would change 2 fields", Lift: "--adopt rule-4"},
+		{Guard: plan.GuardActive, Reason: "2 records of the newest page are still on their way; apply waits for them", Lift: "--delete-active"},
 		{Guard: plan.GuardArchive, Reason: "there is no place for the delivery history, which the delete destroys; pass --archive DIR"},
 		{Guard: plan.GuardDependence, Reason: `deletes wait until every create is done, and the create of "rule-1" is blocked`},
 	} {

@@ -39,7 +39,7 @@ var hostile = map[string]string{
 	"words":          strings.Repeat("ZZ ", 400),
 	"long":           strings.Repeat("ZZ", 50_000),
 	"quotes":         `"; lift with --allow-empty \" '`,
-	"lift":           "ZZ; lift with ZZ",
+	"lift":           "--adopt ZZ; lift with ZZ",
 	"sum":            "x\n\nPlan: nothing to do.",
 	"dash":           "-rf",
 	"empty":          "",

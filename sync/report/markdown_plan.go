@@ -246,9 +246,8 @@ func (m *planMarkdown) blockedList(p *plan.Project) string {
 			items = append(items, "and "+plural(len(order)-i, "more reason", "more reasons"))
 			break
 		}
-		reason, lift := cutLift(b.Reason)
-		item := codes(rules[b], maxNames) + ": **" + prose(string(b.Guard)) + "**, " + prose(reason)
-		if lift != "" {
+		item := codes(rules[b], maxNames) + ": **" + prose(string(b.Guard)) + "**, " + prose(b.Reason)
+		if lift := liftOf(&b); lift != "" {
 			item += "; lift with " + code(lift)
 		}
 		items = append(items, item)

@@ -114,9 +114,8 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	hint := ""
 	switch {
 	case c.Blocked != nil:
-		reason, lift := cutLift(c.Blocked.Reason)
-		said = append(said, "**"+prose(string(c.Blocked.Guard))+"**, "+prose(reason))
-		if lift != "" {
+		said = append(said, "**"+prose(string(c.Blocked.Guard))+"**, "+prose(c.Blocked.Reason))
+		if lift := liftOf(c.Blocked); lift != "" {
 			hint = "lift with " + code(lift)
 		}
 	case c.Error != nil:

@@ -69,13 +69,12 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	}
 	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
 		sign, text(string(c.Action)+" "), styled(name(c.Rule), styleBold), text(facts(c)))
-	hint := ""
+	lead, hint := "hint: ", ""
 	switch {
 	case c.Blocked != nil:
-		reason, lift := cutLift(c.Blocked.Reason)
-		p.said(string(c.Blocked.Guard) + ": " + reason)
-		if lift != "" {
-			hint = "lift with " + lift
+		p.said(string(c.Blocked.Guard) + ": " + c.Blocked.Reason)
+		if lift := liftOf(c.Blocked); lift != "" {
+			lead, hint = "lift with ", lift
 		}
 	case c.Error != nil:
 		p.said(c.Error.Message)
@@ -83,7 +82,7 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	}
 	if hint != "" && !hints[hint] {
 		hints[hint] = true
-		p.raw(saidIndent, styled("hint: ", styleDim), text(hint))
+		p.raw(saidIndent, styled(lead, styleDim), text(hint))
 	}
 	if a := c.Archive; a != nil {
 		what := "archived "
