@@ -147,18 +147,17 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 		}
 		return err
 	}
-	if err := a.write(doc); err != nil {
-		return err
-	}
+	notWritten := a.write(doc)
+	var verdict error
 	switch faults := errorsAmong(v.problems) - v.unreached; {
 	case faults > 0:
-		return &codeError{code: exitInvalid, err: errors.New(count(faults, "problem", "problems") + " in what was checked")}
+		verdict = invalid(errors.New(count(faults, "problem", "problems") + " in what was checked"))
 	case v.unreached > 0:
-		return failed(errors.New(count(v.unreached, "archive", "archives")+" could not be looked at"), "nothing is known of them: run it again when their store can be reached")
+		verdict = failed(errors.New(count(v.unreached, "archive", "archives")+" could not be looked at"), "nothing is known of them: run it again when their store can be reached")
 	case o.head == "" && v.chains > 0:
 		a.line("hint", "a record that was cut at its end shows only against a head that was kept elsewhere: --head HASH")
 	}
-	return nil
+	return a.first(verdict, notWritten)
 }
 
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }

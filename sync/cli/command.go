@@ -49,6 +49,7 @@ Exit codes:
 // panic is reported without its value, which could be a secret.
 func (a *app) run() (code int) {
 	root := a.command()
+	a.tree = root
 	defer a.closeSinks()
 	defer func() {
 		a.progress.Close()
@@ -56,10 +57,9 @@ func (a *app) run() (code int) {
 	}()
 	defer func() {
 		if r := recover(); r != nil {
-			a.line("error", "a fault in mkhooks itself ended the run; what it had already applied is applied")
-			a.line("hint", "run the command again, and report the fault with this trace")
-			fmt.Fprintln(a.Stderr, stackWithoutValues())
-			code = exitFailed
+			trace := stackWithoutValues()
+			code = a.finishPanic()
+			fmt.Fprintln(a.Stderr, trace)
 		}
 	}()
 	root.SetArgs(append([]string{}, a.Args...))

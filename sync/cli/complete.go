@@ -154,11 +154,8 @@ func folders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirecti
 // formatNames are the formats that c has.
 func formatNames(c *cobra.Command) []string {
 	var names []string
-	for _, f := range formats {
+	for _, f := range formatsOf(c) {
 		names = append(names, string(f))
-	}
-	if more := c.Annotations[formatsKey]; more != "" {
-		names = append(names, more)
 	}
 	return names
 }

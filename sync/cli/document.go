@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ type document struct {
 	text     func(io.Writer, report.TextOptions) error
 	json     func(io.Writer) error
 	markdown func(io.Writer) error
-	csv      func(io.Writer) error // nil where the document has no such form
+	csv      func(io.Writer) error // nil if the command does not offer CSV
 	// summary is true where it belongs into a CI run's own summary page.
 	summary bool
 }
@@ -38,9 +39,6 @@ func (d document) in(format report.Format, w io.Writer, o report.TextOptions) er
 	case report.Markdown:
 		return d.markdown(w)
 	case report.CSV:
-		if d.csv == nil { // why there is no document, which stderr says, too
-			return nil
-		}
 		return d.csv(w)
 	}
 	return d.text(w, o)
@@ -80,6 +78,7 @@ func problemsDocument(problems []schema.Problem) document {
 		text:     func(w io.Writer, o report.TextOptions) error { return report.ProblemsText(w, problems, o) },
 		json:     func(w io.Writer) error { return report.ProblemsJSON(w, problems) },
 		markdown: func(w io.Writer) error { return report.ProblemsMarkdown(w, problems, report.MarkdownOptions{}) },
+		csv:      func(w io.Writer) error { return report.ProblemsCSV(w, problems) },
 		summary:  len(problems) > 0,
 	}
 }
@@ -90,30 +89,58 @@ func (a *app) addFormat(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.reports, "report", nil, "`FORMAT=FILE` to write the document to, too (repeatable)")
 }
 
+// formats are the formats of a command without [formatsKey].
 var formats = []report.Format{report.Text, report.JSON, report.Markdown}
 
-// formatsKey annotates a command that has a format beside those.
+// formatsKey annotates a command that has other formats: all of them, separated
+// by commas.
 const formatsKey = "formats"
+
+// formatsOf returns the formats of a command.
+func formatsOf(cmd *cobra.Command) []report.Format {
+	var out []report.Format
+	for _, f := range strings.Split(cmd.Annotations[formatsKey], ",") {
+		if f != "" {
+			out = append(out, report.Format(f))
+		}
+	}
+	if out == nil {
+		return formats
+	}
+	return out
+}
 
 // checkFormat takes --format as it is meant, or refuses it.
 func (a *app) checkFormat(cmd *cobra.Command) error {
-	a.formats = formats
-	expected := "text, json or markdown"
-	if more := cmd.Annotations[formatsKey]; more != "" {
-		a.formats = append(slices.Clone(formats), report.Format(more))
-		expected = "text, json, markdown or " + more
-	}
+	a.formats = formatsOf(cmd)
 	if a.format == "" || slices.Contains(a.formats, report.Format(a.format)) {
 		return nil
 	}
 	wrong := a.format
 	a.format = string(report.Text)
-	return invalidf("", "--format %q: expected %s", wrong, expected)
+	return invalidf("", "--format %q: expected %s", wrong, formatWords(a.formats))
+}
+
+// formatWords lists formats for a sentence: text, json or markdown.
+func formatWords(formats []report.Format) string {
+	var b strings.Builder
+	for i, f := range formats {
+		switch {
+		case i == 0:
+		case i == len(formats)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(f))
+	}
+	return b.String()
 }
 
 // sink is a file that gets a document. It is opened before anything is sent,
 // so that a run never ends with its only record unwritten.
 type sink struct {
+	flag   string // that names it
 	path   string
 	format report.Format
 	// plan is true for plan --out: there a document of problems has no place.
@@ -122,41 +149,74 @@ type sink struct {
 	temp string // the file's name until it is whole; empty for a device or pipe
 }
 
-// openSinks opens what --report asks for, and out, where a plan is to be saved.
+// openSinks opens the files of --report, and out, the file that a plan is saved
+// in. It opens none if one of them is refused.
 func (a *app) openSinks(out string) error {
-	type place struct {
-		flag, format, path string
-		plan               bool
-	}
-	var places []place
+	var sinks []*sink
 	for _, r := range a.reports {
-		format, path, ok := strings.Cut(r, "=")
-		if !ok || path == "" || !slices.Contains(a.formats, report.Format(format)) {
-			return invalidf("for example --report markdown=plan.md", "--report %q: expected FORMAT=FILE, with text, json or markdown", r)
+		s, err := a.newSink(r, a.formats)
+		if err != nil {
+			return err
 		}
-		places = append(places, place{"--report", format, path, false})
+		sinks = append(sinks, s)
 	}
 	if out != "" {
-		places = append(places, place{"--out", string(report.JSON), out, true})
+		sinks = append(sinks, &sink{flag: "--out", path: out, format: report.JSON, plan: true})
 	}
-	seen := map[string]bool{}
-	for _, p := range places {
-		if seen[filepath.Clean(p.path)] {
-			return invalidf("", "%s %s: this file is to get two documents", p.flag, p.path)
+	for i, s := range sinks {
+		if slices.ContainsFunc(sinks[:i], s.samePath) {
+			return invalidf("", "%s %s: this file is to get two documents", s.flag, s.path)
 		}
-		seen[filepath.Clean(p.path)] = true
-		if why := precious(p.path); why != "" {
-			return invalidf("name another file", "%s %s: %s", p.flag, p.path, why)
+		if why := precious(s.path); why != "" {
+			return invalidf("name another file", "%s %s: %s", s.flag, s.path, why)
 		}
 	}
-	for _, p := range places {
-		s := &sink{path: p.path, format: report.Format(p.format), plan: p.plan}
-		if err := s.open(); err != nil {
-			return invalidf("name a file in a folder that exists and can be written to", "%s %s: %v", p.flag, p.path, withoutPath(err))
+	for _, s := range sinks {
+		if err := a.openSink(s); err != nil {
+			return invalidf("name a file in a folder that exists and can be written to", "%s %s: %v", s.flag, s.path, withoutPath(err))
 		}
-		a.sinks = append(a.sinks, s)
 	}
 	return nil
+}
+
+// newSink reads one value of --report.
+func (a *app) newSink(value string, formats []report.Format) (*sink, error) {
+	format, path, ok := strings.Cut(value, "=")
+	if !ok || path == "" || !slices.Contains(formats, report.Format(format)) {
+		return nil, invalidf("for example --report markdown=plan.md", "--report %q: expected FORMAT=FILE, with %s", value, formatWords(formats))
+	}
+	return &sink{flag: "--report", path: path, format: report.Format(format)}, nil
+}
+
+// openSink opens the file of a sink. From then on, output that nobody reads any
+// more is an error: it must not end the process before the file is written.
+func (a *app) openSink(s *sink) error {
+	if a.HoldPipe != nil {
+		a.HoldPipe()
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	a.sinks = append(a.sinks, s)
+	return nil
+}
+
+// openFailureSinks opens the files of --report that are not open, as far as
+// possible: the run has failed before all of them were opened. A file that is
+// named twice gets none of its two documents.
+func (a *app) openFailureSinks(reports []string) {
+	var sinks []*sink
+	for _, r := range reports {
+		if s, err := a.newSink(r, allFormats); err == nil {
+			sinks = append(sinks, s)
+		}
+	}
+	for i, s := range sinks {
+		twice := slices.ContainsFunc(sinks[:i], s.samePath) || slices.ContainsFunc(sinks[i+1:], s.samePath)
+		if !twice && !slices.ContainsFunc(a.sinks, s.samePath) && precious(s.path) == "" {
+			_ = a.openSink(s) // stderr has the first error
+		}
+	}
 }
 
 // precious says why a file must not be replaced by a document: a slip of the
@@ -200,6 +260,10 @@ func withoutPath(err error) error {
 	return err
 }
 
+func (s *sink) samePath(other *sink) bool {
+	return filepath.Clean(s.path) == filepath.Clean(other.path)
+}
+
 func (s *sink) open() (err error) {
 	info, err := os.Stat(s.path)
 	switch {
@@ -221,7 +285,7 @@ func (s *sink) open() (err error) {
 
 // write writes the document; a regular file is whole or not there at all.
 func (s *sink) write(d document) error {
-	if err := d.in(s.format, s.file, report.TextOptions{}); err != nil {
+	if err := writeWhole(s.file, d, s.format, report.TextOptions{}); err != nil {
 		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
 	}
 	file := s.file
@@ -257,15 +321,40 @@ func (a *app) closeSinks() {
 // write writes the document to every file that was asked for, to the CI run's
 // summary page and to stdout. One that can't be written stops no other.
 func (a *app) write(d document) error {
-	a.documentWritten = true
 	err := a.writeSinks(d, true)
-	if werr := d.in(report.Format(a.format), a.Stdout, a.textOptions(a.StdoutTTY)); werr != nil {
-		err = errors.Join(err, fmt.Errorf("write standard output: %w", werr))
+	if werr := a.writeStdout(d, a.textOptions(a.StdoutTTY)); werr != nil {
+		err = errors.Join(err, werr)
 	}
 	if err != nil {
 		return failed(err)
 	}
 	return nil
+}
+
+// writeStdout writes the document to stdout. It counts as written from its first
+// byte on: a second document behind it could not be told apart.
+func (a *app) writeStdout(d document, o report.TextOptions) error {
+	var b bytes.Buffer
+	err := d.in(report.Format(a.format), &b, o)
+	if err == nil {
+		a.documentWritten = true
+		_, err = a.Stdout.Write(b.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("write standard output: %w", err)
+	}
+	return nil
+}
+
+// writeWhole writes the document in one piece: if it can't be made, nothing is
+// written.
+func writeWhole(w io.Writer, d document, format report.Format, o report.TextOptions) error {
+	var b bytes.Buffer
+	if err := d.in(format, &b, o); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 // writeSinks writes to files and the summary page only. asked is false where

@@ -92,16 +92,11 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	if differs && unreadable == nil {
 		says.Exit = "Exit code 2 means that something differs."
 	}
-	if err := a.write(planDocument(s.plan, says)); err != nil {
-		return err
-	}
-	if unreadable != nil {
-		return unreadable
-	}
+	var verdict error
 	if differs {
-		return exit(exitDifferences)
+		verdict = exit(exitDifferences)
 	}
-	return nil
+	return a.first(a.write(planDocument(s.plan, says)), unreadable, verdict)
 }
 
 // liveSideMoved reports whether someone changed a live rule.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/progress"
@@ -97,6 +99,8 @@ type app struct {
 	// sinks are the files that get the document.
 	sinks []*sink
 
+	// tree has all commands.
+	tree *cobra.Command
 	// started is set once a command runs, so that an error after it is not
 	// taken for one of the call.
 	started bool

@@ -125,6 +125,35 @@ func hintOf(err error) string {
 	return ""
 }
 
+// first returns the error whose exit code takes precedence, of equals the first,
+// and prints the others.
+func (a *app) first(errs ...error) error {
+	var out error
+	for _, err := range errs {
+		other := err
+		if out == nil || worse(codeOf(out), codeOf(err)) != codeOf(out) {
+			out, other = err, out
+		}
+		var e *codeError
+		if other != nil && !(errors.As(other, &e) && e.err == nil) {
+			a.line("error", other.Error())
+		}
+	}
+	return out
+}
+
+// codeOf returns the exit code of an error.
+func codeOf(err error) int {
+	var e *codeError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		return e.code
+	}
+	return exitFailed
+}
+
 // finish prints what err has to say and returns the exit code.
 func (a *app) finish(err error) int {
 	if err == nil {
@@ -144,29 +173,10 @@ func (a *app) finish(err error) int {
 			a.line("hint", h)
 		}
 	}
-	if e.err != nil && !a.documentWritten {
-		a.writeFailure(e)
+	if e.err == nil || a.documentWritten {
+		return e.code
 	}
-	return e.code
-}
-
-// writeFailure writes why there is no other document: to the files that were
-// asked for, and on stdout for programs.
-func (a *app) writeFailure(e *codeError) {
-	problems := e.problems
-	if len(problems) == 0 {
-		problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
-	}
-	doc := problemsDocument(problems)
-	if err := a.writeSinks(doc, false); err != nil {
-		a.line("error", err.Error())
-	}
-	if e.code != exitInvalid || a.format == "" || a.format == string(report.Text) {
-		return
-	}
-	if err := doc.in(report.Format(a.format), a.Stdout, report.TextOptions{}); err != nil {
-		a.line("error", "write standard output: "+err.Error())
-	}
+	return worse(e.code, a.writeFailure(e))
 }
 
 // annotate prints problems as GitHub takes them, on stderr: it shows them at

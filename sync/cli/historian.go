@@ -95,7 +95,7 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 		case broken != nil:
 			return failed(fmt.Errorf("write standard output: %w", broken))
 		case ctx.Err() != nil:
-			return errors.Join(ctx.Err(), out.Flush())
+			err = errors.New("interrupted") // and what is printed stays a whole document
 		}
 		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
 	}
@@ -103,7 +103,7 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 	if err := out.Close(doc); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
-	return nil
+	return ctx.Err()
 }
 
 // events reads a history and counts its records.

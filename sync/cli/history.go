@@ -58,7 +58,7 @@ func newHistoryCommand(a *app) *cobra.Command {
 		Example: "  mkhooks history --all\n" +
 			"  mkhooks history --since 24h job-notifications\n" +
 			"  mkhooks history --records --format csv job-notifications",
-		Annotations: map[string]string{formatsKey: string(report.CSV)},
+		Annotations: map[string]string{formatsKey: "text,json,markdown,csv"},
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return runHistory(a, o, cmd, args) }
 	o.AddFlags(cmd.Flags())

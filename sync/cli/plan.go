@@ -80,17 +80,10 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 		return err
 	}
 	s.plan.Base = base
-	if err := a.write(planDocument(s.plan, o.guidance(a, cmd, s.plan, args))); err != nil {
-		return err
-	}
-	if err := joinInvalid(notOpened); err != nil {
-		return err
-	}
-	if err := s.unreadable(); err != nil {
-		return err
-	}
+	var differs error
 	if o.detailedExitcode && s.plan.HasDifferences() {
-		return exit(exitDifferences)
+		differs = exit(exitDifferences)
 	}
-	return nil
+	notWritten := a.write(planDocument(s.plan, o.guidance(a, cmd, s.plan, args)))
+	return a.first(joinInvalid(notOpened), notWritten, s.unreadable(), differs)
 }

@@ -82,16 +82,11 @@ func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) e
 			return errors.Join(list(w, t), writeLine(w, o.valid(rules, opened)))
 		}
 	}
-	if err := a.write(doc); err != nil {
-		return err
-	}
-	if err := a.annotate(problems); err != nil {
-		return err
-	}
+	var verdict error
 	if bad {
-		return &codeError{code: exitInvalid, err: errors.New(count(errorsAmong(problems), "problem", "problems") + " in the rule files")}
+		verdict = invalid(errors.New(count(errorsAmong(problems), "problem", "problems") + " in the rule files"))
 	}
-	return nil
+	return a.first(verdict, a.write(doc), a.annotate(problems))
 }
 
 // valid is the last line where nothing is wrong.

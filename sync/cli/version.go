@@ -2,13 +2,15 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mkhooks/mkhooks/sync/report"
 )
 
 const versionLong = `Version prints what this mkhooks was built from, as the go command wrote it into
@@ -17,27 +19,25 @@ the files were other than those of the commit. A program that "go install"
 built from a version names no commit: the version does.`
 
 func newVersionCommand(a *app) *cobra.Command {
-	var format string
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    versionLong,
-		Example: "  mkhooks version\n  mkhooks version --format json",
-		Args:    cobra.NoArgs,
+		Use:         "version",
+		Short:       "Print the version",
+		Long:        versionLong,
+		Example:     "  mkhooks version\n  mkhooks version --format json",
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{formatsKey: "text,json"},
 		RunE: func(*cobra.Command, []string) error {
-			switch format {
-			case "text":
-				_, err := fmt.Fprintln(a.Stdout, readBuild())
-				return err
-			case "json":
-				enc := json.NewEncoder(a.Stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(readBuild())
-			}
-			return invalidf("", "--format %q: expected text or json", format)
+			return a.write(document{
+				text: func(w io.Writer, _ report.TextOptions) error { return writeLine(w, readBuild().String()) },
+				json: func(w io.Writer) error {
+					enc := json.NewEncoder(w)
+					enc.SetIndent("", "  ")
+					return enc.Encode(readBuild())
+				},
+			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT` of what is printed: text or json")
+	cmd.Flags().StringVar(&a.format, "format", "text", "`FORMAT` of what is printed: text or json")
 	return cmd
 }
 

@@ -127,7 +127,3 @@ func (w *HistoryRecords) Close(doc *history.Document) error {
 
 // HistoryJSON writes the history document.
 func HistoryJSON(w io.Writer, doc *history.Document) error { return writeJSON(w, doc) }
-
-// Flush writes out what was written so far, of a document that is not to be
-// ended.
-func (w *HistoryRecords) Flush() error { return w.out.Flush() }

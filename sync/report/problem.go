@@ -1,7 +1,9 @@
 package report
 
 import (
+	"encoding/csv"
 	"io"
+	"strconv"
 
 	"github.com/mkhooks/mkhooks/schema"
 )
@@ -31,6 +33,21 @@ func ProblemsText(w io.Writer, problems []schema.Problem, o TextOptions) error {
 		}
 	}
 	return p.flush(w)
+}
+
+// ProblemsCSV writes one line a problem, below a line of names.
+func ProblemsCSV(w io.Writer, problems []schema.Problem) error {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"severity", "file", "line", "column", "message", "hint"}) // Flush has its error
+	for _, p := range problems {
+		severity := schema.Error
+		if p.Severity == schema.Warning {
+			severity = schema.Warning
+		}
+		_ = out.Write([]string{string(severity), csvText(p.File), strconv.Itoa(p.Line), strconv.Itoa(p.Column), csvText(p.Message), csvText(p.Hint)})
+	}
+	out.Flush()
+	return out.Error()
 }
 
 // place is a file's name as it may begin a line: a runner would obey a file
