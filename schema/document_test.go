@@ -11,7 +11,7 @@ const (
 	d32 = "0123456789abcdef0123456789abcdef"
 
 	planDoc = `{"formatVersion":1,"digest":"` + d32 + `","createdAt":"2026-03-04T05:06:07Z","tool":{"name":"mkhooks","version":"v1"},"source":{"commit":"","dirty":false},
-"projects":[{"name":"demo","baseURL":"https://app.mk.io","owner":"","paths":[],"guards":{"prune":"none","inForce":[],"lifted":[]},"changes":[
+"projects":[{"name":"demo","baseURL":"https://app.mk.io","owner":"","paths":[],"guards":{"prune":"none","inForce":[],"lifted":[],"settings":{"formerOwners":[],"maxDeletes":"30%","protect":[],"destinations":[],"keyServices":[],"archive":""}},"changes":[
 {"rule":"a","action":"update","direction":"drift","auth":"none","fields":[{"path":"spec.url","op":"replace","before":"x","after":1.5}],"before":null,"after":{"url":"u","enabled":true,"events":[],"authentication":{}},"desiredDigest":"absent","liveDigest":"` + d32 + `"}
 ],"unmanaged":[],"unsettled":[],"warnings":[],"inSync":0}],"summary":{"create":0,"update":1,"delete":0,"blocked":0,"inSync":0,"unmanaged":0}}`
 

@@ -353,7 +353,7 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,
-		ArchiveSet: o.archive != "", ArchiveLocal: config.IsFolder(o.archive), ArchiveDurable: o.archiveIsDurable,
+		Archive: o.archive, ArchiveSet: o.archive != "", ArchiveLocal: config.IsFolder(o.archive), ArchiveDurable: o.archiveIsDurable,
 		CI: a.Getenv("CI") == "true",
 	}, nil
 }

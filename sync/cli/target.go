@@ -124,6 +124,11 @@ func (t *target) check(a *app) (err error) {
 	if t.rests, err = t.planOptions.plan(a); err != nil {
 		return err
 	}
+	if t.archiveIsShared { // as the file writes it: where that leads differs from machine to machine
+		t.rests.Archive = t.file.Archive
+	}
+	t.rests.KeyServices = t.keyServices
+	t.rests.AllowPlaintextAuth, t.rests.AllowPlainCredentials = t.allowPlaintextAuth, t.allowPlainCredentials
 	if len(t.only) > 0 || t.narrowed != nil {
 		t.about = func(rule string) bool {
 			return (t.narrowed == nil || t.narrowed[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))

@@ -80,11 +80,37 @@ func Read(data []byte) (*Plan, error) {
 			"use the version that made it, or " + planAgain,
 		}
 	}
+	if !hasSettings(head.Projects) {
+		return nil, &DocumentError{
+			fmt.Sprintf("was made by %s %s, which did not say what the guards go by: guards.settings is missing",
+				orWord(head.Tool.Name, "an unknown tool"), head.Tool.Version),
+			planAgain,
+		}
+	}
 	var p Plan
 	if err := decodeDocument(data, &p); err != nil {
 		return nil, err
 	}
 	return &p, p.checkSums(data)
+}
+
+// hasSettings reports whether each project of a document says what its guards
+// go by. What has another form than projects have is found later.
+func hasSettings(projects json.RawMessage) bool {
+	var all []struct {
+		Guards struct {
+			Settings json.RawMessage `json:"settings"`
+		} `json:"guards"`
+	}
+	if json.Unmarshal(projects, &all) != nil {
+		return true
+	}
+	for _, p := range all {
+		if p.Guards.Settings == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // checkSums compares checksum and digest with what they are of.

@@ -353,7 +353,8 @@ func plural(n int, one, many string) string {
 
 // SetHistory records what one page told of the history of a rule that would
 // be deleted. Where the service gives no total, nothing can prove that a copy
-// is whole, so the delete is blocked. The plan's digest stays as it is.
+// is whole, so the delete is blocked. The plan's digest stays as it is, also
+// when it is computed again.
 func (p *Plan) SetHistory(project, rule string, h History, totalKnown bool) {
 	for i := range p.Projects {
 		if p.Projects[i].Name != project {
@@ -368,6 +369,7 @@ func (p *Plan) SetHistory(project, rule string, h History, totalKnown bool) {
 			if !totalKnown && c.Blocked == nil {
 				c.Blocked = blocked(GuardArchive, "the service does not say how many records the history has, so no copy can be proved whole; "+
 					"delete the rule by hand if its history may be lost")
+				c.Blocked.FromHistory = true
 			}
 		}
 	}

@@ -4,54 +4,95 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// guards says which guards are in force and which are lifted.
-func (o Options) guards() Guards {
-	g := Guards{Prune: o.prune(), InForce: []string{}, Lifted: []string{}}
-	force := func(s string) { g.InForce = append(g.InForce, s) }
-	lift := func(s string) { g.Lifted = append(g.Lifted, s) }
-	lifts := func(flag string, patterns []string) {
-		for _, p := range inOrder(patterns) {
-			lift(flag + "=" + p)
-		}
-	}
-	either := func(lifted bool, flag string, guard Guard) {
-		if lifted {
-			lift(flag)
-		} else {
-			force(string(guard))
-		}
-	}
-	force(fmt.Sprintf("%s (limit %s)", GuardDeletes, o.MaxDeletes))
-	if o.MaxDeletesLifted {
-		lift("max-deletes=" + o.MaxDeletes.String())
-	}
-	for _, p := range inOrder(o.Protect) {
-		force(fmt.Sprintf("%s %s", GuardProtect, p))
-	}
-	either(o.AllowEmpty, "allow-empty", GuardEmpty)
-	force(string(GuardMissingAuth))
-	lifts("drop-auth", o.DropAuth)
-	force(string(GuardForeign))
-	lifts("take-over", o.TakeOver)
-	if len(o.Destinations) > 0 {
-		force(fmt.Sprintf("%s (only %s)", GuardDestination, strings.Join(inOrder(o.Destinations), ", ")))
-	} else {
-		force(string(GuardDestination))
-	}
-	lifts("allow-destination", o.AllowDestinations)
-	force(string(GuardAdopt))
-	lifts("adopt", o.Adopt)
-	either(o.DropUnknown, "drop-unknown", GuardUnknown)
-	either(o.DeleteActive, "delete-active", GuardActive)
-	force(string(GuardArchive))
-	if o.ArchiveDurable {
-		lift("archive-is-durable")
-	}
-	force(string(GuardDependence))
+// guards returns which guards are in force, which are lifted, and what they go
+// by.
+func (in Input) guards() Guards {
+	g := Guards{Prune: in.Options.prune(), Lifted: in.Options.lifted(), Settings: in.settings()}
+	g.InForce = g.inForce()
 	return g
 }
 
-// inOrder is a list sorted, each entry once.
-func inOrder(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+// settings returns what the guards go by.
+func (in Input) settings() Settings {
+	o := in.Options
+	return Settings{
+		FormerOwners: inOrder(in.FormerOwners), MaxDeletes: o.MaxDeletes.String(), Protect: inOrder(o.Protect),
+		Destinations: inOrder(o.Destinations), KeyServices: inOrder(o.KeyServices), Archive: webhook.RedactURL(o.Archive),
+	}
+}
+
+// lifted names what lifts guards, as flags without the dashes, in the order of
+// the contract.
+func (o Options) lifted() []string {
+	out := []string{}
+	flag := func(set bool, name string) {
+		if set {
+			out = append(out, name)
+		}
+	}
+	patterns := func(name string, patterns []string) {
+		for _, p := range inOrder(patterns) {
+			out = append(out, name+"="+p)
+		}
+	}
+	flag(o.MaxDeletesLifted, "max-deletes="+o.MaxDeletes.String())
+	flag(o.AllowEmpty, liftEmpty)
+	patterns("drop-auth", o.DropAuth)
+	patterns("take-over", o.TakeOver)
+	patterns("allow-destination", o.AllowDestinations)
+	patterns("adopt", o.Adopt)
+	flag(o.DropUnknown, liftUnknown)
+	flag(o.DeleteActive, liftActive)
+	flag(o.ArchiveDurable, "archive-is-durable")
+	flag(o.AllowPlaintextAuth, "allow-plaintext-auth")
+	flag(o.AllowPlainCredentials, "allow-plain-credentials")
+	return out
+}
+
+// The flags that lift a guard as a whole.
+const (
+	liftEmpty   = "allow-empty"
+	liftUnknown = "drop-unknown"
+	liftActive  = "delete-active"
+)
+
+// inForce names the guards in force, with their settings. It goes by the
+// document alone, so that a reader of one can tell whether it was edited.
+func (g Guards) inForce() []string {
+	out := []string{}
+	force := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	unless := func(flag string, guard Guard) {
+		if !slices.Contains(g.Lifted, flag) {
+			force("%s", guard)
+		}
+	}
+	force("%s (limit %s)", GuardDeletes, g.Settings.MaxDeletes)
+	for _, p := range g.Settings.Protect {
+		force("%s %s", GuardProtect, p)
+	}
+	unless(liftEmpty, GuardEmpty)
+	force("%s", GuardMissingAuth)
+	force("%s", GuardForeign)
+	if len(g.Settings.Destinations) > 0 {
+		force("%s (only %s)", GuardDestination, strings.Join(g.Settings.Destinations, ", "))
+	} else {
+		force("%s", GuardDestination)
+	}
+	force("%s", GuardAdopt)
+	unless(liftUnknown, GuardUnknown)
+	unless(liftActive, GuardActive)
+	force("%s", GuardArchive)
+	force("%s", GuardDependence)
+	return out
+}
+
+// inOrder is a list sorted, each entry once; never nil.
+func inOrder(list []string) []string {
+	out := append([]string{}, list...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -51,6 +51,16 @@ type Options struct {
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool
 
+	// KeyServices are the cloud key services that may open files.
+	KeyServices []string
+	// Archive is the place for archives as it was written; it is shown, and
+	// ArchiveSet and the like decide.
+	Archive string
+
+	// AllowPlaintextAuth and AllowPlainCredentials say what else was accepted
+	// when the files were read.
+	AllowPlaintextAuth, AllowPlainCredentials bool
+
 	AllowEmpty        bool
 	DropAuth          []string
 	TakeOver          []string

@@ -5,7 +5,7 @@ package plan
 func Unread(in Input, why string) *Plan {
 	return in.planOf(Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
-		Paths: nonNil(in.Paths), Only: in.Options.Only, Guards: in.Options.guards(),
+		Paths: nonNil(in.Paths), Only: in.Options.Only, Guards: in.guards(),
 		Unreadable: why,
 		Changes:    []Change{}, Unmanaged: []Unmanaged{}, Unsettled: []Unsettled{}, Warnings: nonNil(in.Warnings),
 	})

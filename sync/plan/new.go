@@ -24,7 +24,7 @@ func (b *builder) document(in Input) *Plan {
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths:     nonNil(in.Paths),
 		Only:      in.Options.Only,
-		Guards:    in.Options.guards(),
+		Guards:    in.guards(),
 		Changes:   make([]Change, 0, len(b.planned)),
 		Unmanaged: nonNil(b.unmanaged),
 		Unsettled: nonNil(b.unsettled),

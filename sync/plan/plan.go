@@ -117,6 +117,22 @@ type Guards struct {
 	// named with what lifted it ("take-over=legacy-*").
 	InForce []string `json:"inForce"`
 	Lifted  []string `json:"lifted"`
+	// Settings are what the guards go by.
+	Settings Settings `json:"settings"`
+}
+
+// Settings are the values that the guards go by. The plan's digest covers each
+// of them. Lists are sorted and have each entry once.
+type Settings struct {
+	FormerOwners []string `json:"formerOwners"`
+	// MaxDeletes is a count or a share, as --max-deletes takes it.
+	MaxDeletes   string   `json:"maxDeletes"`
+	Protect      []string `json:"protect"`
+	Destinations []string `json:"destinations"`
+	KeyServices  []string `json:"keyServices"`
+	// Archive is the location as the config or the flag writes it, so that it is
+	// the same on every machine; empty if there is none.
+	Archive string `json:"archive"`
 }
 
 // Prune says which live rules that no file names are deleted.
@@ -237,6 +253,9 @@ type Blocked struct {
 	// the form of a shell word; empty if no flag does, and always empty for the
 	// guard destination. See [Blocked.liftedBy].
 	Lift string `json:"lift,omitempty"`
+	// FromHistory is true if the delivery history gave rise to the block, and no
+	// setting did. A history moves by itself, so the digest leaves it out.
+	FromHistory bool `json:"fromHistory,omitempty"`
 }
 
 // Guard is the name of a guard: contract, section 6.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -152,20 +153,24 @@ func baseInput() Input {
 // and how may not change unseen.
 func TestDigestIsPinned(t *testing.T) {
 	t.Parallel()
-	p := New(baseInput())
+	in := baseInput()
+	in.Options.ArchiveSet, in.Options.Protect = false, []string{"moved"}
+	in.Desired[0].Spec.Auth.Headers, in.Desired[0].AuthDigest = []string{"X-Secret"}, "0123456789abcdef0123456789abcdef"
+	p := New(in)
 	c := p.Projects[0].Changes
 	if len(c) != 3 {
 		t.Fatalf("%d changes", len(c))
 	}
-	text := "mkhooks plan v1\n" + `[["https://app.mk.io","demo","video","owned",["adopt=a","adopt=b","allow-empty"],[` +
-		`["gone","delete","absent","` + string(c[0].LiveDigest) + `"],` +
-		`["moved","update","` + string(c[1].DesiredDigest) + `","` + string(c[1].LiveDigest) + `"],` +
-		`["new","create","` + string(c[2].DesiredDigest) + `","absent"]]]]`
+	text := "mkhooks plan v2\n" + `[["https://app.mk.io","demo","video","owned",["adopt=a","adopt=b","allow-empty"],` +
+		`{"archive":"","destinations":[],"formerOwners":[],"keyServices":[],"maxDeletes":"100%","protect":["moved"]},[` +
+		`["gone","delete","absent","` + string(c[0].LiveDigest) + `","archive",""],` +
+		`["moved","update","` + string(c[1].DesiredDigest) + `","` + string(c[1].LiveDigest) + `","",""],` +
+		`["new","create","` + string(c[2].DesiredDigest) + `","absent","","hooks.example.com"]]]]`
 	sum := sha256.Sum256([]byte(text))
 	if got, want := p.Digest, webhook.Digest(hex.EncodeToString(sum[:])[:32]); got != want {
 		t.Errorf("digest %s, want %s of %s", got, want, text)
 	}
-	if got, want := p.Digest, webhook.Digest("d5898ce834193450ccce9a3fd8bd2923"); got != want {
+	if got, want := p.Digest, webhook.Digest("cd04df1eec91693eb438c705178b8504"); got != want {
 		t.Errorf("digest %s, want %s", got, want)
 	}
 }
@@ -182,8 +187,11 @@ func TestDigestCovers(t *testing.T) {
 		"tool":          {func(in *Input) { in.Tool.Version = "2" }, true},
 		"commit":        {func(in *Input) { in.Source = Source{Commit: "x", Dirty: true} }, true},
 		"paths":         {func(in *Input) { in.Paths = []string{"x"} }, true},
-		"archive":       {func(in *Input) { in.Options.ArchiveSet = false }, true},
-		"CI":            {func(in *Input) { in.Options.ArchiveLocal, in.Options.CI = true, true }, true},
+		"CI":            {func(in *Input) { in.Options.CI = true }, true},
+		"words":         {func(in *Input) { in.Options.Several = true }, true},
+		"block":         {func(in *Input) { in.Options.ArchiveSet = false }, false},
+		"block in CI":   {func(in *Input) { in.Options.ArchiveLocal, in.Options.CI = true, true }, false},
+		"placeholder":   {func(in *Input) { in.Desired[0].Placeholders = []string{"spec.url"} }, false},
 		"file":          {func(in *Input) { in.Desired[0].File = "x.yaml" }, true},
 		"warnings":      {func(in *Input) { in.Warnings = []string{"x"} }, true},
 		"in-sync rule":  {func(in *Input) { in.Live[1].ID = "another" }, true},
@@ -204,6 +212,133 @@ func TestDigestCovers(t *testing.T) {
 		tt.change(&in)
 		if got := New(in).Digest; (got == base) != tt.same {
 			t.Errorf("%s changed: digest is the same: %t, want %t", name, got == base, tt.same)
+		}
+	}
+}
+
+// TestDigestCoversEverySetting: whatever a guard goes by, changed by itself, gives
+// another digest, also where no change of the plan depends on it. A setting that
+// is added belongs into one of the two lists.
+func TestDigestCoversEverySetting(t *testing.T) {
+	t.Parallel()
+	notCovered := map[string]string{
+		"Narrowed": "picks changes, which are covered", "Only": "picks changes, which are covered",
+		"Several": "words of a hint", "ResendAuth": "adds changes, which are covered",
+		"CI": "of the machine; what it blocks is covered", "ArchiveSet": "Archive is covered, and what is blocked",
+		"ArchiveLocal": "Archive is covered, and what is blocked",
+	}
+	base := baseInput()
+	base.Desired, base.Live, base.Options = nil, nil, Options{}
+	options := reflect.TypeFor[Options]()
+	for i := range options.NumField() {
+		field := options.Field(i)
+		in := base
+		switch v := reflect.ValueOf(&in.Options).Elem().Field(i); v.Interface().(type) {
+		case bool:
+			v.SetBool(true)
+		case string, Prune:
+			v.SetString("all")
+		case []string:
+			v.Set(reflect.ValueOf([]string{"x"}))
+		case map[string]bool:
+			v.Set(reflect.ValueOf(map[string]bool{"x": true}))
+		case Limit:
+			v.Set(reflect.ValueOf(Limit{Count: 7}))
+		default:
+			t.Errorf("%s is of a kind that this test does not change", field.Name)
+		}
+		_, left := notCovered[field.Name]
+		if same := New(in).Digest == New(base).Digest; same != left {
+			t.Errorf("%s changed: digest is the same: %t, want %t", field.Name, same, left)
+		}
+	}
+	in := base
+	in.FormerOwners = []string{"former"}
+	if New(in).Digest == New(base).Digest {
+		t.Error("a former owner gives the same digest")
+	}
+}
+
+// TestDigestOfLists: neither the order of a list nor an entry that is there
+// twice gives another digest, and no name can pass for two.
+func TestDigestOfLists(t *testing.T) {
+	t.Parallel()
+	with := func(set func(*Options, []string), list ...string) webhook.Digest {
+		in := baseInput()
+		set(&in.Options, list)
+		return New(in).Digest
+	}
+	for name, set := range map[string]func(*Options, []string){
+		"protect":           func(o *Options, l []string) { o.Protect = l },
+		"destinations":      func(o *Options, l []string) { o.Destinations = l },
+		"key services":      func(o *Options, l []string) { o.KeyServices = l },
+		"allow-destination": func(o *Options, l []string) { o.AllowDestinations = l },
+		"drop-auth":         func(o *Options, l []string) { o.DropAuth = l },
+		"take-over":         func(o *Options, l []string) { o.TakeOver = l },
+		"adopt":             func(o *Options, l []string) { o.Adopt = l },
+	} {
+		if with(set, "x", "y") != with(set, "y", "x", "y") {
+			t.Errorf("%s: another order gives another digest", name)
+		}
+		for _, one := range []string{"x,y", `x","y`, "x y", "x\ny", "x\x00y", "x, y"} {
+			if with(set, "x", "y") == with(set, one) {
+				t.Errorf("%s: the one entry %q gives the digest of x and y", name, one)
+			}
+		}
+	}
+	a, b := baseInput(), baseInput()
+	b.Project = "other"
+	one, other := Join([]*Plan{New(a), New(b)}), Join([]*Plan{New(b), New(a)})
+	if one.Digest != other.Digest {
+		t.Error("another order of the projects gives another digest")
+	}
+	a.Options.Adopt, a.Options.TakeOver = []string{"take-over=x"}, nil
+	b = baseInput()
+	b.Options.Adopt, b.Options.TakeOver = nil, []string{"x"}
+	if New(a).Digest == New(b).Digest {
+		t.Error("a pattern passes for another flag")
+	}
+}
+
+// TestDigestOfGuards: a plan whose guards no longer block has another digest
+// than the one that was reviewed, whatever setting let them go.
+func TestDigestOfGuards(t *testing.T) {
+	t.Parallel()
+	secret := func(in *Input) {
+		in.Desired[0].Spec.Auth.Headers, in.Desired[0].AuthDigest = []string{"X-Secret"}, "0123456789abcdef0123456789abcdef"
+	}
+	for name, tt := range map[string]struct{ reviewed, since func(*Input) }{
+		"destinations removed": {func(in *Input) { secret(in); in.Options.Destinations = []string{"a.example"} }, secret},
+		"destinations widened": {func(in *Input) { secret(in); in.Options.Destinations = []string{"a.example"} },
+			func(in *Input) { secret(in); in.Options.Destinations = []string{"a.example", "*.example.com"} }},
+		"protect removed":   {func(in *Input) { in.Options.Protect = []string{"gone"} }, func(*Input) {}},
+		"maxDeletes raised": {func(in *Input) { in.Options.MaxDeletes = Limit{} }, func(in *Input) { in.Options.MaxDeletes = Limit{Count: 4} }},
+		"archive set":       {func(in *Input) { in.Options.ArchiveSet = false }, func(*Input) {}},
+		"archive durable": {func(in *Input) { in.Options.ArchiveLocal, in.Options.CI = true, true },
+			func(in *Input) {
+				in.Options.ArchiveLocal, in.Options.CI, in.Options.ArchiveDurable = true, true, true
+			}},
+		"out of CI":         {func(in *Input) { in.Options.ArchiveLocal, in.Options.CI = true, true }, func(in *Input) { in.Options.ArchiveLocal = true }},
+		"former owner":      {func(in *Input) { in.Owner = "audio" }, func(in *Input) { in.Owner, in.FormerOwners = "audio", []string{"video"} }},
+		"a file that waits": {func(in *Input) { in.Desired[0].Placeholders = []string{"spec.url"} }, func(*Input) {}},
+		"a create that holds deletes back": {func(in *Input) { secret(in); in.Options.Destinations = []string{"a.example"} },
+			func(in *Input) {
+				secret(in)
+				in.Options.Destinations, in.Options.AllowDestinations = []string{"a.example"}, []string{"hooks.example.com"}
+			}},
+	} {
+		before, after := baseInput(), baseInput()
+		tt.reviewed(&before)
+		tt.since(&after)
+		p, q := New(before), New(after)
+		if p.Summary.Blocked <= q.Summary.Blocked {
+			t.Errorf("%s: %d blocked before and %d after; the case shows nothing", name, p.Summary.Blocked, q.Summary.Blocked)
+		}
+		if p.Digest == q.Digest {
+			t.Errorf("%s: the digest that was reviewed fits the plan that blocks less", name)
+		}
+		if again, err := Read(saved(t, q)); err != nil || again.Digest != q.Digest {
+			t.Errorf("%s: read again: %v", name, err)
 		}
 	}
 }
@@ -234,8 +369,11 @@ func TestSetHistory(t *testing.T) {
 	if p.Summary.Blocked != 1 {
 		t.Errorf("summary counts %d blocked, want 1", p.Summary.Blocked)
 	}
-	if p.Digest != digest {
+	if p.Digest != digest || Join([]*Plan{p}).Digest != digest {
 		t.Error("a history changed the digest")
+	}
+	if again, err := Read(saved(t, p)); err != nil || again.Digest != digest {
+		t.Errorf("a saved plan with a block by the history: %v", err)
 	}
 	was := gone.Blocked
 	p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "protected")

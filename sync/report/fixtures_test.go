@@ -22,6 +22,13 @@ var allGuards = []string{
 	"destination", "adopt", "unknown field", "live deliveries", "archive", "dependence",
 }
 
+// setTo returns what guards go by, with a limit of deletes and protected rules.
+func setTo(limit string, protect ...string) plan.Settings {
+	return plan.Settings{
+		FormerOwners: []string{}, MaxDeletes: limit, Protect: append([]string{}, protect...), Destinations: []string{}, KeyServices: []string{},
+	}
+}
+
 func digestOf(c string) webhook.Digest { return webhook.Digest(strings.Repeat(c, 32)) }
 
 func document(projects ...plan.Project) *plan.Plan {
@@ -61,7 +68,7 @@ func project(changes ...plan.Change) plan.Project {
 	}
 	return plan.Project{
 		Name: "demo", BaseURL: "https://app.mk.io", Owner: "video-platform", Paths: []string{"rules/"},
-		Guards:  plan.Guards{Prune: plan.PruneOwned, InForce: slices.Clone(allGuards), Lifted: []string{}},
+		Guards:  plan.Guards{Prune: plan.PruneOwned, InForce: slices.Clone(allGuards), Lifted: []string{}, Settings: setTo("30%", "billing-*")},
 		Changes: changes, Unmanaged: []plan.Unmanaged{}, Unsettled: []plan.Unsettled{}, Warnings: []string{},
 		InSync: 41,
 	}
@@ -249,7 +256,8 @@ func guardsPlan() *plan.Plan {
 	p.Guards = plan.Guards{Prune: plan.PruneAll, InForce: []string{
 		"too many deletes (limit 12)", "missing auth", "foreign owner", "destination (only *.example.com)", "adopt",
 		"live deliveries", "archive", "dependence",
-	}, Lifted: []string{"allow-empty", "drop-unknown"}}
+	}, Lifted: []string{"allow-empty", "drop-unknown"}, Settings: setTo("12")}
+	p.Guards.Settings.Destinations = []string{"*.example.com"}
 	return document(p)
 }
 
