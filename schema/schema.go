@@ -60,6 +60,7 @@ const (
 	Empty     ViolationKind = "empty"      // a text or list without content
 	Repeated  ViolationKind = "repeated"   // a list that holds an item twice
 	Misshapen ViolationKind = "form"       // a text of another form
+	Forbidden ViolationKind = "forbidden"  // a name that no field of the object may have
 	Malformed ViolationKind = "malformed"  // no JSON that can be relied on; Found says why
 	Other     ViolationKind = "other"      // a keyword that has no words here
 )
@@ -177,6 +178,8 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 		out.Kind = Empty
 	case "uniqueItems":
 		out.Kind = Repeated
+	case "not":
+		out.Kind = Forbidden
 	}
 	return out
 }

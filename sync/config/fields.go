@@ -187,6 +187,10 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 			case !isToken(name):
 				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, shown(name, part.n != plain))
 				return
+			case webhook.IsDeliveryHeader(name):
+				f.fail(key, "remove the header; the URL alone says where a delivery goes, and the sender says how",
+					"%s has the name %q, which changes where or how a request is delivered; expected another header", part.at, shown(name, part.n != plain))
+				return
 			}
 			id := webhook.HeaderKey(name)
 			if first, ok := seen[id]; ok && first.Value != name {
