@@ -298,3 +298,7 @@ func distance(a, b string) int {
 	}
 	return row[len(y)]
 }
+
+// IsNear reports whether at most n letters have to be changed, added, left out
+// or swapped with their neighbour to make one word of the other.
+func IsNear(a, b string, n int) bool { return len(a) < 100 && distance(a, b) <= n }

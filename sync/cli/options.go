@@ -29,6 +29,7 @@ type ruleOptions struct {
 	allowPlainCredentials bool
 	allowPlaceholders     bool // for plan and drift alone, which send nothing
 	keyServices           []string
+	allowEmpty            bool
 	// layersOf is the config file that names the paths, each of which is a
 	// layer then; nil where they come from the command line.
 	layersOf *config.File
@@ -42,6 +43,7 @@ type ruleOptions struct {
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
 	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept rule paths that hold no rule file, and changes if the files hold no rule at all")
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault, hckms (repeatable)")
 }
 
@@ -73,6 +75,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 		Trace:                 o.trace,
 		Only:                  o.about,
 		Silent:                o.silent,
+		AllowEmpty:            o.allowEmpty,
 	}
 }
 
@@ -279,7 +282,6 @@ type planOptions struct {
 
 	archiveIsDurable  bool
 	resendAuth        bool
-	allowEmpty        bool
 	dropUnknown       bool
 	deleteActive      bool
 	dropAuth          []string
@@ -301,7 +303,6 @@ func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.archive, "archive", "", "`PLACE` where delivery histories go before a delete: a folder, s3://, azblob:// or gs://")
 	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "the archive folder outlives this machine (asked for under CI)")
 	f.BoolVar(&o.resendAuth, "resend-auth", false, "send every rule that has authentication again")
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "go on when the files hold no rule")
 	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow updates that drop fields this version does not know")
 	f.BoolVar(&o.deleteActive, "delete-active", false, "allow deletes while deliveries are on their way")
 	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "`RULE` whose authentication may be dropped (repeatable)")
@@ -351,7 +352,7 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "" && config.MayDeleteMore(cmp.Or(o.fileMaxDeletes, config.DefaultMaxDeletes), o.maxDeletes),
 		Only: o.only, Narrowed: o.narrowed,
 		Protect: o.protect, Destinations: o.destinations,
-		ResendAuth: o.resendAuth, AllowEmpty: o.allowEmpty, DropAuth: o.dropAuth, TakeOver: o.takeOver,
+		ResendAuth: o.resendAuth, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,
 		Archive: o.archive, ArchiveSet: o.archive != "", ArchiveLocal: config.IsFolder(o.archive), ArchiveDurable: o.archiveIsDurable,
 		CI: a.Getenv("CI") == "true",

@@ -129,6 +129,7 @@ func (t *target) check(a *app) (err error) {
 	}
 	t.rests.KeyServices = t.keyServices
 	t.rests.AllowPlaintextAuth, t.rests.AllowPlainCredentials = t.allowPlaintextAuth, t.allowPlainCredentials
+	t.rests.AllowEmpty = t.allowEmpty
 	if len(t.only) > 0 || t.narrowed != nil {
 		t.about = func(rule string) bool {
 			return (t.narrowed == nil || t.narrowed[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))

@@ -27,9 +27,8 @@ Exit codes: 0 no problem (warnings aside), 3 a problem was found.`
 type validateOptions struct {
 	configOptions
 	ruleOptions
-	projects   []string
-	decrypt    bool
-	allowEmpty bool
+	projects []string
+	decrypt  bool
 }
 
 func newValidateCommand(a *app) *cobra.Command {
@@ -51,7 +50,6 @@ func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
 	addProjects(f, &o.projects, "`PROJECT` of the config file whose files are checked, a name or pattern (repeatable; default all)")
 	o.ruleOptions.AddFlags(f)
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that every secret can be decrypted")
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "a path without a rule file is no problem")
 }
 
 func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) error {

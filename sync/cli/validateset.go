@@ -15,6 +15,8 @@ import (
 type fileSet struct {
 	paths   []string
 	layered bool
+	// named is the path that was named among them; "" if they were all named.
+	named string
 	// rules are those whose files were named; nil means all.
 	rules map[string]bool
 }
@@ -80,7 +82,7 @@ func (o *validateOptions) named(projects []*config.Project, args []string) []fil
 			case len(paths) < 2:
 			case config.Within(arg, paths):
 				inside = true
-				sets = append(sets, fileSet{paths: paths, layered: true, rules: namesIn(arg)})
+				sets = append(sets, fileSet{paths: paths, layered: true, named: arg, rules: namesIn(arg)})
 			case slices.ContainsFunc(paths, func(path string) bool { return config.Within(path, []string{arg}) }):
 				around = true
 				if !whole[p.Name] {
@@ -165,10 +167,8 @@ func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*co
 	if err != nil {
 		return nil, nil, err
 	}
-	if rules.Files == 0 && !o.allowEmpty {
-		for i := range problems {
-			problems[i].Severity = schema.Error
-		}
+	if set.named != "" {
+		problems = append(problems, config.CheckPaths([]string{set.named}, options.config(a))...)
 	}
 	if set.rules != nil {
 		rules.Rules = slices.DeleteFunc(rules.Rules, func(r config.Rule) bool { return !set.rules[r.Name] })

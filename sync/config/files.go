@@ -20,6 +20,8 @@ type collector struct {
 	seen     map[string]bool // real paths
 	layer    int             // of the path that is looked at
 	met      int             // rule files and folders come by, those seen before included
+	strict   *strictness     // nil for writers, which may create the first file
+	near     int             // files of the path that is looked at whose name nearly is a rule file's
 }
 
 // source is a rule file and which of the paths it was found below.
@@ -30,9 +32,10 @@ type source struct {
 
 // collect lists the rule files below paths, sorted, as the user named them. A
 // file below several paths counts for the nearest: rules/prod is a layer of
-// its own also beside rules.
-func collect(paths []string) ([]source, []schema.Problem) {
-	c := &collector{seen: map[string]bool{}}
+// its own also beside rules. Without strict, a path without a rule file is a
+// warning, and nothing is said of names that nearly are a rule file's.
+func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
+	c := &collector{seen: map[string]bool{}, strict: strict}
 	for _, layer := range nearestFirst(paths) {
 		c.layer = layer
 		c.start(paths[layer])
@@ -96,13 +99,7 @@ func (c *collector) start(path string) {
 	}
 	switch {
 	case info.IsDir():
-		met, problems := c.met, len(c.problems)
-		c.folder(path, real, real)
-		if c.met == met && len(c.problems) == problems {
-			p := fileProblem(path, "no rule file (.yaml, .yml) found", "check the path; a rule file holds metadata.name and spec")
-			p.Severity = schema.Warning
-			c.problems = append(c.problems, p)
-		}
+		c.namedDirectory(path, real)
 	case !info.Mode().IsRegular():
 		c.problem(path, "is neither a file nor a folder", "name a file or folder of rule files")
 	case !isYAML(path):
@@ -137,6 +134,9 @@ func (c *collector) folder(path, real, root string) {
 		c.problem(path, "can't be read: "+reason(err), "")
 		return
 	}
+	if real != root {
+		c.bare(path, entries)
+	}
 	for _, e := range entries {
 		// Hidden files, .sops.yaml among them, are other tools', and
 		// mkhooks.yaml is no rule.
@@ -150,6 +150,7 @@ func (c *collector) folder(path, real, root string) {
 		case e.IsDir():
 			c.folder(sub, filepath.Join(real, e.Name()), root)
 		case !isYAML(e.Name()):
+			c.nearMiss(sub)
 		case !e.Type().IsRegular():
 			c.problem(sub, "is no regular file", "remove it, or name the rule files one by one")
 		default:
@@ -176,6 +177,7 @@ func (c *collector) link(path, root string) {
 	inside := below(real, root)
 	switch {
 	case !info.IsDir() && !isYAML(path):
+		c.nearMiss(path)
 	case !inside:
 		c.problem(path, "is a link that leads out of the folder given", "name the place it leads to as a path of its own")
 	case info.IsDir():

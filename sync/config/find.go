@@ -22,7 +22,7 @@ type Found struct {
 // are left out. Problems are those of the paths, and as warnings what keeps a
 // file from being read.
 func Find(paths []string) ([]Found, []schema.Problem) {
-	files, problems := collect(paths)
+	files, problems := collect(paths, nil)
 	var out []Found
 	for _, file := range files {
 		r := readRule(file.file, Options{}, nil)
@@ -59,7 +59,7 @@ func Outside(paths, places []string) []string {
 		real = append(real, realPath(p))
 	}
 	folders := map[string]string{}
-	files, _ := collect(paths) // what can't be read is no file
+	files, _ := collect(paths, nil) // what can't be read is no file
 	var out []string
 	for _, f := range files {
 		dir := filepath.Dir(f.file)

@@ -50,6 +50,10 @@ type Options struct {
 	Only func(rule string) bool
 	// Silent leaves these warnings out.
 	Silent bool
+	// AllowEmpty turns a path without a rule file into a warning. Otherwise it
+	// is an error: a submodule that was not checked out, a failed mount and a
+	// sparse checkout look like that, and rules would be deleted.
+	AllowEmpty bool
 }
 
 // matters reports whether what is wrong with the rule's file stops a run.
@@ -93,7 +97,7 @@ type Rules struct {
 // sorted; where one is an error, the rules are not all there are. The error is
 // the context's.
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
-	files, problems := collect(paths)
+	files, problems := collect(paths, &strictness{layered: o.Layered, allowEmpty: o.AllowEmpty})
 	recipients := newRecipients()
 	var results []parsed
 	var err error
@@ -107,7 +111,9 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	if err != nil {
 		return nil, nil, err
 	}
-	problems = append(problems, resolve(results, paths, o, recipients)...)
+	shared, used := resolve(results, paths, o, recipients)
+	problems = append(problems, shared...)
+	problems = append(problems, withoutRules(paths, files, results, used, o)...)
 	out := &Rules{Files: len(files)}
 	for _, r := range results {
 		if r.secrets != nil && r.rule == nil {

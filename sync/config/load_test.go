@@ -117,7 +117,7 @@ func TestLoadTroubles(t *testing.T) {
 	t.Run("empty beside another", func(t *testing.T) {
 		empty := t.TempDir()
 		rules, problems := load(t, dir+"/good.yaml", empty, "")
-		wantProblem(t, problems, empty+": no rule file (.yaml, .yml) found")
+		wantProblem(t, problems, empty+": holds no rule file (.yaml or .yml)")
 		wantProblem(t, problems, ": an empty path")
 		if rules.Files != 1 {
 			t.Errorf("%d files", rules.Files)
@@ -149,17 +149,6 @@ func TestLoadTroubles(t *testing.T) {
 		_, problems := load(t, locked)
 		wantProblem(t, problems, "locked: can't be read: permission denied")
 	})
-}
-
-// TestLoadEmpty: a folder without rules is a warning that says where, because
-// the commands decide what it means.
-func TestLoadEmpty(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	rules, problems := load(t, dir)
-	if rules.Files != 0 || len(problems) != 1 || problems[0].Severity != schema.Warning || problems[0].File != dir {
-		t.Errorf("%d files, problems %v", rules.Files, problems)
-	}
 }
 
 // TestLoadHuge: 5 MB of commas take the YAML library a minute and gigabytes;

@@ -14,7 +14,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 	if len(layers) < 2 || !Within(file, layers) {
 		return nil
 	}
-	sources, _ := collect(layers) // a file that can't be read says nothing
+	sources, _ := collect(layers, nil) // a file that can't be read says nothing
 	real := realPath(file)
 	own := slices.IndexFunc(sources, func(s source) bool { return realPath(s.file) == real })
 	if own < 0 {

@@ -208,6 +208,9 @@ func (f *file) failAt(line, column int, hint, message string) {
 		Position: schema.Position{File: f.name, Line: line, Column: column}, Message: message, Hint: hint, Severity: schema.Error})
 }
 
+// lfsPointer begins a file that Git LFS has not fetched.
+const lfsPointer = "version https://git-lfs.github.com/spec/"
+
 // document reads the one document of a file and returns its mapping, or nil.
 func (f *file) document(data []byte) *yaml.Node {
 	if len(data) > maxFile {
@@ -217,6 +220,10 @@ func (f *file) document(data []byte) *yaml.Node {
 	if i := invalidUTF8(data); i >= 0 {
 		line, column := position(data, i)
 		f.failAt(line, column, "save the file as UTF-8", "is not UTF-8")
+		return nil
+	}
+	if bytes.HasPrefix(data, []byte(lfsPointer)) {
+		f.failAt(1, 1, "git lfs pull", "is a Git LFS pointer, expected the file that it stands for")
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))

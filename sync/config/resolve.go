@@ -22,15 +22,17 @@ type resolver struct {
 	files      map[string]*sharedFile // by real path
 	order      []*sharedFile          // in which they were opened
 	used       map[*sharedFile]bool
+	taken      map[string]bool // real paths of files that a rule names
 	// known are the shared files below the layers, for what was meant.
 	known []string
 }
 
 // resolve gives rules the values that stand elsewhere. What is wrong with a
 // reference is a problem of its rule; what is wrong with a shared file is
-// returned, once. A rule that needs what is wrong there is not valid.
-func resolve(results []parsed, paths []string, o Options, recipients *recipients) []schema.Problem {
-	r := &resolver{o: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}}
+// returned, once. A rule that needs what is wrong there is not valid. taken are
+// the real paths of the shared files that a rule names.
+func resolve(results []parsed, paths []string, o Options, recipients *recipients) (problems []schema.Problem, taken map[string]bool) {
+	r := &resolver{o: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}, taken: map[string]bool{}}
 	for _, p := range slices.Backward(paths) {
 		if info, err := os.Stat(p); err == nil && !info.IsDir() {
 			p = filepath.Dir(p)
@@ -53,7 +55,6 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 	for i := 0; i < len(r.order); i++ { // a chain may lead to more
 		r.chains(r.order[i])
 	}
-	var problems []schema.Problem
 	for i := range results {
 		d := results[i].secrets
 		if d == nil {
@@ -73,7 +74,7 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 		}
 		problems = append(problems, f.problems...)
 	}
-	return problems
+	return problems, r.taken
 }
 
 func (r *resolver) add(real string, f *sharedFile) {
@@ -259,6 +260,7 @@ func (r *resolver) open(name, folder string) (f *sharedFile, problem string) {
 	case !info.Mode().IsRegular():
 		return nil, "is no regular file"
 	}
+	r.taken[real] = true
 	if f, ok := r.files[real]; ok {
 		return f, ""
 	}
