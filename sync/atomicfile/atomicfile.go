@@ -1,6 +1,7 @@
 // Package atomicfile writes files whole: whoever reads one sees what was there
 // before or all of what is new, also after a crash, and nobody else's change is
-// written over unseen.
+// written over unseen: two processes write a file one after the other, and what
+// an editor saved in between is found and kept.
 //
 // It follows no link at the end of a path, makes no folders, and knows nothing
 // of what it writes.
@@ -21,52 +22,125 @@ var ErrChanged = errors.New("has been changed by someone else in the meantime")
 var errNoFile = errors.New("is a link or no file; name the file itself")
 
 // Replace writes data over a file that held old, and keeps its mode. The error
-// is [ErrChanged] where it holds something else by now. A link is refused:
-// where it leads may be out of reach of whoever reviews the change.
+// is [ErrChanged] if it holds something else by now: read it again, or have
+// [Retry] do so. Two calls for one file, also of two processes, never write at
+// the same time. A link is refused: where it leads may be out of reach of
+// whoever reviews the change.
 func Replace(path string, old, data []byte) error {
-	info, err := os.Lstat(path)
+	info, err := checkHolds(path, old)
 	if err != nil {
 		return err
 	}
+	t, err := newFile(path, data, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	defer t.Discard()
+	unlock, err := lockFile(path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// Directly before the rename: an editor takes no lock.
+	if _, err := checkHolds(path, old); err != nil {
+		return err
+	}
+	return t.replace(path, old, data)
+}
+
+// checkHolds returns [ErrChanged] if a file does not hold old.
+func checkHolds(path string, old []byte) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
 	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
+		return nil, &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
 	now, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !bytes.Equal(now, old) {
-		return &fs.PathError{Op: "write", Path: path, Err: ErrChanged}
+		return nil, changed(path)
 	}
-	return write(path, data, info.Mode().Perm(), os.Rename)
+	return info, nil
 }
 
-// Create writes a file that does not exist yet. The error is [fs.ErrExist]
-// where anything of that name does, a link that leads nowhere included.
+func changed(path string) error { return &fs.PathError{Op: "write", Path: path, Err: ErrChanged} }
+
+// replace exchanges the file and that at path, and looks at what it got for
+// it: what was saved there in the last moment is put back. If the system
+// can't exchange two files, it renames.
+func (t *Temp) replace(path string, old, data []byte) error {
+	if err := t.giveName(); err != nil {
+		return err
+	}
+	if swap(t.name, path) != nil {
+		return t.place(path)
+	}
+	got, err := os.ReadFile(t.name)
+	if err == nil && !bytes.Equal(got, old) {
+		if err := swap(t.name, path); err != nil {
+			return err
+		}
+		// Whatever else was saved meanwhile is newer, and stays.
+		if got, err := os.ReadFile(t.name); err == nil && !bytes.Equal(got, data) {
+			_ = swap(t.name, path)
+		}
+		return changed(path)
+	}
+	t.Discard()           // the old file
+	_ = SyncFolder(t.dir) // the file is whole either way
+	return nil
+}
+
+// Create writes a file that does not exist yet. The error is [fs.ErrExist] if
+// anything of that name does, a link that leads nowhere included.
 func Create(path string, data []byte, perm fs.FileMode) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	return write(path, data, perm, func(temp, path string) error {
-		// A rename would replace what was made in the meantime.
-		err := os.Link(temp, path)
-		switch {
-		case err == nil || isLinked(temp, path):
-			_ = os.Remove(temp)
-			return nil
-		case errors.Is(err, fs.ErrExist):
+	t, err := newFile(path, data, perm)
+	if err != nil {
+		return err
+	}
+	defer t.Discard()
+	if t.name == "" {
+		err := linkUnnamed(t.File, path)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return t.created(path, err)
+		}
+		if err := t.giveName(); err != nil {
 			return err
 		}
-		// A file system without links: an empty file takes the name first.
-		taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := taken.Close(); err != nil {
-			return err
-		}
-		return os.Rename(temp, path)
-	})
+	}
+	// A rename would replace what was made in the meantime.
+	err = os.Link(t.name, path)
+	if err == nil || isLinked(t.name, path) {
+		return t.created(path, nil)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return t.created(path, err)
+	}
+	// A file system without links: an empty file takes the name first.
+	taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := taken.Close(); err != nil {
+		return err
+	}
+	return t.place(path)
+}
+
+// created makes the name of a new file durable.
+func (t *Temp) created(path string, err error) error {
+	if err != nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	_ = SyncFolder(t.dir) // the file is whole either way
+	return nil
 }
 
 // isLinked reports whether two names are of one file: a network file system may
@@ -83,39 +157,28 @@ func Put(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
-	return write(path, data, perm, os.Rename)
-}
-
-// write makes the content durable under a temporary name, then puts it in its
-// place.
-func write(path string, data []byte, perm fs.FileMode, place func(temp, path string) error) (err error) {
-	dir := filepath.Dir(path)
-	// Made with mode 0600, so that nobody else reads it on the way.
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	t, err := newFile(path, data, perm)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
+	defer t.Discard()
+	return t.place(path)
+}
+
+// newFile makes the content durable in the folder of path, under no name or a
+// temporary one. Its mode is 0600 until all is written, so that nobody else
+// reads it on the way.
+func newFile(path string, data []byte, perm fs.FileMode) (*Temp, error) {
+	t, err := NewTemp(filepath.Dir(path))
+	if err != nil {
+		return nil, err
 	}
-	if err := f.Chmod(perm); err != nil && perm != 0o600 {
-		return fmt.Errorf("set the mode of %s: %w", path, err)
+	if _, err = t.Write(data); err == nil {
+		err = t.finish(perm)
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if err != nil {
+		t.Discard()
+		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := place(f.Name(), path); err != nil {
-		return err
-	}
-	_ = SyncFolder(dir) // the file is whole either way
-	return nil
+	return t, nil
 }

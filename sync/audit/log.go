@@ -70,11 +70,10 @@ func checkFolder(dir string) error {
 	if !info.IsDir() {
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is no folder")}
 	}
-	f, err := os.CreateTemp(dir, ".mkhooks-*")
-	if err != nil {
+	if err := atomicfile.CheckFolder(dir); err != nil {
 		return &fs.PathError{Op: "write to", Path: dir, Err: errors.Unwrap(err)}
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return nil
 }
 
 // Open opens the record at path, makes it where there is none, and locks it:

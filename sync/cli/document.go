@@ -17,6 +17,7 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -145,8 +146,8 @@ type sink struct {
 	format report.Format
 	// plan is true for plan --out: there a document of problems has no place.
 	plan bool
-	file *os.File
-	temp string // the file's name until it is whole; empty for a device or pipe
+	file *os.File         // nil once the document is written
+	temp *atomicfile.Temp // that is file; nil for a device or pipe
 }
 
 // openSinks opens the files of --report, and out, the file that a plan is saved
@@ -275,11 +276,10 @@ func (s *sink) open() (err error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	s.file, err = os.CreateTemp(filepath.Dir(s.path), ".mkhooks-*")
-	if err != nil {
+	if s.temp, err = atomicfile.NewTemp(filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	s.temp = s.file.Name()
+	s.file = s.temp.File
 	return nil
 }
 
@@ -290,15 +290,11 @@ func (s *sink) write(d document) error {
 	}
 	file := s.file
 	s.file = nil
-	if s.temp == "" {
+	if s.temp == nil {
 		return file.Close()
 	}
-	err := errors.Join(file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(s.temp, s.path)
-	}
-	if err != nil {
-		_ = os.Remove(s.temp) // it is only half of a document
+	if err := s.temp.Commit(s.path, 0o600); err != nil {
+		s.temp.Discard() // it is only half of a document
 		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
 	}
 	return nil
@@ -310,9 +306,10 @@ func (a *app) closeSinks() {
 		if s.file == nil {
 			continue
 		}
-		_ = s.file.Close() // nothing was written to it
-		if s.temp != "" {
-			_ = os.Remove(s.temp)
+		if s.temp != nil {
+			s.temp.Discard()
+		} else {
+			_ = s.file.Close() // nothing was written to it
 		}
 	}
 	a.sinks = nil

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"secrets":                        {},
 	"secrets/agekey":                 {"sync/atomicfile", "sync/shell", "filippo.io/age"},
 	"secrets/sops":                   {"secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
-	"sync/atomicfile":                {},
+	"sync/atomicfile":                {"github.com/rogpeppe/go-internal/lockedfile", "golang.org/x/sys/unix"},
 	"sync/audit":                     {"sync/atomicfile", "github.com/rogpeppe/go-internal/lockedfile"},
 	"sync/collect":                   {},
 	"sync/manual":                    {"github.com/spf13/"},

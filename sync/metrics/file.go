@@ -48,11 +48,7 @@ func Open(path string) (*File, error) {
 	if len(data) > 0 && !bytes.HasPrefix(data, []byte("# HELP mkhooks_")) {
 		return nil, errors.New("is there already, and holds something else than metrics of mkhooks; it is not replaced")
 	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".mkhooks-*")
-	if err != nil {
-		return nil, reason(err)
-	}
-	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+	if err := atomicfile.CheckFolder(filepath.Dir(path)); err != nil {
 		return nil, reason(err)
 	}
 	return &File{path, parse(data)}, nil

@@ -1,0 +1,17 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package atomicfile
+
+import (
+	"errors"
+	"os"
+)
+
+// tryFlock is not known here: a lock of Windows would also keep readers out,
+// and a file that is open can't be replaced.
+func tryFlock(*os.File) (taken bool, err error) { return false, errors.ErrUnsupported }
+
+const (
+	hasFlock = false
+	noFollow = 0
+)
