@@ -34,8 +34,8 @@ authentication is said and left, because it takes the value and a key. A rule
 that several layers say together is refused, with what differs: which of them
 should say it is for people to decide.
 
-Nothing is written before everything was read, and never over a file that was
-changed meanwhile.
+Nothing is written before everything was read. A file that was changed meanwhile
+is read again, so that no change of it is lost.
 
 Exit codes: 0 done, 1 failed (5: after a file was written), 3 invalid input, 4
 something that is live could not be taken over. With 3 nothing was written.`
@@ -99,6 +99,11 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	}
 	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
 	w.project = client.Project()
+	release, err := w.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := w.checkNamed(patterns, live); err != nil {
 		return err
 	}
@@ -110,7 +115,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 			return err
 		}
 	}
-	return w.write()
+	return w.write(ctx)
 }
 
 // settle fills in what the config file says and no flag does.

@@ -18,6 +18,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/agekey"
 	"github.com/mkhooks/mkhooks/secrets/sops"
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/scaffold"
 	"github.com/mkhooks/mkhooks/sync/shell"
@@ -84,6 +85,8 @@ type initRun struct {
 	nested bool
 	// noSecret is why the example has no secret.
 	noSecret string
+	// release lets other runs of init into the directory; nil before hold.
+	release func()
 }
 
 func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
@@ -96,7 +99,12 @@ func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	for _, step := range []func(context.Context, *app) error{r.check, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.write} {
+	defer func() {
+		if r.release != nil {
+			r.release()
+		}
+	}()
+	for _, step := range []func(context.Context, *app) error{r.check, r.hold, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.write} {
 		if err := step(ctx, a); err != nil {
 			return err
 		}
@@ -182,10 +190,7 @@ func (r *initRun) findKey(_ context.Context, a *app) error {
 		return context.Canceled
 	}
 	if r.age {
-		key, err := agekey.Find(a.Getenv)
-		if key == nil && err == nil {
-			key, err = r.makeKey(a)
-		}
+		key, err := r.findOrMakeKey(a)
 		var unusable *agekey.Error
 		switch {
 		case errors.As(err, &unusable):
@@ -200,6 +205,21 @@ func (r *initRun) findKey(_ context.Context, a *app) error {
 	}
 	r.settings.Recipients = r.recipients
 	return nil
+}
+
+// findOrMakeKey returns the key that SOPS would use. Another run may make it at
+// the same time: then that one is used.
+func (r *initRun) findOrMakeKey(a *app) (*agekey.Key, error) {
+	for n := 1; ; n++ {
+		key, err := agekey.Find(a.Getenv)
+		if key != nil || err != nil {
+			return key, err
+		}
+		key, err = r.makeKey(a)
+		if !errors.Is(err, os.ErrExist) && !errors.Is(err, atomicfile.ErrChanged) || n == 10 {
+			return key, err
+		}
+	}
 }
 
 func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
@@ -279,11 +299,17 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 	return r.survey(ctx, a)
 }
 
-// write makes the folder and writes what is missing.
-func (r *initRun) write(context.Context, *app) error {
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return failed(fmt.Errorf("make the folder: %w", err), r.soFar(0))
+// hold makes the directory, and has another init in it wait: it then leaves
+// the files as they are, as it does with all that exist.
+func (r *initRun) hold(ctx context.Context, a *app) (err error) {
+	if r.release, err = a.holdFolder(ctx, r.dir); err != nil && ctx.Err() == nil {
+		return failed(err, r.soFar(0))
 	}
+	return err
+}
+
+// write writes what is missing.
+func (r *initRun) write(context.Context, *app) error {
 	written, err := scaffold.Write(r.dir, r.missing)
 	if err != nil {
 		at := filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path))

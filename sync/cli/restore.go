@@ -85,6 +85,11 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if err := w.open(o.out, o.rules); err != nil {
 		return err
 	}
+	release, err := w.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if files := w.files[m.Rule.Name]; len(files) > 0 {
 		return invalidf(w.planCommand(), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
 	}
@@ -92,5 +97,5 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if err := w.add(m.Rule); err != nil {
 		return invalid(fmt.Errorf("rule %q can't have a file: %w", shortName(m.Rule.Name), err))
 	}
-	return w.write()
+	return w.write(ctx)
 }

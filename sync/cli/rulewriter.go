@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type ruleWriter struct {
 	project string
 
 	dir    string                    // for new files; "" where there are none
+	rules  []string                  // the paths of --rules or the config file
 	schema string                    // the JSON Schema's path from dir
 	paths  []string                  // where rule files are looked for
 	files  map[string][]config.Found // what was found there, by rule
@@ -50,33 +52,63 @@ type ruleWriter struct {
 // item is a line of the summary and the file that is written for it, if any.
 type item struct {
 	line          string
-	path          string // "" where nothing is to be written
-	before, after []byte // before is nil for a new file
+	path          string        // "" where nothing is to be written
+	before, after []byte        // before is nil for a new file
+	live          *webhook.Rule // of which a file that exists is to say what is live
 }
 
 // open looks at the folders before anything is asked of the service.
-func (w *ruleWriter) open(dir string, rules []string) (err error) {
-	w.dir, w.paths, w.taken = dir, defaultRules(rules), map[string]bool{}
-	if dir != "" {
-		entries, err := os.ReadDir(dir)
-		if err == nil {
-			w.paths = append(slices.Clip(w.paths), dir)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return invalidf("name a folder", "--out %s can't be read as a folder: %v", dir, reason(err))
-		}
-		for _, e := range entries {
-			w.taken[strings.ToLower(e.Name())] = true
-		}
-		w.schema = nearestSchema(dir)
-		if w.config != nil && !config.Within(dir, w.config.AllPaths()) {
-			w.a.warn("%s is not among the rule files of %s, so no plan will read it", dir, w.config.Name)
-		}
+func (w *ruleWriter) open(dir string, rules []string) error {
+	w.dir, w.rules = dir, rules
+	if err := w.scan(); err != nil {
+		return err
+	}
+	if dir != "" && w.config != nil && !config.Within(dir, w.config.AllPaths()) {
+		w.a.warn("%s is not among the rule files of %s, so no plan will read it", dir, w.config.Name)
 	}
 	if len(w.paths) == 0 && dir == "" {
 		return invalidf("name the folder with --rules PATH, or have new files written with --out DIR", "there is no folder rules here to look for rule files in")
 	}
+	return nil
+}
+
+// scan reads which rules have a file, and which names are taken.
+func (w *ruleWriter) scan() (err error) {
+	w.paths, w.taken = defaultRules(w.rules), map[string]bool{}
+	if w.dir != "" {
+		entries, err := os.ReadDir(w.dir)
+		if err == nil {
+			w.paths = append(slices.Clip(w.paths), w.dir)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return invalidf("name a folder", "--out %s can't be read as a folder: %v", w.dir, reason(err))
+		}
+		for _, e := range entries {
+			w.taken[strings.ToLower(e.Name())] = true
+		}
+		w.schema = nearestSchema(w.dir)
+	}
 	w.files, err = ruleFiles(w.paths)
 	return err
+}
+
+// hold keeps other commands out of the directory for new files, and reads
+// again what is there: another import may have written the same rules while
+// this one read from the service. release lets others in.
+func (w *ruleWriter) hold(ctx context.Context) (release func(), err error) {
+	if w.dir == "" || w.dryRun {
+		return func() {}, nil
+	}
+	if release, err = w.a.holdFolder(ctx, w.dir); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, failed(fmt.Errorf("write a rule file: %w", err))
+	}
+	if err := w.scan(); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // reason is the cause of an error about a path that is named beside it.
@@ -188,11 +220,11 @@ func (w *ruleWriter) sayUnknown(r webhook.Rule) {
 }
 
 // write writes the files, prints the summary and says what comes next.
-func (w *ruleWriter) write() error {
+func (w *ruleWriter) write(ctx context.Context) error {
 	if len(w.refused) > 0 {
 		return invalid(fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), w.hints...)
 	}
-	done, err := w.writeFiles()
+	done, err := w.writeFiles(ctx)
 	if failure := w.summary(done); failure != nil {
 		return failed(fmt.Errorf("write standard output: %w", failure))
 	}
@@ -211,25 +243,43 @@ func (w *ruleWriter) write() error {
 }
 
 // writeFiles writes the files in order and returns how many items were done.
-func (w *ruleWriter) writeFiles() (done int, err error) {
+func (w *ruleWriter) writeFiles(ctx context.Context) (done int, err error) {
 	if w.dryRun {
 		return len(w.items), nil
 	}
-	for i, it := range w.items {
-		switch {
+	for i := range w.items {
+		switch it := &w.items[i]; {
 		case it.path == "":
-		case it.before != nil:
-			err = atomicfile.Replace(it.path, it.before, it.after)
+		case it.live != nil:
+			err = atomicfile.Retry(ctx, func() error { return w.replace(it) })
 		default:
-			if err = os.MkdirAll(w.dir, 0o755); err == nil {
-				err = atomicfile.Create(it.path, it.after, 0o644)
-			}
+			err = atomicfile.Create(it.path, it.after, 0o644)
 		}
 		if err != nil {
 			return i, fmt.Errorf("write a rule file: %w", err)
 		}
 	}
 	return len(w.items), nil
+}
+
+// replace writes a file that exists. If it was changed since it was read, it is
+// read again and edited anew.
+func (w *ruleWriter) replace(it *item) error {
+	err := atomicfile.Replace(it.path, it.before, it.after)
+	if !errors.Is(err, atomicfile.ErrChanged) {
+		return err
+	}
+	data, readErr := readRuleFile(it.path)
+	if readErr != nil {
+		return readErr
+	}
+	u, takeErr := w.takeInto(it.path, data, *it.live)
+	if takeErr != nil {
+		return fmt.Errorf("%s was changed meanwhile, and now %w", it.path, takeErr)
+	}
+	it.before, it.after = data, u.Data
+	it.line = w.takenLine(it.path, it.live.Name, u)
+	return err
 }
 
 // written counts the files among the first items.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/config"
@@ -107,43 +109,71 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	found, err := o.find(args[1:])
+	set := &secretSetting{options: &o, args: args[1:]}
+	// Each attempt begins with the file as it is then: what others wrote
+	// meanwhile stays.
+	if err := atomicfile.Retry(ctx, func() error { return set.attempt(ctx, a) }); err != nil {
+		return err
+	}
+	return a.saySealed(o, set.found, set.paths, set.sealed)
+}
+
+// secretSetting is one call of secret set. Values are asked for once, however
+// often the file changes meanwhile.
+type secretSetting struct {
+	options *secretOptions
+	args    []string // the PATHs as they were given
+
+	found  config.Found
+	paths  []string
+	values map[string]secrets.String
+	sealed *sops.Sealing
+}
+
+// attempt seals the values into the file as it is now. The error is
+// [atomicfile.ErrChanged] if the file is another one at the end.
+func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
+	o := s.options
+	if s.found, err = o.find(s.args); err != nil {
+		return err
+	}
+	file := s.found.File
+	atomicfile.Sweep(filepath.Dir(file)) // also if the value is there already
+	document, err := readRuleFile(file)
 	if err != nil {
 		return err
 	}
-	document, err := readRuleFile(found.File)
+	r := sops.Request{File: file, Document: document, Now: a.Now()}
+	if r.Config, r.ConfigPath, err = nearestSOPSConfig(file); err != nil {
+		return err
+	}
+	if len(s.args) > 0 {
+		s.paths, err = o.paths(s.found, s.args)
+	} else if s.values == nil {
+		s.paths, err = o.missing(a, r, s.found)
+	}
 	if err != nil {
 		return err
 	}
-	r := sops.Request{File: found.File, Document: document, Now: a.Now()}
-	if r.Config, r.ConfigPath, err = nearestSOPSConfig(found.File); err != nil {
-		return err
-	}
-	paths, err := o.paths(found, args[1:])
-	if err != nil {
-		return err
-	}
-	if len(paths) == 0 {
-		if paths, err = o.missing(a, r, found); err != nil {
+	if s.values == nil {
+		if s.values, err = a.askSecrets(ctx, s.found, s.paths); err != nil {
 			return err
 		}
 	}
-	if r.Values, err = a.askSecrets(ctx, found, paths); err != nil {
+	r.Values = s.values
+	if s.sealed, err = a.decrypter(&o.ruleOptions).Seal(ctx, r); err != nil {
+		return o.sealError(err, s.paths)
+	}
+	if err := o.checkSealed(a, file, document, s.sealed.Document); err != nil {
 		return err
 	}
-	sealed, err := a.decrypter(&o.ruleOptions).Seal(ctx, r)
-	if err != nil {
-		return o.sealError(err, paths)
+	if len(s.sealed.Unchanged) == len(s.paths) {
+		return nil
 	}
-	if err := o.checkSealed(a, found.File, document, sealed.Document); err != nil {
-		return err
+	if err := atomicfile.Replace(file, document, s.sealed.Document); err != nil {
+		return failed(fmt.Errorf("write the rule file: %w", err))
 	}
-	if len(sealed.Unchanged) < len(paths) {
-		if err := atomicfile.Replace(found.File, document, sealed.Document); err != nil {
-			return failed(fmt.Errorf("write the rule file: %w", err))
-		}
-	}
-	return a.saySealed(o, found, paths, sealed)
+	return nil
 }
 
 // call is this command line again, for a rule and PATHS. It can be pasted.

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/rulefile"
@@ -22,20 +24,22 @@ func (w *ruleWriter) take(live webhook.Rule, files []config.Found) error {
 		w.refuse(fmt.Errorf("rule %q is in several files, %s and %s; expected one", live.Name, file, files[1].File), "name the path that is meant with --rules")
 		return nil
 	}
+	if !w.dryRun {
+		atomicfile.Sweep(filepath.Dir(file)) // also if nothing is to be written
+	}
 	data, err := readRuleFile(file)
 	if err != nil {
 		return err
 	}
-	o := ruleOptions{keyServices: keyServiceNames} // none is called
-	u, err := rulefile.Take(file, data, live.Spec, o.config(w.a))
+	u, err := w.takeInto(file, data, live)
 	if err != nil {
 		w.refuse(fmt.Errorf("%s: %w", file, err))
 		return nil
 	}
-	if fields := changed(u); len(fields) > 0 {
+	if len(changed(u)) > 0 {
 		w.items = append(w.items, item{
-			line: fmt.Sprintf("%s: rule %q: taken over: %s", file, live.Name, strings.Join(fields, ", ")),
-			path: file, before: data, after: u.Data,
+			line: w.takenLine(file, live.Name, u),
+			path: file, before: data, after: u.Data, live: &live,
 		})
 		w.sayRedacted(file, u.After)
 	} else if u.Whole() {
@@ -44,6 +48,20 @@ func (w *ruleWriter) take(live webhook.Rule, files []config.Found) error {
 	w.sayHeld(file, live.Name, u)
 	w.sayUnknown(live)
 	return nil
+}
+
+// takeInto edits the content of a file so that it says what is live.
+func (w *ruleWriter) takeInto(file string, data []byte, live webhook.Rule) (*rulefile.Update, error) {
+	o := ruleOptions{keyServices: keyServiceNames} // none is called
+	return rulefile.Take(file, data, live.Spec, o.config(w.a))
+}
+
+// takenLine is the line of the summary for a file that was edited.
+func (w *ruleWriter) takenLine(file, rule string, u *rulefile.Update) string {
+	if fields := changed(u); len(fields) > 0 {
+		return fmt.Sprintf("%s: rule %q: taken over: %s", file, rule, strings.Join(fields, ", "))
+	}
+	return fmt.Sprintf("%s: rule %q says already what is live", file, rule)
 }
 
 // changed are the paths below spec that differ now.

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/atomicfile"
+	"github.com/mkhooks/mkhooks/sync/report"
+)
+
+// sayWaitAfter is how long a command waits for another one before it says so.
+const sayWaitAfter = 2 * time.Second
+
+// holdFolder makes a directory if it is missing, and keeps other commands from
+// deciding at the same time which files are missing in it. release lets go of
+// it, and removes what was made and stayed empty.
+func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err error) {
+	var made []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		made = append(made, at)
+	}
+	removeEmpty := func() {
+		for _, at := range made {
+			_ = os.Remove(at) // it fails if there is something in it
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		removeEmpty()
+		return nil, fmt.Errorf("make the directory: %w", err)
+	}
+	wait := time.AfterFunc(sayWaitAfter, func() {
+		a.line("hint", "another mkhooks writes to "+report.Escape(dir)+"; waiting until it ends")
+	})
+	unlock, err := atomicfile.LockFolder(ctx, dir)
+	wait.Stop()
+	if err != nil {
+		removeEmpty()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("lock the directory: %w", err)
+	}
+	return func() {
+		removeEmpty()
+		unlock()
+	}, nil
+}
