@@ -242,6 +242,9 @@ func (v *verification) chain(path string, c *audit.Chain) {
 	if c.Torn {
 		v.problem(schema.Warning, path, len(c.Entries)+1, "the next apply takes it off and keeps its text", "is only half written, by a run that died")
 	}
+	if len(c.Entries) == 0 && len(c.Faults) == 0 {
+		v.problem(schema.Warning, path, 0, "compare with a copy of the file, such as an earlier commit's", "holds no entry: no apply has used it, or all of its entries were removed")
+	}
 	runs := c.Runs()
 	for _, r := range runs {
 		v.run(path, r)

@@ -12,8 +12,8 @@ import (
 )
 
 // readDeliveries reads a page of the history of each rule that a file names and
-// that is in use, and puts into the plan which of them fail. What one page can't
-// tell is a warning.
+// that is in use, and puts into the plan which of them fail, and of which that
+// can't be told: those are a warning, too.
 func (g *gathered) readDeliveries(ctx context.Context) error {
 	enabled := map[string]bool{}
 	for _, r := range g.input.Live {
@@ -31,32 +31,32 @@ func (g *gathered) readDeliveries(ctx context.Context) error {
 		return failed(fmt.Errorf("--deliveries: %w", err))
 	}
 	project := &g.plan.Projects[0]
-	var unclear []string
 	for i, name := range names {
 		f, known := failingOf(name, pages[i])
 		switch {
 		case !known:
-			unclear = append(unclear, name)
+			project.DeliveriesUnknown = append(project.DeliveriesUnknown, name)
 		case f != nil:
 			project.Failing = append(project.Failing, *f)
 		}
 	}
-	if len(unclear) > 0 {
+	if unknown := project.DeliveriesUnknown; len(unknown) > 0 {
 		project.Warnings = append(project.Warnings,
-			"--deliveries: the first page of the history does not hold the latest records of "+list(unclear)+"; mkhooks history reads all of it")
+			"--deliveries: one page of the history does not tell whether the latest deliveries failed, of "+list(unknown)+"; mkhooks history reads all of it")
 	}
 	return nil
 }
 
-// failingOf says how the latest deliveries failed, nil where they did not. It is
-// not known where the page may not hold the latest ones: nothing promises that a
-// history begins with the newest.
+// failingOf says how the latest deliveries failed, nil if they did not. It is not
+// known if the page may not hold the latest ones (nothing promises that a history
+// begins with the newest), or if the latest has a status of a later version.
 func failingOf(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	reading := history.NewReading(time.Time{}, time.Time{})
 	reading.Page(page.Events, page.Total, page.HasTotal)
 	r := reading.Result(rule, true, nil)
+	more := page.More || r.NotWhole != ""
 	switch {
-	case page.More && r.Order != history.NewestFirst:
+	case more && r.Order != history.NewestFirst, r.State == history.StateOther:
 		return nil, false
 	case r.State != history.StateFailing:
 		return nil, true
@@ -65,5 +65,5 @@ func failingOf(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	if r.Failing != nil {
 		run = *r.Failing
 	}
-	return &plan.Failing{Rule: rule, Records: run.Records, AtLeast: page.More && r.Status.Sent == 0, From: run.From, To: run.To}, true
+	return &plan.Failing{Rule: rule, Records: run.Records, AtLeast: more && r.Status.Sent == 0, From: run.From, To: run.To}, true
 }

@@ -36,11 +36,15 @@ alert for as long as the history holds it.
   failed    a record in that time is Failed
   retrying  a record in that time is Failed or Retrying
 
+If it can't tell, the exit code is 1: a history could not be read to its end,
+records may be missing from it (the service counts more than it lists, or does
+not count), or a record has no known status or no time.
+
 --export stores the whole history of each rule as an apply does before it
 deletes one, and deletes nothing. Records on their way are stored as they are.
 
 Exit codes: 0 done, 2 --fail-on found a record, 1 a history could not be read or
-stored, 3 invalid input.`
+stored, or --fail-on can't tell, 3 invalid input.`
 
 type historyOptions struct {
 	configOptions
@@ -153,7 +157,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if err != nil {
 		return err
 	}
-	return h.code(doc)
+	return h.verdict(doc, o.records)
 }
 
 // settleConnection takes project and token from the config file.
@@ -188,20 +192,52 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	return out, nil
 }
 
-// code is the exit code, and on stderr what it rests on.
-func (h *historian) code(doc *history.Document) error {
-	for _, r := range doc.Rules {
-		if doc.FailOn != "" && r.NotWhole != "" && !r.Alert {
-			h.a.warn("rule %s: records may be missing from what was looked at: %s", r.Rule, r.NotWhole)
-		}
-	}
+// verdict returns how the run ends, and warns of what its document may lack. A
+// record that failed does not make up for a history of which not all is known:
+// exit code 1 comes before 2.
+func (h *historian) verdict(doc *history.Document, records bool) error {
+	h.warnNotWhole(doc, records)
 	if n := doc.Summary.Errors; n > 0 {
-		return failed(fmt.Errorf("%s could not be read or stored; the first is %w", count(n, "history", "histories"), h.first()))
+		return failed(fmt.Errorf("%s could not be read or stored; the first is %w%s", count(n, "history", "histories"), h.first(), foundToo(doc)))
+	}
+	if n := doc.Summary.Undecided; n > 0 && doc.FailOn != "" {
+		i := slices.IndexFunc(doc.Rules, func(r history.Rule) bool { return r.Undecided != "" })
+		return failed(fmt.Errorf("--fail-on %s can't tell for %s, because not all of their records are known; the first is rule %q: %s%s",
+			doc.FailOn, count(n, "rule", "rules"), doc.Rules[i].Rule, doc.Rules[i].Undecided, foundToo(doc)),
+			"run it again; if that does not help, ask the service's support why its history is not whole")
 	}
 	if doc.Summary.Alerts > 0 {
 		return exit(exitDifferences)
 	}
 	return nil
+}
+
+// foundToo says what --fail-on found beside what it could not read.
+func foundToo(doc *history.Document) string {
+	if doc.Summary.Alerts == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; records to alert on were found in %s", count(doc.Summary.Alerts, "rule", "rules"))
+}
+
+// maxNotWhole is the most rules that are warned of one by one.
+const maxNotWhole = 10
+
+// warnNotWhole warns of histories of which records may be missing: CSV has no
+// place for it beside records, and a monitor reads stderr alone.
+func (h *historian) warnNotWhole(doc *history.Document, records bool) {
+	n := 0
+	for _, r := range doc.Rules {
+		if r.NotWhole == "" || !records && doc.FailOn == "" {
+			continue
+		}
+		if n++; n <= maxNotWhole {
+			h.a.warn("rule %s: records may be missing or listed twice: %s", r.Rule, r.NotWhole)
+		}
+	}
+	if n > maxNotWhole {
+		h.a.warn("records of %d more rules may be missing or listed twice", n-maxNotWhole)
+	}
 }
 
 // historyDocument is the document in each of its forms.

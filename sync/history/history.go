@@ -48,9 +48,12 @@ type Summary struct {
 	Errors  int `json:"errors"`
 	Failing int `json:"failing"`
 	// Alerts are the rules for which FailOn holds.
-	Alerts  int    `json:"alerts"`
-	Records int    `json:"records"`
-	Status  Counts `json:"status"`
+	Alerts int `json:"alerts"`
+	// Undecided are the rules of which it is not known whether a record failed;
+	// those with an error are not among them.
+	Undecided int    `json:"undecided"`
+	Records   int    `json:"records"`
+	Status    Counts `json:"status"`
 }
 
 // Record is one record of a history.
@@ -78,6 +81,10 @@ type Rule struct {
 	Error string `json:"error,omitempty"`
 	// NotWhole says why records may be missing or counted twice.
 	NotWhole string `json:"notWhole,omitempty"`
+	// Undecided says why it is not known whether a record failed, although the
+	// history was read: records may be missing, or have no status or time that
+	// says so.
+	Undecided string `json:"undecided,omitempty"`
 	// Alert is true where FailOn holds for the rule.
 	Alert   bool        `json:"alert"`
 	Order   Order       `json:"order"`
@@ -206,6 +213,9 @@ func (d *Document) Close() {
 		r.Alert = d.FailOn.holds(r.Status)
 		if r.Error != "" {
 			d.Summary.Errors++
+		}
+		if r.Undecided != "" {
+			d.Summary.Undecided++
 		}
 		if r.State == StateFailing {
 			d.Summary.Failing++

@@ -94,6 +94,7 @@ func TestCounts(t *testing.T) {
 	first, last := minute(0), minute(5)
 	want := Rule{
 		Rule: "jobs", Enabled: true, State: StateFailing, Order: NewestFirst, Records: 6,
+		Undecided:   "the status of 1 record is not one that this version knows",
 		Status:      Counts{Sent: 2, Failed: 1, Retrying: 1, Pending: 1, Other: 1},
 		Types:       []TypeCount{{"MediaKind.JobFinished", 5, 1}, {"MediaKind.JobStarted", 1, 0}},
 		First:       &first,
@@ -207,6 +208,81 @@ func TestNotWhole(t *testing.T) {
 	r.Page(events, 5, true)
 	if got := r.Result("jobs", true, errors.New("cut")); got.State != StateUnreadable || got.Error != "cut" || got.NotWhole != "" || got.Records != 4 {
 		t.Errorf("ended early: %+v", got)
+	}
+}
+
+// TestUndecided: what may hide a record that failed is not taken for fine, and
+// what can't is.
+func TestUndecided(t *testing.T) {
+	t.Parallel()
+	events := statuses("SSSSSS")
+	some := func(n int, edit func(*webhook.Event)) []webhook.Event {
+		out := slices.Clone(events)
+		for i := range n {
+			edit(&out[i])
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		pages func(*Reading)
+		want  string
+	}{
+		"whole":                    {func(r *Reading) { r.Page(events, 6, true) }, ""},
+		"empty":                    {func(r *Reading) { r.Page(nil, 0, true) }, ""},
+		"an empty page first":      {func(r *Reading) { r.Page(nil, 6, true); r.Page(events, 6, true) }, ""},
+		"an empty page last":       {func(r *Reading) { r.Page(events, 6, true); r.Page(nil, 6, true) }, ""},
+		"records came, shifted":    {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:5], 6, true) }, ""},
+		"records came, at the end": {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[3:], 6, true) }, ""},
+		"records came, not listed": {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[3:5], 9, true) }, ""},
+		"records came, some lost":  {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[4:5], 9, true) }, "counts 5 records, then 9, and lists 4"},
+		"records came, too many":   {func(r *Reading) { r.Page(events[:3], 3, true); r.Page(events[3:], 4, true) }, "counts 3 records, then 4, and lists 6"},
+		"records went":             {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[3:], 5, true) }, "went from 6 to 5"},
+		"records went and came": {func(r *Reading) {
+			r.Page(events[:2], 6, true)
+			r.Page(events[2:4], 5, true)
+			r.Page(events[4:], 6, true)
+		}, "moved"},
+		"half":                {func(r *Reading) { r.Page(events, 500, true) }, "counts 500 records and lists 6"},
+		"none of some":        {func(r *Reading) { r.Page(nil, 1, true) }, "counts 1 records and lists 0"},
+		"more than counted":   {func(r *Reading) { r.Page(events, 5, true) }, "counts 5 records and lists 6"},
+		"more than none":      {func(r *Reading) { r.Page(events, 0, true) }, "counts 0 records and lists 6"},
+		"no total":            {func(r *Reading) { r.Page(events, 0, false) }, "does not say how many"},
+		"no total of nothing": {func(r *Reading) { r.Page(nil, 0, false) }, "does not say how many"},
+		"no total at first":   {func(r *Reading) { r.Page(events[:3], 0, false); r.Page(events[3:], 6, true) }, "does not say how many"},
+		"no page":             {func(*Reading) {}, "does not say how many"},
+		"a page for another":  {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[:3], 6, true) }, "a page of 3 records twice"},
+		"a page for another, later": {func(r *Reading) {
+			r.Page(events[:2], 6, true)
+			r.Page(events[2:4], 6, true)
+			r.Page(events[:2], 6, true)
+		}, "a page of 2 records twice"},
+		"alike, one a page": {func(r *Reading) { r.Page(events[:1], 2, true); r.Page(events[:1], 2, true) }, ""},
+		"another word":      {func(r *Reading) { r.Page(some(2, func(e *webhook.Event) { e.Status = "Dropped" }), 6, true) }, "the status of 2 records"},
+		"another spelling":  {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "failed" }), 6, true) }, "the status of 1 record"},
+		"no status":         {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "" }), 6, true) }, "the status of 1 record"},
+		"no time":           {func(r *Reading) { r.Page(some(3, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 3 records"},
+		"no time at all":    {func(r *Reading) { r.Page(some(6, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 6 records"},
+	} {
+		for since, zero := range map[string]time.Time{"all": {}, "since": start.Add(-time.Hour)} {
+			r := NewReading(zero, start.Add(24*time.Hour))
+			tc.pages(r)
+			doc := Document{FailOn: OnFailed, Rules: []Rule{r.Result("jobs", true, nil)}}
+			doc.Close()
+			got := doc.Rules[0]
+			if tc.want == "" && got.Undecided != "" || !strings.Contains(got.Undecided, tc.want) {
+				t.Errorf("%s, %s: undecided %q, want %q", name, since, got.Undecided, tc.want)
+			}
+			if want := min(1, len(tc.want)); doc.Summary.Undecided != want {
+				t.Errorf("%s, %s: %d undecided, want %d", name, since, doc.Summary.Undecided, want)
+			}
+		}
+	}
+
+	// A record that failed at no time counts as one of any time.
+	r := NewReading(start.Add(time.Hour), start.Add(2*time.Hour))
+	r.Page([]webhook.Event{{Status: webhook.Failed}}, 1, true)
+	if got := r.Result("jobs", true, nil); got.Status.Failed != 1 || got.First != nil {
+		t.Errorf("without a time: %+v", got)
 	}
 }
 

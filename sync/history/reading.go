@@ -2,7 +2,6 @@ package history
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +20,8 @@ type Reading struct {
 	// since and now bound what is looked at; a zero since is the beginning.
 	since, now time.Time
 
-	pages        int
-	total, read  int
-	hasTotal     bool
-	totalMissing bool
-	moved        string
+	whole   whole
+	untimed int // records whose time the service left out
 
 	rising, falling int
 	started         bool
@@ -49,25 +45,22 @@ func NewReading(since, now time.Time) *Reading {
 
 // Page adds one page. Total is that of the whole history as this page has it.
 func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
-	switch r.pages++; {
-	case !hasTotal:
-		r.totalMissing = true
-	case r.pages == 1 || !r.hasTotal:
-		r.total, r.hasTotal = total, true
-	case total != r.total && r.moved == "":
-		r.moved = fmt.Sprintf("the history moved while it was read: its total went from %d to %d", r.total, total)
-	}
-	r.read += len(events)
+	r.whole.page(events, total, hasTotal)
 	for i := range events {
-		r.order(events[i].Created)
+		if !events[i].Created.IsZero() {
+			r.order(events[i].Created)
+		}
 		if r.Looks(events[i]) {
 			r.note(&events[i])
 		}
 	}
 }
 
-// Looks reports whether a record is in the time that is looked at.
-func (r *Reading) Looks(e webhook.Event) bool { return r.since.IsZero() || !e.Created.Before(r.since) }
+// Looks reports whether a record is in the time that is looked at. A record
+// without a time may be, and counts.
+func (r *Reading) Looks(e webhook.Event) bool {
+	return r.since.IsZero() || e.Created.IsZero() || !e.Created.Before(r.since)
+}
 
 func (r *Reading) order(t time.Time) {
 	if r.started {
@@ -102,11 +95,16 @@ func (r *Reading) note(e *webhook.Event) {
 	r.status.add(e.Status)
 	failed := e.Status == webhook.Failed
 	r.noteType(e.Type, failed)
-	if r.records == 1 || e.Created.Before(r.first) {
+	if e.Created.IsZero() {
+		r.untimed++
+		return
+	}
+	timed := r.records - r.untimed
+	if timed == 1 || e.Created.Before(r.first) {
 		r.first = e.Created
 	}
 	switch c := e.Created.Compare(r.last); {
-	case r.records == 1 || c > 0:
+	case timed == 1 || c > 0:
 		r.last, r.lastInList = e.Created, [2]webhook.Status{e.Status, e.Status}
 	case c == 0:
 		r.lastInList[1] = e.Status
@@ -196,11 +194,11 @@ func (r *Run) add(t time.Time) {
 // Result says what was read. Not all of it may be there: err is why the
 // reading ended early, nil where it did not.
 func (r *Reading) Result(rule string, enabled bool, err error) Rule {
-	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.notWhole()}
+	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.notWhole(), Undecided: r.undecided()}
 	if err != nil {
-		out.Error, out.NotWhole = err.Error(), ""
+		out.Error, out.NotWhole, out.Undecided = err.Error(), "", ""
 	}
-	if r.records > 0 {
+	if r.records > r.untimed {
 		first, last := r.first, r.last
 		out.First, out.Last, out.LastStatus = &first, &last, webhook.Status(short(string(r.lastStatus(out.Order))))
 	}
@@ -216,7 +214,7 @@ func (r *Reading) Result(rule string, enabled bool, err error) Rule {
 		r.spread.at(r.since)
 		r.spread.at(r.now.Add(-1)) // a slot that begins now has nothing yet
 	}
-	if r.records > 0 {
+	if r.records > r.untimed {
 		out.Timeline = r.spread.timeline()
 	}
 	out.State = r.state(&out)
@@ -279,19 +277,6 @@ func (r *Reading) state(out *Rule) State {
 		return StateSent
 	}
 	return StateOther
-}
-
-// notWhole says why not every record may have been counted once.
-func (r *Reading) notWhole() string {
-	switch {
-	case r.moved != "":
-		return r.moved
-	case r.totalMissing || !r.hasTotal:
-		return "the service does not say how many records the history has"
-	case r.read != r.total:
-		return fmt.Sprintf("the service counts %d records and lists %d", r.total, r.read)
-	}
-	return ""
 }
 
 func (r *Reading) typeCounts() []TypeCount {

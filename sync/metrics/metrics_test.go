@@ -84,6 +84,7 @@ func planned() *plan.Project {
 	}
 	p.Unsettled = []plan.Unsettled{{}, {}}
 	p.Failing = []plan.Failing{{}}
+	p.DeliveriesUnknown = []string{"jobs", "alerts"}
 	return p
 }
 
@@ -130,6 +131,8 @@ func TestText(t *testing.T) {
 		`mkhooks_changes{action="delete",project="prod"}`:                 2,
 		`mkhooks_changes_blocked{project="prod"}`:                         1,
 		`mkhooks_rules_failing_deliveries{project="empty"}`:               nil,
+		`mkhooks_rules_unknown_deliveries{project="prod"}`:                2,
+		`mkhooks_rules_unknown_deliveries{project="empty"}`:               nil,
 		`mkhooks_requests{method="GET",project="prod",status="none"}`:     1,
 		`mkhooks_retries{project="prod"}`:                                 3,
 		`mkhooks_project_readable{project="gone"}`:                        0,

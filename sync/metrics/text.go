@@ -64,6 +64,7 @@ func ofProjects(r Run, before Successes) []family {
 	changes := family{name: "mkhooks_changes", help: "Changes that apply would make, blocked ones included."}
 	blocked := family{name: "mkhooks_changes_blocked", help: "Changes that a guard holds back."}
 	failing := family{name: "mkhooks_rules_failing_deliveries", help: "Rules whose latest deliveries failed; with --deliveries alone."}
+	unknown := family{name: "mkhooks_rules_unknown_deliveries", help: "Rules of which it could not be told whether their latest deliveries failed; with --deliveries alone."}
 	requests := family{name: "mkhooks_requests", help: "Requests that the last run sent, by the class of their status; none where no answer came."}
 	retries := family{name: "mkhooks_retries", help: "Requests of the last run that were sent again."}
 	expiry := family{name: "mkhooks_token_expiry_timestamp_seconds", help: "When the token ends, where it says so."}
@@ -90,6 +91,7 @@ func ofProjects(r Run, before Successes) []family {
 			blocked.add(strconv.Itoa(held), label...)
 			if p.Deliveries {
 				failing.add(strconv.Itoa(len(p.Plan.Failing)), label...)
+				unknown.add(strconv.Itoa(len(p.Plan.DeliveriesUnknown)), label...)
 			}
 		}
 		readable.add(is, label...)
@@ -113,7 +115,7 @@ func ofProjects(r Run, before Successes) []family {
 			good.add(unix(before.projects[name]), "project", name)
 		}
 	}
-	return []family{readable, good, took, rules, changes, blocked, failing, requests, retries, expiry}
+	return []family{readable, good, took, rules, changes, blocked, failing, unknown, requests, retries, expiry}
 }
 
 // counts are how many requests there were of each kind, and how many of them

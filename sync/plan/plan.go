@@ -90,9 +90,11 @@ type Project struct {
 	Unsettled []Unsettled `json:"unsettled"`
 	// Failing are rules whose latest deliveries failed, where that was asked
 	// for: no difference, but what a secret broken by hand looks like.
-	Failing  []Failing `json:"failing,omitempty"`
-	Warnings []string  `json:"warnings"`
-	InSync   int       `json:"inSync"`
+	Failing []Failing `json:"failing,omitempty"`
+	// DeliveriesUnknown are the rules of which that was asked for and can't be told.
+	DeliveriesUnknown []string `json:"deliveriesUnknown,omitempty"`
+	Warnings          []string `json:"warnings"`
+	InSync            int      `json:"inSync"`
 	// Settled are the desired rules that need no change, by name, for [Narrow];
 	// a rule that the run did not look at is nil. It is no part of the document.
 	Settled map[string]*webhook.Desired `json:"-"`

@@ -70,6 +70,9 @@ func stateWords(r *history.Rule, at func(time.Time) string) string {
 	case history.StateSent:
 		return "the last delivery was sent"
 	}
+	if r.Last == nil {
+		return "no record has a time"
+	}
 	return "the last record has a status that this version does not know"
 }
 
@@ -100,16 +103,32 @@ func (p *printer) historyRule(r *history.Rule) {
 		if run := r.LongestFailure; run != nil {
 			fact("failures", text("longest run "+count(run.Records)+", "+between(run.From, run.To)))
 		}
-		fact("first, last", text(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
+		if r.First != nil {
+			fact("first, last", text(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
+		}
 		p.historyTypes(r, fact)
-		p.spark(r.Timeline, fact)
+		if r.Timeline != nil {
+			p.spark(r.Timeline, fact)
+		}
 	}
-	if r.NotWhole != "" {
-		fact("not exact", styled(r.NotWhole, styleYellow))
+	for _, why := range notExact(r) {
+		fact("not exact", styled(why, styleYellow))
 	}
 	if a := r.Archive; a != nil {
 		fact("stored", text(stored(a)))
 	}
+}
+
+// notExact says why the counts of a rule may be wrong.
+func notExact(r *history.Rule) []string {
+	var out []string
+	if r.NotWhole != "" {
+		out = append(out, r.NotWhole)
+	}
+	if r.Undecided != "" && r.Undecided != r.NotWhole {
+		out = append(out, r.Undecided)
+	}
+	return out
 }
 
 // stored says what an archive holds and where it is.
@@ -192,7 +211,13 @@ func (p *printer) historySum(doc *history.Document) {
 	l.add(s.Failing, "failing")
 	l.add(s.Errors, "not read or stored")
 	p.line(0, 2, styled(plural(s.Rules, "rule", "rules")+": ", styleBold), text(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
-	if s.Alerts > 0 {
+	switch {
+	case undecidedWords(doc) != "":
+		p.line(0, 2, text("Exit code 1 means that "+undecidedWords(doc)+"."))
+		if s.Alerts > 0 {
+			p.line(0, 2, text("For certain, "+alertWords(doc)+"."))
+		}
+	case s.Alerts > 0:
 		p.line(0, 2, text("Exit code 2 means that "+alertWords(doc)+"."))
 	}
 }
@@ -204,8 +229,20 @@ func historyRecords(s history.Summary) string {
 	return plural(s.Records, "record", "records") + ", " + statusCounts(s.Status)
 }
 
+// undecidedWords says what --fail-on could not find out, or "".
+func undecidedWords(doc *history.Document) string {
+	n := doc.Summary.Undecided + doc.Summary.Errors
+	if n == 0 || doc.FailOn == "" {
+		return ""
+	}
+	return "--fail-on can't tell for " + plural(n, "rule", "rules")
+}
+
 // alertWords says what --fail-on found.
 func alertWords(doc *history.Document) string {
+	if doc.Summary.Alerts == 0 {
+		return ""
+	}
 	what := "Failed"
 	if doc.FailOn == history.OnRetrying {
 		what = "Failed or Retrying"

@@ -18,7 +18,7 @@ import (
 func HistoryCSV(w io.Writer, doc *history.Document) error {
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"state", "rule", "enabled", "records", "sent", "failed", "retrying", "pending", "other", "success_rate",
-		"longest_failure", "failing", "first", "last", "last_status", "alert", "not_whole", "error", "archive"}) // Flush has its error
+		"longest_failure", "failing", "first", "last", "last_status", "alert", "not_whole", "error", "archive", "undecided"}) // Flush has its error
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
 		archive := ""
@@ -32,7 +32,7 @@ func HistoryCSV(w io.Writer, doc *history.Document) error {
 		_ = out.Write([]string{string(r.State), csvText(r.Rule), strconv.FormatBool(r.Enabled), strconv.Itoa(r.Records),
 			strconv.Itoa(r.Status.Sent), strconv.Itoa(r.Status.Failed), strconv.Itoa(r.Status.Retrying), strconv.Itoa(r.Status.Pending), strconv.Itoa(r.Status.Other),
 			rate, runLength(r.LongestFailure), runLength(r.Failing), csvTime(r.First), csvTime(r.Last), csvText(string(r.LastStatus)),
-			strconv.FormatBool(r.Alert), csvText(r.NotWhole), csvText(r.Error), csvText(archive)})
+			strconv.FormatBool(r.Alert), csvText(r.NotWhole), csvText(r.Error), csvText(archive), csvText(r.Undecided)})
 	}
 	out.Flush()
 	return out.Error()

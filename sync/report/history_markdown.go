@@ -51,8 +51,14 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 		b.WriteString(", since " + code(moment(*doc.Since)))
 	}
 	b.WriteString(".\n\n")
-	if s.Alerts > 0 {
-		b.WriteString(alert("WARNING", "**"+alertWords(doc)+"**"))
+	var alerts []string
+	for _, words := range []string{undecidedWords(doc), alertWords(doc)} {
+		if words != "" {
+			alerts = append(alerts, "**"+words+"**")
+		}
+	}
+	if len(alerts) > 0 {
+		b.WriteString(alert("WARNING", alerts...))
 	}
 	return b.String()
 }
@@ -98,8 +104,8 @@ func (m *historyMarkdown) notes(doc *history.Document) string {
 		if r.State == history.StateFailing {
 			items = append(items, rule+stateWords(r, func(t time.Time) string { return code(minute(t)) }))
 		}
-		if r.NotWhole != "" {
-			items = append(items, rule+"not exact: "+prose(r.NotWhole))
+		for _, why := range notExact(r) {
+			items = append(items, rule+"not exact: "+prose(why))
 		}
 		if a := r.Archive; a != nil {
 			items = append(items, rule+activeWords(a)+" stored in "+code(a.Location))

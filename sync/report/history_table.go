@@ -128,11 +128,11 @@ func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
 	}
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
-		switch {
-		case r.Error != "":
+		if r.Error != "" {
 			p.line(0, 2, styled("error: ", styleRed), text(name(r.Rule)+": "+r.Error))
-		case r.NotWhole != "":
-			p.line(0, 2, styled("not exact: ", styleYellow), text(name(r.Rule)+": "+r.NotWhole))
+		}
+		for _, why := range notExact(r) {
+			p.line(0, 2, styled("not exact: ", styleYellow), text(name(r.Rule)+": "+why))
 		}
 		if r.Archive != nil {
 			p.line(0, 2, text("stored: "+name(r.Rule)+": "+stored(r.Archive)))
