@@ -11,8 +11,7 @@ import (
 )
 
 // Of CSV the first column is always a word or a time of our own, so that no
-// line begins with text of others. Texts are escaped, so that a record is one
-// line, and can't be taken for a formula.
+// line begins with text of others. All text passes through csvText.
 
 // HistoryCSV writes one line a rule, below a line of names.
 func HistoryCSV(w io.Writer, doc *history.Document) error {
@@ -29,7 +28,7 @@ func HistoryCSV(w io.Writer, doc *history.Document) error {
 		if r.SuccessRate != nil {
 			rate = strconv.FormatFloat(*r.SuccessRate, 'f', 6, 64)
 		}
-		_ = out.Write([]string{string(r.State), csvText(r.Rule), strconv.FormatBool(r.Enabled), strconv.Itoa(r.Records),
+		_ = out.Write([]string{csvText(string(r.State)), csvText(r.Rule), strconv.FormatBool(r.Enabled), strconv.Itoa(r.Records),
 			strconv.Itoa(r.Status.Sent), strconv.Itoa(r.Status.Failed), strconv.Itoa(r.Status.Retrying), strconv.Itoa(r.Status.Pending), strconv.Itoa(r.Status.Other),
 			rate, runLength(r.LongestFailure), runLength(r.Failing), csvTime(r.First), csvTime(r.Last), csvText(string(r.LastStatus)),
 			strconv.FormatBool(r.Alert), csvText(r.NotWhole), csvText(r.Error), csvText(archive), csvText(r.Undecided)})
@@ -52,16 +51,39 @@ func csvTime(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// formulaSigns begin a formula for a spreadsheet, behind spaces, too; some take
-// the wide forms for the others.
-const formulaSigns = "=+-@＝＋－＠"
+// formulaSigns begin a formula. Some spreadsheets also take the wide and small
+// forms, and the minus sign of mathematics.
+const formulaSigns = "=+-@＝＋－＠﹦﹢﹣﹫−"
 
-// csvText is text for a cell: where a spreadsheet would take it for a formula,
-// an apostrophe stands before it.
+// Before a formula, a spreadsheet skips cellPadding. cellSeparators end a cell for
+// spreadsheets of some languages or settings, whatever the quotes around them.
+const (
+	cellPadding    = ` "'`
+	cellSeparators = ",;|"
+)
+
+// csvText makes text safe for a cell: an apostrophe precedes each sign that a
+// spreadsheet could take for the begin of a formula, at the start of the text and
+// after each separator. Tabs and line ends are escaped, so they separate nothing.
 func csvText(s string) string {
 	s = Escape(s)
-	if t := strings.TrimLeft(s, ` "'`); t != "" && strings.ContainsRune(formulaSigns, []rune(t)[0]) {
-		return "'" + s
+	if !strings.ContainsAny(s, formulaSigns) {
+		return s
 	}
-	return s
+	var b strings.Builder
+	begins := true
+	for _, r := range s {
+		switch {
+		case strings.ContainsRune(cellSeparators, r):
+			begins = true
+		case strings.ContainsRune(cellPadding, r): // what follows may still begin a cell
+		default:
+			if begins && strings.ContainsRune(formulaSigns, r) {
+				b.WriteByte('\'')
+			}
+			begins = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
