@@ -193,6 +193,11 @@ func strictGroups(root *cobra.Command) {
 				return invalidf("mkhooks completion bash", "completion: there is no script for %q; expected bash, fish, powershell or zsh", args[0])
 			}
 			c.Args = cobra.ArbitraryArgs
+			for _, shell := range c.Commands() {
+				if shell.Name() == "fish" {
+					shell.RunE = writeFish
+				}
+			}
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -127,12 +130,64 @@ func oneOf(values ...string) cobra.CompletionFunc {
 	}
 }
 
-// beginning are the values that begin with what was typed, less those that a
-// shell would take apart.
+// beginning are the values that begin with what was typed, less those that need
+// quotes in some shell: see [needsNoQuotes].
 func beginning(values []string, typed string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
-		return !strings.HasPrefix(v, typed) || strings.ContainsFunc(v, unicode.IsControl)
+		return !strings.HasPrefix(v, typed) || !needsNoQuotes(v)
 	})
+}
+
+// needsNoQuotes reports whether every shell reads a value as that value alone.
+// Others are never offered: bash inserts what several candidates begin with as it
+// is, so that job$(id)1 and job$(id)2 would run a command of whoever wrote the
+// files, and the next completion evaluates the line. A leading dash would make a
+// flag of a name.
+func needsNoQuotes(v string) bool {
+	return v != "" && !strings.ContainsRune("-=@", rune(v[0])) && !strings.ContainsFunc(v, needsQuotes)
+}
+
+// needsQuotes reports whether a shell might read more into a character, or people
+// would not see it. Letters, digits and accents of all languages are fine.
+func needsQuotes(r rune) bool {
+	if unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
+		return true
+	}
+	return !unicode.In(r, unicode.L, unicode.Nd, unicode.Mn, unicode.Mc) && !strings.ContainsRune("._/:@%+,=-", r)
+}
+
+// safeFish takes the completion script for fish and mends a fault of cobra's: the
+// script evaluates the words before the cursor without their quotes, so that a
+// rule named x(id), quoted on the line, would run id as soon as TAB is pressed.
+func safeFish(script string) (string, error) {
+	const words = "    set -l args (commandline -opc)\n"
+	if strings.Count(script, words) != 1 {
+		return "", errors.New("the completion script for fish is not as expected, so it was not made safe")
+	}
+	return strings.Replace(script, words, words+`    if set -q args[2]
+        set args $args[1] (string escape -- $args[2..-1])
+    end
+`, 1), nil
+}
+
+// writeFish replaces cobra's command that writes the script for fish.
+func writeFish(cmd *cobra.Command, _ []string) error {
+	bare, err := cmd.Flags().GetBool("no-descriptions")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	if err := cmd.Root().GenFishCompletion(&b, !bare); err != nil {
+		return err
+	}
+	script, err := safeFish(b.String())
+	if err != nil {
+		return failed(err)
+	}
+	if _, err := io.WriteString(cmd.OutOrStdout(), script); err != nil {
+		return failed(fmt.Errorf("write standard output: %w", err))
+	}
+	return nil
 }
 
 // files completes names of files, those with an extension where any is given.
