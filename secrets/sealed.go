@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Auth is the decrypted authentication of one rule, by name.
@@ -95,56 +93,6 @@ func Problems(err error) []error {
 		return nil
 	}
 	return []error{err}
-}
-
-// Check says what is wrong with value as an authentication value, or "":
-// empty, a mask, a placeholder, still encrypted, outer white space or control
-// characters. The text never holds the value.
-func (s String) Check() string {
-	v := s.text()
-	switch {
-	case v == "":
-		return "is empty"
-	case IsMask(v):
-		return "is a mask (only asterisks), as the service shows a stored value, not the value itself"
-	case IsPlaceholder(v):
-		return "is a placeholder, not a value"
-	case LooksSealed(v):
-		return "is an encrypted value, not the value itself: it was encrypted twice, or not decrypted"
-	case strings.TrimSpace(v) != v:
-		return "has white space around it"
-	case !utf8.ValidString(v):
-		return "is not UTF-8"
-	case strings.ContainsFunc(v, unicode.IsControl):
-		return "has control characters in it"
-	}
-	return ""
-}
-
-// IsMask reports whether value consists of asterisks (or the dots that some
-// services show), as a service masks what it has stored.
-func IsMask(value string) bool {
-	v := strings.TrimSpace(value)
-	return v != "" && strings.Trim(v, "*•●") == ""
-}
-
-// Placeholder is what import writes where a secret belongs.
-const Placeholder = "REPLACE_ME"
-
-// IsPlaceholder reports whether value is a word that people and tools write
-// where a secret is still to come ("REPLACE_ME", "changeme", "<secret>", "TODO").
-func IsPlaceholder(value string) bool {
-	v := strings.ToLower(strings.TrimSpace(value))
-	if strings.HasPrefix(v, "<") && strings.HasSuffix(v, ">") || strings.HasPrefix(v, "${") || strings.HasPrefix(v, "{{") {
-		return true
-	}
-	v = strings.NewReplacer("_", "", "-", "", " ", "").Replace(v)
-	switch v {
-	case "replaceme", "replacethis", "changeme", "changethis", "todo", "tbd", "fixme", "placeholder",
-		"secret", "yoursecret", "yoursecrethere", "yourtoken", "yourtokenhere", "xxx", "xxxx", "xxxxxxxx", "dummy", "example":
-		return true
-	}
-	return strings.HasPrefix(v, "replaceme")
 }
 
 // SealedProblem says what keeps value from being an encrypted text exactly as

@@ -36,7 +36,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 	}
 	paths, plain := s.Plain.Values()
 	for _, p := range paths {
-		errs = append(errs, check(s.File, pathOf(p), plain[p]))
+		errs = append(errs, d.check(s.File, pathOf(p), plain[p]))
 		add(s.File, p, plain[p])
 	}
 	for _, source := range s.Sources {
@@ -60,7 +60,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 					Message: "is not there, though it was when the file was read", hint: "mkhooks validate " + shell.Path(source.File)})
 				continue
 			}
-			errs = append(errs, check(source.File, at, value))
+			errs = append(errs, d.check(source.File, at, value))
 			add(source.File, path, value)
 		}
 	}
@@ -225,9 +225,26 @@ func checkSealed(file string, tree *sops.Tree) error {
 
 // check is what every value must pass before it is sent anywhere; path is
 // where it stands in the file.
-func check(file, path string, value secrets.String) error {
-	if problem := value.Check(); problem != "" {
-		return &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew: sops edit " + shell.Path(file)}
+func (d *Decrypter) check(file, path string, value secrets.String) error {
+	problem := d.Problem(value)
+	if problem == "" {
+		return nil
 	}
-	return nil
+	hint := "set it anew: sops edit " + shell.Path(file)
+	if value.IsOdd() {
+		hint += "; " + Odd
+	}
+	return &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: hint}
+}
+
+// Odd is the end of a hint about a value that does not look like a secret.
+const Odd = "if it really is the secret: --allow-odd-secrets"
+
+// Problem says what is wrong with a value that is to be sealed or sent, or "".
+// It never holds the value.
+func (d *Decrypter) Problem(value secrets.String) string {
+	if d.o.AllowOddSecrets {
+		return value.CheckForm()
+	}
+	return value.Check()
 }

@@ -69,7 +69,7 @@ func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 // Waiting are the paths of the values of a file that are still to be set:
 // placeholders, and whatever else can be no value. They need no key.
 func Waiting(file string, document []byte) (paths []string, err error) {
-	s := &sealer{Request: Request{File: file, Document: document}}
+	s := &sealer{Request: Request{File: file, Document: document}, d: &Decrypter{}}
 	defer func() {
 		if recover() != nil {
 			paths, err = nil, s.unknownForm()
@@ -111,8 +111,12 @@ func (s *sealer) run(ctx context.Context) (out *Sealing, err error) {
 		return nil, err
 	}
 	for _, p := range slices.Sorted(maps.Keys(s.Values)) {
-		if problem := s.Values[p].Check(); problem != "" {
-			return nil, &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
+		if problem := s.d.Problem(s.Values[p]); problem != "" {
+			e := &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
+			if s.Values[p].IsOdd() {
+				e.hint = Odd
+			}
+			return nil, e
 		}
 	}
 	if fresh {
@@ -202,7 +206,7 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 			}
 			switch _, given := s.Values[path]; {
 			case given:
-			case !isValue || secrets.NewString(value).Check() != "":
+			case !isValue || s.d.Problem(secrets.NewString(value)) != "":
 				missing = append(missing, path)
 			default:
 				s.set[path] = value

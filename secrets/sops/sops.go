@@ -35,6 +35,9 @@ type Options struct {
 	KeyServices []string
 	// VaultAddr is the only Vault that hcvault may call.
 	VaultAddr string
+	// AllowOddSecrets accepts values that do not look like a secret
+	// ([secrets.String.IsOdd]).
+	AllowOddSecrets bool
 	// Timeout is how long one call of a key service may take; 0 means 30 s.
 	Timeout time.Duration
 	// Concurrency is how many calls of cloud key services run side by side; 0

@@ -134,7 +134,7 @@ func (p *Prepared) open(ctx context.Context, rule *Rule) (auth secrets.Auth, err
 	paths, values := auth.Values()
 	var errs []error
 	for _, path := range paths {
-		if wrong := values[path].Check(); wrong != "" {
+		if wrong := values[path].CheckForm(); wrong != "" {
 			errs = append(errs, fmt.Errorf("%s: spec.authentication.%s %s", rule.File, strings.Replace(path, "/", ".", 1), wrong))
 		}
 	}

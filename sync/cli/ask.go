@@ -12,13 +12,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
 // askSecrets takes a value for each path: from the person at the terminal, or
-// from standard input.
-func (a *app) askSecrets(ctx context.Context, found config.Found, paths []string) (map[string]secrets.String, error) {
+// from standard input. problemOf says what is wrong with a value, or "".
+func (a *app) askSecrets(ctx context.Context, found config.Found, paths []string, problemOf func(secrets.String) string) (map[string]secrets.String, error) {
 	values := map[string]secrets.String{}
 	if !a.StdinTTY {
 		return values, a.readSecrets(paths, values)
@@ -38,8 +39,11 @@ func (a *app) askSecrets(ctx context.Context, found config.Found, paths []string
 			if err != nil {
 				return nil, err
 			}
-			if problem := value.Check(); problem != "" {
+			if problem := problemOf(value); problem != "" {
 				a.line("error", "what was typed "+problem)
+				if value.IsOdd() {
+					a.line("hint", sops.Odd)
+				}
 				continue
 			}
 			values[p] = value

@@ -27,6 +27,7 @@ const defaultBaseURL = "https://app.mk.io"
 type ruleOptions struct {
 	allowPlaintextAuth    bool
 	allowPlainCredentials bool
+	allowOddSecrets       bool
 	allowPlaceholders     bool // for plan and drift alone, which send nothing
 	keyServices           []string
 	allowEmpty            bool
@@ -43,8 +44,14 @@ type ruleOptions struct {
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
 	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
+	o.addOddSecrets(f)
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept rule paths that hold no rule file, and changes if the files hold no rule at all")
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault, hckms (repeatable)")
+}
+
+// addOddSecrets adds the flag of commands that seal or decrypt.
+func (o *ruleOptions) addOddSecrets(f *pflag.FlagSet) {
+	f.BoolVar(&o.allowOddSecrets, "allow-odd-secrets", false, "accept secrets that look like a variable, a placeholder or a damaged value")
 }
 
 // addPlaceholders adds the flag of commands that show a plan and send nothing.
@@ -68,6 +75,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 	return config.Options{
 		AllowPlaintextAuth:    o.allowPlaintextAuth,
 		AllowPlainCredentials: o.allowPlainCredentials,
+		AllowOddSecrets:       o.allowOddSecrets,
 		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),

@@ -33,6 +33,10 @@ every value that is still a placeholder. Otherwise values are read from
 standard input: one PATH takes all of it, less one line end; several PATHs take
 a line each.
 
+A value that only looks like a secret is refused: a variable that nothing
+replaced, null, [REDACTED], a value with an invisible character in it.
+--allow-odd-secrets accepts it; masks and placeholders are never accepted.
+
 In place of RULE may stand the path of a shared secrets file, whose values rules
 take with $secret: FILE#KEY; then PATH is a KEY of it.
 
@@ -90,6 +94,7 @@ func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	addRules(f, &o.rules)
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP (repeatable)")
+	o.addOddSecrets(f)
 	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there")
 }
 
@@ -156,7 +161,7 @@ func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	if s.values == nil {
-		if s.values, err = a.askSecrets(ctx, s.found, s.paths); err != nil {
+		if s.values, err = a.askSecrets(ctx, s.found, s.paths, a.decrypter(&o.ruleOptions).Problem); err != nil {
 			return err
 		}
 	}

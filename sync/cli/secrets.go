@@ -21,7 +21,7 @@ import (
 // of key services have one limit, and what many rules share is opened once.
 func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	a.opening.Do(func() {
-		a.opener = sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR")})
+		a.opener = sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets})
 	})
 	return a.opener
 }

@@ -186,12 +186,21 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	case secrets.IsPlaceholder(n.Value) && f.o.AllowPlaceholders:
 		f.placeholders = append(f.placeholders, path)
 		f.warn(n, set, "%s is a placeholder, so the rule can't be sent yet", path)
-	case secrets.IsPlaceholder(n.Value):
-		f.fail(n, set, "%s is a placeholder, expected an encrypted value", path)
-	case f.o.AllowPlaintextAuth && !hasMetadata:
-		if problem := secrets.NewString(n.Value).Check(); problem != "" {
+	case f.o.AllowPlaintextAuth && !hasMetadata && (f.o.AllowOddSecrets || !secrets.IsPlaceholder(n.Value)):
+		value := secrets.NewString(n.Value)
+		switch problem := value.Check(); {
+		case value.IsOdd() && f.o.AllowOddSecrets || problem == "":
+		case value.IsOdd():
+			f.fail(n, "mend the value; if it really is the secret: --allow-odd-secrets", "%s %s", path, problem)
+		default:
 			f.fail(n, "mend the value", "%s %s", path, problem)
 		}
+	case secrets.IsPlaceholder(n.Value):
+		what := "is a placeholder"
+		if value := secrets.NewString(strings.TrimSpace(n.Value)); value.IsOdd() {
+			what = strings.TrimSuffix(value.Check(), ", not the value itself")
+		}
+		f.fail(n, set, "%s %s, expected an encrypted value", path, what)
 	case hasMetadata && f.uncovered:
 		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew: "+f.encrypt(),
 			"%s is in clear text, because SOPS was told to encrypt other names only", path)

@@ -27,6 +27,9 @@ import (
 type Options struct {
 	// AllowPlaintextAuth accepts authentication values in clear text.
 	AllowPlaintextAuth bool
+	// AllowOddSecrets accepts, among values in clear text, what only looks like
+	// no secret.
+	AllowOddSecrets bool
 	// AllowPlainCredentials turns plain values that look like a credential
 	// into warnings.
 	AllowPlainCredentials bool

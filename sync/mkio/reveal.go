@@ -41,7 +41,7 @@ func putBody(spec webhook.Spec, auth secrets.Auth) ([]byte, error) {
 	for _, path := range paths {
 		// The last line of defence: a mask that is written back becomes the
 		// secret, and nobody would see it.
-		if problem := values[path].Check(); problem != "" {
+		if problem := values[path].CheckForm(); problem != "" {
 			return nil, fmt.Errorf("spec.authentication.%s %s", strings.Replace(path, "/", ".", 1), problem)
 		}
 	}

@@ -1,0 +1,236 @@
+package secrets
+
+import (
+	"encoding/base64"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// appearance is what a value looks like if it does not look like a secret.
+type appearance struct {
+	problem string // a text of [String.Check]; "" for a secret
+	// placeholder says that a person or a tool left the text where a secret
+	// belongs. Otherwise it may well be a secret, damaged on the way here.
+	placeholder bool
+}
+
+// The appearances. None is certain: --allow-odd-secrets accepts each of them.
+var (
+	looksUnset     = appearance{"looks like what a program prints for an absent value, not the value itself", true}
+	looksTemplate  = appearance{"looks like a placeholder: a variable or a template that nothing replaced, not the value itself", true}
+	looksRedacted  = appearance{"looks like text that stands for a hidden value, not the value itself", true}
+	looksCut       = appearance{"looks like a value of which a part is hidden or cut off", true}
+	looksDescribed = appearance{"looks like words that describe the value, not the value itself", true}
+	looksPrinted   = appearance{"looks like an object that a program printed, not the value itself", true}
+	looksStored    = appearance{"looks like the address of a secret in another store, or like the output of another encryption tool", true}
+
+	looksRepeated   = appearance{"is one character again and again", false}
+	looksQuoted     = appearance{"has quotation marks around it", false}
+	looksAssigned   = appearance{"looks like a line NAME=VALUE, expected the value alone", false}
+	looksInvisible  = appearance{"has an invisible character or an unusual space in it", false}
+	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false}
+)
+
+// appearanceOf says what a value looks like, also behind the name of an
+// authentication scheme, in quotation marks, or escaped for HTML or a URL.
+func appearanceOf(value string) appearance {
+	if utf8.RuneCountInString(value) > 2 && strings.Trim(value, value[:firstRune(value)]) == "" {
+		return looksRepeated
+	}
+	for _, v := range variants(value) {
+		if a := placeholderOf(v); a.placeholder {
+			return a
+		}
+	}
+	switch {
+	case strings.ContainsFunc(value, isInvisible):
+		return looksInvisible
+	case strings.ContainsRune(value, utf8.RuneError):
+		return looksUnreadable
+	case inQuotes.MatchString(value) && value[0] == value[len(value)-1]:
+		return looksQuoted
+	case assignment.MatchString(value):
+		return looksAssigned
+	}
+	return appearance{}
+}
+
+func firstRune(s string) int {
+	_, n := utf8.DecodeRuneInString(s)
+	return n
+}
+
+var (
+	// scheme is the beginning of a value such as "Bearer ...".
+	scheme     = regexp.MustCompile(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
+	inQuotes   = regexp.MustCompile(`^["'].*["']$`)
+	assignment = regexp.MustCompile(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
+)
+
+// variants are the texts that a value may stand for.
+func variants(value string) []string {
+	plain := scheme.ReplaceAllString(value, "")
+	plain = strings.TrimFunc(plain, isInvisible)
+	if inQuotes.MatchString(plain) && len(plain) > 1 {
+		plain = plain[1 : len(plain)-1]
+	}
+	out := []string{value}
+	add := func(text string) {
+		if text != out[len(out)-1] && text != "" {
+			out = append(out, text)
+		}
+	}
+	add(plain)
+	add(html.UnescapeString(plain))
+	if decoded, err := url.PathUnescape(plain); err == nil {
+		add(decoded)
+	}
+	// Some tools keep secrets in base64; only words count there.
+	if decoded, err := base64.StdEncoding.DecodeString(plain); err == nil && len(decoded) > 2 && isWords(string(decoded)) {
+		add(string(decoded))
+	}
+	return out
+}
+
+func isWords(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII || r < ' ' }) < 0
+}
+
+// placeholderOf says what stands in place of a value.
+func placeholderOf(v string) appearance {
+	word := bareWord(strings.Trim(v, "<>[](){}\"'*#%$@ \t\r\n"))
+	switch {
+	case isPlaceholderWord(v) || unsetWords[word]:
+		return looksUnset
+	case redactedWords[word] || strings.HasPrefix(word, "redacted"):
+		return looksRedacted
+	case printed.MatchString(v):
+		return looksPrinted
+	case stored.MatchString(v):
+		return looksStored
+	case isTemplate(v):
+		return looksTemplate
+	case cut.MatchString(v):
+		return looksCut
+	case isDescription(v):
+		return looksDescribed
+	}
+	return appearance{}
+}
+
+func words(list string) map[string]bool {
+	out := map[string]bool{}
+	for w := range strings.FieldsSeq(list) {
+		out[w] = true
+	}
+	return out
+}
+
+var (
+	unsetWords = words(`null nil none undefined nan na n/a void nullptr empty unset notset missing unknown novalue
+		notfound notdefined notavailable true false yes no on off tbd todo`)
+	redactedWords = words(`masked hidden removed filtered sensitive sensitivevalue sensitivedata protected secure censored
+		scrubbed obfuscated concealed encrypted withheld elided truncated private confidential notshown valuehidden
+		hiddenvalue secretvalue lookslikeacredential`)
+
+	printed = regexp.MustCompile(`^(?:\[object \w+\]|Promise \{.*|<.* at 0x[0-9a-fA-F]+>|#<.*>|b(?:'.*'|".*")|System\.[A-Z][\w.]*|java\.[\w.]+.*|map\[.*\]|%!\w?\(.*)$`)
+	stored  = regexp.MustCompile(`^(?:op|vault|vaults|awssm|awsps|aws-sm|gcpsm|sm|azkv|akv|keyvault|keychain|secret|secrets|file|env|bws|doppler|infisical|keepass|pass)://.` +
+		`|^(?:vault|env|file|ref\+\w+|awssecret|ssm|secretref|valueFrom):\S` +
+		`|^arn:aws[\w-]*:(?:secretsmanager|ssm|kms):|^projects/[^/]+/secrets/|^@Microsoft\.KeyVault\(|^\{\{?resolve:` +
+		`|^\$ANSIBLE_VAULT|^ENC\(.*\)$|^\{(?:cipher|AES|noop|bcrypt)\}|^age-encryption\.org/|^-----BEGIN `)
+	cut = regexp.MustCompile(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
+)
+
+// Templates: of the whole value, or of a part that is written like nothing else.
+var (
+	wholeTemplate = regexp.MustCompile("^(?:" + strings.Join([]string{
+		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{[\w .:-]*`, `\{\{.*\}\}.*`, // also if it is cut short
+		`\$\(.*\)`, "`[a-z].*`", `<%.*%>`, `<[A-Za-z][^<>]*>`,
+		`\$[A-Z_][A-Z0-9_]*`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
+		`[#%@!&~^]\{[^{}]*\}#?`, `%\([\w.]+\)[sdr]`, `%[sdvqx]`,
+		`\{(?:[A-Za-z_][\w.\- ]*|\d*)\}`, `\[[A-Za-z][A-Za-z _.\-]*\]`, `\([A-Za-z][A-Za-z _.\-]*\)`,
+		`![A-Za-z]+(?:::\w+)? \S+`,
+		`(?:process\.env|os\.environ|os\.getenv|getenv|env|secrets|vars?|locals?|inputs|steps|params|values)(?:\.[A-Za-z_][\w.]*|[\[(].*[\])])`,
+	}, "|") + ")$")
+	partTemplate = regexp.MustCompile(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
+	// nameLike is what is put between delimiters: %NAME%.
+	nameLike = regexp.MustCompile(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
+)
+
+func isTemplate(v string) bool {
+	return wholeTemplate.MatchString(v) || partTemplate.MatchString(v) || isDelimited(v)
+}
+
+// isDelimited reports whether a name stands between equal delimiters: %NAME%,
+// ##NAME##, __NAME__. Of those that occur in base64 it takes two.
+func isDelimited(v string) bool {
+	const delimiters = "%#@$~|!^:=+_-"
+	if v == "" || !strings.Contains(delimiters, v[:1]) {
+		return false
+	}
+	name := strings.TrimLeft(v, v[:1])
+	n := len(v) - len(name)
+	inner := strings.TrimRight(name, v[:1])
+	if len(name)-len(inner) != n || n < 2 && strings.Contains("+=_-", v[:1]) {
+		return false
+	}
+	return nameLike.MatchString(inner)
+}
+
+// describing are the words by which documents describe a secret: YOUR_API_KEY,
+// insert-token-here. A value of which all words are among them is none.
+var (
+	describing = words(`your my our insert enter put paste fill provide type replace with use here api app auth access client
+	webhook hook shared signing secret secrets key keys token tokens password passwd pwd credential credentials bearer basic
+	sample example dummy fake placeholder default string goes real change bit mkio`)
+	// loose are the digits that may stand beside these words: your-256-bit-key,
+	// token1.
+	loose = regexp.MustCompile(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
+)
+
+// isDescription reports whether a value consists of words that describe one,
+// also if they are written together.
+func isDescription(v string) bool {
+	letters := strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		case 'a' <= r && r <= 'z':
+			return r
+		case strings.ContainsRune(" _-.!:", r):
+			return -1
+		}
+		return 0
+	}, loose.ReplaceAllString(v, ""))
+	if letters == "" || len(letters) > 60 || strings.Contains(letters, "\x00") {
+		return false
+	}
+	ends := make([]bool, len(letters)+1) // at which a word ends
+	ends[0] = true
+	for i := range letters {
+		for j := i + 1; ends[i] && j <= len(letters); j++ {
+			ends[j] = ends[j] || describing[letters[i:j]]
+		}
+	}
+	return ends[len(letters)]
+}
+
+// isInvisible reports whether a reader would not see a character, or take it
+// for a plain space: formats (byte order mark, zero width, direction), spaces
+// other than the plain one, variation selectors, fillers, private and
+// unassigned characters.
+func isInvisible(r rune) bool {
+	switch {
+	case r < 0x80:
+		return false
+	case r == 0x2800, r == 0xfffc, r == 0x1d159: // blank Braille pattern, object, null notehead
+		return true
+	case unicode.In(r, unicode.Cf, unicode.Co, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		return true
+	}
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) // unassigned
+}

@@ -1,0 +1,83 @@
+package secrets
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Check says what is wrong with value as an authentication value, or "": what
+// [String.CheckForm] refuses, and what only looks like a secret. The text never
+// holds the value.
+func (s String) Check() string {
+	if problem := s.CheckForm(); problem != "" {
+		return problem
+	}
+	return appearanceOf(s.text()).problem
+}
+
+// CheckForm says what keeps value from being sent under all circumstances, or
+// "": empty, a mask, a placeholder, still encrypted, outer white space or
+// control characters. The text never holds the value.
+func (s String) CheckForm() string {
+	v := s.text()
+	switch {
+	case v == "":
+		return "is empty"
+	case IsMask(v):
+		return "is a mask (only asterisks), as the service shows a stored value, not the value itself"
+	case isPlaceholderWord(v):
+		return "is a placeholder, not a value"
+	case LooksSealed(v):
+		return "is an encrypted value, not the value itself: it was encrypted twice, or not decrypted"
+	case strings.TrimSpace(v) != v:
+		return "has white space around it"
+	case !utf8.ValidString(v):
+		return "is not UTF-8"
+	case strings.ContainsFunc(v, unicode.IsControl):
+		return "has control characters in it"
+	}
+	return ""
+}
+
+// IsOdd reports whether value only looks like no secret, so that a person may
+// know better: [String.Check] refuses it and [String.CheckForm] does not.
+func (s String) IsOdd() bool { return s.CheckForm() == "" && s.Check() != "" }
+
+// maskRunes are the characters of masks.
+const maskRunes = "*•●∗＊⁎✱⬤○◦"
+
+// IsMask reports whether value consists of asterisks (or the dots that some
+// services show), as a service masks what it has stored. Spaces and hyphens may
+// group them.
+func IsMask(value string) bool {
+	return strings.ContainsAny(value, maskRunes) && strings.IndexFunc(value, func(r rune) bool {
+		return r != '-' && !unicode.IsSpace(r) && !strings.ContainsRune(maskRunes, r)
+	}) < 0
+}
+
+// Placeholder is what import writes where a secret belongs.
+const Placeholder = "REPLACE_ME"
+
+// IsPlaceholder reports whether value is text that people and tools write or
+// leave where a secret belongs: "REPLACE_ME", "<secret>", "$NAME", "null",
+// "[REDACTED]", "****abcd". It holds no part of a secret that matters.
+func IsPlaceholder(value string) bool {
+	return isPlaceholderWord(value) || appearanceOf(strings.TrimSpace(value)).placeholder
+}
+
+// isPlaceholderWord reports whether value is a word that is never a secret.
+func isPlaceholderWord(value string) bool {
+	v := bareWord(value)
+	switch v {
+	case "replacethis", "changeme", "changethis", "todo", "tbd", "fixme", "placeholder",
+		"secret", "yoursecret", "yoursecrethere", "yourtoken", "yourtokenhere", "dummy", "example":
+		return true
+	}
+	return len(v) > 2 && strings.Trim(v, "x") == "" || strings.HasPrefix(v, "replaceme")
+}
+
+// bareWord is a text in lower case, without what separates words.
+func bareWord(text string) string {
+	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(strings.TrimSpace(text)))
+}
