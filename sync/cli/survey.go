@@ -26,6 +26,10 @@ type survey struct {
 	targets []*target
 	flags   *runOptions // as they were given
 	found   []finding
+	// held is what the guard destination compares secrets with, and notHeld says
+	// what of it could not be read.
+	held    *plan.Holders
+	notHeld string
 	// plan is that of all projects, in the order of the targets.
 	plan *plan.Plan
 }
@@ -53,6 +57,12 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	// Files that are not valid end the run: then the service is not asked any more.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
+	var err error
+	if notReady == nil {
+		if s.held, s.notHeld, err = s.holdings(ctx); err != nil {
+			return nil, err
+		}
+	}
 	task := a.progress.Task("read projects", len(targets))
 	defer task.Done()
 	group, inner := errgroup.WithContext(ctx)
@@ -132,6 +142,10 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 		return nil
 	case offline.Load():
 		return nil
+	}
+	g.input.Held = s.held
+	if s.notHeld != "" {
+		g.input.Warnings = append(g.input.Warnings, s.notHeld)
 	}
 	err = g.read(ctx, a)
 	if err == nil && keep != nil {

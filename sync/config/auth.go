@@ -141,7 +141,7 @@ func (r *Rule) setAuth(sources []authSource) {
 			switch v.kind {
 			case authSealed:
 				take[v.path()] = []string{"spec", "authentication", v.part, v.name}
-				r.sealed = append(r.sealed, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
+				r.Values = append(r.Values, webhook.SealedValue{Path: v.path(), Ciphertext: v.node.Value})
 			case authClear:
 				r.clear = true
 				r.Sealed.Plain.Add(v.path(), secrets.NewString(v.node.Value))
@@ -163,9 +163,9 @@ func (r *Rule) setAuth(sources []authSource) {
 // finishAuth makes the digest of the rule's values, when all are known.
 func (r *Rule) finishAuth() {
 	if r.AuthDigest = webhook.AuthUnknown; !r.clear {
-		r.AuthDigest = webhook.AuthDigest(r.sealed)
+		r.AuthDigest = webhook.AuthDigest(r.Values)
 	}
-	r.sealed, r.references = nil, nil
+	r.references = nil
 }
 
 // mendSealed is what to do about an encrypted value that is not as SOPS

@@ -72,11 +72,9 @@ type Rule struct {
 	Origins []Origin
 	// column of the name, for messages.
 	column int
-	// references are the values that other files have, sealed those of the
-	// rule's files, and clear says that one stands in clear text: until the
-	// references are resolved.
+	// references are the values that other files have, and clear says that one
+	// stands in clear text: until the references are resolved.
 	references []reference
-	sealed     []webhook.SealedValue
 	clear      bool
 }
 

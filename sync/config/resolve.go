@@ -158,8 +158,7 @@ func (r *resolver) end(v sharedValue) *reference {
 
 // addShared makes a sealed value of a shared file the rule's own.
 func (r *Rule) addShared(ref reference, t target) {
-	r.sealed = append(r.sealed, webhook.SealedValue{Path: ref.path, Ciphertext: t.value.node.Value})
-	r.Shared = append(r.Shared, webhook.AuthDigest([]webhook.SealedValue{{Ciphertext: t.value.node.Value}}))
+	r.Values = append(r.Values, webhook.SealedValue{Path: ref.path, Ciphertext: t.value.node.Value, Shared: true})
 	i := slices.IndexFunc(r.Sealed.Sources, func(s secrets.Source) bool { return s.File == t.file.name })
 	if i < 0 {
 		i = len(r.Sealed.Sources)

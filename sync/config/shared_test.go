@@ -114,7 +114,7 @@ func sharedCase(t *testing.T, a *txtar.Archive) (got string, data []byte) {
 		if r.AuthDigest == webhook.AuthUnknown {
 			state = "unknown"
 		}
-		fmt.Fprintf(&b, "rule %s: auth %s, %d shared, %d in clear, placeholders %v\n", r.Name, state, len(r.Shared), r.Sealed.Plain.Len(), r.Placeholders)
+		fmt.Fprintf(&b, "rule %s: auth %s, %d shared, %d in clear, placeholders %v\n", r.Name, state, sharedOf(r), r.Sealed.Plain.Len(), r.Placeholders)
 		for _, s := range r.Sealed.Sources {
 			fmt.Fprintf(&b, "    %s:", s.File)
 			if s.Take == nil {
@@ -192,4 +192,14 @@ func TestSharedLinks(t *testing.T) {
 	if len(rules.Rules) != 1 || rules.Rules[0].Name != "b" || rules.Rules[0].Sealed.Plain.Len() != 1 {
 		t.Errorf("rules %v", rules.Rules)
 	}
+}
+
+// sharedOf counts the values that a rule has of shared secrets files.
+func sharedOf(r Rule) (n int) {
+	for _, v := range r.Values {
+		if v.Shared {
+			n++
+		}
+	}
+	return n
 }

@@ -50,6 +50,8 @@ type shortMarker struct {
 	Auth  string          // as in shortRule; the rule's own unless given
 	Spec  json.RawMessage // how the spec that was applied differs from the live one
 	Kept  json.RawMessage // how what the service made of it differs from the live one
+	// AuthNames are the headers as they were applied, unless the live ones.
+	AuthNames []string
 }
 
 func baseRule() shortRule {
@@ -70,19 +72,34 @@ func (s shortRule) authDigest(word string) webhook.Digest {
 	if word == "plaintext" {
 		return webhook.AuthUnknown
 	}
-	var sealed []webhook.SealedValue
+	return webhook.AuthDigest(s.sealed(word))
+}
+
+// sealed are the values of a rule, whose ciphertext a word stands for. A word
+// for each, in the order of the names, may stand between commas; shared: before
+// one makes it the value of a shared secrets file.
+func (s shortRule) sealed(words string) []webhook.SealedValue {
+	if words == "plaintext" {
+		return nil
+	}
+	var out []webhook.SealedValue
+	list := strings.Split(words, ",")
+	add := func(path string) {
+		word, shared := strings.CutPrefix(list[min(len(out), len(list)-1)], "shared:")
+		out = append(out, webhook.SealedValue{Path: path, Ciphertext: word, Shared: shared})
+	}
 	for _, name := range s.AuthHeaders {
-		sealed = append(sealed, webhook.SealedValue{Path: "headers/" + name, Ciphertext: word})
+		add("headers/" + name)
 	}
 	for _, name := range s.AuthParams {
-		sealed = append(sealed, webhook.SealedValue{Path: "queryParams/" + name, Ciphertext: word})
+		add("queryParams/" + name)
 	}
-	return webhook.AuthDigest(sealed)
+	return out
 }
 
 func (s shortRule) desired() webhook.Desired {
 	return webhook.Desired{
-		Rule: webhook.Rule{Name: s.Name, Spec: s.spec()}, AuthDigest: s.authDigest(s.Auth), File: "rules/" + s.Name + ".yaml", Line: 2,
+		Rule: webhook.Rule{Name: s.Name, Spec: s.spec()}, AuthDigest: s.authDigest(s.Auth), Values: s.sealed(s.Auth), File: "rules/" + s.Name + ".yaml", Line: 2,
 	}
 }
 
@@ -104,6 +121,9 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 	}
 	m := *s.Marker
 	applied := s.but(t, m.Spec)
+	if m.AuthNames != nil {
+		applied.AuthHeaders = m.AuthNames
+	}
 	marker := webhook.Marker{Owner: "video", ID: webhook.RuleID(project, s.Name), Spec: webhook.SpecDigest(applied.spec()), Auth: applied.authDigest(s.Auth)}
 	if m.Owner != "" {
 		marker.Owner = m.Owner

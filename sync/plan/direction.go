@@ -51,7 +51,7 @@ func (b *builder) factsOf(d *webhook.Desired, live *webhook.Rule) facts {
 		// Without an owner, anyone's marker counts as another owner's.
 		f.foreign = b.Owner == ""
 	}
-	f.liveSame = f.ours && (f.haveSpec == f.marker.Spec || f.marker.Kept != "" && f.haveSpec == f.marker.Kept)
+	f.liveSame = f.ours && (f.haveSpec == f.marker.Spec || f.isKept())
 	return f
 }
 
@@ -71,6 +71,18 @@ func within(a, b map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// isKept reports whether the marker says that the live spec is what the service
+// made of the spec that was applied. Others can write a marker, too: if the
+// files still hold that spec, another receiver, or a rule that is paused, is no
+// matter of spelling.
+func (f facts) isKept() bool {
+	if f.marker.Kept == "" || f.haveSpec != f.marker.Kept {
+		return false
+	}
+	return f.desired == nil || f.wantSpec != f.marker.Spec ||
+		f.live.Spec.Enabled == f.desired.Spec.Enabled && f.sameReceiver()
 }
 
 // kept reports whether the live spec is the service's own spelling of the very
@@ -93,11 +105,6 @@ func (f facts) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnk
 func (f facts) fileSame() bool {
 	return f.wantSpec == f.marker.Spec &&
 		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.plaintext())
-}
-
-// lastApplied reports whether the files hold exactly what was last applied.
-func (f facts) lastApplied() bool {
-	return f.ours && f.wantSpec == f.marker.Spec && f.desired.AuthDigest == f.marker.Auth
 }
 
 // authState says what is known of the authentication values of a rule that is

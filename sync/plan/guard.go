@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,9 +53,6 @@ func (b *Blocked) liftedBy(flag string) *Blocked {
 	b.Lift = flag
 	return b
 }
-
-// decide follows the host that a secret would go to.
-const decide = "; confirm the host with those who run it, then list it in destinations (for one run: --allow-destination)"
 
 func (b *builder) guardForeign(x *planned) *Blocked {
 	if !x.foreign || MatchRule(b.Options.TakeOver, b.Project, x.Rule) {
@@ -138,129 +134,6 @@ func (b *builder) lastApplier() string {
 		return "anything known was applied, because there is no owner"
 	}
 	return fmt.Sprintf("%q last applied it", b.Owner)
-}
-
-// guardDestination keeps a secret from going to another receiver: url is open
-// to hand edits, and ciphertext can be copied with its file.
-func (b *builder) guardDestination(x *planned) *Blocked {
-	if x.Action == Delete || x.desired.Spec.Auth.Len() == 0 {
-		return nil
-	}
-	to := webhook.OriginOf(x.desired.Spec.URL)
-	among := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return webhook.MatchDestination(p, to) })
-	}
-	listed := len(b.Options.Destinations) > 0
-	switch {
-	case among(b.Options.AllowDestinations) || among(b.Options.Destinations):
-		return nil
-	case !listed && x.Action == Update && x.lastApplied():
-		return nil
-	case !listed && x.Action == Update && x.sameReceiver():
-		// A rule could be made without authentication first, and be given a
-		// copied ciphertext later: then the receiver stays the same, and the
-		// secret is another rule's all the same.
-		if x.Auth == AuthAdded || x.ours && x.desired.AuthDigest != x.marker.Auth {
-			return b.copied(x, to)
-		}
-		return nil
-	case !to.Known():
-		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
-			receiver(x.desired.Spec.URL))
-	case listed:
-		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s%s",
-			to, strings.Join(inOrder(b.Options.Destinations), ", "), decide)
-	case x.Action == Create:
-		return b.copied(x, to)
-	}
-	return blocked(GuardDestination, "would send the secret to %s instead of %s%s",
-		site(x.desired.Spec.URL), site(x.live.Spec.URL), decide)
-}
-
-// copied blocks a change whose ciphertext belongs, by another file or a live
-// marker, to a rule with another host.
-func (b *builder) copied(x *planned, to webhook.Origin) *Blocked {
-	if other, held := b.heldElsewhere(x.desired.AuthDigest, to); held && len(x.desired.Shared) == 0 {
-		return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to rule %q, which sends it to %s%s",
-			to, other.rule, receiver(other.url), decide)
-	}
-	for _, shared := range append([]webhook.Digest{x.desired.AuthDigest}, x.desired.Shared...) {
-		if other, held := b.heldElsewhere(shared, to); held {
-			return blocked(GuardDestination, "would send to %s a shared secret that rule %q sends to %s%s",
-				to, other.rule, receiver(other.url), decide)
-		}
-	}
-	return nil
-}
-
-// sameReceiver reports whether an update leaves the rule's receiver as it is.
-func (f facts) sameReceiver() bool {
-	from, to := f.live.Spec.URL, f.desired.Spec.URL
-	if origin := webhook.OriginOf(to); origin.Known() {
-		return webhook.OriginOf(from) == origin
-	}
-	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
-}
-
-// site is scheme and host of url, or all of it where its host can't be told.
-func site(url string) string {
-	if o := webhook.OriginOf(url); o.Known() {
-		return o.Scheme + "://" + o.String()
-	}
-	return webhook.RedactURL(url)
-}
-
-// holder is a rule that holds some ciphertext, and where it sends it.
-type holder struct{ rule, url string }
-
-// before orders holders: a rule may be one twice, by its file and live.
-func (h holder) before(other holder) bool {
-	return cmp.Or(cmp.Compare(h.rule, other.rule), cmp.Compare(h.url, other.url)) < 0
-}
-
-// heldElsewhere looks for a ciphertext in the files and in the live markers,
-// on a rule with another receiver than to; of several, the first by name.
-func (b *builder) heldElsewhere(auth webhook.Digest, to webhook.Origin) (found holder, held bool) {
-	if auth == webhook.AuthUnknown {
-		return holder{}, false
-	}
-	if b.holders == nil {
-		b.findHolders()
-	}
-	for origin, h := range b.holders[auth] {
-		if origin != to && (!held || h.before(found)) {
-			found, held = h, true
-		}
-	}
-	return found, held
-}
-
-// findHolders notes who holds which ciphertext: for each receiver of it, the
-// first rule by name.
-func (b *builder) findHolders() {
-	b.holders = map[webhook.Digest]map[webhook.Origin]holder{}
-	note := func(auth webhook.Digest, r webhook.Rule) {
-		origin, h := webhook.OriginOf(r.Spec.URL), holder{r.Name, r.Spec.URL}
-		if b.holders[auth] == nil {
-			b.holders[auth] = map[webhook.Origin]holder{}
-		}
-		if first, ok := b.holders[auth][origin]; !ok || h.before(first) {
-			b.holders[auth][origin] = h
-		}
-	}
-	for _, d := range b.Desired {
-		if d.Spec.Auth.Len() > 0 {
-			note(d.AuthDigest, d.Rule)
-			for _, shared := range d.Shared {
-				note(shared, d.Rule)
-			}
-		}
-	}
-	for _, r := range b.Live {
-		if m, state := webhook.ReadMarker(b.Project, r); state == webhook.ValidMarker {
-			note(m.Auth, r)
-		}
-	}
 }
 
 func (b *builder) guardUnknown(x *planned) *Blocked {

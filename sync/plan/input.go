@@ -18,6 +18,9 @@ type Input struct {
 	Desired []webhook.Desired
 	Live    []webhook.Rule
 	Options Options
+	// Held are the encrypted values of other projects and of files that Desired
+	// does not tell of; nil if there are none.
+	Held *Holders
 	// Warnings that reading the input gave rise to; they come first.
 	Warnings []string
 

@@ -58,7 +58,7 @@ type builder struct {
 	owned     int // live rules with our marker
 	unmarked  int // live rules with nobody's
 
-	holders map[webhook.Digest]map[webhook.Origin]holder // see heldElsewhere
+	held *held // see heldElsewhere; nil until it is asked for
 }
 
 // planned is a change with what the guards look at.

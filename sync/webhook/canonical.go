@@ -40,7 +40,27 @@ func SpecDigest(s Spec) Digest { return digestOf("mkhooks spec v1", CanonicalSpe
 
 // SealedValue is one encrypted authentication value: its path below
 // spec.authentication ("headers/X-Webhook-Secret") and the text that SOPS wrote.
-type SealedValue struct{ Path, Ciphertext string }
+type SealedValue struct {
+	Path, Ciphertext string
+	// Shared is true if the value comes from a shared secrets file.
+	Shared bool
+}
+
+// ValueDigest stands for one encrypted value, under whatever name a file has it.
+type ValueDigest [16]byte
+
+// DigestOfValue returns the digest of the text that SOPS wrote for a value.
+func DigestOfValue(ciphertext string) ValueDigest {
+	sum := sha256.Sum256([]byte("mkhooks value v1\n" + ciphertext))
+	return ValueDigest(sum[:16])
+}
+
+// Holding is an encrypted value that files hold, the rule that it is for, and
+// the URL that the rule sends it to.
+type Holding struct {
+	Value              ValueDigest
+	Project, Rule, URL string
+}
 
 // AuthDigest is the digest of a rule's ciphertext: the list of (path, SOPS
 // value), sorted. SOPS keeps the ciphertext of an unchanged value byte for

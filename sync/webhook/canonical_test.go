@@ -60,8 +60,8 @@ func TestCanonicalSpec(t *testing.T) {
 func TestDigestsArePinned(t *testing.T) {
 	t.Parallel()
 	two := []SealedValue{
-		{"queryParams/k", "ENC[AES256_GCM,data:bb,type:str]"},
-		{"headers/X-A", "ENC[AES256_GCM,data:aa,type:str]"},
+		{Path: "queryParams/k", Ciphertext: "ENC[AES256_GCM,data:bb,type:str]"},
+		{Path: "headers/X-A", Ciphertext: "ENC[AES256_GCM,data:aa,type:str]"},
 	}
 	live := Rule{ID: "0b9f", Name: "job", Spec: fullSpec()}
 	delete(live.Spec.Headers, "x-mkHooks")
@@ -118,12 +118,12 @@ func TestDigestsTellApart(t *testing.T) {
 		t.Error("DesiredDigest does not tell owners apart")
 	}
 	other := d
-	other.AuthDigest = AuthDigest([]SealedValue{{"headers/X-A", "x"}})
+	other.AuthDigest = AuthDigest([]SealedValue{{Path: "headers/X-A", Ciphertext: "x"}})
 	if DesiredDigest(d, "a") == DesiredDigest(other, "a") {
 		t.Error("DesiredDigest does not tell ciphertexts apart")
 	}
 	// A path that ends where the ciphertext begins must not be confused with it.
-	if AuthDigest([]SealedValue{{"headers/ab", "c"}}) == AuthDigest([]SealedValue{{"headers/a", "bc"}}) {
+	if AuthDigest([]SealedValue{{Path: "headers/ab", Ciphertext: "c"}}) == AuthDigest([]SealedValue{{Path: "headers/a", Ciphertext: "bc"}}) {
 		t.Error("AuthDigest does not tell path from ciphertext")
 	}
 }

@@ -99,9 +99,9 @@ type Desired struct {
 	// AuthDigest is the digest of the ciphertext of spec.authentication.
 	// [AuthUnknown] stands for values in clear text, which enter no digest.
 	AuthDigest Digest
-	// Shared are digests of the ciphertexts that stand in a shared file, each
-	// alone: rules may hold one under different names.
-	Shared []Digest
+	// Values are the encrypted values of spec.authentication. They are compared
+	// and never printed.
+	Values []SealedValue
 	// File and Line are where the rule's name stands; Line counts from 1.
 	File string
 	Line int

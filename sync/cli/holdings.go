@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// The guard destination compares ciphertext over everything that the config
+// file names, whatever a run is narrowed to: workflows plan one project a job,
+// and a secret copied from another project would go unseen.
+
+// holdings returns what all projects of the config file hold, and a warning if
+// some of it could not be read. With destinations it is nil: then the host
+// alone decides.
+func (s *survey) holdings(ctx context.Context) (*plan.Holders, string, error) {
+	if !slices.ContainsFunc(s.targets, (*target).comparesAll) {
+		return nil, "", nil
+	}
+	type part struct {
+		name  string
+		paths []string
+	}
+	var parts []part
+	if file := s.targets[0].file; file != nil {
+		for i := range file.Projects {
+			parts = append(parts, part{file.Projects[i].Name, file.Paths(&file.Projects[i])})
+		}
+	} else {
+		parts = append(parts, part{s.targets[0].name, s.targets[0].paths})
+	}
+	var reader config.Holdings
+	var all []webhook.Holding
+	var unread []string
+	for _, p := range parts {
+		held, not, err := reader.Project(ctx, p.name, p.paths)
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, held...)
+		for _, name := range not {
+			if !slices.Contains(unread, name) {
+				unread = append(unread, name)
+			}
+		}
+	}
+	return plan.NewHolders(all), notCompared(unread), nil
+}
+
+// notCompared says whose secrets the guard destination does not know.
+func notCompared(unread []string) string {
+	if len(unread) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s could not be read or is empty, so secrets copied from there are not found: %s; set destinations, which does not depend on it",
+		count(len(unread), "file or folder", "files and folders"), list(unread))
+}
+
+// comparesAll reports whether a project needs to know what others hold: without
+// destinations, if there are others, or if files of its own are left out.
+func (t *target) comparesAll() bool {
+	if len(t.rests.Destinations) > 0 {
+		return false
+	}
+	return t.file != nil && (len(t.file.Projects) > 1 || len(t.paths) > 1) || t.about != nil
+}

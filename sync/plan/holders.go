@@ -1,0 +1,190 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Who holds which ciphertext: the files of the run value by value, the live
+// markers by the digest of all values of their rule.
+
+// Holders are the encrypted values that files hold. They may be used by several
+// plans at once.
+type Holders struct {
+	of map[webhook.ValueDigest][]webhook.Holding
+}
+
+// NewHolders returns an index of holdings.
+func NewHolders(holdings []webhook.Holding) *Holders {
+	h := &Holders{of: make(map[webhook.ValueDigest][]webhook.Holding, len(holdings))}
+	for _, x := range holdings {
+		h.of[x.Value] = append(h.of[x.Value], x)
+	}
+	return h
+}
+
+// held is what is known of ciphertext when a plan is made.
+type held struct {
+	own *Holders // of the desired rules
+	// lists are the rules that hold a list of values as a whole, by the digest
+	// of the list; of each receiver the first by name.
+	lists map[webhook.Digest]map[webhook.Origin]webhook.Holding
+	// live are the names of authentication of live rules with a marker, each
+	// combination once.
+	live []webhook.AuthNames
+}
+
+// elsewhere finds the first holding, by name, of several.
+type elsewhere struct {
+	b     *builder
+	x     *planned
+	to    webhook.Origin
+	found *webhook.Holding
+}
+
+// offer takes a holding by another rule with another receiver.
+func (e *elsewhere) offer(h webhook.Holding) {
+	if h.Project == e.b.Project && h.Rule == e.x.Rule || webhook.OriginOf(h.URL) == e.to {
+		return
+	}
+	order := func(a, b webhook.Holding) int {
+		other := func(x webhook.Holding) int {
+			if x.Project != e.b.Project {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(other(a), other(b)), cmp.Compare(a.Project, b.Project), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.URL, b.URL))
+	}
+	if e.found == nil || order(h, *e.found) < 0 {
+		e.found = &h
+	}
+}
+
+// heldElsewhere looks for the values of a change, each alone and all of them as
+// a list, on a rule with another receiver than to. shared is true if that is
+// about a value of a shared secrets file.
+func (b *builder) heldElsewhere(x *planned, to webhook.Origin) (found webhook.Holding, shared, ok bool) {
+	if b.held == nil {
+		b.findHolders()
+	}
+	look := func(about func(e *elsewhere)) bool {
+		e := &elsewhere{b: b, x: x, to: to}
+		if about(e); e.found == nil {
+			return false
+		}
+		found, ok = *e.found, true
+		return true
+	}
+	whole := slices.ContainsFunc(x.desired.Values, func(v webhook.SealedValue) bool { return v.Shared })
+	for _, v := range x.desired.Values {
+		digest := webhook.DigestOfValue(v.Ciphertext)
+		if look(func(e *elsewhere) {
+			for _, index := range []*Holders{b.held.own, b.Held} {
+				if index != nil {
+					for _, h := range index.of[digest] {
+						e.offer(h)
+					}
+				}
+			}
+		}) {
+			return found, v.Shared, true
+		}
+	}
+	if look(func(e *elsewhere) {
+		for _, list := range b.listsOf(x) {
+			for _, h := range b.held.lists[list] {
+				e.offer(h)
+			}
+		}
+	}) {
+		return found, whole, true
+	}
+	return webhook.Holding{}, false, false
+}
+
+// listsOf returns the digests by which a live marker may tell of values of a
+// change: of all of them, and of those that have the names of a live rule. A
+// value of a shared secrets file may have had any name.
+func (b *builder) listsOf(x *planned) []webhook.Digest {
+	var out []webhook.Digest
+	if x.desired.AuthDigest != webhook.AuthUnknown {
+		out = append(out, x.desired.AuthDigest)
+	}
+	for _, names := range b.held.live {
+		paths := pathsOf(names)
+		var some []webhook.SealedValue
+		for _, v := range x.desired.Values {
+			switch {
+			case slices.ContainsFunc(paths, func(p string) bool { return samePath(p, v.Path) }):
+				some = append(some, v)
+			case v.Shared && len(paths) == 1:
+				out = append(out, webhook.AuthDigest([]webhook.SealedValue{{Path: paths[0], Ciphertext: v.Ciphertext}}))
+			}
+		}
+		if len(some) == len(paths) {
+			out = append(out, webhook.AuthDigest(some))
+		}
+	}
+	return out
+}
+
+func pathsOf(names webhook.AuthNames) []string {
+	var out []string
+	for _, name := range names.Headers {
+		out = append(out, "headers/"+name)
+	}
+	for _, name := range names.QueryParams {
+		out = append(out, "queryParams/"+name)
+	}
+	return out
+}
+
+// samePath reports whether two paths of values name one: the service may spell
+// a header in another case.
+func samePath(a, b string) bool {
+	return a == b || strings.HasPrefix(a, "headers/") && webhook.HeaderKey(a) == webhook.HeaderKey(b)
+}
+
+// findHolders notes what the desired rules and the live markers hold.
+func (b *builder) findHolders() {
+	b.held = &held{lists: map[webhook.Digest]map[webhook.Origin]webhook.Holding{}}
+	note := func(list webhook.Digest, r webhook.Rule) {
+		if list == webhook.AuthUnknown {
+			return
+		}
+		origin, h := webhook.OriginOf(r.Spec.URL), webhook.Holding{Project: b.Project, Rule: r.Name, URL: r.Spec.URL}
+		if b.held.lists[list] == nil {
+			b.held.lists[list] = map[webhook.Origin]webhook.Holding{}
+		}
+		first, ok := b.held.lists[list][origin]
+		if !ok || cmp.Or(cmp.Compare(h.Rule, first.Rule), cmp.Compare(h.URL, first.URL)) < 0 {
+			b.held.lists[list][origin] = h
+		}
+	}
+	var own []webhook.Holding
+	for _, d := range b.Desired {
+		if d.Spec.Auth.Len() > 0 {
+			note(d.AuthDigest, d.Rule)
+		}
+		for _, v := range d.Values {
+			own = append(own, webhook.Holding{Value: webhook.DigestOfValue(v.Ciphertext), Project: b.Project, Rule: d.Name, URL: d.Spec.URL})
+		}
+	}
+	b.held.own = NewHolders(own)
+	known := map[string]bool{}
+	for _, r := range b.Live {
+		m, state := webhook.ReadMarker(b.Project, r)
+		if state != webhook.ValidMarker || m.Auth == webhook.AuthDigest(nil) {
+			continue
+		}
+		note(m.Auth, r)
+		if key := strings.Join(pathsOf(r.Spec.Auth), "\x00"); r.Spec.Auth.Len() > 0 && !known[key] {
+			known[key] = true
+			b.held.live = append(b.held.live, r.Spec.Auth)
+		}
+	}
+}
