@@ -1,7 +1,7 @@
 # What contributors run. "make demo" and "make test" need Go, make and git only.
 GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
-SCRIPTS = .ci/run .ci/fuzz .ci/servers .ci/release .ci/extras .ci/sbom .ci/reproducible $(wildcard .github/actions/*/*.sh examples/*/*.sh)
+SCRIPTS = .ci/run .ci/fuzz .ci/servers .ci/release .ci/extras .ci/sbom .ci/licences .ci/check-licences .ci/reproducible $(wildcard .github/actions/*/*.sh examples/*/*.sh)
 
 .PHONY: build snapshot demo test race lint fuzz golden vuln bench cover clean
 

@@ -91,7 +91,7 @@ func image(t *testing.T) string {
 	return dir
 }
 
-// checkImage wants the program, certificates, and no more; the program needs no
+// checkImage wants the program, certificates, licences, and no more; the program needs no
 // library.
 func checkImage(t *testing.T, dir string) {
 	t.Helper()
@@ -106,8 +106,14 @@ func checkImage(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"etc/ssl/certs/ca-certificates.crt", "usr/local/bin/mkhooks"}; !slices.Equal(files, want) {
+	if want := []string{
+		"etc/ssl/certs/ca-certificates.crt", "usr/local/bin/mkhooks", "usr/share/doc/mkhooks/LICENSE", "usr/share/doc/mkhooks/THIRD-PARTY-LICENSES.txt",
+	}; !slices.Equal(files, want) {
 		t.Errorf("the image holds %v, want %v", files, want)
+	}
+	texts, err := os.ReadFile(filepath.Join(dir, "image", "usr/share/doc/mkhooks/THIRD-PARTY-LICENSES.txt"))
+	if err != nil || !strings.Contains(string(texts), "\ngithub.com/getsops/sops/v3 v") || !strings.Contains(string(texts), "\nGo standard library go") {
+		t.Errorf("the licences of modules: %v, %d bytes", err, len(texts))
 	}
 	f, err := elf.Open(filepath.Join(dir, "image", "usr/local/bin/mkhooks"))
 	if err != nil {
