@@ -2,38 +2,138 @@ package github
 
 import (
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// TestReleaseWorkflow: what builds a release has no token, and what publishes it
-// runs nothing of this repository or of a module.
+// TestReleaseWorkflow: the job that builds a release may only read, and the job
+// that publishes it runs nothing of this repository or of a module.
 func TestReleaseWorkflow(t *testing.T) {
 	w := called(t, "release")
 	if w.Permissions == nil || len(w.Permissions) > 0 {
 		t.Errorf("permissions of all jobs are %v, expected none", w.Permissions)
 	}
-	if len(w.Jobs) != 1 {
-		t.Fatalf("got %d jobs, want 1", len(w.Jobs))
+	if got := slices.Sorted(maps.Keys(w.Jobs)); !slices.Equal(got, []string{"build", "publish"}) {
+		t.Fatalf("the jobs are %v, want build and publish", got)
 	}
-	j := w.Jobs["release"]
-	if !maps.Equal(j.Permissions, map[string]string{"contents": "write"}) {
-		t.Errorf("permissions %v", j.Permissions)
+	build, publish := w.Jobs["build"], w.Jobs["publish"]
+	if !maps.Equal(build.Permissions, map[string]string{"contents": "read"}) || !maps.Equal(publish.Permissions, map[string]string{"contents": "write"}) {
+		t.Errorf("permissions are %v and %v", build.Permissions, publish.Permissions)
 	}
-	for i, s := range j.Steps {
-		checkStep(t, "release.yml", s)
-		token := false
-		for _, value := range slices.Concat(slices.Collect(maps.Values(s.Env)), slices.Collect(maps.Values(j.Env))) {
-			token = token || strings.Contains(value, "token") || strings.Contains(value, "secrets.")
+	if publish.Needs != "build" || publish.Environment != "release" || build.Environment != "" {
+		t.Errorf("publish needs %q and waits for the environment %q, build for %q", publish.Needs, publish.Environment, build.Environment)
+	}
+	for name, j := range w.Jobs {
+		if j.Timeout == 0 || len(j.Env) > 0 {
+			t.Errorf("job %s: time-out %d, environment of all steps %v", name, j.Timeout, j.Env)
 		}
-		if last := i == len(j.Steps)-1; token != last {
-			t.Errorf("step %d, %q: gets a token: %v", i+1, s.Name, token)
+		for i, s := range j.Steps {
+			checkStep(t, "release.yml", s)
+			token := false
+			for _, value := range slices.Concat(slices.Collect(maps.Values(s.Env)), slices.Collect(maps.Values(s.With))) {
+				token = token || strings.Contains(value, "token") || strings.Contains(value, "secrets.")
+			}
+			if publishes := name == "publish" && i == len(j.Steps)-1; token != publishes {
+				t.Errorf("job %s, step %d, %q: gets a token: %v", name, i+1, s.Name, token)
+			}
 		}
 	}
-	publish := j.Steps[len(j.Steps)-1].Run
-	if !strings.HasPrefix(publish, "gh release create ") || strings.Contains(publish, ".ci/") || strings.Contains(publish, "go ") {
-		t.Errorf("what publishes is %q", publish)
+	// What runs beside the right to write: GitHub's own download, a comparison, and gh.
+	if n := len(publish.Steps); n != 3 || !strings.HasPrefix(publish.Steps[0].Uses, "actions/download-artifact@") {
+		t.Fatalf("publish has %d steps, the first uses %s", n, publish.Steps[0].Uses)
+	}
+	for _, s := range publish.Steps[1:] {
+		for line := range strings.Lines(s.Run) {
+			command, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if !slices.Contains([]string{"cd", "sha256sum", "test", "gh"}, command) {
+				t.Errorf("publish runs %q", line)
+			}
+		}
+	}
+	if last := publish.Steps[2].Run; !strings.HasPrefix(last, "gh release create ") || !strings.Contains(last, " --draft ") {
+		t.Errorf("what publishes is %q", last)
+	}
+}
+
+// releaseStep returns the step of a job of release.yml whose name begins so.
+func releaseStep(t *testing.T, job, name string) step {
+	t.Helper()
+	for _, s := range called(t, "release").Jobs[job].Steps {
+		if strings.HasPrefix(s.Name, name) {
+			return s
+		}
+	}
+	t.Fatalf("job %s has no step %q", job, name)
+	return step{}
+}
+
+// bash runs a step's script as a runner does.
+func bash(t *testing.T, dir, script string, env ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command("bash", "-e", "-c", script)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestReleaseHandsOver runs the two scripts between which the files change hands:
+// the job that publishes takes what was built, and nothing else.
+func TestReleaseHandsOver(t *testing.T) {
+	t.Parallel()
+	collect, check := releaseStep(t, "build", "Collect"), releaseStep(t, "publish", "Check")
+	for name, tamper := range map[string]func(dir string) error{
+		"as they were": nil,
+		"one changed": func(dir string) error {
+			return os.WriteFile(dir+"/mkhooks_1_linux_amd64.tar.gz", []byte("another"), 0o600)
+		},
+		"one missing":   func(dir string) error { return os.Remove(dir + "/mkhooks_1_windows_amd64.zip") },
+		"one more":      func(dir string) error { return os.WriteFile(dir+"/mkhooks_2_linux_amd64.tar.gz", []byte("x"), 0o600) },
+		"one hidden":    func(dir string) error { return os.WriteFile(dir+"/.x", []byte("x"), 0o600) },
+		"a folder":      func(dir string) error { return os.Mkdir(dir+"/x", 0o700) },
+		"other notes":   func(dir string) error { return os.WriteFile(dir+"/notes.md", []byte("x"), 0o600) },
+		"sums that fit": func(dir string) error { return os.WriteFile(dir+"/checksums.txt", []byte("x"), 0o600) },
+		"one by another": func(dir string) error {
+			return os.Rename(dir+"/mkhooks_1_windows_amd64.zip", dir+"/mkhooks_1_linux_amd64.tar.gz")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			setup := "git init -q . && git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m work && " +
+				"git -c user.name=x -c user.email=x@example.com tag -a v1.2.3 -m 'What is new' && mkdir dist && cd dist && " +
+				"for f in mkhooks_1_linux_amd64.tar.gz mkhooks_1_windows_amd64.zip mkhooks_1_linux_amd64.cdx.json checksums.txt; do echo \"$f\" >\"$f\"; done"
+			if out, err := bash(t, dir, setup); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			output := filepath.Join(dir, "output")
+			if out, err := bash(t, dir, collect.Run, "TAG=v1.2.3", "GITHUB_OUTPUT="+output); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			text, err := os.ReadFile(output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sums, ok := strings.CutPrefix(string(text), "checksums<<END\n")
+			sums, end := strings.CutSuffix(sums, "\nEND\n")
+			if !ok || !end || strings.Count(sums, "\n") != 4 {
+				t.Fatalf("the output is %q", text)
+			}
+			if notes, err := os.ReadFile(filepath.Join(dir, "release", "notes.md")); err != nil || strings.TrimSpace(string(notes)) != "What is new" {
+				t.Errorf("the notes are %q: %v", notes, err)
+			}
+			if tamper != nil {
+				if err := tamper(filepath.Join(dir, "release")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if out, err := bash(t, dir, check.Run, "CHECKSUMS="+sums); (err == nil) != (tamper == nil) {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

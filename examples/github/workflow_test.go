@@ -37,6 +37,8 @@ type job struct {
 	With    map[string]string `yaml:"with"`
 	Secrets map[string]string `yaml:"secrets"`
 
+	Needs       string            `yaml:"needs"`
+	Outputs     map[string]string `yaml:"outputs"`
 	If          string            `yaml:"if"`
 	RunsOn      string            `yaml:"runs-on"`
 	Timeout     int               `yaml:"timeout-minutes"`
