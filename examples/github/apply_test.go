@@ -153,6 +153,38 @@ func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 	}
 }
 
+// TestForgedCheck: what a workflow of the same repository can do, which is GitHub
+// Actions like plan.yml. Its digest counts if it is that of the plan of now: then
+// apply does what the merged files say, without the review of that plan. Any other
+// digest stops apply. The README and SECURITY.md say so.
+func TestForgedCheck(t *testing.T) {
+	h := newHub(t)
+	p := h.reviewed(t)
+	before := h.Writes()
+	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
+	forge := func(app any, digest string) {
+		h.checks = append(h.checks, map[string]any{
+			"id": h.next(), "name": "mkhooks plan (demo)", "head_sha": p.head, "external_id": digest,
+			"status": "completed", "conclusion": "success", "app": map[string]any{"id": app},
+		})
+	}
+	forge(actionsApp, strings.Repeat("ab", 16))
+	digest := h.start(t, "apply", h.push()).want(false, "not what was reviewed").digest()
+	forge(4711, digest)
+	h.start(t, "apply", h.push()).want(false, "not what was reviewed")
+	h.wantUntouched(t, before)
+	forge(actionsApp, digest)
+	h.start(t, "apply", h.push()).want(true, "applied")
+	for file, claim := range map[string]string{
+		"examples/github/README.md": "whoever may push\na branch can push a workflow that makes a check with any digest",
+		".github/SECURITY.md":       "Whoever may push a branch to the config repo can push a workflow with `checks: write`",
+	} {
+		if text := string(read(t, strings.Split(file, "/")...)); !strings.Contains(text, claim) {
+			t.Errorf("%s does not say: %s", file, claim)
+		}
+	}
+}
+
 // TestApplyWhenASecretDoesNotOpen: that is found before anything is sent.
 func TestApplyWhenASecretDoesNotOpen(t *testing.T) {
 	h := newHub(t)

@@ -23,8 +23,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # as the repository knows them.
 export GITHUB_WORKSPACE=$PWD
 
-# Only what GitHub Actions itself made counts as ours: a comment or a check of
-# this name can be made by other people and other apps, too.
+# Only what GitHub Actions made counts as ours: other people, other apps and runs
+# for forks can't make it. Any workflow of this repository can.
 # shellcheck disable=SC2034 # for the scripts
 readonly actions_app=15368
 readonly actions_login='github-actions[bot]'
