@@ -125,7 +125,14 @@ func moved(c plan.Change, live *webhook.Rule) string {
 	case c.Before == nil:
 		return "a rule of this name has come to exist since the plan was made"
 	}
-	if paths := differing(*c.Before, live.Spec.Redacted()); len(paths) > 0 {
+	var paths []string
+	for _, f := range plan.Compare(*c.Before, webhook.MaskOf(&live.Spec, c.After).Spec(live.Spec)) {
+		// Of a value that the plan does not show nobody can tell.
+		if before, ok := f.Before.(string); !ok || !strings.Contains(before, webhook.Redacted) {
+			paths = append(paths, f.Path)
+		}
+	}
+	if paths = slices.Compact(paths); len(paths) > 0 {
 		return "the live rule changed since the plan was made: " + strings.Join(paths, ", ")
 	}
 	return "the live rule changed since the plan was made: its id, its marker or a part that is not shown"

@@ -89,11 +89,11 @@ func (s shape) addHeader(part, name, value string) {
 
 // Compare lists the visible differences between two specs, redacted: what a
 // PUT of to over from would change.
-func Compare(from, to webhook.Spec) []Field { return compare(&from, &to) }
+func Compare(from, to webhook.Spec) []Field { return compare(&from, &to, webhook.MaskOf(&from, &to)) }
 
-// compare lists the visible differences between two specs, redacted, sorted by
+// compare lists the visible differences between two specs, masked, sorted by
 // path, removals before additions. from is nil for a rule that is not there.
-func compare(from, to *webhook.Spec) []Field {
+func compare(from, to *webhook.Spec, mask webhook.Mask) []Field {
 	a, b := shapeOf(from), shapeOf(to)
 	log, err := diff.Diff(a.values, b.values, diff.AllowTypeMismatch(true))
 	if err != nil {
@@ -102,7 +102,7 @@ func compare(from, to *webhook.Spec) []Field {
 	}
 	fields := make([]Field, 0, len(log))
 	for _, c := range log {
-		fields = append(fields, fieldOf(c, a, b))
+		fields = append(fields, fieldOf(c, a, b, mask))
 	}
 	sortFields(fields)
 	return fields
@@ -118,7 +118,7 @@ func sortFields(fields []Field) {
 }
 
 // fieldOf turns one difference of the library into ours.
-func fieldOf(c diff.Change, from, to shape) Field {
+func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	key := c.Path[0]
 	part, name, _ := strings.Cut(key, "\x00")
 	if spelled, ok := from.names[key]; ok {
@@ -131,14 +131,14 @@ func fieldOf(c diff.Change, from, to shape) Field {
 	var show func(value string) any
 	switch part {
 	case partURL:
-		show = func(value string) any { return webhook.RedactURL(value) }
+		show = func(value string) any { return mask.URL(value) }
 	case partEnabled:
 		show = func(value string) any { return value == "true" }
 	case partEvents:
 		show = func(string) any { return name }
 	case partHeaders, partQueryParams:
 		f.Path += pathPart(name)
-		show = func(value string) any { return webhook.RedactValue(name, value) }
+		show = func(value string) any { return mask.Value(name, value) }
 	default: // authentication: the name is all there is
 		f.Path += pathPart(name)
 		return f
@@ -153,11 +153,11 @@ func fieldOf(c diff.Change, from, to shape) Field {
 }
 
 // lost lists what a PUT over live would drop because this version does not
-// know it, redacted, sorted by path.
-func lost(live webhook.Spec) []Field {
+// know it, masked, sorted by path.
+func lost(live webhook.Spec, mask webhook.Mask) []Field {
 	fields := make([]Field, 0, len(live.Unknown))
 	for path, raw := range live.Unknown {
-		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decoded(webhook.RedactUnknown(path, raw))})
+		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decoded(mask.Unknown(path, raw))})
 	}
 	sortFields(fields)
 	return fields
@@ -174,6 +174,29 @@ func decoded(raw json.RawMessage) any {
 	return value
 }
 
+// mask hides what neither a rule's live spec nor its files may show. Of a rule
+// without a file, every name that is secret in another file of the project may
+// be that of a secret: the rule may have been renamed while it was moved.
+func (b *builder) mask(f facts) webhook.Mask {
+	switch {
+	case f.live == nil:
+		return webhook.MaskOf(nil, &f.desired.Spec)
+	case f.desired != nil:
+		return webhook.MaskOf(&f.live.Spec, &f.desired.Spec)
+	}
+	if b.secretNames == nil {
+		b.secretNames = &webhook.AuthNames{}
+		for _, d := range b.Desired {
+			b.secretNames.Headers = append(b.secretNames.Headers, d.Spec.Auth.Headers...)
+			b.secretNames.QueryParams = append(b.secretNames.QueryParams, d.Spec.Auth.QueryParams...)
+		}
+		slices.Sort(b.secretNames.Headers)
+		slices.Sort(b.secretNames.QueryParams)
+		b.secretNames.Headers, b.secretNames.QueryParams = slices.Compact(b.secretNames.Headers), slices.Compact(b.secretNames.QueryParams)
+	}
+	return webhook.MaskOf(&f.live.Spec, nil, *b.secretNames)
+}
+
 // pathPart appends a name to a path: .name, or ["name"] where it has other
 // characters than letters, digits, - and _.
 func pathPart(name string) string {
@@ -187,10 +210,10 @@ func pathPart(name string) string {
 	return "[" + string(quoted) + "]"
 }
 
-// shown is a spec as it stands in the document: without the marker, redacted,
+// shown is a spec as it stands in the document: without the marker, masked,
 // events in order and each once, because they are a set.
-func shown(s webhook.Spec) *webhook.Spec {
-	s = s.WithoutMarker().Redacted()
+func shown(s webhook.Spec, mask webhook.Mask) *webhook.Spec {
+	s = mask.Spec(s.WithoutMarker())
 	s.Events = slices.Compact(slices.Sorted(slices.Values(s.Events)))
 	if s.Events == nil {
 		s.Events = []webhook.EventType{}

@@ -141,7 +141,7 @@ func (b *builder) guardUnknown(x *planned) *Blocked {
 		return nil
 	}
 	var paths []string
-	for _, f := range lost(x.live.Spec) {
+	for _, f := range lost(x.live.Spec, webhook.Mask{}) {
 		paths = append(paths, f.Path)
 	}
 	return blocked(GuardUnknown, "would drop %s, which this version does not know",

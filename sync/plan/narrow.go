@@ -167,20 +167,29 @@ func (n *narrowing) why(m Moved) string {
 	case now.LiveDigest != old.LiveDigest && now.LiveDigest == webhook.Absent:
 		return "the live rule was deleted"
 	case now.LiveDigest != old.LiveDigest:
-		return "the live rule changed" + changedFields(old.Before, now.Before, "; what can be seen of it did not")
+		return "the live rule changed" + changedFields(old.Before, now.Before, "; what can be seen of it did not", old, *now)
 	case now.DesiredDigest == webhook.Absent:
 		return "no file names the rule any more"
 	case old.DesiredDigest == webhook.Absent:
 		return "a file names the rule again"
 	}
-	return "the file changed" + changedFields(old.After, now.After, ": another secret, or another owner")
+	return "the file changed" + changedFields(old.After, now.After, ": another secret, or another owner", old, *now)
 }
 
 // changedFields names the fields in which two specs differ, with their values
-// where those are short; nothing where none does.
-func changedFields(from, to *webhook.Spec, nothing string) string {
+// where those are short; nothing where none does. What is secret in either of
+// the changes stays so.
+func changedFields(from, to *webhook.Spec, nothing string, changes ...Change) string {
+	var secret []webhook.AuthNames
+	for _, c := range changes {
+		for _, s := range []*webhook.Spec{c.Before, c.After} {
+			if s != nil {
+				secret = append(secret, s.Auth)
+			}
+		}
+	}
 	var out []string
-	for _, f := range compare(from, to) {
+	for _, f := range compare(from, to, webhook.MaskOf(from, to, secret...)) {
 		text := f.Path
 		if before, after := fmt.Sprint(f.Before), fmt.Sprint(f.After); f.Op == OpReplace && len(before)+len(after) < 80 {
 			text += " (" + before + " → " + after + ")"

@@ -58,7 +58,8 @@ type builder struct {
 	owned     int // live rules with our marker
 	unmarked  int // live rules with nobody's
 
-	held *held // see heldElsewhere; nil until it is asked for
+	held        *held              // see heldElsewhere; nil until it is asked for
+	secretNames *webhook.AuthNames // of all files; nil until it is asked for
 }
 
 // planned is a change with what the guards look at.
@@ -154,7 +155,7 @@ func (b *builder) consider(f facts) {
 // warnKept names what the service spells in its own way.
 func (b *builder) warnKept(f facts) {
 	var paths []string
-	for _, x := range compare(&f.live.Spec, &f.desired.Spec) {
+	for _, x := range Compare(f.live.Spec, f.desired.Spec) {
 		paths = append(paths, x.Path)
 	}
 	b.warn("rule %q: the service keeps %s in a spelling of its own; it counts as the same",
@@ -181,29 +182,29 @@ func (b *builder) add(f facts, c Change) {
 }
 
 func (b *builder) create(f facts) Change {
-	d := f.desired
+	d, mask := f.desired, b.mask(f)
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
 		auth = AuthAdded
 	}
 	return Change{
 		Rule: d.Name, Action: Create, Direction: DirNew, Auth: auth,
-		Fields: compare(nil, &d.Spec), After: shown(d.Spec), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
+		Fields: compare(nil, &d.Spec, mask), After: shown(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.Absent,
 	}
 }
 
 func (b *builder) update(f facts, auth AuthState, direction Direction) Change {
-	d := f.desired
+	d, mask := f.desired, b.mask(f)
 	fields := []Field{}
 	if !f.sameSpec() {
-		fields = compare(&f.live.Spec, &d.Spec)
+		fields = compare(&f.live.Spec, &d.Spec, mask)
 	}
-	fields = append(fields, lost(f.live.Spec)...)
+	fields = append(fields, lost(f.live.Spec, mask)...)
 	sortFields(fields)
 	return Change{
 		Rule: d.Name, Action: Update, Direction: direction, Auth: auth,
-		Fields: fields, Before: shown(f.live.Spec), After: shown(d.Spec), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
+		Fields: fields, Before: shown(f.live.Spec, mask), After: shown(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		Paused:        webhook.LeftPaused(b.Project, *f.live),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.LiveDigest(f.live),
 	}
@@ -259,7 +260,7 @@ func (b *builder) remove(f facts) Change {
 		auth = AuthRemoved
 	}
 	return Change{
-		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: shown(f.live.Spec),
+		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: shown(f.live.Spec, b.mask(f)),
 		DesiredDigest: webhook.Absent, LiveDigest: webhook.LiveDigest(f.live),
 	}
 }

@@ -60,9 +60,10 @@ func released(d webhook.Desired, live *webhook.Rule) Change {
 	if d.Spec.Auth.Len() > 0 {
 		auth = AuthUnchanged
 	}
+	mask := webhook.MaskOf(&live.Spec, &d.Spec)
 	return Change{
 		Rule: live.Name, Action: Update, Direction: DirUnknown, Auth: auth, Fields: []Field{},
-		Before: shown(live.Spec), After: shown(d.Spec), File: d.File, SecretTo: secretTo(d.Spec),
+		Before: shown(live.Spec, mask), After: shown(d.Spec, mask), File: d.File, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(d, ""), LiveDigest: webhook.LiveDigest(live),
 	}
 }

@@ -39,7 +39,7 @@ func New(file, name string, live webhook.Spec, schema string) (*File, error) {
 	if problem := config.NameProblem(name); problem != "" {
 		return nil, &Error{Message: "its name " + problem}
 	}
-	f := &File{Spec: Public(live)}
+	f := &File{Spec: Public(live, webhook.AuthNames{})}
 	f.Data = write(name, f.Spec, schema)
 	found, problems := config.Read(file, f.Data, config.Options{AllowPlaceholders: true})
 	f.Problems = errorsOf(problems)
@@ -80,9 +80,11 @@ func write(name string, spec webhook.Spec, schema string) []byte {
 
 // Public is what a file may say of a live spec: without the marker and unknown
 // fields, header values without outer white space, and [webhook.Redacted] for
-// what looks like a credential.
-func Public(live webhook.Spec) webhook.Spec {
-	s := live.WithoutMarker().Redacted()
+// what looks like a credential, or has the name of a secret of the file that is
+// there already.
+func Public(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
+	s := live.WithoutMarker()
+	s = webhook.MaskOf(&s, nil, secret).Spec(s)
 	s.Unknown = nil
 	for name, value := range s.Headers {
 		s.Headers[name] = webhook.HeaderValue(value)

@@ -95,7 +95,7 @@ func unknownForm() error {
 // want is what the file is to say: what is live, with the authentication that
 // the file has.
 func (u *Update) want(live webhook.Spec) webhook.Spec {
-	s := Public(live)
+	s := Public(live, u.Before.Auth)
 	s.Auth = u.Before.Auth
 	if webhook.CanonicalURL(live.URL) == webhook.CanonicalURL(u.Before.URL) {
 		s.URL = u.Before.URL
@@ -112,19 +112,20 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 			s.QueryParams[name] = value
 		}
 	}
-	u.hold("headers.", s.Headers, s.Auth.Headers, webhook.HeaderKey)
-	u.hold("queryParams.", s.QueryParams, s.Auth.QueryParams, strings.Clone)
+	u.hold("headers.", s.Headers, u.Before.Headers)
+	u.hold("queryParams.", s.QueryParams, u.Before.QueryParams)
 	return s
 }
 
-// hold takes out of plain what the file has as a secret: no name may be both.
-func (u *Update) hold(part string, plain map[string]string, secret []string, key func(string) string) {
-	is := map[string]bool{}
-	for _, name := range secret {
-		is[key(name)] = true
-	}
+// hold takes out of plain what the file has as a secret, also if that is a
+// parameter here and a header there: no name may be both. What the file has in
+// clear itself stays.
+func (u *Update) hold(part string, plain, own map[string]string) {
+	secret := webhook.MaskOf(nil, &webhook.Spec{Auth: u.Before.Auth})
 	for _, name := range slices.Sorted(maps.Keys(plain)) {
-		if is[key(name)] {
+		if clear := slices.ContainsFunc(slices.Collect(maps.Keys(own)), func(other string) bool {
+			return webhook.HeaderKey(other) == webhook.HeaderKey(name)
+		}); !clear && secret.Names(name) {
 			delete(plain, name)
 			u.Held = append(u.Held, part+name)
 		}
