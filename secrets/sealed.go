@@ -137,3 +137,13 @@ func SealedProblem(value string) string {
 
 // LooksSealed reports whether value is meant to be an encrypted one.
 func LooksSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "ENC[") }
+
+// FormProblem is what keeps an encrypted document from being opened, whatever
+// keys are at hand.
+type FormProblem struct {
+	// Path leads to the place in the document: keys, and indexes of lists. It
+	// may end above the place. Empty means the document.
+	Path    []string
+	Message string
+	Hint    string // what to do next, or ""
+}

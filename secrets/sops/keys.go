@@ -77,7 +77,8 @@ func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
 }
 
 // enough reports whether the groups left can still open the file: one key of
-// the only group, or as many groups as Shamir's threshold asks for.
+// the only group, or as many groups as Shamir's threshold asks for, which is
+// two at least.
 func enough(groups []sops.KeyGroup, m *sops.Metadata) bool {
 	usable := 0
 	for _, g := range groups {
@@ -85,7 +86,7 @@ func enough(groups []sops.KeyGroup, m *sops.Metadata) bool {
 			usable++
 		}
 	}
-	return usable > 0 && (len(groups) == 1 || usable >= m.ShamirThreshold)
+	return usable > 0 && (len(groups) == 1 || usable >= max(2, m.ShamirThreshold))
 }
 
 // guarded is a key service with a time-out and a limit on calls side by side,

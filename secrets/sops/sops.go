@@ -89,10 +89,14 @@ func parse(file string, document []byte) (tree *sops.Tree, err error) {
 	if !ok {
 		return nil, malformed
 	}
-	branches, metadata, failure := stores.ExtractMetadata(sops.TreeBranches{branch}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
-	if failure != nil {
-		malformed.Message = "has SOPS metadata that can't be read"
-		return nil, malformed
+	return extract(file, branch)
+}
+
+// extract takes the metadata out of a document.
+func extract(file string, branch sops.TreeBranch) (*sops.Tree, error) {
+	branches, metadata, err := stores.ExtractMetadata(sops.TreeBranches{branch}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
+	if err != nil {
+		return nil, &Error{File: file, Kind: Malformed, Message: "has SOPS metadata that can't be read", hint: "mkhooks validate " + shell.Path(file)}
 	}
 	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
 }

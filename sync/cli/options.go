@@ -76,6 +76,7 @@ func (o *ruleOptions) config(a *app) config.Options {
 		AllowPlaintextAuth:    o.allowPlaintextAuth,
 		AllowPlainCredentials: o.allowPlainCredentials,
 		AllowOddSecrets:       o.allowOddSecrets,
+		CheckForm:             a.decrypter(o).CheckForm,
 		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -42,6 +43,10 @@ type Options struct {
 	KeyServices []string
 	// VaultAddr is the only address at which hcvault may be called.
 	VaultAddr string
+	// CheckForm says what keeps an encrypted document, of which root is the
+	// mapping, from being opened, as far as that takes no key; nil checks only
+	// what this package does.
+	CheckForm func(file string, root *yaml.Node) []secrets.FormProblem
 	// Layered says that each path is a layer, as in a config file. Otherwise
 	// all paths are one, in which a rule has one file.
 	Layered bool

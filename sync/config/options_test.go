@@ -67,7 +67,9 @@ func TestOptions(t *testing.T) {
 		"Vault allowed, another address": {vaultOnly(t, "https://evil.example.com"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "another address than VAULT_ADDR", true},
 		"Vault allowed, no address":      {vaultOnly(t, "https://vault.example.com"), Options{KeyServices: []string{"hcvault"}}, "another address than VAULT_ADDR", true},
 		"groups, Vault allowed":          {read(t, "testdata/err/sealed-groups.yaml"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "", false},
-		"groups, one is enough":          {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 1", 1), Options{}, "", false},
+		// Shamir's scheme puts no key together from one part.
+		"groups, one is never enough": {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 1", 1), Options{}, "can be opened by hcvault only", true},
+		"groups, more than there are": {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 3", 1), Options{KeyServices: []string{"hcvault"}}, "sops.shamir_threshold is 3 and there are 2 key groups", true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

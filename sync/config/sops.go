@@ -69,6 +69,7 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	if f.recipients != nil {
 		f.compareRecipients(key, m)
 	}
+	f.checkForm(root, key, again)
 }
 
 func isRFC3339(s string) bool {
@@ -77,9 +78,8 @@ func isRFC3339(s string) bool {
 }
 
 // metadataTypes are the kinds of the metadata's fields; null counts as absent.
-// A date that stands without quotes is one all the same.
 var metadataTypes = map[string][]string{
-	"mac": {"!!str"}, "lastmodified": {"!!str", "!!timestamp"}, "version": {"!!str"},
+	"mac": {"!!str"}, "lastmodified": {"!!str"}, "version": {"!!str"},
 	"encrypted_regex": {"!!str"}, "unencrypted_regex": {"!!str"}, "encrypted_suffix": {"!!str"}, "unencrypted_suffix": {"!!str"},
 	"encrypted_comment_regex": {"!!str"}, "unencrypted_comment_regex": {"!!str"},
 	"mac_only_encrypted": {"!!bool"}, "shamir_threshold": {"!!int"},
@@ -92,6 +92,11 @@ func (f *file) metadataShape(m *yaml.Node, hint string) bool {
 	each(m, func(key, value *yaml.Node) {
 		types, known := metadataTypes[key.Value]
 		if !known || isNull(value) {
+			return
+		}
+		if value.Tag == "!!timestamp" {
+			f.fail(value, quoteDate(value), "sops.%s is a date without quotes, expected text", key.Value)
+			whole = false
 			return
 		}
 		if !slices.Contains(types, value.Tag) {
@@ -261,20 +266,27 @@ func matcher(name, value string) (func(string) bool, bool) {
 func (f *file) keyGroups(key, m *yaml.Node) {
 	groups := []*yaml.Node{m}
 	threshold := 1
-	if _, list := child(m, "key_groups"); list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 {
+	if _, list := child(m, "key_groups"); list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 && !hasKeys(m) {
 		groups = list.Content
 		threshold = len(groups)
-		if _, n := child(m, "shamir_threshold"); n != nil {
+		if _, n := child(m, "shamir_threshold"); n != nil && len(groups) > 1 {
 			if t, err := strconv.Atoi(n.Value); err == nil && t > 0 {
-				threshold = t
+				threshold = max(2, t)
+			}
+			if threshold > len(groups) {
+				f.fail(n, "bring the file back from Git", "sops.shamir_threshold is %d and there are %d key groups, so nobody can open the file", threshold, len(groups))
+				return
 			}
 		}
 	}
 	usable, keys := 0, 0
 	var refused []string
+	var bare []*yaml.Node // groups without a key
 	for _, g := range groups {
 		ok, n, services := f.groupUsable(g)
-		keys += n
+		if keys += n; n == 0 {
+			bare = append(bare, g)
+		}
 		if ok {
 			usable++
 		}
@@ -288,6 +300,10 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	case keys == 0:
 		f.fail(key, "encrypt the file for a key: "+f.encrypt(), "sops names no key, so nobody can open the file")
 	case usable >= threshold:
+	case len(groups)-len(bare) < threshold:
+		for _, g := range bare {
+			f.fail(g, "bring the file back from Git", "the key group names no key, and it takes %d of the %d groups to open the file", threshold, len(groups))
+		}
 	default:
 		var flags []string
 		for _, s := range refused {
@@ -302,6 +318,15 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 		f.fail(key, "if you trust the address in the file: "+strings.Join(flags, " "),
 			"can be opened by %s only, which is not allowed: a file may name any address, and your credentials would go there", strings.Join(refused, ", "))
 	}
+}
+
+// hasKeys reports whether metadata lists keys outside key_groups: SOPS then
+// ignores the groups.
+func hasKeys(m *yaml.Node) bool {
+	return slices.ContainsFunc(keyLists, func(l keyList) bool {
+		_, list := child(m, l.list)
+		return list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0
+	})
 }
 
 // groupUsable reports whether one key of a group may be used, how many keys it

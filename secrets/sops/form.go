@@ -1,0 +1,211 @@
+package sops
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"filippo.io/age"
+	agearmor "filippo.io/age/armor"
+	pgparmor "github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/keys"
+	"github.com/getsops/sops/v3/stores"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/secrets"
+)
+
+// CheckForm says what keeps a document from being opened, whatever keys are at
+// hand: it reads the document with the code that opens it, up to the point
+// where a key is needed. root is the document's mapping.
+func (d *Decrypter) CheckForm(file string, root *yaml.Node) (problems []secrets.FormProblem) {
+	defer func() {
+		if recover() != nil { // metadata is anybody's text
+			problems = []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
+		}
+	}()
+	branch, ok := branchOf(&yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
+	if !ok {
+		return []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
+	}
+	metadata := metadataOf(branch)
+	tree, err := extract(file, withoutReferences(branch))
+	if err != nil {
+		return []secrets.FormProblem{{Path: append([]string{stores.SopsMetadataKey}, locate(metadata, asMetadata)...), Message: "can't be read by SOPS"}}
+	}
+	if err := checkSealed(file, tree); err != nil {
+		return []secrets.FormProblem{formProblem(err)}
+	}
+	m := &tree.Metadata
+	if len(m.KeyGroups) > 1 && m.ShamirThreshold > len(m.KeyGroups) {
+		return []secrets.FormProblem{{Path: []string{stores.SopsMetadataKey, "shamir_threshold"},
+			Message: "is more than the number of key groups, so nobody can open the file"}}
+	}
+	if allowed, refused := d.allowed(m.KeyGroups); !enough(allowed, m) {
+		return []secrets.FormProblem{formProblem(notAllowed(file, m.KeyGroups, refused))}
+	}
+	return damagedKeys(metadata, m.KeyGroups)
+}
+
+// formProblem is an error of opening as a problem of the document's form.
+func formProblem(err error) secrets.FormProblem {
+	var e *Error
+	if !errors.As(err, &e) {
+		return secrets.FormProblem{Message: "is not a file that SOPS wrote"}
+	}
+	p := secrets.FormProblem{Message: e.Message, Hint: e.hint}
+	if len(e.Paths) > 0 {
+		// Names may hold dots, but these are those of rule files.
+		p.Path = strings.SplitN(e.Paths[0], ".", 4)
+	}
+	return p
+}
+
+// metadataOf is what a document holds as SOPS metadata; nil for none. SOPS cuts
+// it out of the tree that it is read from.
+func metadataOf(branch sops.TreeBranch) any {
+	for _, item := range branch {
+		if item.Key == stores.SopsMetadataKey {
+			return item.Value
+		}
+	}
+	return nil
+}
+
+// damagedKeys names each copy of the data key that nobody can open.
+func damagedKeys(metadata any, groups []sops.KeyGroup) (problems []secrets.FormProblem) {
+	grouped := !hasKeys(metadata)
+	for g, group := range groups {
+		seen := map[string]int{}
+		for _, k := range group {
+			list := k.TypeToIdentifier()
+			path := []string{stores.SopsMetadataKey}
+			if grouped {
+				path = append(path, "key_groups", strconv.Itoa(g))
+			}
+			path = append(path, list, strconv.Itoa(seen[list]), "enc")
+			seen[list]++
+			if problem := damage(k); problem != "" {
+				problems = append(problems, secrets.FormProblem{Path: path, Message: problem})
+			}
+		}
+	}
+	return problems
+}
+
+// hasKeys reports whether metadata lists keys outside key_groups: SOPS then
+// ignores the groups.
+func hasKeys(metadata any) bool {
+	branch, _ := metadata.(sops.TreeBranch)
+	return slices.ContainsFunc(branch, func(item sops.TreeItem) bool {
+		name, _ := item.Key.(string)
+		_, cloud := services[name]
+		list, isList := item.Value.([]any)
+		return (cloud || name == "age" || name == "pgp") && item.Value != nil && (!isList || len(list) > 0)
+	})
+}
+
+// nobody is an age identity that opens nothing: with it, age reads a header and
+// says what is wrong with it.
+type nobody struct{}
+
+func (nobody) Unwrap([]*age.Stanza) ([]byte, error) { return nil, age.ErrIncorrectIdentity }
+
+// damage says what is wrong with a copy of the data key, as far as no key is
+// needed; "" for nothing.
+func damage(k keys.MasterKey) string {
+	text := k.EncryptedDataKey()
+	if len(text) == 0 {
+		return "is empty, so this key can't open the file"
+	}
+	var err error
+	switch k.TypeToIdentifier() {
+	case "age":
+		var whole []byte
+		if whole, err = io.ReadAll(agearmor.NewReader(bytes.NewReader(text))); err != nil {
+			break
+		}
+		var noMatch *age.NoIdentityMatchError
+		if _, err = age.Decrypt(bytes.NewReader(whole), nobody{}); errors.As(err, &noMatch) {
+			err = nil
+		}
+		header, failure := age.ExtractHeader(bytes.NewReader(whole))
+		const nonce, tag = 16, 16
+		if failure == nil && len(whole)-len(header) <= nonce+tag {
+			err = io.ErrUnexpectedEOF
+		}
+	case "pgp":
+		var block *pgparmor.Block
+		if block, err = pgparmor.Decode(bytes.NewReader(text)); err == nil {
+			_, err = io.Copy(io.Discard, block.Body)
+		}
+	}
+	if err != nil {
+		return "is damaged, so this key can't open the file"
+	}
+	return ""
+}
+
+// locate finds the part of a value that SOPS does not read: the keys and
+// indexes that lead to it. wrap puts what stands in the value's place into
+// metadata that is otherwise right.
+func locate(value any, wrap func(any) sops.TreeBranch) []string {
+	switch value := value.(type) {
+	case sops.TreeBranch:
+		for _, item := range value {
+			name, isText := item.Key.(string)
+			if !isText {
+				continue
+			}
+			inside := func(v any) sops.TreeBranch { return wrap(filled(name, v)) }
+			if !reads(inside(item.Value)) {
+				return append([]string{name}, locate(item.Value, inside)...)
+			}
+		}
+	case []any:
+		i := -1
+		for _, item := range value {
+			if _, isComment := item.(sops.Comment); isComment {
+				continue
+			}
+			i++
+			inside := func(v any) sops.TreeBranch { return wrap([]any{v}) }
+			if !reads(inside(item)) {
+				return append([]string{strconv.Itoa(i)}, locate(item, inside)...)
+			}
+		}
+	}
+	return nil
+}
+
+// filled is a mapping with one field, and what SOPS requires beside it in
+// metadata, in a key group and in a key.
+func filled(name string, value any) sops.TreeBranch {
+	const day = "2020-01-01T00:00:00Z"
+	out := sops.TreeBranch{{Key: name, Value: value}}
+	for _, item := range []sops.TreeItem{{Key: "lastmodified", Value: day}, {Key: "created_at", Value: day}} {
+		if item.Key != name {
+			out = append(out, item)
+		}
+	}
+	if name != "age" && name != "key_groups" {
+		out = append(out, sops.TreeItem{Key: "age", Value: []any{sops.TreeBranch{{Key: "enc", Value: "x"}}}})
+	}
+	return out
+}
+
+// asMetadata makes a mapping the metadata of a document.
+func asMetadata(v any) sops.TreeBranch {
+	return sops.TreeBranch{{Key: stores.SopsMetadataKey, Value: v}}
+}
+
+// reads reports whether SOPS reads the metadata of a document.
+func reads(document sops.TreeBranch) (ok bool) {
+	defer func() { ok = recover() == nil && ok }()
+	_, err := extract("", document)
+	return err == nil
+}
