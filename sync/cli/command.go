@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -57,7 +58,7 @@ func (a *app) run() (code int) {
 	}()
 	defer func() {
 		if r := recover(); r != nil {
-			trace := stackWithoutValues()
+			trace := stackWithoutValues(r)
 			code = a.finishPanic()
 			fmt.Fprintln(a.Stderr, trace)
 		}
@@ -74,9 +75,13 @@ func (a *app) run() (code int) {
 
 // stackWithoutValues is the trace with the arguments cut off: a string's
 // address is no secret, but its neighbours in registers may be.
-func stackWithoutValues() string {
+func stackWithoutValues(r any) string {
+	stack := debug.Stack()
+	if p, ok := r.(*parallel.Panic); ok { // of another goroutine
+		stack = p.Stack
+	}
 	var b strings.Builder
-	for l := range strings.Lines(string(debug.Stack())) {
+	for l := range strings.Lines(string(stack)) {
 		if i := strings.LastIndexByte(l, '('); i > 0 && !strings.HasPrefix(l, "\t") {
 			l = l[:i] + "(...)\n"
 		}

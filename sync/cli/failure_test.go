@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,23 +333,48 @@ func TestReportWithoutAReader(t *testing.T) {
 	}
 }
 
-// TestPanicHasADocument: a fault of our own still leaves one document, without
-// what the panic said, and none behind one that was written.
+// TestPanicHasADocument: a fault of our own, in whatever goroutine, still leaves
+// one document and exit code 1 (Go's own, 2, would mean a difference), and nowhere
+// what the panic said.
 func TestPanicHasADocument(t *testing.T) {
 	t.Parallel()
-	for name, transport := range map[string]http.RoundTripper{"a panic": panicking{}} {
+	r := newRepo(t)
+	r.rule("rules", "jobs", "jobs", "")
+	rules := filepath.Join(r.dir, "rules")
+	export := filepath.Join(t.TempDir(), "histories")
+	for name, c := range map[string]struct {
+		args  []string
+		after int // requests that are well before
+	}{
+		"plan":                 {[]string{"plan", rules}, 0},
+		"drift":                {[]string{"drift", rules}, 0},
+		"drift, deliveries":    {[]string{"drift", "--owner", "team", "--deliveries", rules}, 1},
+		"apply, the list":      {[]string{"apply", "--yes", rules}, 0},
+		"history, the list":    {[]string{"history"}, 0},
+		"history, first page":  {[]string{"history"}, 1},
+		"history, second page": {[]string{"history"}, 2},
+		"history, third page":  {[]string{"history"}, 3},
+		"history, export":      {[]string{"history", "--export", export}, 3},
+		"release":              {[]string{"release", "--yes", "--owner", "team", "--rules", rules, "jobs"}, 0},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			s := serveEmulator(t, emulator.Options{MaxTop: 2})
+			s.Put("jobs", map[string]any{"url": "https://hooks.example.com/jobs", "enabled": true, "events": []any{"MediaKind.JobFinished"}, "headers": map[string]any{"X-Source": "mkio"}})
+			s.AddEvents("jobs", records(9)...)
 			var stdout, stderr strings.Builder
-			env := map[string]string{"MKIO_TOKEN": "t", "MKIO_PROJECT": "demo", "MKIO_BASE_URL": "https://app.example.com"}
+			env := map[string]string{"MKIO_TOKEN": scriptToken, "MKIO_PROJECT": "demo", "MKIO_BASE_URL": s.url}
 			file := filepath.Join(t.TempDir(), "out.json")
 			code := Main(t.Context(), Env{
-				Args: []string{"history", "--format", "json", "--report", "json=" + file}, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-				Getenv: func(k string) string { return env[k] }, Now: time.Now, Transport: transport,
+				Args: append(slices.Clone(c.args), "--config", "", "--format", "json", "--report", "json="+file), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+				Getenv: func(k string) string { return env[k] }, Now: time.Now, Transport: &panicking{after: int64(c.after)},
 			})
 			p := theProblem(t, stdout.String())
 			if code != 1 || !strings.Contains(p.Message, "a fault in mkhooks itself") || strings.Contains(stdout.String()+stderr.String(), secretOne) {
 				t.Errorf("exit code %d, %q\n%s", code, p.Message, stderr.String())
+			}
+			if !strings.Contains(stderr.String(), "panicking).RoundTrip") {
+				t.Errorf("the trace is another one:\n%s", stderr.String())
 			}
 			if text, err := os.ReadFile(file); err != nil || string(text) != stdout.String() {
 				t.Errorf("--report: %v\n%s", err, text)
@@ -357,10 +383,18 @@ func TestPanicHasADocument(t *testing.T) {
 	}
 }
 
-// panicking is a network whose library has a fault.
-type panicking struct{}
+// panicking is a network whose library has a fault after some requests.
+type panicking struct {
+	after int64
+	sent  atomic.Int64
+}
 
-func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic(secretOne) }
+func (p *panicking) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.sent.Add(1) > p.after {
+		panic(secretOne)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
 
 // TestUnwrittenDocumentKeepsTheCode: a document that can't be written is a failure,
 // which does not take the place of a code that comes before it.

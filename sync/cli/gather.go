@@ -7,13 +7,12 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -116,7 +115,7 @@ func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 // firstPages reads the first page of each rule's history, side by side.
 func (g *gathered) firstPages(ctx context.Context, rules []string) ([]mkio.EventPage, error) {
 	pages := make([]mkio.EventPage, len(rules))
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(historyPages)
 	for i, name := range rules {
 		group.Go(func() (err error) {

@@ -10,11 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/history"
 	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/progress"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -50,7 +49,7 @@ func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool
 		defer h.task.Done()
 	}
 	doc.Rules = make([]history.Rule, len(h.rules))
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(histories)
 	for i, r := range h.rules {
 		group.Go(func() error {

@@ -36,9 +36,10 @@ var mayImport = map[string][]string{
 	"sync/shell":                     {},
 	"sync/webhook":                   {},
 	"sync/yamltext":                  {"go.yaml.in/yaml/v3"},
-	"sync/config":                    {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "golang.org/x/sync/"},
+	"sync/config":                    {"sync/shell", "schema", "secrets", "sync/webhook", "go.yaml.in/yaml/v3", "go.yaml.in/yaml/v4", "sigs.k8s.io/yaml", "sync/parallel"},
 	"sync/rulefile":                  {"schema", "secrets", "sync/config", "sync/shell", "sync/webhook", "sync/yamltext", "go.yaml.in/yaml/v3"},
-	"sync/mkio":                      {"secrets", "sync/webhook", "github.com/cenkalti/backoff/v5"},
+	"sync/parallel":                  {"golang.org/x/sync/"},
+	"sync/mkio":                      {"secrets", "sync/parallel", "sync/webhook", "github.com/cenkalti/backoff/v5"},
 	"sync/plan":                      {"sync/shell", "sync/webhook", "github.com/r3labs/diff/v3"},
 	"sync/archive":                   {"sync/atomicfile", "sync/archive/bucket", "sync/webhook"},
 	"sync/archive/bucket":            {"gocloud.dev/", "github.com/aws/", "github.com/Azure/", "github.com/googleapis/gax-go/v2", "google.golang.org/api/"},
@@ -49,7 +50,7 @@ var mayImport = map[string][]string{
 	"sync/scaffold":                  {"schema", "sync/atomicfile", "sync/webhook", "go.yaml.in/yaml/v3"},
 	"sync/report":                    {"schema", "sync/apply", "sync/audit", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":                  {"sigs.k8s.io/yaml"},
-	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/manual", "sync/metrics", "sync/mkio", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/sync/", "golang.org/x/term"},
+	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/history", "sync/manual", "sync/metrics", "sync/mkio", "sync/parallel", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/term"},
 	"secrets/sops/sopstest":          nil, // helpers of tests
 	"sync/archive/bucket/buckettest": nil,
 	"examples/demo":                  nil, // programs of their own

@@ -7,13 +7,12 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -60,7 +59,7 @@ func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Ru
 	var mu sync.Mutex
 	files := map[string]bool{} // whether all is well with each
 	said := map[schema.Problem]bool{}
-	var group errgroup.Group
+	var group parallel.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, r := range rules.Rules {
 		if r.Sealed.Sources == nil {

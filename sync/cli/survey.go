@@ -8,10 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -52,8 +51,7 @@ type finding struct {
 func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, readOnly bool, keep func(i int, g *gathered) error) (*survey, error) {
 	s := &survey{targets: targets, flags: o, found: make([]finding, len(targets))}
 	notReady := s.connect(a, readOnly)
-	source := make(chan plan.Source, 1)
-	go func() { source <- gitSource(ctx, a, s.paths()) }()
+	source := parallel.Start(func() plan.Source { return gitSource(ctx, a, s.paths()) })
 	// Files that are not valid end the run: then the service is not asked any more.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
@@ -65,7 +63,7 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	}
 	task := a.progress.Task("read projects", len(targets))
 	defer task.Done()
-	group, inner := errgroup.WithContext(ctx)
+	group, inner := parallel.WithContext(ctx)
 	group.SetLimit(o.parallel)
 	for i := range targets {
 		group.Go(func() error {
@@ -93,7 +91,7 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 		parts = append(parts, f.plan)
 	}
 	s.plan = plan.Join(parts)
-	s.plan.Source = <-source
+	s.plan.Source = source()
 	return s, nil
 }
 

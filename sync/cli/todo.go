@@ -5,9 +5,8 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -71,7 +70,7 @@ func (t *todo) prepare(ctx context.Context, a *app, deps apply.Deps) error {
 	errs := make([]error, len(t.targets))
 	a.opened = a.progress.Task("open secrets", 0)
 	defer a.opened.Done()
-	var group errgroup.Group
+	var group parallel.Group
 	group.SetLimit(t.parallel)
 	for i, target := range t.targets {
 		if t.found[i].err != nil {
@@ -132,7 +131,7 @@ func (t *todo) run(a *app) *apply.Result {
 	results := make([]*apply.Result, len(t.targets))
 	a.applied = a.progress.Task("apply", t.changes())
 	defer a.applied.Done()
-	var group errgroup.Group
+	var group parallel.Group
 	group.SetLimit(t.parallel)
 	for i, p := range t.prepared {
 		if p == nil {

@@ -17,10 +17,10 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -146,7 +146,7 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 // inParallel calls do for 0 to n-1 on all processors. The error is the
 // context's.
 func inParallel(ctx context.Context, n int, do func(i int)) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	// Files go to the workers in runs: a goroutine a file costs more than
 	// some files do.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -265,10 +266,9 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 				next = nil
 			}
 		}
-		var ahead chan fetched
+		var ahead func() fetched
 		if next != nil && n > 1 {
-			ahead = make(chan fetched, 1)
-			go func() { ahead <- c.page(ctx, next, what) }()
+			ahead = parallel.Start(func() fetched { return c.page(ctx, next, what) })
 		}
 		err := each(got.page)
 		switch {
@@ -278,7 +278,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 		case err != nil || lost != nil:
 			cancel()
 			if ahead != nil {
-				<-ahead // or it would still be logged when the caller has gone on
+				ahead() // or it would still be logged when the caller has gone on
 			}
 			var by stopped
 			if errors.As(err, &by) {
@@ -289,7 +289,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, each fu
 			}
 			return c.unreadable(got.call, got.answer, err)
 		case ahead != nil:
-			got = <-ahead
+			got = ahead()
 		default:
 			got = c.page(ctx, next, what)
 		}

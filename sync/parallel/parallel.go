@@ -1,0 +1,98 @@
+// Package parallel runs functions at the same time. A panic in one of them ends
+// where their results are awaited, and not the process: Go would print the
+// panic's value, which may be a secret, and exit with 2, which means that a
+// difference was found.
+package parallel
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Panic is what a panic of a function becomes. It has the stack and not the value.
+type Panic struct {
+	// Stack is the trace of the function that panicked.
+	Stack []byte
+}
+
+// Group is an errgroup that keeps panics. The zero Group has no limit.
+type Group struct {
+	group    errgroup.Group
+	of       *errgroup.Group // of a context; otherwise nil
+	panicked atomic.Pointer[Panic]
+}
+
+// WithContext returns a group, and a context that ends with its first error.
+func WithContext(ctx context.Context) (*Group, context.Context) {
+	of, ctx := errgroup.WithContext(ctx)
+	return &Group{of: of}, ctx
+}
+
+func (g *Group) errgroup() *errgroup.Group {
+	if g.of != nil {
+		return g.of
+	}
+	return &g.group
+}
+
+// SetLimit limits how many functions run at the same time.
+func (g *Group) SetLimit(n int) { g.errgroup().SetLimit(n) }
+
+// errPanicked ends the context of a group. [Group.Wait] never returns it.
+var errPanicked = errors.New("a function panicked")
+
+// Go runs a function, once the limit allows it.
+func (g *Group) Go(f func() error) {
+	g.errgroup().Go(func() (err error) {
+		defer keep(&g.panicked, func() { err = errPanicked })
+		return f()
+	})
+}
+
+// Wait waits for all functions and returns their first error. It panics with a
+// [*Panic] if one of them did.
+func (g *Group) Wait() error {
+	err := g.errgroup().Wait()
+	if p := g.panicked.Load(); p != nil {
+		panic(p)
+	}
+	return err
+}
+
+// Start runs a function and returns a function that awaits its result, which
+// panics with a [*Panic] if the first one did.
+func Start[T any](f func() T) (await func() T) {
+	var panicked atomic.Pointer[Panic]
+	var out T
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer keep(&panicked, func() {})
+		out = f()
+	}()
+	return func() T {
+		<-done
+		if p := panicked.Load(); p != nil {
+			panic(p)
+		}
+		return out
+	}
+}
+
+// keep recovers a panic and keeps the first one; then is called behind it.
+func keep(first *atomic.Pointer[Panic], then func()) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	p, nested := r.(*Panic)
+	if !nested {
+		p = &Panic{debug.Stack()}
+	}
+	first.CompareAndSwap(nil, p)
+	then()
+}
