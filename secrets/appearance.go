@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -35,6 +36,12 @@ var (
 	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false}
 )
 
+// compiled is an expression that is compiled when it is first needed: most
+// commands need none.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // appearanceOf says what a value looks like, also behind the name of an
 // authentication scheme, in quotation marks, or escaped for HTML or a URL.
 func appearanceOf(value string) appearance {
@@ -51,9 +58,9 @@ func appearanceOf(value string) appearance {
 		return looksInvisible
 	case strings.ContainsRune(value, utf8.RuneError):
 		return looksUnreadable
-	case inQuotes.MatchString(value) && value[0] == value[len(value)-1]:
+	case inQuotes().MatchString(value) && value[0] == value[len(value)-1]:
 		return looksQuoted
-	case assignment.MatchString(value):
+	case assignment().MatchString(value):
 		return looksAssigned
 	}
 	return appearance{}
@@ -66,16 +73,16 @@ func firstRune(s string) int {
 
 var (
 	// scheme is the beginning of a value such as "Bearer ...".
-	scheme     = regexp.MustCompile(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
-	inQuotes   = regexp.MustCompile(`^["'].*["']$`)
-	assignment = regexp.MustCompile(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
+	scheme     = compiled(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
+	inQuotes   = compiled(`^["'].*["']$`)
+	assignment = compiled(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
 )
 
 // variants are the texts that a value may stand for.
 func variants(value string) []string {
-	plain := scheme.ReplaceAllString(value, "")
+	plain := scheme().ReplaceAllString(value, "")
 	plain = strings.TrimFunc(plain, isInvisible)
-	if inQuotes.MatchString(plain) && len(plain) > 1 {
+	if inQuotes().MatchString(plain) && len(plain) > 1 {
 		plain = plain[1 : len(plain)-1]
 	}
 	out := []string{value}
@@ -108,13 +115,13 @@ func placeholderOf(v string) appearance {
 		return looksUnset
 	case redactedWords[word] || strings.HasPrefix(word, "redacted"):
 		return looksRedacted
-	case printed.MatchString(v):
+	case printed().MatchString(v):
 		return looksPrinted
-	case stored.MatchString(v):
+	case stored().MatchString(v):
 		return looksStored
 	case isTemplate(v):
 		return looksTemplate
-	case cut.MatchString(v):
+	case cut().MatchString(v):
 		return looksCut
 	case isDescription(v):
 		return looksDescribed
@@ -137,17 +144,17 @@ var (
 		scrubbed obfuscated concealed encrypted withheld elided truncated private confidential notshown valuehidden
 		hiddenvalue secretvalue lookslikeacredential`)
 
-	printed = regexp.MustCompile(`^(?:\[object \w+\]|Promise \{.*|<.* at 0x[0-9a-fA-F]+>|#<.*>|b(?:'.*'|".*")|System\.[A-Z][\w.]*|java\.[\w.]+.*|map\[.*\]|%!\w?\(.*)$`)
-	stored  = regexp.MustCompile(`^(?:op|vault|vaults|awssm|awsps|aws-sm|gcpsm|sm|azkv|akv|keyvault|keychain|secret|secrets|file|env|bws|doppler|infisical|keepass|pass)://.` +
+	printed = compiled(`^(?:\[object \w+\]|Promise \{.*|<.* at 0x[0-9a-fA-F]+>|#<.*>|b(?:'.*'|".*")|System\.[A-Z][\w.]*|java\.[\w.]+.*|map\[.*\]|%!\w?\(.*)$`)
+	stored  = compiled(`^(?:op|vault|vaults|awssm|awsps|aws-sm|gcpsm|sm|azkv|akv|keyvault|keychain|secret|secrets|file|env|bws|doppler|infisical|keepass|pass)://.` +
 		`|^(?:vault|env|file|ref\+\w+|awssecret|ssm|secretref|valueFrom):\S` +
 		`|^arn:aws[\w-]*:(?:secretsmanager|ssm|kms):|^projects/[^/]+/secrets/|^@Microsoft\.KeyVault\(|^\{\{?resolve:` +
 		`|^\$ANSIBLE_VAULT|^ENC\(.*\)$|^\{(?:cipher|AES|noop|bcrypt)\}|^age-encryption\.org/|^-----BEGIN `)
-	cut = regexp.MustCompile(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
+	cut = compiled(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
 )
 
 // Templates: of the whole value, or of a part that is written like nothing else.
 var (
-	wholeTemplate = regexp.MustCompile("^(?:" + strings.Join([]string{
+	wholeTemplate = compiled("^(?:" + strings.Join([]string{
 		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{[\w .:-]*`, `\{\{.*\}\}.*`, // also if it is cut short
 		`\$\(.*\)`, "`[a-z].*`", `<%.*%>`, `<[A-Za-z][^<>]*>`,
 		`\$[A-Z_][A-Z0-9_]*`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
@@ -156,13 +163,13 @@ var (
 		`![A-Za-z]+(?:::\w+)? \S+`,
 		`(?:process\.env|os\.environ|os\.getenv|getenv|env|secrets|vars?|locals?|inputs|steps|params|values)(?:\.[A-Za-z_][\w.]*|[\[(].*[\])])`,
 	}, "|") + ")$")
-	partTemplate = regexp.MustCompile(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
+	partTemplate = compiled(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
 	// nameLike is what is put between delimiters: %NAME%.
-	nameLike = regexp.MustCompile(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
+	nameLike = compiled(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
 )
 
 func isTemplate(v string) bool {
-	return wholeTemplate.MatchString(v) || partTemplate.MatchString(v) || isDelimited(v)
+	return wholeTemplate().MatchString(v) || partTemplate().MatchString(v) || isDelimited(v)
 }
 
 // isDelimited reports whether a name stands between equal delimiters: %NAME%,
@@ -178,7 +185,7 @@ func isDelimited(v string) bool {
 	if len(name)-len(inner) != n || n < 2 && strings.Contains("+=_-", v[:1]) {
 		return false
 	}
-	return nameLike.MatchString(inner)
+	return nameLike().MatchString(inner)
 }
 
 // describing are the words by which documents describe a secret: YOUR_API_KEY,
@@ -189,7 +196,7 @@ var (
 	sample example dummy fake placeholder default string goes real change bit mkio`)
 	// loose are the digits that may stand beside these words: your-256-bit-key,
 	// token1.
-	loose = regexp.MustCompile(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
+	loose = compiled(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
 )
 
 // isDescription reports whether a value consists of words that describe one,
@@ -205,7 +212,7 @@ func isDescription(v string) bool {
 			return -1
 		}
 		return 0
-	}, loose.ReplaceAllString(v, ""))
+	}, loose().ReplaceAllString(v, ""))
 	if letters == "" || len(letters) > 60 || strings.Contains(letters, "\x00") {
 		return false
 	}

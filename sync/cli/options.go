@@ -188,6 +188,9 @@ func (a *app) lineTo(base string) wire {
 	return a.common
 }
 
+// maxTokenFile is the most bytes of a file with a token.
+const maxTokenFile = 64 << 10
+
 // token reads the token from --token-file or MKIO_TOKEN.
 func (o *connectOptions) token(a *app) (secrets.String, error) {
 	from := cmp.Or(o.tokenEnv, "MKIO_TOKEN")
@@ -199,13 +202,23 @@ func (o *connectOptions) token(a *app) (secrets.String, error) {
 			return secrets.String{}, invalidf("--token-file names a file that holds the token and nothing else", "read the token: %w", err)
 		}
 		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+		data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
 		if err != nil {
 			return secrets.String{}, invalidf("--token-file names a file that holds the token and nothing else", "read the token: %w", err)
+		}
+		if len(data) > maxTokenFile {
+			return secrets.String{}, invalidf("--token-file names a file that holds the token and nothing else", "%s: larger than 64 KiB, expected a token", from)
 		}
 		value = string(data)
 	}
 	value = strings.TrimSpace(value)
+	if problem := secrets.NewString(value).TokenProblem(); problem != "" {
+		hint := "export " + from + "=... with the token and nothing else"
+		if o.tokenFile != "" {
+			hint = "--token-file names a file that holds the token and nothing else"
+		}
+		return secrets.String{}, invalidf(hint, "%s: %s; expected a token of MK.IO, so nothing was sent", from, problem)
+	}
 	if value == "" {
 		if o.tokenFile != "" {
 			return secrets.String{}, invalidf("", "%s: expected a token, the file is empty", from)
