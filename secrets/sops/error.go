@@ -74,6 +74,15 @@ func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	return e
 }
 
+// lockedKey is for a file whose key is locked with a passphrase.
+func lockedKey(file, reason string) *Error {
+	hint := "run it again and type the passphrase"
+	if reason == noTerminal {
+		hint = "run it on a terminal, or set SOPS_AGE_KEY_FILE to a file with a key that has no passphrase"
+	}
+	return &Error{File: file, Kind: NoKey, Message: "can't be opened: " + reason, hint: hint}
+}
+
 // recipients names the public parts of keys.
 func recipients(groups []sops.KeyGroup) string {
 	const most = 5

@@ -95,6 +95,11 @@ type guarded struct {
 	*Decrypter
 	ctx  context.Context
 	late atomic.Bool
+	// cause is the last error of a key service. It may hold a value, so it is
+	// never shown.
+	cause error
+	// locked is why a locked key was not unlocked; "" if none was met.
+	locked string
 }
 
 func (g *guarded) timedOut() bool { return g.late.Load() }
@@ -103,10 +108,16 @@ var errKeyService = errors.New("the key service failed")
 
 // Decrypt opens a data key; the context is that of the whole, not SOPS's.
 func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
-	plain, err := g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
-		rsp, err := g.o.KeyService.Decrypt(ctx, req)
-		return rsp.GetPlaintext(), err
-	})
+	var plain []byte
+	var err error
+	if g.asks(req) {
+		plain, err = g.ask(req)
+	} else {
+		plain, err = g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
+			rsp, err := g.o.KeyService.Decrypt(ctx, req)
+			return rsp.GetPlaintext(), err
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,10 +126,22 @@ func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ .
 
 // Encrypt seals a data key for one recipient.
 func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
-	sealed, err := g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
+	do := func(ctx context.Context) ([]byte, error) {
 		rsp, err := g.o.KeyService.Encrypt(ctx, req)
 		return rsp.GetCiphertext(), err
-	})
+	}
+	var sealed []byte
+	var err error
+	if forPlugin(req.GetKey().GetAgeKey().GetRecipient()) && !g.o.custom {
+		if err := g.asker.turn.Acquire(g.ctx, 1); err != nil {
+			return nil, err
+		}
+		defer g.asker.turn.Release(1)
+		defer g.hold()()
+		sealed, err = g.wait(do)
+	} else {
+		sealed, err = g.call(req.GetKey(), do)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +161,23 @@ func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, er
 	// Only now: to wait for a turn is no fault of the key service.
 	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
 	defer cancel()
+	return g.within(ctx, do)
+}
+
+// wait has a key service do one thing that may ask a person, without a time
+// limit if there is a terminal or a window in which that person types.
+func (g *guarded) wait(do func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithCancel(g.ctx)
+	if g.o.Terminal == nil && !g.asker.hasWindows() {
+		cancel()
+		ctx, cancel = context.WithTimeout(g.ctx, g.o.Timeout)
+	}
+	defer cancel()
+	return g.within(ctx, do)
+}
+
+// within has a key service do one thing until ctx ends.
+func (g *guarded) within(ctx context.Context, do func(context.Context) ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte
 		err  error
@@ -158,6 +198,7 @@ func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, er
 			if errors.Is(r.err, context.DeadlineExceeded) {
 				g.late.Store(true)
 			}
+			g.cause = r.err
 			return nil, errKeyService
 		}
 		return r.data, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/logging"
 	"github.com/getsops/sops/v3/stores"
+	"github.com/sirupsen/logrus"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/semaphore"
 
@@ -45,12 +46,22 @@ type Options struct {
 	Concurrency int
 	// KeyService opens data keys; nil means SOPS's own, in this process.
 	KeyService keyservice.KeyServiceClient
+	// Terminal is where a person is asked for the passphrase of a key. If it is
+	// nil, nobody can be asked.
+	Terminal Terminal
+
+	// Getenv returns a variable of the environment, which SOPS reads itself. It
+	// is only needed to know which keys may ask a person.
+	Getenv func(string) string
+
+	custom bool // the key service is not SOPS's own
 }
 
 // Decrypter opens sealed files. It is safe for use by several goroutines.
 type Decrypter struct {
 	o     Options
 	calls *semaphore.Weighted
+	asker *asker
 	// shared are the documents that several rules take values of.
 	shared opener
 }
@@ -59,6 +70,10 @@ type Decrypter struct {
 var silence = sync.OnceFunc(func() {
 	for _, l := range logging.Loggers {
 		l.SetOutput(io.Discard)
+	}
+	if l := logging.Loggers["AGE"]; l != nil {
+		l.SetLevel(logrus.InfoLevel) // that of these messages
+		l.AddHook(pluginMessages{})
 	}
 })
 
@@ -71,10 +86,11 @@ func New(o Options) *Decrypter {
 	if o.Concurrency == 0 {
 		o.Concurrency = 4
 	}
+	o.custom = o.KeyService != nil
 	if o.KeyService == nil {
 		o.KeyService = keyservice.NewLocalClient()
 	}
-	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency))}
+	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency)), asker: newAsker(o.Getenv)}
 }
 
 // parse reads a file as SOPS's YAML store does.
@@ -163,6 +179,8 @@ func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) 
 		return key, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case service.locked != "":
+		return nil, lockedKey(file, service.locked)
 	case service.timedOut():
 		return nil, &Error{File: file, Kind: Timeout, Message: fmt.Sprintf("could not be opened: a key service gave no answer within %s", d.o.Timeout),
 			hint: "check that the key service can be reached from here"}

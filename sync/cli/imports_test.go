@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"schema":                         {"github.com/santhosh-tekuri/jsonschema/v5"},
 	"secrets":                        {},
 	"secrets/agekey":                 {"sync/atomicfile", "sync/shell", "filippo.io/age"},
-	"secrets/sops":                   {"filippo.io/age", "filippo.io/age/armor", "github.com/ProtonMail/go-crypto/openpgp/armor", "secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
+	"secrets/sops":                   {"filippo.io/age", "filippo.io/age/", "github.com/ProtonMail/go-crypto/openpgp/armor", "secrets", "sync/shell", "sync/yamltext", "github.com/getsops/sops/v3/", "github.com/getsops/sops/v3", "github.com/sirupsen/logrus", "google.golang.org/grpc", "go.yaml.in/yaml/v3", "golang.org/x/sync/"},
 	"sync/atomicfile":                {"github.com/rogpeppe/go-internal/lockedfile", "golang.org/x/sys/unix"},
 	"sync/audit":                     {"sync/atomicfile", "github.com/rogpeppe/go-internal/lockedfile"},
 	"sync/collect":                   {},

@@ -20,7 +20,11 @@ import (
 // of key services have one limit, and what many rules share is opened once.
 func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	a.opening.Do(func() {
-		a.opener = sops.New(sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets})
+		options := sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets, Getenv: a.Getenv}
+		if t := openTerminal(a); t != nil {
+			options.Terminal = t
+		}
+		a.opener = sops.New(options)
 	})
 	return a.opener
 }

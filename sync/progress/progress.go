@@ -8,6 +8,7 @@
 package progress
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"sync"
@@ -52,6 +53,14 @@ type Progress struct {
 	drawn  string // the bar that stands on the terminal's last line, or ""
 	wide   int    // the columns that it may take
 	within bool   // what was last written to the terminal ends within a line
+	held   int    // who has the terminal to itself
+	kept   []kept // what was written meanwhile
+}
+
+// kept is text that waits until the terminal is free.
+type kept struct {
+	w    io.Writer
+	text []byte
 }
 
 // New returns a progress without tasks.
@@ -101,6 +110,47 @@ func (p *Progress) Close() {
 	defer p.mu.Unlock()
 	p.closed, p.tasks = true, nil
 	p.rest()
+	p.held = 0
+	p.writeKept()
+}
+
+// Hold clears the bar and keeps everything else off the terminal, so that
+// somebody else can ask a person there: what is written meanwhile comes out
+// when release is called.
+func (p *Progress) Hold() (release func()) {
+	if p == nil {
+		return func() {}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.held++
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.held = max(p.held-1, 0); p.held == 0 {
+			p.within = false // whoever was asked has answered, and ended the line
+			p.writeKept()
+		}
+	})
+}
+
+// Say writes a line at once, also while the terminal is held.
+func (p *Progress) Say(line string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	_, _ = io.WriteString(p.o.Out, line+"\n") // a terminal that is gone shows nothing
+}
+
+func (p *Progress) writeKept() {
+	for _, k := range p.kept {
+		_, _ = k.w.Write(k.text) // the write that it came from has ended
+	}
+	p.kept = nil
 }
 
 // rest ends the ticks once there is no task.
@@ -149,7 +199,7 @@ func (p *Progress) show(now time.Time) {
 
 // draw draws the bar of the task that began last, of those that last.
 func (p *Progress) draw(now time.Time) {
-	if p.within {
+	if p.within || p.held > 0 {
 		return
 	}
 	for i := len(p.tasks) - 1; i >= 0; i-- {
@@ -221,6 +271,10 @@ func (w *writer) Write(text []byte) (int, error) {
 	p := w.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.held > 0 {
+		p.kept = append(p.kept, kept{w.w, bytes.Clone(text)})
+		return len(text), nil
+	}
 	bar := p.drawn
 	p.erase()
 	n, err := w.w.Write(text)

@@ -395,3 +395,46 @@ func TestSideBySide(t *testing.T) {
 		}
 	})
 }
+
+// TestHold: while somebody else has the terminal, neither the bar nor a line
+// comes between; afterwards all lines come out in their order.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := New(Options{Out: &out, Bar: true})
+		errs, docs := p.Writer(&out), p.Writer(&out)
+		task := p.Task("open secrets", 10)
+		time.Sleep(2 * delay)
+		synctest.Wait()
+		release := p.Hold()
+		again := p.Hold()
+		before := out.String()
+		fmt.Fprintln(errs, "one")
+		fmt.Fprintln(docs, "two")
+		task.Add(3)
+		time.Sleep(2 * delay)
+		synctest.Wait()
+		release()
+		release() // once more changes nothing
+		if got := out.String(); got != before || !strings.HasSuffix(got, "\r") {
+			t.Errorf("while the terminal was held it got %q", strings.TrimPrefix(got, before))
+		}
+		p.Say("say")
+		again()
+		if got := strings.TrimPrefix(out.String(), before); got != "say\none\ntwo\n" {
+			t.Errorf("afterwards the terminal got %q", got)
+		}
+		time.Sleep(2 * refresh)
+		synctest.Wait()
+		if !strings.Contains(strings.TrimPrefix(out.String(), before), "open secrets") {
+			t.Error("the bar does not come back")
+		}
+		p.Hold()
+		fmt.Fprintln(errs, "three")
+		p.Close()
+		if !strings.Contains(out.String(), "three\n") {
+			t.Error("what was written before the end is lost")
+		}
+	})
+}

@@ -64,7 +64,12 @@ func (t *Task) tell(now time.Time) {
 	if total := t.total.Load(); total > 0 {
 		far += fmt.Sprintf(" of %d", total)
 	}
-	fmt.Fprintf(t.p.o.Out, "mkhooks: %s %s, %s\n", t.name, far, t.lasts(now))
+	line := fmt.Sprintf("mkhooks: %s %s, %s\n", t.name, far, t.lasts(now))
+	if t.p.held > 0 {
+		t.p.kept = append(t.p.kept, kept{t.p.o.Out, []byte(line)})
+		return
+	}
+	_, _ = io.WriteString(t.p.o.Out, line) // a log that is gone keeps nothing
 }
 
 func (t *Task) lasts(now time.Time) string { return now.Sub(t.began).Truncate(time.Second).String() }

@@ -1,0 +1,279 @@
+package sops
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
+	"github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/keyservice"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/semaphore"
+)
+
+// Terminal is where SOPS, gpg, a plugin of age or a command asks a person for a
+// passphrase. They open it themselves.
+type Terminal interface {
+	// Hold keeps all other output off the terminal until release is called,
+	// which also gives the terminal back the mode that it had.
+	Hold() (release func())
+	// Say shows a line of its own while the terminal is held.
+	Say(line string)
+}
+
+// maxPassphrases is how often a wrong passphrase is asked for again, the first
+// time included.
+const maxPassphrases = 3
+
+// Reasons why a key that is locked was not unlocked.
+const (
+	wrongPassphrase = "the passphrase of its key was wrong"
+	noPassphrase    = "its key is locked with a passphrase, and none was given"
+	noTerminal      = "its key is locked with a passphrase, and there is no terminal to ask for it"
+)
+
+// asker opens data keys if that may ask a person: one at a time, with the
+// terminal to itself. An age identity that was unlocked stays so for the run.
+type asker struct {
+	turn *semaphore.Weighted
+	// keys keep the identities that SOPS loaded. There is one, but one for each
+	// recipient if a command returns the identities for a recipient.
+	keys map[string]*age.MasterKey
+	// refused is why nobody is asked any more; "" if somebody is.
+	refused string
+
+	getenv func(string) string
+	// agePrompts reports whether an age identity is locked, a plugin's, or the
+	// output of a command; sshPrompts whether an SSH key is locked.
+	agePrompts, sshPrompts func() bool
+}
+
+func newAsker(getenv func(string) string) *asker {
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	a := &asker{turn: semaphore.NewWeighted(1), keys: map[string]*age.MasterKey{}, getenv: getenv}
+	a.agePrompts, a.sshPrompts = sync.OnceValue(a.lockedAge), sync.OnceValue(a.lockedSSH)
+	return a
+}
+
+// asks reports whether to open a data key may ask a person. It is about the keys
+// of this machine, in the places in which SOPS looks for them.
+func (g *guarded) asks(req *keyservice.DecryptRequest) bool {
+	switch {
+	case g.o.custom:
+		return false
+	case req.GetKey().GetPgpKey() != nil:
+		return g.o.Terminal != nil || g.asker.hasWindows() // otherwise gpg can't ask
+	case req.GetKey().GetAgeKey() == nil:
+		return false
+	}
+	return g.asker.agePrompts() || g.asker.sshPrompts() && forSSH(req.GetCiphertext())
+}
+
+// hasWindows reports whether the agent of GnuPG may ask in a window.
+func (a *asker) hasWindows() bool {
+	return a.getenv("DISPLAY") != "" || a.getenv("WAYLAND_DISPLAY") != ""
+}
+
+func (a *asker) lockedAge() bool {
+	if a.usesCommand() || promptsFor([]byte(a.getenv(age.SopsAgeKeyEnv))) {
+		return true
+	}
+	for _, file := range a.ageFiles() {
+		if promptsFor(head(file)) {
+			return true
+		}
+	}
+	return false
+}
+
+// usesCommand reports whether a command prints the identities for a recipient.
+func (a *asker) usesCommand() bool {
+	return a.getenv(age.SopsAgeKeyCmdEnv) != "" || a.getenv(age.SopsAgeSshPrivateKeyCmdEnv) != ""
+}
+
+// ageFiles are the places in which SOPS looks for age identities.
+func (a *asker) ageFiles() []string {
+	files := []string{a.getenv(age.SopsAgeKeyFileEnv)}
+	dir, err := os.UserConfigDir()
+	if xdg := a.getenv("XDG_CONFIG_HOME"); runtime.GOOS == "darwin" && xdg != "" {
+		dir, err = xdg, nil
+	}
+	if err == nil {
+		files = append(files, filepath.Join(dir, filepath.FromSlash(age.SopsAgeKeyUserConfigPath)))
+	}
+	return files
+}
+
+func promptsFor(identities []byte) bool {
+	return bytes.HasPrefix(identities, []byte("age-encryption")) || bytes.HasPrefix(identities, []byte("-----BEGIN AGE")) ||
+		bytes.Contains(identities, []byte("AGE-PLUGIN-"))
+}
+
+func (a *asker) lockedSSH() bool {
+	files := []string{a.getenv(age.SopsAgeSshPrivateKeyFileEnv)}
+	if home, err := os.UserHomeDir(); err == nil {
+		files = append(files, filepath.Join(home, ".ssh", "id_ed25519"), filepath.Join(home, ".ssh", "id_rsa"))
+	}
+	for _, file := range files {
+		key := head(file)
+		if _, err := agessh.ParseIdentity(key); len(key) > 0 && err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// head is the beginning of a regular file; a pipe can be read only once.
+func head(file string) []byte {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	data, _ := io.ReadAll(io.LimitReader(f, 1<<20)) // SOPS reports what can't be read
+	return data
+}
+
+// forSSH reports whether a data key is encrypted for an SSH key.
+func forSSH(ciphertext []byte) bool {
+	header := make([]byte, 4<<10)
+	n, _ := io.ReadFull(armor.NewReader(bytes.NewReader(ciphertext)), header) // less is fine
+	return bytes.Contains(header[:n], []byte("-> ssh-"))
+}
+
+// forPlugin reports whether a recipient belongs to a plugin of age, which may
+// ask for something also to encrypt.
+func forPlugin(recipient string) bool {
+	return strings.HasPrefix(recipient, "age1") && !strings.HasPrefix(recipient, "age1pq1") && strings.Count(recipient, "1") > 1
+}
+
+// ask opens a data key while nothing else uses the terminal, and waits as long
+// as a person types. A wrong passphrase is asked for again.
+func (g *guarded) ask(req *keyservice.DecryptRequest) ([]byte, error) {
+	do := func(ctx context.Context) ([]byte, error) {
+		rsp, err := g.o.KeyService.Decrypt(ctx, req)
+		return rsp.GetPlaintext(), err
+	}
+	isAge := req.GetKey().GetAgeKey() != nil
+	if err := g.asker.turn.Acquire(g.ctx, 1); err != nil {
+		return nil, err
+	}
+	defer g.asker.turn.Release(1)
+	if isAge {
+		if g.asker.refused != "" {
+			g.locked = g.asker.refused
+			return nil, errKeyService
+		}
+		do = g.asker.ageDecrypt(req)
+	}
+	release := g.hold()
+	defer release()
+	for n := 1; ; n++ {
+		data, err := g.wait(do)
+		if g.ctx.Err() != nil {
+			g.asker.refused = noPassphrase // the prompt of this key still waits
+			g.say("")
+			return nil, g.ctx.Err()
+		}
+		if err == nil || !isAge {
+			return data, err
+		}
+		reason := reasonOf(g.cause)
+		if reason == "" { // nobody was asked, or another key is needed
+			return nil, err
+		}
+		if reason != wrongPassphrase || n == maxPassphrases || g.o.Terminal == nil {
+			g.asker.refused, g.locked = reason, reason
+			return nil, err
+		}
+		g.say("the passphrase is wrong; type it again, or press Ctrl-C to give up")
+	}
+}
+
+// ageDecrypt opens a data key with identities that are loaded once.
+func (a *asker) ageDecrypt(req *keyservice.DecryptRequest) func(context.Context) ([]byte, error) {
+	recipient := req.GetKey().GetAgeKey().GetRecipient()
+	name := ""
+	if a.usesCommand() {
+		name = recipient
+	}
+	key, ok := a.keys[name]
+	if !ok {
+		key = &age.MasterKey{Recipient: recipient}
+		a.keys[name] = key
+	}
+	return func(context.Context) ([]byte, error) {
+		key.EncryptedKey = string(req.GetCiphertext())
+		return key.Decrypt()
+	}
+}
+
+// reasonOf is why a locked identity was not unlocked, "" if none was met. SOPS
+// and age have no errors for it, only texts; tests with real keys pin them.
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	has := func(part string) bool { return strings.Contains(text, part) }
+	switch {
+	case has("/dev/tty is not available"), has("is not a terminal"):
+		return noTerminal
+	case has("incorrect passphrase"), has("failed to decrypt SSH key file"):
+		return wrongPassphrase
+	case has("could not read passphrase"), has("failed to obtain passphrase"), has("gpg-agent passphrase request errored"), has("passphrase can't be empty"):
+		return noPassphrase
+	}
+	return ""
+}
+
+// hold takes the terminal, if there is one.
+func (g *guarded) hold() (release func()) {
+	if g.o.Terminal == nil {
+		return func() {}
+	}
+	free := g.o.Terminal.Hold()
+	holder.Store(&g.o.Terminal)
+	return func() {
+		holder.Store(nil)
+		free()
+	}
+}
+
+func (g *guarded) say(line string) {
+	if g.o.Terminal != nil {
+		g.o.Terminal.Say(line)
+	}
+}
+
+// holder is the terminal on which a plugin of age may show its messages.
+var holder atomic.Pointer[Terminal]
+
+// pluginMessages shows what a plugin of age asks for ("touch your key"). SOPS
+// writes it to its log, which is silenced otherwise.
+type pluginMessages struct{}
+
+func (pluginMessages) Levels() []logrus.Level { return logrus.AllLevels }
+
+func (pluginMessages) Fire(e *logrus.Entry) error {
+	text, ok := strings.CutPrefix(e.Message, "age: ")
+	terminal := holder.Load()
+	if ok && terminal != nil && !strings.HasPrefix(text, "warning: could not read") {
+		(*terminal).Say(text)
+	}
+	return nil
+}
