@@ -25,9 +25,11 @@ type Deps struct {
 	Now func() time.Time
 	// Concurrency is the most changes side by side; 0 means 16.
 	Concurrency int
-	// Drain is how long a delete waits for deliveries on their way; 0 means
-	// that it looks once and does not wait.
+	// Drain limits how long a delete waits for records in flight, and how long
+	// for a history that moves while it is read. 0: read once, do not wait.
 	Drain time.Duration
+	// After waits, as [time.After] does; nil means [time.After].
+	After func(time.Duration) <-chan time.Time
 	// NoPause leaves a rule enabled while its history is stored.
 	NoPause bool
 	// DeleteActive deletes also while deliveries are on their way.
@@ -45,6 +47,9 @@ const defaultConcurrency = 16
 func (d Deps) withDefaults() Deps {
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.After == nil {
+		d.After = time.After
 	}
 	if d.Concurrency <= 0 {
 		d.Concurrency = defaultConcurrency
@@ -93,6 +98,8 @@ const (
 	StepWait    Step = "wait"    // deliveries are on their way
 	StepHistory Step = "history" // was read to its end, and read back from the store
 	StepLook    Step = "look"    // once more, directly before an attempt to delete
+	StepNote    Step = "note"    // what a pause takes away was stored in the archive
+	StepLeft    Step = "left"    // the delete ended, and the rule may be paused
 )
 
 // Write is a write about to be made, or a step.
@@ -103,6 +110,9 @@ type Write struct {
 	// Before is the live digest that the write rests on, After that of what
 	// is wanted: the desired digest, or [webhook.Absent].
 	Before, After webhook.Digest
+	// AuthRemoved are the auth values that a pause takes out of the rule, by
+	// path: "headers.X-Webhook-Secret".
+	AuthRemoved []string
 }
 
 // Written is what came of a write or a step.
@@ -116,5 +126,7 @@ type Written struct {
 	// where nobody looked.
 	Records, Active *int
 	Archive         *archive.Receipt
-	Error           *Error
+	// Left is the rule that an unfinished delete left behind.
+	Left  *Left
+	Error *Error
 }

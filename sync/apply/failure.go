@@ -35,6 +35,11 @@ func (c *Change) fail(s Status, k ErrorKind, message, hint string) {
 	c.Error = &Error{Kind: k, Message: message, Hint: hint}
 }
 
+// broke ends a change in which mkhooks itself broke down.
+func (c *Change) broke() {
+	c.fail(StatusFailed, KindInternal, "broke down, which is a fault in mkhooks; whether the rule was written is not known", planAgain)
+}
+
 func (c *Change) stale(message string) { c.fail(StatusStale, KindStale, message, planAgain) }
 
 // skip marks a change as not tried, because the run was stopped.

@@ -1,6 +1,8 @@
 package apply_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +38,7 @@ func TestDeleteThatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := doomed(t, emulator.Options{}, 2)
-			w.deps.NoPause, w.client.RetryFor = true, time.Minute
+			w.deps.NoPause, w.deps.Drain, w.client.RetryFor = true, 30*time.Second, time.Minute
 			fault := wait(429)
 			fault.Method = "DELETE"
 			fault.After = func() { time.AfterFunc(time.Second, func() { test.during(w) }) }
@@ -112,7 +114,7 @@ func TestPutThatWaits(t *testing.T) {
 func TestLateDelete(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
-	w.deps.NoPause = true
+	w.deps.NoPause, w.deps.Drain = true, 30*time.Second
 	w.service.Fault(emulator.Fault{Method: "DELETE", Nth: 1, Drop: emulator.DropBefore, Before: func() {
 		w.service.AddEvents("gone", events(3, "late")...)
 		// The look before the second attempt reads the rule and a page.
@@ -131,7 +133,7 @@ func TestLateDelete(t *testing.T) {
 func TestRecordOfWhatDidNotLeave(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
-	w.deps.NoPause = true
+	w.deps.NoPause, w.deps.Drain = true, 30*time.Second
 	rec := &recorder{}
 	w.deps.Audit = rec
 	n := 0
@@ -155,8 +157,8 @@ func TestRecordOfWhatDidNotLeave(t *testing.T) {
 	w.service.AddEvents("gone", emulator.Event{Created: now, Source: "/a", Status: "Pending"})
 	rec = &recorder{}
 	w.deps.Audit = rec
-	want(t, w.apply(), apply.Refused, "gone blocked")
-	if diff := cmp.Diff("archive gone: 0, guard", rec.told[len(rec.told)-1]); diff != "" {
+	want(t, w.apply(), apply.Partial, "gone blocked")
+	if diff := cmp.Diff([]string{"archive gone: 0, guard", "- left gone: paused without headers.X-Webhook-Secret"}, rec.told[len(rec.told)-2:]); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 }
@@ -195,5 +197,94 @@ func TestFirstAnswer(t *testing.T) {
 	want(t, r, apply.Partial, "a stale, b stale, c unverified, d skipped, e skipped, f skipped")
 	if diff := cmp.Diff([]string{"PUT c"}, w.writes()); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
+
+// TestHistoryThatSettles: a history that gains a record before each of the next
+// requests is read again after a wait, and the rule is deleted once the history
+// rests. No record is lost.
+func TestHistoryThatSettles(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		options  emulator.Options
+		requests int // before each of which a record comes
+		drain    time.Duration
+		fits     bool
+	}{
+		"pages of 100, 12 requests":       {emulator.Options{MaxTop: 100}, 12, 30 * time.Second, true},
+		"one page, 12 requests":           {emulator.Options{}, 12, 30 * time.Second, true},
+		"it never settles":                {emulator.Options{MaxTop: 100}, 1000, 30 * time.Second, false},
+		"pages of 100, too short a drain": {emulator.Options{MaxTop: 100}, 12, 300 * time.Millisecond, false},
+		"pages of 100, no drain":          {emulator.Options{MaxTop: 100}, 2, 0, false},
+		"at rest, no drain":               {emulator.Options{MaxTop: 100}, 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, test.options, 333)
+			w.deps.Drain = test.drain
+			var waits []time.Duration
+			w.deps.After = func(d time.Duration) <-chan time.Time {
+				waits = append(waits, d)
+				return atOnce(d)
+			}
+			p := w.mustPlan()
+			prepared := w.prepare(p)
+			rule, _ := w.service.Rule("gone")
+			all := sources(rule.Events)
+			n := 0
+			w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 1, Times: max(1, test.requests), Before: func() {
+				if n++; n <= test.requests {
+					w.service.AddEvents("gone", events(1, fmt.Sprintf("more-%02d", n))...)
+					all = append(all, fmt.Sprintf("/more-%02d/0000", n))
+				}
+			}})
+			r := prepared.Run(t.Context(), nil, p)
+			var total time.Duration
+			for _, d := range waits {
+				if total += d; d < 250*time.Millisecond {
+					t.Errorf("a wait of %s", d)
+				}
+			}
+			if total > test.drain || len(waits) > 10 {
+				t.Errorf("waits %v, within %s", waits, test.drain)
+			}
+			if !test.fits {
+				want(t, r, apply.Partial, "gone blocked")
+				says(t, change(t, r, "gone"), "archive", "could not be read whole")
+				leaves(t, change(t, r, "gone"), isPaused)
+				return
+			}
+			want(t, r, apply.Applied, "gone applied")
+			slices.Sort(all)
+			w.deleted(all)
+		})
+	}
+}
+
+// TestStoppedWhileItSettles: a signal ends the wait for a history to settle.
+func TestStoppedWhileItSettles(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]emulator.Kind{"while it is read": emulator.Events, "behind the copy": emulator.Get} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := doomed(t, emulator.Options{}, 2)
+			w.deps.Drain = time.Hour
+			stop := make(chan struct{})
+			w.deps.After = func(time.Duration) <-chan time.Time {
+				close(stop)
+				return nil
+			}
+			p := w.mustPlan()
+			prepared := w.prepare(p)
+			n := 0
+			w.service.Fault(emulator.Fault{Kind: kind, Nth: 2, Before: func() {
+				n++
+				w.service.AddEvents("gone", events(1, fmt.Sprintf("more-%02d", n))...)
+			}})
+			r := prepared.Run(t.Context(), stop, p)
+			want(t, r, apply.Interrupted, "gone skipped")
+			says(t, change(t, r, "gone"), "interrupted", "stopped while it waited for the delivery history to settle; nothing was deleted")
+			leaves(t, change(t, r, "gone"), isPaused)
+		})
 	}
 }

@@ -108,7 +108,11 @@ func begin(project string, c plan.Change) Change {
 // sum counts the changes and says in one word what came of all.
 func (r *Result) sum(interrupted bool) {
 	var s Summary
+	unfinished := 0
 	for _, c := range r.Changes {
+		if c.wrote && c.Status != StatusApplied && c.Status != StatusUnverified {
+			unfinished++
+		}
 		switch c.Status {
 		case StatusApplied:
 			s.Applied++
@@ -127,14 +131,18 @@ func (r *Result) sum(interrupted bool) {
 		}
 	}
 	r.Summary = s
-	r.Outcome = s.outcome(interrupted, len(r.Unreadable))
+	r.Outcome = s.outcome(interrupted, len(r.Unreadable), unfinished)
 }
 
-func (s Summary) outcome(interrupted bool, unreadable int) Outcome {
+// outcome returns the run in one word. unfinished counts the changes that ended
+// otherwise than applied after a write of their own.
+func (s Summary) outcome(interrupted bool, unreadable, unfinished int) Outcome {
 	written, bad := s.Applied+s.Unverified, s.Failed+s.Unverified+unreadable
 	switch {
 	case interrupted:
 		return Interrupted
+	case unfinished > 0:
+		return Partial
 	case bad > 0 && written > 0:
 		return Partial
 	case bad > 0:

@@ -39,7 +39,7 @@ func (r *run) put(ctx context.Context, c plan.Change) Change {
 	if r.project.Owner != "" {
 		spec = spec.WithMarker(r.marker(it))
 	}
-	answer := r.send(ctx, &out, c, sending{StepPut, c.LiveDigest, seen, spec, it.auth})
+	answer, _ := r.send(ctx, &out, c, sending{step: StepPut, before: c.LiveDigest, seen: seen, spec: spec, auth: it.auth})
 	if answer == nil {
 		return out
 	}
@@ -94,6 +94,8 @@ type sending struct {
 	seen   time.Time
 	spec   webhook.Spec
 	auth   secrets.Auth
+	// removes are the paths of auth values that the PUT takes out of the rule.
+	removes []string
 }
 
 // The ways in which a look before a PUT that had to wait ends it.
@@ -102,15 +104,14 @@ var (
 	errMovedOn = errors.New("the rule changed before it was written")
 )
 
-// send makes one PUT. Where it does not succeed, out says so and the answer is
-// nil.
-func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) *webhook.Rule {
-	w, err := r.intend(ctx, c, s.step, s.before, c.DesiredDigest)
+// send makes one PUT. If it does not succeed, out says so and the answer is
+// nil. found is the rule as the last precheck read it, if there was one.
+func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) (answer, found *webhook.Rule) {
+	w, err := r.intend(ctx, c, s.step, s.before, c.DesiredDigest, s.removes...)
 	if err != nil {
 		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
-		return nil
+		return nil, nil
 	}
-	var found *webhook.Rule // by the last look
 	result, err := r.client.Put(ctx, c.Rule, s.spec, s.auth, mkio.Look{At: s.seen, Again: func(ctx context.Context) (err error) {
 		found, err = r.client.Rule(ctx, c.Rule)
 		switch {
@@ -122,7 +123,6 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) *
 		return errMovedOn
 	}})
 	out.took(result.Write)
-	var answer *webhook.Rule
 	switch unknown := result.Lost || result.Status/100 == 2; {
 	case err == nil:
 		answer = &result.Rule
@@ -144,7 +144,7 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) *
 	}
 	d.Error = out.Error
 	r.record(ctx, w, d)
-	return answer
+	return answer, found
 }
 
 // movedAt says how a live rule differs from what a PUT rests on.
@@ -239,7 +239,7 @@ func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, 
 	}
 	marker := r.marker(it)
 	marker.Kept = webhook.SpecDigest(answer.Spec)
-	again := r.send(ctx, out, c, sending{StepKept, webhook.LiveDigest(live), seen, it.desired.Spec.WithMarker(marker), it.auth})
+	again, _ := r.send(ctx, out, c, sending{step: StepKept, before: webhook.LiveDigest(live), seen: seen, spec: it.desired.Spec.WithMarker(marker), auth: it.auth})
 	switch {
 	case again == nil:
 	case !r.keptMarker(again, marker):

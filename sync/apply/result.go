@@ -7,6 +7,7 @@ package apply
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -93,15 +94,32 @@ type Change struct {
 	Archive *archive.Receipt `json:"archive,omitempty"`
 	// Blocked is the guard of a blocked change.
 	Blocked *plan.Blocked `json:"blocked,omitempty"`
-	Error   *Error        `json:"error,omitempty"`
+	// Left is the live rule that a delete left behind which paused it and did
+	// not come to the DELETE; nil if none did.
+	Left  *Left  `json:"left,omitempty"`
+	Error *Error `json:"error,omitempty"`
 
 	// lost is true where an attempt may have taken effect without an answer.
 	lost bool
+	// wrote is true if a write of the change took effect although it did not
+	// come to its end: the pause of a delete.
+	wrote bool
+}
+
+// Wrote reports whether a write of the run took effect. It is then never true
+// that nothing was applied.
+func (r *Result) Wrote() bool {
+	return r.Outcome == Partial || r.Summary.Applied+r.Summary.Unverified > 0 || slices.ContainsFunc(r.Changes, func(c Change) bool {
+		return c.wrote || c.Left != nil && !c.Left.Earlier && c.Left.Uncertain != StepPause
+	})
 }
 
 // InDoubt reports whether the write may have taken effect although it counts as
-// failed: no answer came, or one that does not tell.
+// failed, stale or skipped: no answer came, or one that does not tell.
 func (c *Change) InDoubt() bool {
+	if c.Left != nil && c.Left.Uncertain == StepPause {
+		return true
+	}
 	if c.Status != StatusFailed || c.Attempts == 0 || c.Error == nil {
 		return false
 	}

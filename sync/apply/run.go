@@ -130,7 +130,7 @@ func (r *run) one(ctx context.Context, c plan.Change, do func(context.Context, p
 		// says could hold a value.
 		if recover() != nil {
 			out = begin(r.project.Name, c)
-			out.fail(StatusFailed, KindInternal, "broke down, which is a fault in mkhooks; whether the rule was written is not known", planAgain)
+			out.broke()
 		}
 	}()
 	return do(ctx, c)
@@ -146,13 +146,11 @@ func (r *run) stopped(ctx context.Context) bool {
 	}
 }
 
-// sleep waits, and reports false where the run was stopped meanwhile.
+// sleep waits, and returns false if the run was stopped meanwhile.
 func (r *run) sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
-		return true
+	case <-r.deps.After(d):
+		return !r.stopped(ctx)
 	case <-r.stop:
 	case <-ctx.Done():
 	}
@@ -201,8 +199,8 @@ func dependence(out []Change) string {
 }
 
 // intend records that a write is about to leave.
-func (r *run) intend(ctx context.Context, c plan.Change, step Step, before, after webhook.Digest) (Write, error) {
-	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: after}
+func (r *run) intend(ctx context.Context, c plan.Change, step Step, before, after webhook.Digest, removes ...string) (Write, error) {
+	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: after, AuthRemoved: removes}
 	if r.deps.Audit == nil {
 		return w, nil
 	}

@@ -67,7 +67,10 @@ func TestInterrupted(t *testing.T) {
 		p := w.mustPlan()
 		r := w.prepare(p).Run(ctx, nil, p)
 		want(t, r, apply.Interrupted, "gone failed")
-		says(t, change(t, r, "gone"), "interrupted", "if the rule is still there, it is paused")
+		says(t, change(t, r, "gone"), "interrupted", "may have taken effect")
+		left := isPaused
+		left.Uncertain = apply.StepDelete
+		leaves(t, change(t, r, "gone"), left)
 	})
 	t.Run("twice, at the last look", func(t *testing.T) {
 		t.Parallel()
@@ -79,7 +82,8 @@ func TestInterrupted(t *testing.T) {
 		p := w.mustPlan()
 		r := w.prepare(p).Run(ctx, nil, p)
 		want(t, r, apply.Interrupted, "gone skipped")
-		says(t, change(t, r, "gone"), "interrupted", "; the rule is paused and stays so")
+		says(t, change(t, r, "gone"), "interrupted", "the run was stopped")
+		leaves(t, change(t, r, "gone"), isPaused)
 	})
 	t.Run("before it began", func(t *testing.T) {
 		t.Parallel()
@@ -179,7 +183,11 @@ type recorder struct {
 func (r *recorder) Intent(_ context.Context, w apply.Write) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, fmt.Sprintf("%s %s", w.Step, w.Rule))
+	text := fmt.Sprintf("%s %s", w.Step, w.Rule)
+	if len(w.AuthRemoved) > 0 {
+		text += " without " + strings.Join(w.AuthRemoved, ", ")
+	}
+	r.told = append(r.told, text)
 	if w.Before == "" || w.After == "" || w.Project != "demo" || w.Action == "" {
 		return fmt.Errorf("told too little: %+v", w)
 	}
@@ -219,6 +227,9 @@ func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error
 	if d.Error != nil {
 		text += ": " + d.Error.Message
 	}
+	if d.Left != nil && !d.Left.Enabled {
+		text += ": paused without " + strings.Join(d.Left.AuthRemoved, ", ")
+	}
 	if w.Step == apply.StepRead && d.Error == nil && d.Live != w.Before {
 		text += ": another digest than the plan's"
 	}
@@ -239,7 +250,7 @@ func TestRecorder(t *testing.T) {
 	wantTold := []string{
 		"put bad", "put bad: 400, service", "put new", "put new: 201",
 		"put bad", "put bad: 201",
-		"- read gone", "pause gone", "pause gone: 200",
+		"- read gone", "- note gone", "pause gone without headers.X-Webhook-Secret", "pause gone: 200",
 		"archive gone", "- history gone: 2 records", "archive gone: 0, 2 records",
 		"delete gone", "- look gone", "delete gone: 200, 2 records",
 	}
@@ -271,8 +282,10 @@ func TestRecorderRefuses(t *testing.T) {
 			t.Errorf("%s refused: %s", step, show(r))
 		}
 		says(t, c, "audit", "no room")
-		if strings.Contains(c.Error.Message, "may be paused") {
-			t.Errorf("%s refused: it says %q of a pause that did not leave", step, c.Error.Message)
+		if step == apply.StepPut || step == apply.StepPause {
+			leaves(t, c, apply.Left{})
+		} else {
+			leaves(t, c, isPaused)
 		}
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/apply"
@@ -42,6 +44,7 @@ type world struct {
 	options plan.Options
 	deps    apply.Deps
 	client  mkio.Options
+	spec    map[string]any // of a rule that another client creates
 }
 
 func newWorld(t *testing.T, o emulator.Options) *world {
@@ -60,8 +63,15 @@ func newWorld(t *testing.T, o emulator.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.deps = apply.Deps{Archive: store, Secrets: opener{}, Now: func() time.Time { return now }, By: "ada"}
+	w.deps = apply.Deps{Archive: store, Secrets: opener{}, Now: func() time.Time { return now }, By: "ada", After: atOnce}
 	return w
+}
+
+// atOnce is a clock on which no wait takes time.
+func atOnce(time.Duration) <-chan time.Time {
+	passed := make(chan time.Time, 1)
+	passed <- now
+	return passed
 }
 
 // opener opens what sealed made.
@@ -298,6 +308,9 @@ func show(r *apply.Result) string {
 		if c.Blocked != nil {
 			fmt.Fprintf(&b, ": %s: %s", c.Blocked.Guard, c.Blocked.Reason)
 		}
+		if c.Left != nil {
+			fmt.Fprintf(&b, "; left %+v", *c.Left)
+		}
 	}
 	for _, text := range r.Warnings {
 		fmt.Fprintf(&b, "\n  warning: %s", text)
@@ -358,6 +371,22 @@ func says(t *testing.T, c apply.Change, kind string, words ...string) {
 		t.Errorf("%s %s is of kind %q, want %q", c.Action, c.Rule, got, kind)
 	}
 }
+
+// leaves checks what a delete says that it left behind; the zero value is
+// nothing.
+func leaves(t *testing.T, c apply.Change, want apply.Left) {
+	t.Helper()
+	var got apply.Left
+	if c.Left != nil {
+		got = *c.Left
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s %s is %s and leaves (-want +got):\n%s", c.Action, c.Rule, c.Status, diff)
+	}
+}
+
+// isPaused is what a delete of the doomed rule leaves that paused it.
+var isPaused = apply.Left{AuthRemoved: []string{"headers.X-Webhook-Secret"}}
 
 // live is the spec of a rule on the service.
 func (w *world) live(name string) map[string]any {

@@ -23,8 +23,8 @@ import (
 // and another one never. Equal records may also occur by right. So a reading
 // is believed only if the number of records is what the service says the total
 // is, on every page, and if total and the records of the first page are the
-// same once more after the last page. Otherwise it is read again, [maxReads]
-// times in all.
+// same once more after the last page. Otherwise it is read again after a wait,
+// as far as the caller's [Patience] allows.
 //
 // One page is held in memory at a time, and the first one beside it.
 
@@ -50,11 +50,14 @@ type Request struct {
 	// Rule is the rule as last seen; what must not be seen is taken out here.
 	Rule       webhook.Rule
 	WasEnabled bool
-	When       time.Time
-	By, Host   string
-	Commit     string
-	PlanDigest webhook.Digest
-	Tool       string
+	// AuthUnknown says that the rule had authentication of which not even the
+	// names are known.
+	AuthUnknown bool
+	When        time.Time
+	By, Host    string
+	Commit      string
+	PlanDigest  webhook.Digest
+	Tool        string
 	// AllowActive stores a history also while records of it are on their way.
 	AllowActive bool
 }
@@ -84,22 +87,27 @@ type Copy struct {
 	shot    snapshot
 }
 
-// maxReads is how often a history is read that moves.
-const maxReads = 5
-
-// Save reads a history whole, stores it, and reads back what is stored. The
-// error is a [*NotWholeError], an [*ActiveError], or that of the source or the
-// store.
-func Save(ctx context.Context, store Store, r Request, src Source) (*Copy, error) {
+// Save reads a history whole, stores it, and reads back what is stored. A
+// history that moves is read again as often and as long as p allows. The error
+// is a [*NotWholeError], an [*ActiveError], a [*StoppedError], or that of the
+// source or the store.
+func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) (*Copy, error) {
 	name := baseName(r)
-	for n := 1; ; n++ {
+	for {
 		c, err := save(ctx, store, r, src, name)
 		var moved *movedError
 		if !errors.As(err, &moved) {
 			return c, err
 		}
-		if n == maxReads {
-			return nil, &NotWholeError{fmt.Sprintf("the history could not be read whole in %d readings: %s", maxReads, moved.how), moved.wayOut}
+		again, err := p.Again(ctx, src)
+		switch {
+		case err != nil:
+			return nil, err
+		case again:
+		case p.Stopped():
+			return nil, &StoppedError{}
+		default:
+			return nil, &NotWholeError{"the history could not be read whole in " + p.Spent() + ": " + moved.how, moved.wayOut}
 		}
 	}
 }
@@ -144,7 +152,7 @@ func manifest(r Request, read *reading, name string) Manifest {
 	rule := r.Rule
 	rule.Spec = rule.Spec.Redacted()
 	return Manifest{
-		FormatVersion: FormatVersion, Project: r.Project, BaseURL: r.BaseURL, Rule: rule, WasEnabled: r.WasEnabled,
+		FormatVersion: FormatVersion, Project: r.Project, BaseURL: r.BaseURL, Rule: rule, WasEnabled: r.WasEnabled, AuthUnknown: r.AuthUnknown,
 		RecordsFile: name + recordsSuffix, Records: read.records, First: read.first, Last: read.last, SHA256: read.sum(),
 		When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit, PlanDigest: r.PlanDigest, Tool: r.Tool,
 	}
@@ -153,31 +161,39 @@ func manifest(r Request, read *reading, name string) Manifest {
 // storeManifest stores the manifest, and so commits the archive. It returns the
 // manifest's SHA-256.
 func storeManifest(ctx context.Context, store Store, name string, m Manifest) (string, error) {
-	data, err := json.MarshalIndent(m, "", "  ")
+	data, err := m.encode()
 	if err != nil {
 		return "", fmt.Errorf("encode the manifest: %w", err)
 	}
-	data = append(data, '\n')
-	at := store.Location(name + manifestSuffix)
-	w, err := store.Create(ctx, name+manifestSuffix)
+	if err := storeObject(ctx, store, name+manifestSuffix, data); err != nil {
+		return "", err
+	}
+	return sumOf(data), nil
+}
+
+// storeObject stores a small object and reads it back. The error is
+// [fs.ErrExist] if the name is taken.
+func storeObject(ctx context.Context, store Store, name string, data []byte) error {
+	at := store.Location(name)
+	w, err := store.Create(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("create %s: %w", at, err)
+		return fmt.Errorf("create %s: %w", at, err)
 	}
 	defer w.Discard()
 	if _, err := w.Write(data); err != nil {
-		return "", fmt.Errorf("write %s: %w", at, err)
+		return fmt.Errorf("write %s: %w", at, err)
 	}
 	if err := w.Commit(ctx); err != nil {
-		return "", fmt.Errorf("store %s: %w", at, err)
+		return fmt.Errorf("store %s: %w", at, err)
 	}
-	stored, err := readObject(ctx, store, name+manifestSuffix)
+	stored, err := readObject(ctx, store, name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !bytes.Equal(stored, data) {
-		return "", fmt.Errorf("%s does not read back as it was written", at)
+		return fmt.Errorf("%s does not read back as it was written", at)
 	}
-	return sumOf(data), nil
+	return nil
 }
 
 // sumOf is the SHA-256 of data, in hex.

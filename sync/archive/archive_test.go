@@ -73,6 +73,11 @@ func (s *source) read(_ context.Context, each func(Page) error) error {
 
 func still(p []Page) *source { return &source{at: func(int) []Page { return p }} }
 
+// patient waits as often as it may, and no time passes.
+func patient() *Patience {
+	return NewPatience(30*time.Second, func(context.Context, time.Duration) bool { return true })
+}
+
 func request() Request {
 	return Request{
 		Project: "demo", BaseURL: "https://app.mk.io",
@@ -129,7 +134,7 @@ func TestSave(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "archive")
 	history := whole(records(3), 2)
 	history[0].Raw[0] = json.RawMessage("{\n \"created\": \"2026-03-01T12:00:03Z\", \"newField\": {\"a\": 1.50}\n}")
-	got, err := Save(t.Context(), open(t, dir), request(), still(history).read)
+	got, err := Save(t.Context(), open(t, dir), request(), still(history).read, patient())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +152,10 @@ func TestSave(t *testing.T) {
 		FormatVersion: 1, Project: "demo", BaseURL: "https://app.mk.io", Rule: r.Rule, WasEnabled: true,
 		RecordsFile: filepath.Base(got.Receipt.Location), Records: 3, First: &first, Last: &last, SHA256: got.Receipt.SHA256,
 		When: start, By: "ada", Host: "ci-1", Commit: "c0ffee", PlanDigest: r.PlanDigest, Tool: "mkhooks dev",
-		Sum: got.Receipt.Manifest,
+		Sum: got.Receipt.Manifest, Checksum: m.Checksum,
+	}
+	if len(m.Checksum) != 64 {
+		t.Errorf("the manifest says the checksum %q", m.Checksum)
 	}
 	if len(m.Sum) != 64 {
 		t.Errorf("the manifest's checksum is %q", m.Sum)
@@ -177,7 +185,7 @@ func TestSave(t *testing.T) {
 
 func TestSaveOfNoRecords(t *testing.T) {
 	t.Parallel()
-	got, err := Save(t.Context(), open(t, t.TempDir()), request(), still(whole(nil, 10)).read)
+	got, err := Save(t.Context(), open(t, t.TempDir()), request(), still(whole(nil, 10)).read, patient())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +205,7 @@ func TestManifestHoldsNoCredential(t *testing.T) {
 	r.Rule.Spec.URL = "https://hooks.example.com/x?token=abcdefgh12345678"
 	r.Rule.Spec.Unknown = map[string]json.RawMessage{"authentication.oauth": json.RawMessage(`{"id":"abcdefgh12345678"}`)}
 	r.Rule.Spec.Auth.Headers = []string{"X-Secret"}
-	got, err := Save(t.Context(), open(t, t.TempDir()), r, still(whole(nil, 10)).read)
+	got, err := Save(t.Context(), open(t, t.TempDir()), r, still(whole(nil, 10)).read, patient())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,52 +245,52 @@ func TestSaveOfMovingHistory(t *testing.T) {
 				return shifted
 			}
 			return whole(newer, 2)
-		}, 3, ""},
+		}, 5, ""},
 		"one comes and one goes between two pages": {func(call int) []Page {
 			if call == 1 {
 				return swapped
 			}
 			return whole(newer[:5], 2)
-		}, 4, ""},
+		}, 6, ""},
 		"a record after the last page": {func(call int) []Page {
 			if call == 1 {
 				return whole(old, 2)
 			}
 			return whole(newer, 2)
-		}, 4, ""},
+		}, 6, ""},
 		"a status after the last page": {func(call int) []Page {
 			if call == 1 {
 				return whole(old, 2)
 			}
 			return whole(retried, 2)
-		}, 4, ""},
+		}, 6, ""},
 		"a page lost": {func(call int) []Page {
 			if call == 1 {
 				return whole(old, 2)[:1]
 			}
 			return whole(old, 2)
-		}, 4, ""},
+		}, 6, ""},
 		"pages of another length on the second look": {func(call int) []Page {
 			if call == 2 {
 				return whole(old, 1)
 			}
 			return whole(old, 3)
 		}, 2, ""},
-		"moving for ever":        {func(call int) []Page { return whole(records(call+3), 2) }, 10, "could not be read whole in 5 readings: records came or changed meanwhile"},
-		"shifting for ever":      {func(int) []Page { return shifted }, 5, "the total went from 5 to 6 meanwhile"},
-		"less than the total":    {func(int) []Page { return pages(old, 2, 100) }, 10, "the service counts 100 records and lists 5; if the rest may be lost, delete the rule by hand"},
-		"more than the total":    {func(int) []Page { return pages(old, 2, 3) }, 5, "the service counts 3 records and lists more"},
+		"moving for ever":        {func(call int) []Page { return whole(records(call+3), 2) }, 22, "could not be read whole in 1 reading (waiting at most 30s): records came or changed meanwhile"},
+		"shifting for ever":      {func(int) []Page { return shifted }, 13, "the total went from 5 to 6 meanwhile"},
+		"less than the total":    {func(int) []Page { return pages(old, 2, 100) }, 18, "the service counts 100 records and lists 5; if the rest may be lost, delete the rule by hand"},
+		"more than the total":    {func(int) []Page { return pages(old, 2, 3) }, 13, "the service counts 3 records and lists more"},
 		"no total":               {func(int) []Page { return []Page{{}} }, 1, "does not say how many records the history has"},
 		"no total on a page":     {func(int) []Page { return append(pages(old[:2], 2, 5), Page{}) }, 1, "does not say how many records the history has"},
 		"no page":                {func(int) []Page { return nil }, 1, "gave no page"},
-		"total and nothing else": {func(int) []Page { return pages(nil, 2, 3) }, 10, "counts 3 records and lists 0"},
+		"total and nothing else": {func(int) []Page { return pages(nil, 2, 3) }, 18, "counts 3 records and lists 0"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			src := &source{at: tt.at}
-			got, err := Save(t.Context(), open(t, dir), request(), src.read)
+			got, err := Save(t.Context(), open(t, dir), request(), src.read, patient())
 			if src.calls != tt.calls {
 				t.Errorf("the history was begun %d times, want %d", src.calls, tt.calls)
 			}
@@ -322,7 +330,7 @@ func TestSaveWaitsForNobody(t *testing.T) {
 	events[0].Status, events[2].Status = webhook.Retrying, "Queued" // one of a later version
 	dir := t.TempDir()
 	store := open(t, dir)
-	_, err := Save(t.Context(), store, request(), still(whole(events, 2)).read)
+	_, err := Save(t.Context(), store, request(), still(whole(events, 2)).read, patient())
 	var active *ActiveError
 	if !errors.As(err, &active) || *active != (ActiveError{Active: 2, Records: 3}) {
 		t.Fatalf("error %v, want 2 of 3 records on their way", err)
@@ -332,7 +340,7 @@ func TestSaveWaitsForNobody(t *testing.T) {
 	}
 	r := request()
 	r.AllowActive = true
-	got, err := Save(t.Context(), store, r, still(whole(events, 2)).read)
+	got, err := Save(t.Context(), store, r, still(whole(events, 2)).read, patient())
 	if err != nil || got.Receipt.Records != 3 {
 		t.Fatalf("Save with AllowActive: %v, %v", got, err)
 	}
@@ -354,7 +362,7 @@ func TestUnchanged(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := Save(t.Context(), open(t, t.TempDir()), request(), still(whole(records(3), 2)).read)
+			c, err := Save(t.Context(), open(t, t.TempDir()), request(), still(whole(records(3), 2)).read, patient())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -376,7 +384,7 @@ func TestSaveReturnsTheErrorOfTheSource(t *testing.T) {
 				return broken
 			}
 			return each(whole(records(1), 2)[0])
-		})
+		}, patient())
 		if !errors.Is(err, broken) {
 			t.Errorf("call %d broken: error %v", at, err)
 		}

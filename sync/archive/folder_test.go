@@ -149,7 +149,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Save(t.Context(), open(t, dir), request(), still(whole(nil, 1)).read)
+	_, err := Save(t.Context(), open(t, dir), request(), still(whole(nil, 1)).read, patient())
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v, want one of permission that names %s", err, dir)
 	}

@@ -33,7 +33,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	// The records of a small history fit, its manifest does not.
 	for n, what := range map[int]string{0: manifestSuffix, 5000: recordsSuffix} {
-		_, err := Save(t.Context(), store, request(), still(whole(records(n), 100)).read)
+		_, err := Save(t.Context(), store, request(), still(whole(records(n), 100)).read, patient())
 		if err == nil || !strings.Contains(err.Error(), "write "+dir) || !strings.Contains(err.Error(), what) {
 			t.Errorf("%d records: error %v, want one that names the file %s", n, err, what)
 		}

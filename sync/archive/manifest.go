@@ -1,6 +1,9 @@
 package archive
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +24,10 @@ type Manifest struct {
 	// WasEnabled says whether it was in use before it was paused to be deleted,
 	// by this run or by one before it.
 	WasEnabled bool `json:"wasEnabled"`
+	// AuthUnknown is true if the rule had authentication of which not even the
+	// names are known: an earlier run paused it, and left no note in this
+	// archive.
+	AuthUnknown bool `json:"authUnknown,omitempty"`
 	// RecordsFile is the name of the object that holds the records, beside
 	// the manifest.
 	RecordsFile string `json:"recordsFile"`
@@ -39,8 +46,56 @@ type Manifest struct {
 	PlanDigest webhook.Digest `json:"planDigest"`
 	Tool       string         `json:"tool"`
 
+	// Checksum is the SHA-256 of the manifest without it. It reveals a slip of
+	// an editor. Against an intruder only the audit log helps, which has Sum.
+	Checksum string `json:"checksum,omitempty"`
+
 	// Sum is the SHA-256 of the manifest as it was read, and no part of it.
 	Sum string `json:"-"`
+}
+
+// encode returns the manifest as it is stored, with its checksum.
+func (m Manifest) encode() ([]byte, error) {
+	m.Checksum = ""
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	if m.Checksum, err = checksumOf(data); err != nil {
+		return nil, err
+	}
+	data, err = json.MarshalIndent(m, "", "  ")
+	return append(data, '\n'), err
+}
+
+// checksumOf returns the SHA-256 of a JSON object without its checksum, in hex.
+// Spaces and the order of the keys do not matter.
+func checksumOf(data []byte) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var doc map[string]any // is encoded with its keys in order
+	if err := dec.Decode(&doc); err != nil {
+		return "", err
+	}
+	delete(doc, "checksum")
+	canonical, err := json.Marshal(doc)
+	return sumOf(canonical), err
+}
+
+// check returns what is wrong with a manifest that was read from data, or "".
+func (m Manifest) check(data []byte, base string) string {
+	sum, err := checksumOf(data)
+	switch {
+	case m.FormatVersion != FormatVersion:
+		return fmt.Sprintf("has format version %d, this version reads %d", m.FormatVersion, FormatVersion)
+	case m.RecordsFile != base+recordsSuffix:
+		return fmt.Sprintf("is the manifest of %q, not of %q", m.RecordsFile, base+recordsSuffix)
+	case m.Checksum != "" && (err != nil || sum != m.Checksum):
+		return "was changed after it was stored: its content does not have its checksum"
+	case !strings.HasPrefix(base, namePrefix(m.Project, m.Rule)):
+		return fmt.Sprintf("is of rule %q of project %q, and its name is that of another archive", m.Rule.Name, m.Project)
+	}
+	return ""
 }
 
 // The ends of the names of an archive's two objects.
@@ -53,10 +108,12 @@ const (
 // no other. It is safe on every file system: no dot, so that nothing before
 // one can be a device's name, and well below 255 bytes.
 func baseName(r Request) string {
-	return strings.Join([]string{
-		sanitize(r.Project, 40), sanitize(r.Rule.Name, 80), sanitize(r.Rule.ID, 40),
-		r.When.UTC().Format("20060102T150405Z"), randomPart(),
-	}, "_")
+	return namePrefix(r.Project, r.Rule) + r.When.UTC().Format("20060102T150405Z") + "_" + randomPart()
+}
+
+// namePrefix begins the names of all objects of one rule.
+func namePrefix(project string, rule webhook.Rule) string {
+	return strings.Join([]string{sanitize(project, 40), sanitize(rule.Name, 80), sanitize(rule.ID, 40), ""}, "_")
 }
 
 // sanitize keeps ASCII letters, digits and -, at most n of them; anything else

@@ -32,7 +32,7 @@ func each(t *testing.T, test func(t *testing.T, s *buckettest.Store)) {
 // counts as an archive is whole.
 func saveIn(t *testing.T, s *buckettest.Store) (*Copy, error) {
 	t.Helper()
-	c, err := Save(t.Context(), open(t, s.Location("mkhooks")), request(), still(whole(records(3), 2)).read)
+	c, err := Save(t.Context(), open(t, s.Location("mkhooks")), request(), still(whole(records(3), 2)).read, patient())
 	s.Do(nil)
 	for _, name := range s.Names(t) {
 		if !strings.HasSuffix(name, manifestSuffix) {
@@ -65,7 +65,7 @@ func TestSaveInBuckets(t *testing.T) {
 		if got := s.Names(t); len(got) > 0 {
 			t.Fatalf("the probe left %q", got)
 		}
-		c, err := Save(t.Context(), store, request(), still(whole(records(3), 2)).read)
+		c, err := Save(t.Context(), store, request(), still(whole(records(3), 2)).read, patient())
 		if err != nil {
 			t.Fatal(err)
 		}

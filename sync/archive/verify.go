@@ -27,7 +27,7 @@ const maxLine = 64 << 20
 
 // Verify checks a stored archive, named by the location of its records or of
 // its manifest: that both are there, and that the records are what the manifest
-// says. It returns the manifest as far as it could be read.
+// says. It returns the manifest as far as it can be relied on.
 func Verify(ctx context.Context, location string) (Manifest, error) {
 	store, base, err := archived(location)
 	if err != nil {
@@ -45,11 +45,8 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 		return m, fmt.Errorf("%s is no manifest: it is not JSON of that shape, or cut short", store.Location(base+manifestSuffix))
 	}
 	m.Sum = sumOf(data)
-	switch {
-	case m.FormatVersion != FormatVersion:
-		return m, fmt.Errorf("%s has format version %d, this version reads %d", store.Location(base+manifestSuffix), m.FormatVersion, FormatVersion)
-	case m.RecordsFile != base+recordsSuffix:
-		return m, fmt.Errorf("%s is the manifest of %q, not of %q", store.Location(base+manifestSuffix), m.RecordsFile, base+recordsSuffix)
+	if wrong := m.check(data, base); wrong != "" {
+		return Manifest{}, fmt.Errorf("%s %s", store.Location(base+manifestSuffix), wrong)
 	}
 	return m, checkRecords(ctx, store, m, countRecords)
 }

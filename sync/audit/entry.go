@@ -99,6 +99,8 @@ type Write struct {
 	// what is wanted.
 	Before string `json:"before"`
 	After  string `json:"after"`
+	// AuthRemoved are the auth values that a pause takes out of the rule, by path.
+	AuthRemoved []string `json:"authRemoved,omitempty"`
 }
 
 // Result is what came of a write.
@@ -114,7 +116,20 @@ type Result struct {
 	Records *int     `json:"records,omitempty"`
 	Active  *int     `json:"active,omitempty"`
 	Archive *Archive `json:"archive,omitempty"`
-	Error   *Error   `json:"error,omitempty"`
+	// Left is the live rule that an unfinished delete left behind.
+	Left  *Left  `json:"left,omitempty"`
+	Error *Error `json:"error,omitempty"`
+}
+
+// Left is a live rule that a delete paused and did not delete.
+type Left struct {
+	Enabled bool `json:"enabled"`
+	// AuthRemoved are the auth values that the rule no longer has, by path.
+	AuthRemoved []string `json:"authRemoved"`
+	// Uncertain is the step of which it is not known whether it took effect.
+	Uncertain string `json:"uncertain,omitempty"`
+	// Earlier is true if an earlier run paused the rule.
+	Earlier bool `json:"earlier,omitempty"`
 }
 
 // Archive is where a history was stored.

@@ -261,15 +261,24 @@ func (r Run) Changes() []Change {
 	return out
 }
 
-// Last is the write that says what came of the change: the last one that left,
-// or else the last step.
+// Last returns the write that says what came of the change: the last one that
+// left, or a later step in which the change ended, or else the last step.
 func (c Change) Last() Done {
-	for i := len(c.Writes) - 1; i >= 0; i-- {
-		if w := c.Writes[i]; w.Intent != nil {
-			return w
+	last := c.Writes[0]
+	for _, w := range c.Writes {
+		switch {
+		case w.Intent != nil, last.Intent == nil && !w.saysLeft():
+			last = w
+		case w.Result.Result != nil && w.Result.Result.Error != nil && w.Of().Step == "archive":
+			last = w
 		}
 	}
-	return c.Writes[len(c.Writes)-1]
+	return last
+}
+
+// saysLeft reports whether a step only says what the change left behind.
+func (w Done) saysLeft() bool {
+	return w.Intent == nil && w.Result.Result != nil && w.Result.Result.Left != nil
 }
 
 // Archive is where the rule's history was stored; nil where it was not.

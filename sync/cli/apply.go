@@ -21,6 +21,10 @@ const applyLong = `Apply makes the live rules what the files say: it plans, show
 and acts. Creates and updates go first, side by side; then deletes, each only
 after the rule's delivery history is stored in --archive, whole and verified.
 
+A delete first pauses its rule, which takes the rule's auth values out of it. If
+the delete does not come to its end, the result says what it left, and the next
+apply goes on: it deletes the rule, or restores it if its file exists again.
+
 Every secret that will be sent is decrypted and checked before the first
 write. Each rule is read again directly before it is written: what someone
 changed since the plan is left alone and reported as stale.
@@ -34,7 +38,11 @@ twice, it gives up the requests under way, too. Run again, it converges.
 
 Exit codes: 0 done, or nothing to do; 1 failed and nothing was applied;
 3 invalid input, nothing was sent; 4 refused: a change is blocked or stale, or
-the answer was no; 5 partial; 130 interrupted.`
+the answer was no; 5 partial: a write took effect, and a change failed, is
+unverified, or was refused after a write of its own; 130 interrupted.`
+
+// defaultDrain limits the wait for a history to settle.
+const defaultDrain = 30 * time.Second
 
 type applyOptions struct {
 	runOptions
@@ -70,7 +78,7 @@ func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.yes, "yes", false, "apply without asking")
 	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule while its history is stored before a delete")
 	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side in each project (`N`)")
-	f.DurationVar(&o.drain, "drain", 30*time.Second, "`TIME` to wait for deliveries on their way before a delete")
+	f.DurationVar(&o.drain, "drain", defaultDrain, "`TIME` to wait, before a delete, for records in flight and for a history that moves")
 }
 
 func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
@@ -108,7 +116,7 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	}
 	if reviewed != nil && !t.todo.HasDifferences() {
 		a.warn("nothing of %s is left to be done as it was reviewed", o.planFile)
-	} else if err := a.showPlan(t.todo); err != nil {
+	} else if err := a.showPlan(t.todo, o.noPause); err != nil {
 		return err
 	}
 	if why := o.unexpected(reviewed, t.plan); why != "" {
@@ -150,7 +158,7 @@ func withRecord(r *apply.Result, troubles ...error) error {
 		case !errors.As(err, &e):
 		case r.Outcome == apply.Interrupted:
 			e.code = exitInterrupted // which comes before all others
-		case r.Summary.Applied+r.Summary.Unverified > 0:
+		case r.Wrote():
 			e.code = exitPartial
 		}
 		if err != nil {
@@ -210,12 +218,14 @@ func (t *target) prepare(ctx context.Context, a *app, client *mkio.Client, p *pl
 
 // showPlan shows the plan before it is done. In another format than text,
 // stdout is for the result alone, so the plan goes where the question is.
-func (a *app) showPlan(p *plan.Plan) error {
+func (a *app) showPlan(p *plan.Plan, noPause bool) error {
 	w, tty := a.Stdout, a.StdoutTTY
 	if a.format != string(report.Text) {
 		w, tty = a.Stderr, a.StderrTTY
 	}
-	if err := report.PlanText(w, p, a.textOptions(tty)); err != nil {
+	o := a.textOptions(tty)
+	o.NoPause = noPause
+	if err := report.PlanText(w, p, o); err != nil {
 		return failed(fmt.Errorf("write the plan: %w", err))
 	}
 	return nil

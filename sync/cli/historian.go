@@ -161,7 +161,7 @@ func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
 	s := &summedSource{h: h, rule: r.Name}
 	var c *archive.Copy
 	err := h.ask(r.Name, func() (err error) {
-		c, err = archive.Save(ctx, h.store, h.request(r), s.read)
+		c, err = archive.Save(ctx, h.store, h.request(r), s.read, archive.NewPatience(defaultDrain, sleep))
 		return err
 	})
 	out := s.result(r.Spec.Enabled, err)
@@ -169,6 +169,18 @@ func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
 		out.Archive = &history.Archive{Location: c.Receipt.Location, Records: c.Receipt.Records, SHA256: c.Receipt.SHA256, Active: s.active}
 	}
 	return out
+}
+
+// sleep waits, and returns false if ctx ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (h *historian) request(r webhook.Rule) archive.Request {

@@ -173,6 +173,7 @@ func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error
 func entryOf(w apply.Write) audit.Write {
 	return audit.Write{
 		Project: w.Project, Rule: w.Rule, Action: string(w.Action), Step: string(w.Step), Before: string(w.Before), After: string(w.After),
+		AuthRemoved: w.AuthRemoved,
 	}
 }
 
@@ -182,6 +183,9 @@ func resultOf(d apply.Written) audit.Result {
 	}
 	if d.Archive != nil {
 		out.Archive = &audit.Archive{Location: d.Archive.Location, Records: d.Archive.Records, SHA256: d.Archive.SHA256, Manifest: d.Archive.Manifest}
+	}
+	if d.Left != nil {
+		out.Left = &audit.Left{Enabled: d.Left.Enabled, AuthRemoved: d.Left.AuthRemoved, Uncertain: string(d.Left.Uncertain), Earlier: d.Left.Earlier}
 	}
 	if d.Error != nil {
 		out.Error = &audit.Error{Kind: string(d.Error.Kind), Message: d.Error.Message}

@@ -169,7 +169,29 @@ func (p *printer) deleteRows(c *plan.Change) []row {
 			rows = append(rows, fact("enabled", "false"))
 		}
 	}
+	if words := p.pauseWords(c); words != "" {
+		rows = append(rows, fact("pause", words))
+	}
 	return append(rows, fact("history", historyWords(c.History)))
+}
+
+// pauseWords says what a delete does to the live rule before it reads the
+// history, or "" if it does nothing.
+func (p *printer) pauseWords(c *plan.Change) string {
+	if c.Blocked != nil || c.Before == nil || !c.Before.Enabled || len(c.Before.Unknown) > 0 || p.Drift || p.NoPause {
+		return ""
+	}
+	var names []string
+	for _, n := range c.Before.Auth.Headers {
+		names = append(names, clip("headers."+n))
+	}
+	for _, n := range c.Before.Auth.QueryParams {
+		names = append(names, clip("queryParams."+n))
+	}
+	if len(names) == 0 {
+		return "the rule is paused first"
+	}
+	return "the rule is paused first, which takes out " + p.some(names, maxNames)
 }
 
 func historyWords(h *plan.History) string {

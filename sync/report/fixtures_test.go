@@ -381,6 +381,37 @@ func mixedResult() *apply.Result {
 	}
 }
 
+// leftResult is of deletes that paused their rules and did not delete them, in
+// every state in which that leaves a rule.
+func leftResult() *apply.Result {
+	names := []string{"headers.X-Webhook-Secret", "queryParams.key"}
+	left := func(rule string, status apply.Status, l apply.Left) apply.Change {
+		c := apply.Change{Project: "demo", Rule: rule, Action: plan.Delete, Status: status, Left: &l}
+		if status == apply.StatusBlocked {
+			c.Blocked = &plan.Blocked{Guard: plan.GuardActive, Reason: "2 of 7 records are still on their way after 30s; run it again later, or lift with --delete-active"}
+			return c
+		}
+		c.Error = &apply.Error{Kind: apply.KindService, Message: "503 Service Unavailable (ref 7f3a)"}
+		return c
+	}
+	lost := left("lost", apply.StatusFailed, apply.Left{AuthRemoved: names, Uncertain: apply.StepDelete})
+	lost.Attempts, lost.HTTPStatus = 1, 503
+	return &apply.Result{
+		FormatVersion: apply.FormatVersion, Digest: digestOf("a"), Outcome: apply.Partial,
+		Changes: []apply.Change{
+			left("busy", apply.StatusBlocked, apply.Left{AuthRemoved: names}),
+			left("earlier", apply.StatusBlocked, apply.Left{AuthRemoved: names, Earlier: true}),
+			lost,
+			left("maybe", apply.StatusFailed, apply.Left{AuthRemoved: names, Uncertain: apply.StepPause}),
+			left("plain", apply.StatusBlocked, apply.Left{AuthRemoved: []string{}}),
+			left("resumed", apply.StatusStale, apply.Left{Enabled: true, AuthRemoved: names}),
+			left("restored", apply.StatusStale, apply.Left{Enabled: true, AuthRemoved: []string{}}),
+		},
+		Summary:  apply.Summary{Failed: 2, Blocked: 3, Stale: 2},
+		Warnings: []string{},
+	}
+}
+
 func someProblems() []schema.Problem {
 	at := func(file string, line, column int) schema.Position {
 		return schema.Position{File: file, Line: line, Column: column}

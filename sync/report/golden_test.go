@@ -51,6 +51,9 @@ var documents = map[string]func(io.Writer) error{
 	"result-outcomes-md": func(w io.Writer) error {
 		return everyOutcome(func(r *apply.Result) error { return ResultMarkdown(w, r, MarkdownOptions{}) })
 	},
+	"result-left-80":   func(w io.Writer) error { return ResultText(w, leftResult(), TextOptions{Width: 80}) },
+	"result-left-md":   func(w io.Writer) error { return ResultMarkdown(w, leftResult(), MarkdownOptions{}) },
+	"result-left-json": func(w io.Writer) error { return ResultJSON(w, leftResult()) },
 	"plan-mixed-md":    func(w io.Writer) error { return PlanMarkdown(w, mixedPlan(), MarkdownOptions{}) },
 	"plan-guards-md":   func(w io.Writer) error { return PlanMarkdown(w, guardsPlan(), MarkdownOptions{}) },
 	"plan-small-md":    func(w io.Writer) error { return PlanMarkdown(w, smallPlan(), MarkdownOptions{}) },

@@ -280,7 +280,7 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	if c.Action == plan.Delete {
 		rows = m.deleteRows(c)
 		for i := range rows {
-			if rows[i].label != "history" {
+			if rows[i].label != "history" && rows[i].label != "pause" {
 				rows[i].sign = signs[plan.Delete]
 			}
 		}

@@ -74,14 +74,13 @@ func resultTitle(r *apply.Result) string {
 	if w, ok := outcomes[r.Outcome]; ok {
 		word = strings.ToLower(w.text)
 	}
-	counts := resultCounts(r.Summary)
-	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
+	counts := resultCounts(r)
 	switch {
 	case len(counts) == 0:
 		return word
 	case r.Outcome == apply.Applied:
 		return counts.String()
-	case r.Outcome == apply.Failed:
+	case r.Outcome == apply.Failed && !r.Wrote():
 		return "nothing applied: " + counts.String()
 	}
 	return word + ": " + counts.String()
@@ -127,6 +126,13 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	if hint != "" && !hints[hint] {
 		hints[hint] = true
 		said = append(said, hint)
+	}
+	if c.Left != nil {
+		said = append(said, "**"+leftWords(c.Left, func(path string) string { return code(name(path)) })+"**")
+		if !hints[keepIt] {
+			hints[keepIt] = true
+			said = append(said, "hint: "+hintProse(keepIt))
+		}
 	}
 	if a := c.Archive; a != nil {
 		what := "archived "

@@ -168,8 +168,8 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	if last.InFlight() {
 		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
 	}
-	if leftPaused(c) && status != string(apply.StatusApplied) {
-		p.said("the rule was paused before, and stayed so")
+	if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
+		p.said(leftWords(left, name))
 	}
 	if a := c.Archive(); a != nil {
 		p.raw(saidIndent, text("archived "+plural(a.Records, "record", "records")+" in "+name(a.Location)))
@@ -181,11 +181,30 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	}
 }
 
-// leftPaused reports whether a run paused the rule that it was to delete.
-func leftPaused(c audit.Change) bool {
-	return slices.ContainsFunc(c.Writes, func(w audit.Done) bool {
-		return w.Intent != nil && w.Intent.Write.Step == string(apply.StepPause) && w.Result != nil && w.Result.Result.Error == nil
-	})
+// leftBy returns the live rule as a run left it that paused the rule and did
+// not delete it, as far as the audit log says; otherwise nil. A run that crashed
+// has no line that says so: then its pause does.
+func leftBy(c audit.Change) *apply.Left {
+	var left *apply.Left
+	for _, w := range c.Writes {
+		switch {
+		case w.Result != nil && w.Result.Result != nil && w.Result.Result.Left != nil:
+			l := w.Result.Result.Left
+			return &apply.Left{Enabled: l.Enabled, AuthRemoved: l.AuthRemoved, Uncertain: apply.Step(l.Uncertain), Earlier: l.Earlier}
+		case w.Intent == nil:
+		case w.Intent.Write.Step == string(apply.StepPause):
+			switch l := (apply.Left{AuthRemoved: w.Intent.Write.AuthRemoved}); {
+			case w.Result == nil:
+				l.Uncertain = apply.StepPause
+				left = &l
+			case w.Result.Result.Error == nil:
+				left = &l
+			}
+		case left != nil && w.InFlight() && w.Intent.Write.Step == string(apply.StepDelete):
+			left.Uncertain = apply.StepDelete
+		}
+	}
+	return left
 }
 
 // byEnd are steps in the order in which they ended: a last look comes before the
@@ -227,6 +246,9 @@ func stepLine(w audit.Done) string {
 	}
 	if r.Active != nil {
 		line += ", " + count(*r.Active) + " on their way"
+	}
+	if r.Left != nil {
+		line += ": the rule as it was left"
 	}
 	if r.Error != nil {
 		line += ": " + r.Error.Message
@@ -287,6 +309,9 @@ func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 		for _, c := range changes {
 			status, _ := recordStatus(c)
 			what := code(strings.TrimSpace(signOf(plan.Action(c.Action)).text)) + "&nbsp;" + prose(c.Action)
+			if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
+				what += ", " + leftWords(left, func(path string) string { return code(name(path)) })
+			}
 			if a := c.Archive(); a != nil {
 				what += ", archived " + plural(a.Records, "record", "records")
 			}

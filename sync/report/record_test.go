@@ -21,6 +21,11 @@ func someRecord() Record {
 	write := func(rule, action, step string) *audit.Write {
 		return &audit.Write{Project: "demo", Rule: rule, Action: action, Step: step, Before: string(digestOf("b")), After: string(digestOf("a"))}
 	}
+	pause := func(rule string) *audit.Write {
+		w := write(rule, "delete", "pause")
+		w.AuthRemoved = []string{"headers.X-Secret"}
+		return w
+	}
 	done := func(run string, w *audit.Write, r audit.Result) audit.Done {
 		d := audit.Done{Intent: line(run, audit.Entry{Kind: audit.KindIntent, Write: w})}
 		r.Of = d.Intent.Seq
@@ -49,8 +54,14 @@ func someRecord() Record {
 		done(ci, write("old", "delete", "delete"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		step(ci, write("changed", "delete", "read"), audit.Result{Error: &audit.Error{Kind: "stale", Message: "someone changed the rule since the plan was made"}}),
 		step(ci, write("gone", "delete", "read"), audit.Result{Live: "absent"}),
-		done(ci, write("held", "delete", "pause"), audit.Result{HTTPStatus: 200, Attempts: 1}),
+		done(ci, pause("held"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		done(ci, write("held", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "guard", Message: "blocked by active: 2 of 7 records are still on their way"}}),
+		step(ci, write("held", "delete", "left"), audit.Result{Left: &audit.Left{AuthRemoved: []string{"headers.X-Secret"}}}),
+		// A delete that ends behind its last write.
+		done(ci, pause("moving"), audit.Result{HTTPStatus: 200, Attempts: 1}),
+		done(ci, write("moving", "delete", "delete"), audit.Result{Error: &audit.Error{Kind: "stale", Message: "the history moved"}}),
+		step(ci, write("moving", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "guard", Message: "blocked by archive: the history moved again and again"}}),
+		step(ci, write("moving", "delete", "left"), audit.Result{Left: &audit.Left{AuthRemoved: []string{"headers.X-Secret"}, Earlier: true}}),
 		step(ci, write("full", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "archive", Message: "write /var/archive/probe: no space left on device"}}),
 	}
 	first.End = line(ci, audit.Entry{Kind: audit.KindEnd, End: &audit.End{Outcome: "partial", Summary: map[string]int{"applied": 2, "failed": 1, "stale": 1}}})
@@ -58,7 +69,11 @@ func someRecord() Record {
 		FormatVersion: 1, Command: "release", Actor: "ada", Host: "desk", Commit: "abc", Dirty: true, PlanDigest: string(digestOf("q")), Tool: "mkhooks v1.2.3",
 		Project: "demo", BaseURL: "https://app.mk.io", Lifted: []string{},
 	}})}
-	second.Writes = []audit.Done{{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("jobs", "update", "put")})},
+	second.Writes = []audit.Done{
+		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: pause("killed")})},
+		done(home, pause("killed-later"), audit.Result{HTTPStatus: 200, Attempts: 1}),
+		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("killed-later", "delete", "delete")})},
+		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("jobs", "update", "put")})},
 		done(home, write("channels", "update", "put"), audit.Result{Attempts: 1, Error: &audit.Error{Kind: "interrupted", Message: "the run was stopped while the request was under way: it may have taken effect"}})}
 	return Record{File: "audit/applies.jsonl", Head: strings.Repeat("9f", 32), Runs: []audit.Run{first, second}}
 }

@@ -44,6 +44,8 @@ type TextOptions struct {
 	Width int
 	// Drift words a plan as the drift command does: which side moved.
 	Drift bool
+	// NoPause says that the run pauses no rule before it deletes it.
+	NoPause bool
 	// Verbose leaves nothing out: values in full length, every unmanaged
 	// rule, every guard by name.
 	Verbose bool

@@ -84,6 +84,13 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 		hints[hint] = true
 		p.raw(saidIndent, styled(lead, styleDim), text(hint))
 	}
+	if c.Left != nil {
+		p.said(leftWords(c.Left, name))
+		if !hints[keepIt] {
+			hints[keepIt] = true
+			p.raw(saidIndent, styled("hint: ", styleDim), text(keepIt))
+		}
+	}
 	if a := c.Archive; a != nil {
 		what := "archived "
 		if c.Status != apply.StatusApplied {
@@ -140,12 +147,11 @@ var outcomes = map[apply.Outcome]span{
 
 func (p *printer) resultSum(r *apply.Result) {
 	s := r.Summary
-	counts := resultCounts(s)
-	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
+	counts := resultCounts(r)
 	end := "."
 	if len(counts) > 0 {
 		end = ": " + counts.String() + "."
-		if s.Applied+s.Done+s.Unverified == 0 {
+		if s.Done == 0 && !r.Wrote() {
 			end = ": " + counts.String() + "; nothing was applied."
 			if slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.InDoubt() }) {
 				end = ": " + counts.String() + "; nothing is known to have been applied."
@@ -166,8 +172,11 @@ func (p *printer) resultSum(r *apply.Result) {
 	}
 }
 
-func resultCounts(s apply.Summary) list {
+// resultCounts returns how many changes came to what, and what else the run
+// left that must not be overlooked.
+func resultCounts(r *apply.Result) list {
 	var counts list
+	s := r.Summary
 	counts.add(s.Applied, "applied")
 	counts.add(s.Done, "done already")
 	counts.add(s.Unverified, "unverified")
@@ -175,6 +184,14 @@ func resultCounts(s apply.Summary) list {
 	counts.add(s.Blocked, "blocked")
 	counts.add(s.Stale, "stale")
 	counts.add(s.Skipped, "skipped")
+	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
+	left := 0
+	for _, c := range r.Changes {
+		if c.Left != nil && !c.Left.Enabled && c.Left.Uncertain == "" {
+			left++
+		}
+	}
+	counts.add(left, pluralOf(left, "rule", "rules")+" left paused")
 	return counts
 }
 

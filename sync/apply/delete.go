@@ -1,0 +1,158 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/mkio"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// delete is steps 6 and 7. It reports false where the history has to be
+// stored anew.
+func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) {
+	w, err := d.intend(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
+	if err != nil {
+		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), roomForRecord)
+		return true
+	}
+	before := d.attempted
+	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Look{Again: func(ctx context.Context) error {
+		err := d.look(ctx, stored)
+		d.step(ctx, d.c, StepLook, w.Before, looked(err))
+		return err
+	}})
+	d.out.took(result.Write)
+	d.lost = d.lost || result.Lost
+	d.attempted = d.attempted || result.Attempts > 0
+	refused := err
+	if d.attempted {
+		if is := d.inspect(ctx, err); is != nil {
+			err = is
+			d.step(ctx, d.c, StepLook, w.Before, looked(err))
+		}
+	}
+	over = true
+	var unsent *Error
+	switch {
+	case ctx.Err() != nil && err != nil:
+		d.lost = d.lost || result.Attempts > 0
+		d.out.failWrite(ctx, err, result.Write)
+	case errors.Is(err, errMoved):
+		over, unsent = false, looked(err).Error
+	case errors.Is(err, errGone) && before:
+		d.tooLate()
+	case errors.Is(err, errGone):
+		d.gone(refused)
+	case errors.Is(err, errAnother):
+		d.another()
+	case errors.Is(err, errChanged):
+		d.out.stale("someone changed the rule while its history was stored")
+	case err != nil:
+		d.out.failWrite(ctx, err, result.Write)
+	case !result.Existed && !before && result.Attempts < 2:
+		d.left = nil
+		d.out.stale("someone else deleted the rule at this moment")
+	default:
+		d.out.Status = StatusApplied
+	}
+	d.record(ctx, w, Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: cmp.Or(unsent, d.out.Error)})
+	return over
+}
+
+// tooLate ends a delete whose lost attempt took effect only after newer records
+// had come.
+func (d *removal) tooLate() {
+	d.left = nil
+	d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
+}
+
+// looked is what a look found, for the record.
+func looked(err error) Written {
+	switch {
+	case err == nil:
+		return Written{}
+	case errors.Is(err, errGone), errors.Is(err, errAnother), errors.Is(err, errChanged), errors.Is(err, errMoved):
+		return Written{Error: &Error{Kind: KindStale, Message: err.Error()}}
+	}
+	return Written{Error: &Error{Kind: KindService, Message: err.Error()}}
+}
+
+// inspect reads the rule after a DELETE that was answered with an error: it may
+// have taken effect. It returns errGone or errAnother, or nil if the rule is
+// there, or if nothing is known.
+func (d *removal) inspect(ctx context.Context, err error) error {
+	var service *mkio.Error
+	if !errors.As(err, &service) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, secondLook)
+	defer cancel()
+	live, err := d.client.Rule(ctx, d.c.Rule)
+	switch {
+	case err != nil:
+		return nil
+	case live == nil:
+		return errGone
+	case live.ID != d.live.ID:
+		return errAnother
+	}
+	return nil
+}
+
+// gone ends the delete of a rule that is absent. If a DELETE of this run was
+// sent before, it counts as the one that deleted the rule, unless the service
+// refused it with the error refused.
+func (d *removal) gone(refused error) {
+	d.left = nil
+	var service *mkio.Error
+	switch {
+	case !d.attempted:
+		d.out.stale("someone else deleted the rule since the plan was made")
+	case !d.lost && errors.As(refused, &service):
+		d.out.fail(StatusUnverified, KindUnverified, refused.Error()+"; the rule is deleted all the same, by this attempt or by another client", planAgain)
+	default:
+		d.out.Status = StatusApplied
+	}
+}
+
+// another ends the delete of a rule whose name another rule has by now.
+func (d *removal) another() {
+	d.left = nil
+	if !d.attempted {
+		d.out.stale("the rule was deleted and made anew by someone else")
+		return
+	}
+	d.out.fail(StatusUnverified, KindUnverified,
+		"the rule is deleted, by this run or by another client; another client has created a rule with its name since, which was left alone", planAgain)
+}
+
+// look is step 6: it says whether the rule may be deleted now.
+func (d *removal) look(ctx context.Context, stored *archive.Copy) error {
+	live, err := d.client.Rule(ctx, d.c.Rule)
+	switch {
+	case err != nil:
+		return err
+	case live == nil:
+		return errGone
+	case live.ID != d.live.ID:
+		return errAnother
+	case webhook.LiveDigest(live) != webhook.LiveDigest(&d.live):
+		if d.left != nil {
+			d.left = live
+		}
+		return errChanged
+	}
+	same, err := stored.Unchanged(ctx, d.history)
+	switch {
+	case mkio.NotFound(err):
+		return errGone
+	case err != nil:
+		return err
+	case !same:
+		return errMoved
+	}
+	return nil
+}

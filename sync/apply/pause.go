@@ -1,0 +1,123 @@
+package apply
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// recall adds to what was seen of a rule what an earlier run saw before it
+// paused the rule. It returns false if that cannot be read.
+func (d *removal) recall(ctx context.Context) bool {
+	live := d.live
+	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
+		return true // no pause leaves a rule so
+	}
+	marker, state := webhook.ReadMarker(d.project.Name, live)
+	if asFile, _ := marker.Applied(live.Spec); state == webhook.ValidMarker && asFile {
+		return true // its file disabled it
+	}
+	note, err := archive.FindPause(ctx, d.deps.Archive, d.project.Name, live)
+	if err != nil {
+		d.out.failArchive(ctx, err)
+		return false
+	}
+	d.seen.Spec = live.Spec.Clone()
+	switch {
+	case note != nil:
+		d.earlier = true
+		d.seen.Spec.Enabled, d.seen.Spec.Auth = note.Enabled, note.Auth
+	case webhook.LeftPaused(d.project.Name, live):
+		d.earlier, d.seen.Spec.Enabled = true, true
+	}
+	d.authUnknown = note == nil && state == webhook.ValidMarker && marker.Auth != webhook.AuthDigest(nil)
+	if d.earlier {
+		d.left = &live
+	}
+	return true
+}
+
+// note stores what the pause is about to take away, for a run that comes after
+// a crash of this one. It returns false if that failed: then nothing is paused.
+func (d *removal) note(ctx context.Context, paused webhook.Rule) bool {
+	err := archive.NotePause(ctx, d.deps.Archive, d.request(), webhook.LiveDigest(&paused))
+	if err != nil {
+		d.out.failArchive(ctx, err)
+	}
+	d.step(ctx, d.c, StepNote, d.c.LiveDigest, Written{Error: d.why()})
+	return err == nil
+}
+
+// pause is step 2. It returns false if the delete ends here.
+func (d *removal) pause(ctx context.Context) bool {
+	before, paused := d.live, d.live
+	paused.Spec = d.live.Spec.Clone()
+	paused.Spec.Enabled = false
+	// The values are unknown, and a mask must never be sent.
+	paused.Spec.Auth = webhook.AuthNames{}
+	if !d.note(ctx, paused) {
+		return false
+	}
+	answer, found := d.send(ctx, &d.out, d.c, sending{
+		step: StepPause, before: webhook.LiveDigest(&before), seen: d.at, spec: paused.Spec, auth: secrets.Auth{}, removes: authPaths(before.Spec.Auth),
+	})
+	if answer == nil {
+		d.notPaused(found)
+		return false
+	}
+	// Attempts and status of the change are those of the DELETE.
+	d.out.Attempts, d.out.HTTPStatus, d.out.Ref, d.out.lost = 0, 0, "", false
+	d.wrote, d.live, d.left = true, *answer, answer
+	switch {
+	case answer.Spec.Enabled:
+		d.out.block(plan.GuardArchive, "the service does not pause the rule; pass --no-pause to store the history of a rule that still delivers")
+		return false
+	case answer.ID != before.ID:
+		d.out.stale("someone deleted the rule at this moment, and pausing it made it anew")
+		return false
+	case !sameMarker(before, *answer):
+		d.halt("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
+		d.out.fail(StatusUnverified, KindUnverified, "the service lost the header "+webhook.MarkerHeader+" when the rule was paused; it was not deleted", planAgain)
+		return false
+	case webhook.LiveDigest(answer) != webhook.LiveDigest(&paused):
+		// The service has a spelling of its own: the note must fit that.
+		return d.note(ctx, *answer)
+	}
+	return true
+}
+
+// notPaused ends a delete whose pause did not succeed. found is the rule as it
+// was read before a retry, if it was.
+func (d *removal) notPaused(found *webhook.Rule) {
+	if d.out.Status == StatusStale {
+		if d.out.lost && found != nil && !found.Spec.Enabled && found.Spec.Auth.Len() == 0 {
+			d.wrote, d.left = true, found // an attempt took effect, then another client changed the rule
+		}
+		return
+	}
+	d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
+	// Without a response that can be read, it is not known what took effect.
+	status := d.out.HTTPStatus / 100
+	if d.out.Attempts > 0 && (d.out.lost || status == 0 || status == 2 || status == 5) {
+		d.out.Left = &Left{AuthRemoved: authPaths(d.seen.Spec.Auth), Uncertain: StepPause}
+	}
+}
+
+// sameMarker reports whether a PUT kept whatever marker the rule had.
+func sameMarker(before, after webhook.Rule) bool {
+	value := func(r webhook.Rule) []string {
+		var out []string
+		for name, v := range r.Spec.Headers {
+			if webhook.IsMarkerHeader(name) {
+				out = append(out, webhook.HeaderValue(v))
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	return slices.Equal(value(before), value(after))
+}

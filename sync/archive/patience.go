@@ -1,0 +1,103 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// maxReads limits how often a history that moves is read, in total.
+const maxReads = 5
+
+// The first wait for a history to settle, and the longest. Waits double.
+const (
+	firstReadWait = 250 * time.Millisecond
+	longReadWait  = 5 * time.Second
+)
+
+// Patience limits how often and for how long a history that moves is read
+// again. All readings for one delete share one Patience.
+type Patience struct {
+	limit time.Duration
+	sleep func(context.Context, time.Duration) bool
+
+	began   time.Time // the end of the first reading
+	waited  time.Duration
+	next    time.Duration
+	again   int // readings after the first one
+	stopped bool
+}
+
+// NewPatience returns a Patience that waits for at most limit in total. With
+// limit 0, a history is read once. sleep waits, and returns false if the run
+// was stopped meanwhile.
+func NewPatience(limit time.Duration, sleep func(context.Context, time.Duration) bool) *Patience {
+	return &Patience{limit: limit, sleep: sleep, next: firstReadWait}
+}
+
+// Again waits until the history rests, and returns true if it may be read once
+// more. It returns false if the readings or the time are used up, or if the run
+// was stopped; see [Patience.Stopped].
+//
+// A reading of a long history is expensive, and one that begins in a burst of
+// records is in vain. So after each wait the first page is looked at twice, and
+// while that differs, only time is spent.
+func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
+	if p.began.IsZero() {
+		p.began = time.Now()
+	}
+	for p.again+1 < maxReads {
+		// A test's clock stands still, so the waits count, too.
+		left := p.limit - max(p.waited, time.Since(p.began))
+		if left < firstReadWait {
+			break
+		}
+		wait := min(p.next, left)
+		if !p.sleep(ctx, wait) {
+			p.stopped = true
+			break
+		}
+		p.waited += wait
+		p.next = min(2*p.next, longReadWait)
+		rests, err := rests(ctx, src)
+		if err != nil {
+			return false, err
+		}
+		if rests {
+			p.again++
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// rests reports whether two looks at a history in a row find the same.
+func rests(ctx context.Context, src Source) (bool, error) {
+	one, err := look(ctx, src)
+	if err != nil {
+		return false, err
+	}
+	two, err := look(ctx, src)
+	return one.same(two), err
+}
+
+// Stopped reports whether the run was stopped while it waited.
+func (p *Patience) Stopped() bool { return p.stopped }
+
+// Spent describes the readings and the limit of time, for messages: "5
+// readings (waiting at most 30s)".
+func (p *Patience) Spent() string {
+	readings := "1 reading"
+	if p.again > 0 {
+		readings = fmt.Sprintf("%d readings", p.again+1)
+	}
+	return fmt.Sprintf("%s (waiting at most %s)", readings, p.limit)
+}
+
+// StoppedError says that the run was stopped before the history was stored.
+type StoppedError struct{}
+
+// Error says where it stopped.
+func (*StoppedError) Error() string {
+	return "stopped while it waited for the delivery history to settle"
+}

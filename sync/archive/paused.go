@@ -1,0 +1,98 @@
+package archive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// A delete pauses a rule before it reads the history, and the pause takes the
+// authentication out of the rule. If the run ends before the DELETE, nothing
+// but the paused rule is left of what the rule was. So a note is stored before
+// the pause leaves. A later run, on whichever machine, finds it by the id and
+// the digest of the paused rule: a rule that was created or changed since has
+// another name. Notes are never overwritten or deleted; each pause adds one.
+//
+// A note restores what cannot be seen on the paused rule, and no more: whether
+// the rule was enabled, and the names of its authentication. So a forged note
+// can send nothing anywhere.
+
+// Paused is a note about a rule that is about to be paused.
+type Paused struct {
+	FormatVersion int    `json:"formatVersion"`
+	Project       string `json:"project"`
+	// ID and Name are those of the rule.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Live is the digest of the rule once it is paused.
+	Live webhook.Digest `json:"live"`
+	// Enabled and Auth are what the pause takes away.
+	Enabled bool              `json:"enabled"`
+	Auth    webhook.AuthNames `json:"authentication"`
+	When    time.Time         `json:"when"`
+	By      string            `json:"by"`
+	Host    string            `json:"host"`
+	Commit  string            `json:"commit"`
+}
+
+const (
+	pausedSuffix = ".paused.json"
+	// maxNotes limits the notes with the same id and digest: so often was a
+	// rule paused, and brought back by hand exactly as it was.
+	maxNotes = 1000
+)
+
+// pausedName returns the name of the nth note about a rule, from 1.
+func pausedName(project string, rule webhook.Rule, live webhook.Digest, n int) string {
+	return fmt.Sprintf("%s%s_%d%s", namePrefix(project, rule), live, n, pausedSuffix)
+}
+
+// NotePause stores what a pause is about to take away from r.Rule; live is the
+// digest of the rule once it is paused.
+func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest) error {
+	auth := webhook.AuthNames{Headers: slices.Clone(r.Rule.Spec.Auth.Headers), QueryParams: slices.Clone(r.Rule.Spec.Auth.QueryParams)}
+	data, err := json.MarshalIndent(Paused{
+		FormatVersion: FormatVersion, Project: r.Project, ID: r.Rule.ID, Name: r.Rule.Name, Live: live,
+		Enabled: r.Rule.Spec.Enabled, Auth: auth, When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit,
+	}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the note: %w", err)
+	}
+	for n := 1; n <= maxNotes; n++ {
+		err = storeObject(ctx, store, pausedName(r.Project, r.Rule, live, n), append(data, '\n'))
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %d notes about this rule are stored already: %w", store.Location(pausedName(r.Project, r.Rule, live, maxNotes)), maxNotes, fs.ErrExist)
+}
+
+// FindPause returns the latest note about a live rule as it is now, or nil. A
+// note that says something else than its name is no note.
+func FindPause(ctx context.Context, store Store, project string, live webhook.Rule) (*Paused, error) {
+	digest := webhook.LiveDigest(&live)
+	var found *Paused
+	for n := 1; n <= maxNotes; n++ {
+		data, err := readObject(ctx, store, pausedName(project, live, digest, n))
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+			// A store refuses to say that there is no object to those who may
+			// not list them.
+			return found, nil
+		case err != nil:
+			return nil, err
+		}
+		var p Paused
+		if json.Unmarshal(data, &p) == nil && p.FormatVersion == FormatVersion && p.Project == project &&
+			p.ID == live.ID && p.Name == live.Name && p.Live == digest {
+			found = &p
+		}
+	}
+	return found, nil
+}

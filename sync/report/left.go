@@ -1,0 +1,37 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+)
+
+// keepIt is what to do about a rule that a delete left paused.
+const keepIt = "the next apply deletes the rule; to keep it, bring its file back, then mkhooks apply restores it with its auth values"
+
+// leftWords says in which state an unfinished delete left the live rule; show
+// writes a name.
+func leftWords(l *apply.Left, show func(string) string) string {
+	state := "paused"
+	if l.Enabled {
+		state = "enabled"
+	}
+	if len(l.AuthRemoved) > 0 {
+		names := make([]string, 0, len(l.AuthRemoved))
+		for _, path := range l.AuthRemoved {
+			names = append(names, show(path))
+		}
+		state += ", and no longer has " + strings.Join(names, ", ")
+	}
+	switch {
+	case l.Uncertain == apply.StepPause:
+		return "the live rule may be " + strings.Replace(state, "no longer has", "may no longer have", 1) + ": the pause has no response"
+	case l.Uncertain != "":
+		return "if the live rule still exists, it is " + state
+	case l.Earlier:
+		return "the live rule is " + state + ", since an earlier run"
+	case l.Enabled && len(l.AuthRemoved) == 0:
+		return "the delete had paused the rule, and another client brought it back: the live rule is enabled"
+	}
+	return "the live rule is " + state
+}
