@@ -120,16 +120,18 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if why := o.unexpected(reviewed, t.plan); why != "" {
-		return o.refuse(ctx, a, cmd, args, rec, t.plan, why)
+		refused := *t.plan
+		refused.Digest = standing(reviewed, t.plan)
+		return o.refuse(ctx, a, cmd, args, rec, &refused, why)
 	}
-	if err := t.prepare(ctx, a, o.deps(a, t.plan, store, rec)); err != nil {
+	if err := t.prepare(ctx, a, o.deps(a, t.todo, store, rec)); err != nil {
 		return err
 	}
 	since, yes, err := o.ask(ctx, a, t)
 	if err != nil {
 		return err
 	}
-	result, notRecorded := rec.around(ctx, a, "apply", t.plan, func() *apply.Result {
+	result, notRecorded := rec.around(ctx, a, "apply", t.todo, func() *apply.Result {
 		r := apply.Declined(t.todo)
 		if yes {
 			r = t.run(a)

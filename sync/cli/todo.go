@@ -8,6 +8,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // todo is what an apply is about to do, project by project.
@@ -60,7 +61,19 @@ func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, review
 	if reviewed != nil {
 		t.moved = append(t.moved, plan.Elsewhere(reviewed, t.plan)...)
 	}
+	t.todo.Digest = standing(reviewed, t.plan)
 	return t, nil
+}
+
+// standing returns the digest under which a run is reported: in its result, in
+// the audit log and in manifests. It is the digest of what a person saw and can
+// look up: of the saved plan if there is one, else of the fresh plan. What is
+// left of it after narrowing has no digest of its own.
+func standing(reviewed, fresh *plan.Plan) webhook.Digest {
+	if reviewed != nil {
+		return reviewed.Digest
+	}
+	return fresh.Digest
 }
 
 // prepare opens and checks the secrets of all projects, before the first write
