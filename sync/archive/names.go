@@ -14,3 +14,12 @@ func IsArchive(location string) bool {
 	}
 	return strings.HasSuffix(location, recordsSuffix) || strings.HasSuffix(location, manifestSuffix)
 }
+
+// Name returns the name of the object at a location, which it keeps wherever it
+// is moved. The location may be of another machine, and another system.
+func Name(location string) string {
+	if bucket.Is(location) {
+		location, _, _ = strings.Cut(location, "?")
+	}
+	return location[strings.LastIndexAny(location, `/\`)+1:]
+}

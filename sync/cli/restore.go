@@ -14,7 +14,10 @@ import (
 
 const restoreLong = `Restore writes the rule file of a rule that was deleted, from the archive of its
 delivery history: its manifest says what the rule was. ARCHIVE is the manifest
-or the records beside it. The archive is verified first.
+or the records beside it. The archive is verified first, and its manifest is
+checked against the audit log (--audit, or audit in the config file), which has
+the manifest's checksum. The URL and its host are printed: look at them, because
+the next apply sends the rule's secrets there.
 
 No archive holds a secret, so a placeholder stands where one belongs. The next
 apply makes the rule again, with a history of its own: the old one stays in the
@@ -25,9 +28,11 @@ invalid input, or an archive that is not what it says.`
 
 type restoreOptions struct {
 	configOptions
-	rules  []string
-	out    string
-	dryRun bool
+	rules   []string
+	out     string
+	audit   string
+	noAudit bool
+	dryRun  bool
 }
 
 func newRestoreCommand(a *app) *cobra.Command {
@@ -47,6 +52,8 @@ func (o *restoreOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	addRules(f, &o.rules)
 	addOut(f, &o.out, &o.dryRun)
+	f.StringVar(&o.audit, "audit", "", "audit log `FILE` that has the checksum of the manifest (default that of the config file)")
+	f.BoolVar(&o.noAudit, "no-audit", false, "do not check the manifest against the audit log")
 }
 
 func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) error {
@@ -55,6 +62,8 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		return invalidf("mkhooks help restore", "restore: expected one archive, the path of its manifest or its records")
 	case o.out == "":
 		return invalidf("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
+	case o.noAudit && o.audit != "":
+		return invalidf("leave out one of them", "restore: --audit and --no-audit exclude each other")
 	}
 	ctx, cancel := a.context()
 	defer cancel()
@@ -73,6 +82,10 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		return invalid(errors.New("the manifest does not say what the rule was; nothing was written"))
 	}
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
+		return err
+	}
+	checked, err := o.check(m)
+	if err != nil {
 		return err
 	}
 	if o.file != nil && len(o.rules) == 0 {
@@ -97,5 +110,6 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if err := w.add(m.Rule); err != nil {
 		return invalid(fmt.Errorf("rule %q can't have a file: %w", shortName(m.Rule.Name), err))
 	}
+	w.describe(m, checked)
 	return w.write(ctx)
 }

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/mkhooks/mkhooks/sync/archive"
+	"github.com/mkhooks/mkhooks/sync/audit"
+	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// A manifest lies where many can write, and says where a rule sends its
+// secrets. The audit log has its checksum, and a chain that shows a change.
+
+// check holds a manifest against the audit log. It returns how it was checked,
+// in words, or why it must not be used.
+func (o *restoreOptions) check(m archive.Manifest) (string, error) {
+	path := o.audit
+	if path == "" && o.file != nil && o.file.Audit != "" {
+		path = o.file.Path(o.file.Audit)
+	}
+	switch {
+	case o.noAudit:
+		return "not checked: --no-audit", nil
+	case path == "":
+		return "not checked: no audit log", nil
+	}
+	chain, err := readChain(path)
+	if err != nil {
+		return "", invalidf("name the audit log with --audit FILE, or pass --no-audit if the archive is known to be unchanged",
+			"the audit log %s can't be read, so the manifest can't be checked: %w; nothing was written", path, withoutPath(err))
+	}
+	if len(chain.Faults) > 0 {
+		f := chain.Faults[0]
+		return "", invalidf("mkhooks audit verify "+shell.Path(path), "%s:%d: %s; the manifest can't be checked against it; nothing was written", path, f.Line, f.Message)
+	}
+	return checkEntries(path, chain, m)
+}
+
+// checkEntries holds a manifest against all entries that name its archive.
+func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, error) {
+	checked, unchecked := 0, 0
+	for _, e := range chain.Entries {
+		if e.Result == nil || e.Result.Archive == nil || archive.Name(e.Result.Archive.Location) != m.RecordsFile {
+			continue
+		}
+		if odd := notOf(e, m); odd != "" {
+			return "", invalidf("compare with a copy of the archive, and see who can write to it",
+				"the archive of rule %q %s; nothing was written", shortName(m.Rule.Name), odd)
+		}
+		if e.Result.Archive.Manifest == "" {
+			unchecked = e.Seq
+		} else {
+			checked = e.Seq
+		}
+	}
+	switch {
+	case checked > 0:
+		return fmt.Sprintf("as line %d of %s has it", checked, path), nil
+	case unchecked > 0:
+		return fmt.Sprintf("not checked: line %d of %s has no checksum of it", unchecked, path), nil
+	}
+	return "", invalidf("name the audit log of the run that stored it with --audit FILE; for an archive that mkhooks history --export stored, pass --no-audit",
+		"the audit log %s names no archive %s; nothing was written", path, m.RecordsFile)
+}
+
+// describe says of the restored rule what a person has to look at: where it will
+// send its secrets, and whether the manifest was checked.
+func (w *ruleWriter) describe(m archive.Manifest, checked string) {
+	host := "not known"
+	if o := webhook.OriginOf(m.Rule.Spec.URL); o.Known() {
+		host = o.String()
+	}
+	w.say("  url %s, host %s", webhook.RedactURL(m.Rule.Spec.URL), host)
+	w.say("  manifest %s", checked)
+	if m.AuthUnknown {
+		w.a.warn("rule %q had authentication when it was last applied, and its names are not known: it was paused before, by a run that left no note in the archive; add them by hand", shortName(m.Rule.Name))
+	}
+}
