@@ -40,7 +40,7 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	code := Main(t.Context(), Env{
-		Args:   []string{"apply", "--owner", "team", r.dir + "/rules"},
+		Args: []string{"apply", "--owner", "team", "--audit", r.dir + "/audit.jsonl", "--report", "json=" + r.dir + "/result.json", r.dir + "/rules"},
 		Stdout: &out, Stderr: &errs, StdinTTY: true, Now: time.Now, Transport: http.DefaultTransport,
 		Getenv: func(name string) string {
 			return map[string]string{"MKIO_TOKEN": scriptToken, "MKIO_PROJECT": "demo", "MKIO_BASE_URL": s.url}[name]
@@ -58,6 +58,16 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the result does not say %q:\n%s", want, out.String())
 		}
+	}
+	// It is reported under the digest that was shown before the answer.
+	var result struct{ Digest string }
+	r.decode("result.json", &result)
+	chain, err := readChain(r.dir + "/audit.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if start := chain.Entries[0].Start.PlanDigest; start != result.Digest || !strings.Contains(out.String(), "Digest "+start) {
+		t.Errorf("the result has the digest %s, the audit log %s\n%s", result.Digest, start, out.String())
 	}
 	if r, _ := s.Rule("changed"); r.Spec["url"] != "https://hooks.example.com/by-hand" {
 		t.Error("a change by hand was overwritten")
