@@ -64,7 +64,13 @@ const listTries = 3
 // a list that contradicts itself is no list.
 func (c *Client) Rules(ctx context.Context) ([]webhook.Rule, error) {
 	var err error
-	for range listTries {
+	for n := range listTries {
+		if n > 0 {
+			// Within milliseconds whoever creates rules is not done.
+			if stop := sleep(ctx, firstWait<<(n-1)); stop != nil {
+				return nil, stop
+			}
+		}
 		var rules []webhook.Rule
 		var again bool
 		rules, again, err = c.listOnce(ctx)
