@@ -40,7 +40,7 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	code := Main(t.Context(), Env{
-		Args: []string{"apply", "--owner", "team", "--audit", r.dir + "/audit.jsonl", "--report", "json=" + r.dir + "/result.json", r.dir + "/rules"},
+		Args:   []string{"apply", "--owner", "team", "--audit", r.dir + "/audit.jsonl", "--report", "json=" + r.dir + "/result.json", r.dir + "/rules"},
 		Stdout: &out, Stderr: &errs, StdinTTY: true, Now: time.Now, Transport: http.DefaultTransport,
 		Getenv: func(name string) string {
 			return map[string]string{"MKIO_TOKEN": scriptToken, "MKIO_PROJECT": "demo", "MKIO_BASE_URL": s.url}[name]
