@@ -110,6 +110,11 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if reviewed != nil {
+		for _, line := range plan.OtherGuards(reviewed, t.plan) {
+			a.warn("%s was made with other guards, and those of this run hold; %s", o.planFile, line)
+		}
+	}
 	if reviewed != nil && t.unreviewed > 0 {
 		a.warn("%s of the plan of now %s not in %s and will not be done",
 			count(t.unreviewed, "change", "changes"), verb(t.unreviewed, "is", "are"), o.planFile)

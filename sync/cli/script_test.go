@@ -102,6 +102,7 @@ func TestScripts(t *testing.T) {
 			"exitcode": scriptExitCode,
 			"digest":   scriptDigest,
 			"replace":  scriptReplace,
+			"forge":    scriptForge,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" { // who may write to any folder

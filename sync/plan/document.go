@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A plan can be saved, reviewed, and given to a later apply. That apply plans
@@ -126,7 +127,37 @@ func (p *Plan) checkSums(data []byte) error {
 	case p.Digest != digest(p.Projects):
 		return &DocumentError{"was changed after mkhooks wrote it: its changes do not have its digest", planAgain}
 	}
+	if again, err := p.Sum(); err != nil || again != sum {
+		return &DocumentError{"was changed after mkhooks wrote it: it says something twice, or what no plan says", planAgain}
+	}
+	if wrong := p.contradiction(); wrong != "" {
+		return &DocumentError{"was changed after mkhooks wrote it: " + wrong, planAgain}
+	}
 	return nil
+}
+
+// contradiction names a part of a document that does not go with the others; ""
+// if there is none. Whoever reads only that part would be told something else.
+func (p *Plan) contradiction() string {
+	if p.Summary != summarize(p.Projects) {
+		return "its summary does not count its changes"
+	}
+	for i, project := range p.Projects {
+		if slices.ContainsFunc(p.Projects[:i], project.same) {
+			return fmt.Sprintf("it has project %q twice", project.Name)
+		}
+		if !slices.Equal(project.Guards.InForce, project.Guards.inForce()) {
+			return fmt.Sprintf("the guards in force of project %q are not those of its settings", project.Name)
+		}
+		seen := map[string]bool{}
+		for _, c := range project.Changes {
+			if seen[c.Rule] {
+				return fmt.Sprintf("it changes rule %q twice", c.Rule)
+			}
+			seen[c.Rule] = true
+		}
+	}
+	return ""
 }
 
 // decodeDocument decodes data, which must be one JSON value of v's shape.

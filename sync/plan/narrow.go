@@ -22,10 +22,11 @@ type Moved struct {
 }
 
 // Narrow returns the fresh plan with only those changes that were reviewed:
-// equal in rule, action, desired and live digest. A reviewed plan so can only
-// take away from what the fresh one would do; a change that was blocked when
-// it was reviewed stays blocked, and deletes are blocked behind a create that
-// is not done now. moved are the reviewed changes of the fresh plan's projects
+// equal in all that is shown of them, see [unlike]. A reviewed plan so can only
+// take away from what the fresh one would do, and nobody who read it can have
+// seen another change than the one that is done. A change that a guard blocked
+// when it was reviewed, and blocks no more, is stale. Deletes are blocked behind
+// a create that is not done now. moved are the reviewed changes of the fresh plan's projects
 // that are no longer the same, unreviewed is how many changes have come up since.
 // What was reviewed of other projects is [Elsewhere].
 func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed int) {
@@ -76,6 +77,7 @@ func (p Project) same(other Project) bool { return p.Name == other.Name && p.Bas
 // narrowing narrows one project of a fresh plan.
 type narrowing struct {
 	fresh    Project
+	old      map[string]Change // as reviewed
 	changes  map[string]*Change
 	live     map[string]bool // live rules that no change concerns
 	reviewed map[string]bool
@@ -85,7 +87,7 @@ type narrowing struct {
 }
 
 func newNarrowing(fresh Project) *narrowing {
-	n := &narrowing{fresh: fresh, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}, kept: map[string]bool{}}
+	n := &narrowing{fresh: fresh, old: map[string]Change{}, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}, kept: map[string]bool{}}
 	for i := range fresh.Changes {
 		n.changes[fresh.Changes[i].Rule] = &fresh.Changes[i]
 	}
@@ -103,11 +105,14 @@ func newNarrowing(fresh Project) *narrowing {
 func (n *narrowing) keep(reviewed []Change) []Change {
 	kept := make([]Change, 0, len(reviewed))
 	for _, old := range reviewed {
+		n.old[old.Rule] = old
+	}
+	for _, old := range reviewed {
 		if n.reviewed[old.Rule] {
 			continue // a rule has one change; a second one was edited in
 		}
 		n.reviewed[old.Rule] = true
-		if now := n.changes[old.Rule]; now != nil && sameChange(old, *now) {
+		if now := n.changes[old.Rule]; now != nil && len(n.unlike(old, *now)) == 0 && !unblocked(old, *now) {
 			c := *now
 			if c.Blocked == nil {
 				c.Blocked = old.Blocked
@@ -140,13 +145,19 @@ func (n *narrowing) done(old Change) bool {
 		return !n.live[old.Rule]
 	}
 	d := n.fresh.Settled[old.Rule]
-	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest
+	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest && shows(old.After, d.Spec)
 }
 
 // why says what moved since a change was reviewed.
 func (n *narrowing) why(m Moved) string {
 	old, now := m.Change, m.Now
 	settled, known := n.fresh.Settled[old.Rule]
+	if now != nil && now.LiveDigest == old.LiveDigest && now.DesiredDigest == old.DesiredDigest {
+		if parts := n.unlike(old, *now); len(parts) > 0 {
+			return "the reviewed plan does not show the change as it is: " + strings.Join(parts, ", ")
+		}
+		return fmt.Sprintf("the guard %q blocked the change when it was reviewed, and does not now", old.Blocked.Guard)
+	}
 	switch {
 	case n.fresh.Unreadable != "":
 		return "the project could not be read"
@@ -154,6 +165,8 @@ func (n *narrowing) why(m Moved) string {
 		return "this run does not look at the rule"
 	case now == nil && old.Action == Delete && settled != nil:
 		return "a file names the rule again"
+	case now == nil && settled != nil && webhook.DesiredDigest(*settled, n.fresh.Owner) == old.DesiredDigest:
+		return "the reviewed plan does not show the rule as the file and the live rule have it"
 	case now == nil && settled != nil:
 		return "the file changed, and the live rule is as it says now"
 	case now == nil && n.live[old.Rule] && old.Action == Delete:
@@ -206,6 +219,7 @@ func changedFields(from, to *webhook.Spec, nothing string, changes ...Change) st
 func (n *narrowing) waits(c Change, why string) {
 	if c.Action == Create && n.waiting == nil {
 		n.waiting = dependsOn(c.Rule, why)
+		n.waiting.Since = true
 	}
 }
 
@@ -215,8 +229,4 @@ func (n *narrowing) block(changes []Change) {
 			c.Blocked = n.waiting
 		}
 	}
-}
-
-func sameChange(a, b Change) bool {
-	return a.Action == b.Action && a.DesiredDigest == b.DesiredDigest && a.LiveDigest == b.LiveDigest
 }

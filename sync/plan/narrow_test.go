@@ -106,9 +106,12 @@ func TestNarrow(t *testing.T) {
 		{name: "the run looks at one file", since: func(in *Input) { in.Options.Narrowed = map[string]bool{"new": true} }, want: "+ new; stale gone; stale moved"},
 		{name: "another owner", since: func(in *Input) { in.Owner, in.FormerOwners = "audio", []string{"video"} }, want: "! gone dependence; stale moved; stale new"},
 		{name: "a change was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "x") },
-			want: "! gone protect; + moved; + new"},
+			want: "+ moved; + new; stale gone"},
+		{name: "the history blocked a change at the review", edit: func(p *Plan) {
+			p.Projects[0].Changes[0].Blocked = &Blocked{Guard: GuardArchive, Reason: "x", FromHistory: true}
+		}, want: "! gone archive; + moved; + new"},
 		{name: "a create was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[2].Blocked = blocked(GuardDestination, "x") },
-			want: "! gone dependence; + moved; ! new destination"},
+			want: "! gone dependence; + moved; stale new"},
 		{name: "a change was edited out", edit: func(p *Plan) { p.Projects[0].Changes = p.Projects[0].Changes[:2] },
 			want: "! gone dependence; + moved", unreviewed: 1},
 		{name: "a change was edited in twice", edit: func(p *Plan) {

@@ -258,6 +258,9 @@ type Blocked struct {
 	// FromHistory is true if the delivery history gave rise to the block, and no
 	// setting did. A history moves by itself, so the digest leaves it out.
 	FromHistory bool `json:"fromHistory,omitempty"`
+	// Since is true if the block came up in this run, after the review; a saved
+	// plan does not tell.
+	Since bool `json:"-"`
 }
 
 // Guard is the name of a guard: contract, section 6.
