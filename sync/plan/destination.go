@@ -81,10 +81,25 @@ func sameReceiver(from, to string) bool {
 	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
 }
 
-// site is scheme and host of url, or all of it where its host can't be told.
+// site is scheme and host of url, or what stands there if its host can't be told.
 func site(url string) string {
 	if o := webhook.OriginOf(url); o.Known() {
 		return o.Scheme + "://" + o.String()
 	}
-	return webhook.RedactURL(url)
+	return beforePath(url)
+}
+
+// beforePath is the beginning of a URL, up to its path: what comes behind may
+// hold a secret, and says nothing about who receives it.
+func beforePath(url string) string {
+	scheme, rest, ok := strings.Cut(webhook.RedactURL(url), "://")
+	if !ok {
+		rest, scheme = scheme, ""
+	} else {
+		scheme += "://"
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	return scheme + rest
 }

@@ -27,6 +27,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 	header := func(r *shortRule) { r.Headers = map[string]string{"x-hook": value} }
 	param := func(r *shortRule) { r.QueryParams = map[string]string{"X-Hook": value} }
 	inURL := func(r *shortRule) { r.URL += "?x_hook=" + value }
+	oddHost := func(r *shortRule) { r.URL = "https://hooks.example.com\\@b\u00fccher.example/?x-hook=" + value }
 	ours := func(r *shortRule) { header(r); r.Marker = &shortMarker{} }
 	unknown := func(r *shortRule) {
 		r.Unknown = map[string]json.RawMessage{"delivery": json.RawMessage(`{"headers": {"X-Hook": "` + value + `"}}`)}
@@ -35,14 +36,15 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 		file, live shortRule
 		owner      string
 	}{
-		"a first adoption":             {file("jobs"), live("jobs", header), "video"},
-		"a first adoption, by params":  {file("jobs"), live("jobs", param), "video"},
-		"a first adoption, of the URL": {file("jobs"), live("jobs", inURL), "video"},
-		"without an owner":             {file("jobs"), live("jobs", header), ""},
-		"of our own rule":              {file("jobs"), live("jobs", ours), "video"},
-		"an unknown field":             {file("jobs"), live("jobs", unknown), "video"},
-		"a rule that is renamed":       {file("new"), live("old", ours), "video"},
-		"a rule without a file":        {file("new"), live("old", header), "video"},
+		"a first adoption":              {file("jobs"), live("jobs", header), "video"},
+		"a first adoption, by params":   {file("jobs"), live("jobs", param), "video"},
+		"a first adoption, of the URL":  {file("jobs"), live("jobs", inURL), "video"},
+		"of a URL without a clear host": {file("jobs"), live("jobs", oddHost), "video"},
+		"without an owner":              {file("jobs"), live("jobs", header), ""},
+		"of our own rule":               {file("jobs"), live("jobs", ours), "video"},
+		"an unknown field":              {file("jobs"), live("jobs", unknown), "video"},
+		"a rule that is renamed":        {file("new"), live("old", ours), "video"},
+		"a rule without a file":         {file("new"), live("old", header), "video"},
 	} {
 		for _, lift := range []bool{false, true} {
 			o := caseOptions{Owner: tt.owner, Options: Options{Prune: PruneAll, ArchiveSet: true}}

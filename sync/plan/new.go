@@ -223,7 +223,7 @@ func receiver(url string) string {
 	if o := webhook.OriginOf(url); o.Known() {
 		return o.String()
 	}
-	return webhook.RedactURL(url)
+	return beforePath(url)
 }
 
 // unnamed looks at a live rule that no file names.

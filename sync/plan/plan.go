@@ -172,8 +172,8 @@ type Change struct {
 	// did not come to its end; a saved plan does not tell.
 	Paused bool `json:"-"`
 	// SecretTo is the host (with a port that is not the scheme's own) that
-	// receives authentication values by this change, the redacted URL where no
-	// host can be told; empty where none are sent.
+	// receives authentication values by this change, the redacted URL up to its
+	// path where no host can be told; empty where none are sent.
 	SecretTo string `json:"secretTo,omitempty"`
 	// RenameOf is, on a create, the rule whose delete has the same spec, and
 	// on that delete the rule created: likely a rename, which loses history.
