@@ -100,6 +100,9 @@ func (f *File) Names() []string {
 
 // ReadFile reads the config file. It is nil where a problem is an error.
 func ReadFile(name string) (*File, []schema.Problem) {
+	if IsLinkOutside(name) {
+		return nil, []schema.Problem{fileProblem(name, LinkOutside, linkOutsideHint)}
+	}
 	data, err := readSome(name)
 	if err != nil {
 		return nil, []schema.Problem{fileProblem(name, "can't be read: "+reason(err), "")}

@@ -44,6 +44,23 @@ func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
 	return c.files, c.problems
 }
 
+// Files lists the rule files below paths, as a run reads them.
+func Files(paths []string) []string {
+	files, _ := collect(paths)
+	out := make([]string, 0, len(files))
+	for _, f := range files {
+		out = append(out, f.file)
+	}
+	return out
+}
+
+// IsRuleFile reports whether a run reads the file of that name in a rule path.
+// Hidden files are other tools', .sops.yaml among them, and the config file is
+// not a rule.
+func IsRuleFile(name string) bool {
+	return isYAML(name) && !strings.HasPrefix(name, ".") && name != FileName
+}
+
 // nearestFirst are the indexes of paths, those that lie in another one before it.
 func nearestFirst(paths []string) []int {
 	depth := make([]int, len(paths))

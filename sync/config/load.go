@@ -105,6 +105,7 @@ type Rules struct {
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
 	files, problems := collect(paths, &strictness{layered: o.Layered, allowEmpty: o.AllowEmpty})
 	recipients := newRecipients()
+	problems = append(problems, recipients.check(files)...)
 	var results []parsed
 	var err error
 	if o.Layered && len(paths) > 1 {

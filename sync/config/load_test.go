@@ -191,6 +191,9 @@ func TestRecipients(t *testing.T) {
 		"same key groups":  {"creation_rules:\n  - age: age1other\n    key_groups: [{age: [" + key + "]}]", false},
 		"merged groups":    {"creation_rules:\n  - key_groups: [{merge: [{age: [age1other]}]}]", false},
 		"a cloud key more": {"creation_rules:\n  - age: " + key + "\n    kms: arn:aws:kms:eu-north-1:1:key/a", true},
+		"a secret key":     {"creation_rules:\n  - age: AGE-SECRET-KEY-1QQQ", true},
+		"by an anchor":     {"x: &a age1other\ncreation_rules:\n  - age: [" + key + ", *a]", true},
+		"the same by one":  {"x: &a " + key + "\ncreation_rules:\n  - age: [*a]", false},
 		"bad expression":   {"creation_rules:\n  - path_regex: '('\n    age: age1other", false},
 		"none":             {"{}", false},
 		"no YAML":          {"a: [", false},
@@ -202,6 +205,16 @@ func TestRecipients(t *testing.T) {
 			warned := strings.Contains(lines(problems), "encrypted for other keys")
 			if warned != test.warns || len(rules.Rules) != 1 {
 				t.Errorf("warned %t, want %t; problems %v", warned, test.warns, problems)
+			}
+			// Each of these adds a key, which may be an attacker's.
+			for _, p := range problems {
+				added := strings.Contains(p.Message, `"age1other"`) || strings.Contains(p.Message, `"arn:aws:kms:`) || strings.Contains(p.Message, "a key that is not shown")
+				if warned && (!added || strings.Contains(p.Hint, "sops") && !strings.Contains(p.Hint, "git log -p -- ")) {
+					t.Errorf("the key is not named, or the hint gives it the secrets: %s (%s)", p.Message, p.Hint)
+				}
+			}
+			if strings.Contains(lines(problems), "1QQQ") || strings.Contains(strings.ToUpper(lines(problems)), "SECRET-KEY") {
+				t.Errorf("a secret key is shown: %s", lines(problems))
 			}
 		})
 	}

@@ -1,15 +1,18 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
@@ -19,111 +22,55 @@ import (
 type recipients struct {
 	mu   sync.Mutex
 	dirs map[string]*sopsConfig
+	// problems are those of .sops.yaml files themselves.
+	problems []schema.Problem
 }
 
 func newRecipients() *recipients { return &recipients{dirs: map[string]*sopsConfig{}} }
 
-// sopsConfig is a .sops.yaml, as far as it matters here.
-type sopsConfig struct {
-	dir   string
-	rules []creationRule
-	// odd says that SOPS would not take the file: nothing is compared then.
-	odd bool
-}
-
-type creationRule struct {
-	path *regexp.Regexp // nil matches every file
-	keys []string       // sorted; none means that they can't be compared
-}
-
-// nearest returns the .sops.yaml that SOPS would use for a file of dir.
-func (r *recipients) nearest(dir string) *sopsConfig {
+// nearest returns the .sops.yaml that SOPS would use for a file of dir. outside
+// says that dir is above the repository of that file.
+func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
 	if c, ok := r.dirs[dir]; ok {
 		return c
 	}
 	var c *sopsConfig
-	if info, err := os.Stat(filepath.Join(dir, ".sops.yaml")); err == nil && info.Mode().IsRegular() {
+	name := filepath.Join(dir, sopsConfigName)
+	switch info, err := os.Stat(name); {
+	case !outside && IsLinkOutside(name):
 		c = &sopsConfig{dir: dir, odd: true}
-		if data, err := readSome(filepath.Join(dir, ".sops.yaml")); err == nil && len(data) <= maxFile {
+		r.problems = append(r.problems, fileProblem(shortPath(name), LinkOutside, linkOutsideHint))
+	case err == nil && info.Mode().IsRegular():
+		c = &sopsConfig{dir: dir, odd: true}
+		if data, err := readSome(name); err == nil && len(data) <= maxFile {
 			c = parseSopsConfig(dir, data)
 		}
-	} else if filepath.Dir(dir) != dir {
-		c = r.nearest(filepath.Dir(dir))
+	case filepath.Dir(dir) != dir:
+		c = r.nearest(filepath.Dir(dir), outside || isTop(dir))
 	}
 	r.dirs[dir] = c
 	return c
 }
 
-// parseSopsConfig reads what it can; what it can't read it does not compare.
-func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
-	odd := &sopsConfig{dir: dir, odd: true}
-	defer func() {
-		if recover() != nil { // the YAML library panics on some inputs
-			c = odd
-		}
-	}()
-	var in struct {
-		Rules []yaml.Node `yaml:"creation_rules"`
+// shortPath is a path from the current directory, if it lies there.
+func shortPath(name string) string {
+	if rel, err := filepath.Rel(realPath("."), name); err == nil && filepath.IsLocal(rel) {
+		return rel
 	}
-	if yaml.Unmarshal(data, &in) != nil {
-		return odd
-	}
-	c = &sopsConfig{dir: dir}
-	for i := range in.Rules {
-		rule := &in.Rules[i]
-		out := creationRule{}
-		if _, n := child(rule, "path_regex"); n != nil && n.Value != "" {
-			re, err := regexp.Compile(n.Value)
-			if err != nil {
-				return odd
-			}
-			out.path = re
-		}
-		groups := []*yaml.Node{rule}
-		if _, list := child(rule, "key_groups"); list != nil && len(list.Content) > 0 {
-			groups = list.Content // SOPS then leaves the lists of the rule itself out
-		}
-		for _, g := range groups {
-			if _, merge := child(g, "merge"); merge != nil {
-				out.keys = nil // groups made of groups are not compared
-				break
-			}
-			for _, l := range keyLists {
-				for _, name := range l.config {
-					_, n := child(g, name)
-					out.keys = append(out.keys, configKeys(l, n)...)
-				}
-			}
-		}
-		slices.Sort(out.keys)
-		c.rules = append(c.rules, out)
-	}
-	return c
+	return name
 }
 
-// configKeys reads a list of keys of a .sops.yaml: a text with commas between,
-// a list of texts, or a list of mappings as in the metadata of a file.
-func configKeys(l keyList, n *yaml.Node) []string {
-	if n == nil {
-		return nil
-	}
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
-	}
-	var out []string
-	for _, item := range items {
-		if item.Kind == yaml.MappingNode {
-			out = append(out, fileKey(l, item))
-			continue
-		}
-		for text := range strings.SplitSeq(item.Value, ",") {
-			if text = normalKey(text); text != "" {
-				out = append(out, text)
-			}
+// check looks for the .sops.yaml of each file, whether or not it has secrets
+// yet, and returns what is wrong with the places.
+func (r *recipients) check(files []source) []schema.Problem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range files {
+		if abs, err := filepath.Abs(f.file); err == nil {
+			r.nearest(filepath.Dir(abs), false)
 		}
 	}
-	return out
+	return r.problems
 }
 
 // fileKey is a key of a file's metadata as a .sops.yaml names it.
@@ -154,36 +101,38 @@ func normalKey(k string) string {
 	return strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(k), " ", "")), "/")
 }
 
-// wanted are the keys that SOPS would encrypt file for; ok is false where
-// nothing says.
-func (r *recipients) wanted(file string) (keys []string, ok bool) {
+// wanted returns the .sops.yaml of a file and the keys that SOPS would encrypt
+// it for; nil if nothing says that.
+func (r *recipients) wanted(file string) (c *sopsConfig, keys []string) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		return nil, false
+		return nil, nil
 	}
 	r.mu.Lock()
-	c := r.nearest(filepath.Dir(abs))
+	c = r.nearest(filepath.Dir(abs), false)
 	r.mu.Unlock()
 	if c == nil || c.odd {
-		return nil, false
+		return nil, nil
 	}
 	rel, err := filepath.Rel(c.dir, abs)
 	if err != nil {
-		return nil, false
+		return nil, nil
 	}
 	for _, rule := range c.rules {
 		if rule.path == nil || rule.path.MatchString(rel) {
-			return rule.keys, len(rule.keys) > 0
+			return c, rule.keys
 		}
 	}
-	return nil, false
+	return nil, nil
 }
 
-// compareRecipients warns where a file is encrypted for others than the
-// nearest .sops.yaml says.
+// compareRecipients warns if a file is encrypted for others than the nearest
+// .sops.yaml says. Keys that the file lacks can be those of an attacker, who
+// added them to the .sops.yaml: sops updatekeys would give them every secret of
+// the file. So they are named, and a person decides.
 func (f *file) compareRecipients(key, m *yaml.Node) {
-	want, ok := f.recipients.wanted(f.name)
-	if !ok {
+	c, want := f.recipients.wanted(f.name)
+	if len(want) == 0 {
 		return
 	}
 	groups := []*yaml.Node{m}
@@ -202,8 +151,48 @@ func (f *file) compareRecipients(key, m *yaml.Node) {
 			}
 		}
 	}
-	slices.Sort(have)
-	if !slices.Equal(slices.Compact(have), slices.Compact(want)) {
-		f.warn(key, "sops updatekeys "+shell.Path(f.name), "the file is encrypted for other keys than the nearest .sops.yaml names")
+	added, removed := without(want, have), without(have, want)
+	const differ = "the file is encrypted for other keys than the nearest .sops.yaml names"
+	from := shell.Path(shortPath(filepath.Join(c.dir, sopsConfigName)))
+	switch {
+	case len(added) > 0:
+		f.warn(key, "find out who added it, and whose key it is: git log -p -- "+from,
+			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(added))
+	case len(removed) > 0:
+		f.warn(key, "sops updatekeys "+shell.Path(f.name), "%s: that one no longer names %s", differ, quoted(removed))
 	}
 }
+
+// without returns what is in a and not in b, each once and sorted.
+func without(a, b []string) []string {
+	var out []string
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			out = append(out, x)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// quoted names a few keys.
+func quoted(keys []string) string {
+	const most = 4
+	var out []string
+	for i, k := range keys {
+		if i == most {
+			out = append(out, fmt.Sprintf("%d more", len(keys)-most))
+			break
+		}
+		if !publicKey.MatchString(k) {
+			out = append(out, "a key that is not shown, because it does not look like a public one")
+			continue
+		}
+		out = append(out, strconv.Quote(shortened(k)))
+	}
+	return strings.Join(out, ", ")
+}
+
+// publicKey matches what a key may look like that is shown. In the place of one,
+// people put the secret part of an age key.
+var publicKey = regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[a-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// sopsConfigName is the file that says for whom SOPS encrypts.
+const sopsConfigName = ".sops.yaml"
+
+// sopsConfig is a .sops.yaml, as far as it matters here.
+type sopsConfig struct {
+	dir   string
+	rules []creationRule
+	// rest is all but the creation rules, by name.
+	rest map[string]string
+	// odd says that SOPS would not take the file: nothing is compared then.
+	odd bool
+}
+
+type creationRule struct {
+	pattern string
+	path    *regexp.Regexp // nil matches every file
+	keys    []string       // sorted; none means that they can't be compared
+	fields  map[string]string
+}
+
+// parseSopsConfig reads what it can; what it can't read it does not compare.
+func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
+	odd := &sopsConfig{dir: dir, odd: true}
+	defer func() {
+		if recover() != nil { // the YAML library panics on some inputs
+			c = odd
+		}
+	}()
+	// Decoded and encoded again, no alias and no merge key is left: an anchor
+	// can be changed far from the rule that uses it.
+	var flat map[string]any
+	var root yaml.Node
+	if yaml.Unmarshal(data, &flat) != nil || root.Encode(flat) != nil {
+		return odd
+	}
+	c = &sopsConfig{dir: dir, rest: fieldsOf(&root)}
+	delete(c.rest, "creation_rules")
+	delete(c.rest, "keys") // anchors live there; SOPS does not read it
+	_, rules := child(&root, "creation_rules")
+	if rules == nil {
+		return c
+	}
+	for _, rule := range rules.Content {
+		r, ok := parseCreationRule(rule)
+		if !ok {
+			return odd
+		}
+		c.rules = append(c.rules, r)
+	}
+	return c
+}
+
+func parseCreationRule(rule *yaml.Node) (out creationRule, ok bool) {
+	out.fields = fieldsOf(rule)
+	if _, n := child(rule, "path_regex"); n != nil && n.Value != "" {
+		re, err := regexp.Compile(n.Value)
+		if err != nil {
+			return out, false
+		}
+		out.pattern, out.path = n.Value, re
+	}
+	groups := []*yaml.Node{rule}
+	if _, list := child(rule, "key_groups"); list != nil && len(list.Content) > 0 {
+		groups = list.Content // SOPS then leaves the lists of the rule itself out
+	}
+	for _, g := range groups {
+		if _, merge := child(g, "merge"); merge != nil {
+			out.keys = nil // groups made of groups are not compared
+			break
+		}
+		for _, l := range keyLists {
+			for _, name := range l.config {
+				_, n := child(g, name)
+				out.keys = append(out.keys, configKeys(l, n)...)
+			}
+		}
+	}
+	slices.Sort(out.keys)
+	out.keys = slices.Compact(out.keys)
+	return out, true
+}
+
+// fieldsOf returns the fields of a mapping as YAML, by name.
+func fieldsOf(n *yaml.Node) map[string]string {
+	out := map[string]string{}
+	each(n, func(key, value *yaml.Node) {
+		text, err := yaml.Marshal(value)
+		if err != nil {
+			text = []byte(value.Value)
+		}
+		out[key.Value] = string(text)
+	})
+	return out
+}
+
+// isKeyList reports whether a field of a creation rule lists keys.
+func isKeyList(name string) bool {
+	return slices.ContainsFunc(keyLists, func(l keyList) bool { return slices.Contains(l.config, name) })
+}
+
+// differing lists the names whose values differ, sorted.
+func differing(a, b map[string]string) []string {
+	var out []string
+	for name := range maps.Keys(a) {
+		if a[name] != b[name] {
+			out = append(out, name)
+		}
+	}
+	for name := range maps.Keys(b) {
+		if _, ok := a[name]; !ok {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// configKeys reads a list of keys of a .sops.yaml: a text with commas between,
+// a list of texts, or a list of mappings as in the metadata of a file.
+func configKeys(l keyList, n *yaml.Node) []string {
+	if n == nil {
+		return nil
+	}
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	var out []string
+	for _, item := range items {
+		if item.Kind == yaml.MappingNode {
+			out = append(out, fileKey(l, item))
+			continue
+		}
+		for text := range strings.SplitSeq(item.Value, ",") {
+			if text = normalKey(text); text != "" {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
+}
