@@ -21,18 +21,23 @@ type Loosening struct {
 }
 
 // Loosened says what now guards less than before. Either may be nil: there is
-// no config file. What is guarded more is not told.
+// no config file. What is guarded more is left out. [Compare] also looks at the
+// files beside it.
 func Loosened(before, now *File) []Loosening {
+	l := &loosened{}
 	switch {
 	case before == nil && now == nil:
 		return nil
 	case now == nil:
 		return []Loosening{{What: "config file", Text: "was removed, and with it all that it guards"}}
 	case before == nil:
-		// Without one there was nothing to loosen but what it newly allows.
-		before = &File{Owner: now.Owner, Archive: now.Archive}
+		l.add("", "config file", "is new: there was none to compare it with, so all of it is to be reviewed")
+		// Of that, what allows something is named.
+		before = &File{Owner: now.Owner, Archive: now.Archive, Audit: now.Audit, Destinations: now.Destinations}
+		for _, p := range now.Projects {
+			before.Projects = append(before.Projects, Project{Name: p.Name, Rules: p.Rules, TokenEnv: p.TokenEnv})
+		}
 	}
-	l := &loosened{}
 	l.owners(before, now)
 	l.hosts(before, now)
 	for _, s := range now.KeyServices {
@@ -43,15 +48,9 @@ func Loosened(before, now *File) []Loosening {
 	if now.ArchiveIsDurable && !before.ArchiveIsDurable {
 		l.add("", "archiveIsDurable", "became true: under CI, a delete may store its history on the runner's disk")
 	}
-	if before.Archive != "" && now.Archive != before.Archive {
-		l.add("", "archive", changed(before.Archive, now.Archive)+": histories of deleted rules go elsewhere")
-	}
-	if before.Audit != "" && now.Audit != before.Audit {
-		l.add("", "audit", changed(before.Audit, now.Audit)+": the record goes elsewhere")
-	}
-	for i := range now.Projects {
-		l.project(before.Project(now.Projects[i].Name), &now.Projects[i])
-	}
+	l.place("archive", before.Archive, now.Archive, "rules can be deleted, and their histories go there", "histories of deleted rules go elsewhere")
+	l.place("audit", before.Audit, now.Audit, "the record begins anew there", "the record goes elsewhere")
+	l.projects(before, now)
 	return l.list
 }
 
@@ -68,8 +67,36 @@ func changed(before, now string) string {
 	return strconv.Quote(before) + " became " + strconv.Quote(now)
 }
 
+// place compares where something is kept; set says what it means that it was
+// set, and moved that it was changed or removed.
+func (l *loosened) place(key, before, now, set, moved string) {
+	switch {
+	case before == now:
+	case before == "":
+		l.add("", key, strconv.Quote(now)+" was set: "+set)
+	default:
+		l.add("", key, changed(before, now)+": "+moved)
+	}
+}
+
+// projects compares each project with that of the same name.
+func (l *loosened) projects(before, now *File) {
+	for i := range before.Projects {
+		if name := before.Projects[i].Name; now.Project(name) == nil {
+			l.add("", "projects", strconv.Quote(name)+" was removed: its rules are not compared with their files any more")
+		}
+	}
+	for i := range now.Projects {
+		l.project(before.Project(now.Projects[i].Name), &now.Projects[i])
+	}
+}
+
 func (l *loosened) owners(before, now *File) {
-	if before.Owner != "" && now.Owner != before.Owner {
+	switch {
+	case now.Owner == before.Owner:
+	case before.Owner == "":
+		l.add("", "owner", strconv.Quote(now.Owner)+" was set: live rules of that owner count as ours")
+	default:
 		l.add("", "owner", changed(before.Owner, now.Owner))
 	}
 	for _, o := range now.FormerOwners {
@@ -118,7 +145,11 @@ var pruneRank = map[string]int{"": 0, "none": 0, "owned": 1, "all": 2}
 
 func (l *loosened) project(before, now *Project) {
 	if before == nil {
-		before = &Project{} // all that it deletes is new
+		l.add(now.Name, "projects", "is new, with rules "+list(now.Rules))
+		before = &Project{Rules: now.Rules} // all that it deletes is new
+	}
+	if !slices.Equal(before.Rules, now.Rules) {
+		l.add(now.Name, "rules", list(before.Rules)+" became "+list(now.Rules)+": other files define its rules; later layers win")
 	}
 	if pruneRank[now.Prune] > pruneRank[before.Prune] {
 		l.add(now.Name, "prune", cmp.Or(before.Prune, "none")+" became "+now.Prune)
@@ -132,9 +163,21 @@ func (l *loosened) project(before, now *Project) {
 			l.add(now.Name, "protect", strconv.Quote(p)+" was removed: these rules may be deleted")
 		}
 	}
-	if before.TokenEnv != "" && now.TokenEnv != before.TokenEnv {
-		l.add(now.Name, "tokenEnv", changed(before.TokenEnv, now.TokenEnv)+": another token is used")
+	if was, is := cmp.Or(before.TokenEnv, defaultTokenEnv), cmp.Or(now.TokenEnv, defaultTokenEnv); was != is {
+		l.add(now.Name, "tokenEnv", strconv.Quote(was)+" became "+strconv.Quote(is)+": another token is used")
 	}
+}
+
+// defaultTokenEnv is the variable that holds the token without tokenEnv.
+const defaultTokenEnv = "MKIO_TOKEN"
+
+// list writes a list of paths as the config file has it.
+func list(paths []string) string {
+	var out []string
+	for _, p := range paths {
+		out = append(out, strconv.Quote(p))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
 }
 
 // MayDeleteMore reports whether a limit of deletes is, for some number of

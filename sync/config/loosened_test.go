@@ -27,6 +27,7 @@ func TestLoosened(t *testing.T) {
 		{"no file at all", "", "", nil},
 		{"the file removed", base, "", []string{"config file: was removed, and with it all that it guards"}},
 		{"a first file", "", base, []string{
+			"config file: is new: there was none to compare it with, so all of it is to be reviewed",
 			`formerOwners: "old" was added: rules of that owner count as ours`,
 			`keyServices: "awskms" was added: rule files may have it called`,
 			"prod prune: none became owned",
@@ -64,7 +65,11 @@ func TestLoosened(t *testing.T) {
 		{"less protected", base, change(`"billing-*", legal`, "legal"), []string{`prod protect: "billing-*" was removed: these rules may be deleted`}},
 		{"more protected", base, change("legal", "legal, x"), nil},
 		{"another token", base, change("MKIO_TOKEN_PROD", "MKIO_TOKEN_ADMIN"), []string{`prod tokenEnv: "MKIO_TOKEN_PROD" became "MKIO_TOKEN_ADMIN": another token is used`}},
-		{"a project more", base, change("projects: {", "projects: {lab: {rules: [lab]}, "), []string{"lab prune: none became owned"}},
+		{"a project more", base, change("projects: {", "projects: {lab: {rules: [lab]}, "), []string{`lab projects: is new, with rules ["lab"]`, "lab prune: none became owned"}},
+		{"a project less", `{owner: a, projects: {a: {rules: [r]}, b: {rules: [r]}}}`, `{owner: a, projects: {a: {rules: [r]}}}`, []string{`projects: "b" was removed: its rules are not compared with their files any more`}},
+		{"a layer more", base, change("rules: [rules]", "rules: [rules, more]"), []string{`prod rules: ["rules"] became ["rules", "more"]: other files define its rules; later layers win`}},
+		{"the token of the default", base, change(", tokenEnv: MKIO_TOKEN_PROD", ""), []string{`prod tokenEnv: "MKIO_TOKEN_PROD" became "MKIO_TOKEN": another token is used`}},
+		{"the same token by name", `{projects: {a: {rules: [r]}}}`, `{projects: {a: {rules: [r], tokenEnv: MKIO_TOKEN}}}`, nil},
 	} {
 		var got []string
 		for _, l := range Loosened(parseConfig(t, tt.before), parseConfig(t, tt.now)) {

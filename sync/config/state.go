@@ -1,0 +1,215 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Snapshot holds the files of one state of the repository: a commit, or the work
+// tree. Paths have slashes and begin at the top of the repository.
+type Snapshot interface {
+	// File returns the content of a regular file, or nil if there is none.
+	File(path string) ([]byte, error)
+	// Find lists the files of that name in a directory and below.
+	Find(dir, name string) ([]string, error)
+}
+
+// State is what guards the rules in one state of the repository.
+type State struct {
+	// Config is the config file, nil if there is none; Name is its path.
+	Config *File
+	Name   string
+	// Paths are the rule paths if there is no config file.
+	Paths []string
+	Files Snapshot
+}
+
+// rulePaths returns the rule paths from the top of the repository.
+func (s State) rulePaths() []string {
+	if s.Config == nil {
+		return s.Paths
+	}
+	var out []string
+	for _, p := range s.Config.Projects {
+		for _, r := range p.Rules {
+			out = append(out, path.Join(path.Dir(s.Name), r))
+		}
+	}
+	return out
+}
+
+// Compare returns what now guards less than before: the config file, and the
+// .sops.yaml files in rule paths and above them, up to the top of the
+// repository. The error is that of reading files.
+func Compare(before, now State) ([]Loosening, error) {
+	l := &loosened{}
+	if before.Config != nil && now.Config != nil && before.Name != now.Name {
+		l.add("", "config file", strconv.Quote(before.Name)+" became "+strconv.Quote(now.Name)+": what the first one guarded was compared with the second")
+	}
+	l.list = append(l.list, Loosened(before.Config, now.Config)...)
+	paths := slices.Concat(before.rulePaths(), now.rulePaths())
+	for _, s := range []State{before, now} {
+		if s.Config != nil {
+			paths = append(paths, path.Dir(s.Name)) // where sops is usually run
+		}
+	}
+	old, err := sopsConfigs(before.Files, paths, before.rulePaths())
+	if err != nil {
+		return nil, err
+	}
+	current, err := sopsConfigs(now.Files, paths, slices.Concat(before.rulePaths(), now.rulePaths()))
+	if err != nil {
+		return nil, err
+	}
+	l.sops(old, current)
+	return l.list, nil
+}
+
+// sopsConfigs reads the .sops.yaml files above paths and in rule paths.
+func sopsConfigs(files Snapshot, above, rules []string) (map[string][]byte, error) {
+	names := map[string]bool{}
+	for _, p := range above {
+		for dir := path.Clean(p); ; dir = path.Dir(dir) {
+			names[path.Join(dir, sopsConfigName)] = true
+			if dir == "." || dir == "/" {
+				break
+			}
+		}
+	}
+	for _, dir := range rules {
+		found, err := files.Find(dir, sopsConfigName)
+		if err != nil {
+			return nil, fmt.Errorf("look for .sops.yaml in %s: %w", dir, err)
+		}
+		for _, name := range found {
+			names[name] = true
+		}
+	}
+	out := map[string][]byte{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		data, err := files.File(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if data != nil {
+			out[name] = data
+		}
+	}
+	return out, nil
+}
+
+// nearestAbove returns the .sops.yaml that counts in dir, and its name.
+func nearestAbove(configs map[string][]byte, dir string) (data []byte, name string) {
+	for ; ; dir = path.Dir(dir) {
+		name := path.Join(dir, sopsConfigName)
+		if data, ok := configs[name]; ok {
+			return data, name
+		}
+		if dir == "." || dir == "/" {
+			return nil, ""
+		}
+	}
+}
+
+// sops says who can read new secrets that could not before.
+func (l *loosened) sops(before, now map[string][]byte) {
+	names := slices.Collect(maps.Keys(before))
+	for name := range now {
+		if _, ok := before[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		old, had := before[name]
+		data, has := now[name]
+		dir := path.Dir(name)
+		switch {
+		case had && has:
+			if !bytes.Equal(old, data) {
+				l.sopsChanged(name, parseSopsConfig("", old), parseSopsConfig("", data))
+			}
+		case has:
+			above, from := nearestAbove(before, dir)
+			text := "is new, and says who can read new secrets in " + directoryName(dir)
+			if from != "" {
+				text += ", in place of " + from
+			}
+			l.add("", name, text)
+			l.sopsKeys(name, allKeys(parseSopsConfig("", above)), parseSopsConfig("", data))
+		default:
+			below, from := nearestAbove(now, dir)
+			if from == "" {
+				l.add("", name, "was removed: nothing says who can read new secrets in "+directoryName(dir))
+				continue
+			}
+			l.add("", name, "was removed: "+from+" says who can read new secrets in "+directoryName(dir))
+			l.sopsKeys(name, allKeys(parseSopsConfig("", old)), parseSopsConfig("", below))
+		}
+	}
+}
+
+func directoryName(dir string) string {
+	if dir == "." {
+		return "the repository"
+	}
+	return dir
+}
+
+func allKeys(c *sopsConfig) []string {
+	var out []string
+	for _, r := range c.rules {
+		out = append(out, r.keys...)
+	}
+	return out
+}
+
+// sopsKeys names the keys of a .sops.yaml that are not among those before.
+func (l *loosened) sopsKeys(name string, before []string, now *sopsConfig) {
+	if now.odd {
+		l.add("", name, "cannot be read as a .sops.yaml: it is not known who can read new secrets")
+	}
+	for _, key := range without(allKeys(now), before) {
+		l.add("", name, quoted([]string{key})+" was added: it can read new secrets")
+	}
+}
+
+// sopsChanged compares two versions of a .sops.yaml. A key that is added is
+// named. Of all other changes it is said where they are: what they do depends on
+// the order of the creation rules and on the files that there will be.
+func (l *loosened) sopsChanged(name string, before, now *sopsConfig) {
+	if before.odd || now.odd {
+		l.add("", name, "was changed, and cannot be read as a .sops.yaml: it is not known who can read new secrets")
+		return
+	}
+	patterns := func(c *sopsConfig) (out []string) {
+		for _, r := range c.rules {
+			out = append(out, r.pattern)
+		}
+		return out
+	}
+	if !slices.Equal(patterns(before), patterns(now)) {
+		l.add("", name, "creation rules were added, removed or moved, or their path_regex was changed: other keys may read new secrets of a file")
+		l.sopsKeys(name, allKeys(before), now)
+		return
+	}
+	for i := range now.rules {
+		a, b := before.rules[i], now.rules[i]
+		of := fmt.Sprintf(" (creation rule %d)", i+1)
+		for _, key := range without(b.keys, a.keys) {
+			l.add("", name, quoted([]string{key})+" was added"+of+": it can read new secrets")
+		}
+		fields := slices.DeleteFunc(differing(a.fields, b.fields), isKeyList) // keys that were removed guard more
+		if len(fields) > 0 {
+			l.add("", name, strings.Join(fields, ", ")+" was changed"+of+": what is encrypted, and who can read it, may have changed")
+		}
+	}
+	if fields := differing(before.rest, now.rest); len(fields) > 0 {
+		l.add("", name, strings.Join(fields, ", ")+" was changed: SOPS may do other than before")
+	}
+}
