@@ -3,6 +3,7 @@ package scaffold
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,8 +66,7 @@ func (s Settings) ownersAdvice(e Existing) []string {
 		}
 		covered := slices.ContainsFunc(patterns(e.Content), func(line string) bool {
 			f := strings.Fields(line)
-			pattern := "/" + strings.TrimPrefix(f[0], "/")
-			return len(f) > 1 && (f[0] == "*" || pattern == guarded || strings.HasSuffix(pattern, "/") && strings.HasPrefix(guarded, pattern))
+			return len(f) > 1 && ownsAll(f[0], guarded)
 		})
 		if !covered {
 			lack = append(lack, guarded)
@@ -76,6 +76,24 @@ func (s Settings) ownersAdvice(e Existing) []string {
 		return nil
 	}
 	return []string{"give these an owner, too: " + strings.Join(lack, ", ")}
+}
+
+// ownsAll reports whether a pattern of a CODEOWNERS file matches all that
+// another one does, as far as that is plain.
+func ownsAll(pattern, guarded string) bool {
+	pattern = strings.TrimPrefix(pattern, "**/")
+	anchored := strings.HasPrefix(pattern, "/")
+	switch {
+	case pattern == "*" || pattern == "**" || pattern == guarded:
+		return true
+	case !strings.Contains(pattern, "/"): // of that name, in every directory
+		return path.Base(guarded) == pattern
+	case !strings.HasSuffix(pattern, "/"):
+		return !anchored && "/"+pattern == guarded
+	case !anchored:
+		pattern = "/" + pattern
+	}
+	return strings.HasPrefix(guarded, pattern)
 }
 
 // sopsAdvice says what a .sops.yaml lacks for rule files.

@@ -40,6 +40,9 @@ type Settings struct {
 	Secret bool
 	// CodeOwners are who approves a change to guards; empty leaves that open.
 	CodeOwners []string
+	// Below is the directory of the files in the Git repository, with slashes;
+	// empty at its top.
+	Below string
 }
 
 // File is one file of a config repo.
@@ -164,9 +167,27 @@ func (s Settings) rulePaths() []string {
 	return s.RulePaths
 }
 
-// Guarded are the paths that code owners approve.
+// Guarded are the patterns of the files that code owners approve: everything
+// that plan --base compares, and what runs it. They are those of the repository,
+// whose top need not be the directory of the files.
 func (s Settings) Guarded() []string {
-	return []string{"/" + ConfigPath, "/" + SOPSPath, "/.github/workflows/", "/" + CodeOwnersPath}
+	top := "/"
+	if s.Below != "" {
+		top = "/" + strings.ReplaceAll(s.Below, " ", `\ `) + "/"
+	}
+	out := []string{top + ConfigPath}
+	if s.Below == "" {
+		out = append(out, SOPSPath) // in every directory: one in rules/ beats that above it
+	} else {
+		out = append(out, top+"**/"+SOPSPath)
+		for dir := path.Dir(strings.TrimSuffix(top, "/")); ; dir = path.Dir(dir) {
+			out = append(out, path.Join(dir, SOPSPath)) // SOPS looks upwards, too
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return append(out, "/.github/workflows/", "/"+CodeOwnersPath)
 }
 
 // Approvers are the code owners of a line.

@@ -342,7 +342,9 @@ func TestAdvice(t *testing.T) {
 		{".gitignore", string(ours[".gitignore"].Data), ""},
 		{CodeOwnersPath, "* @me\n", ""},
 		{CodeOwnersPath, "/.github/ @me\n.sops.yaml @me\n", "give these an owner, too: /mkhooks.yaml"},
-		{CodeOwnersPath, "/mkhooks.yaml\n", "/mkhooks.yaml, /.sops.yaml"},
+		{CodeOwnersPath, "/mkhooks.yaml @me\n/.github/ @me\n/.sops.yaml @me\n", "give these an owner, too: .sops.yaml"},
+		{CodeOwnersPath, "/mkhooks.yaml @me\n.github/ @me\n**/.sops.yaml @me\n", ""},
+		{CodeOwnersPath, "/mkhooks.yaml\n", "/mkhooks.yaml, .sops.yaml"},
 		{"rule.schema.json", "{}", "mkhooks schema rule > rule.schema.json"},
 		{"README.md", "anything", ""},
 	} {
