@@ -78,9 +78,12 @@ type Start struct {
 	Job    string `json:"job,omitempty"`
 	Commit string `json:"commit"`
 	// Dirty is true where the files had changes that are not committed.
-	Dirty      bool   `json:"dirty"`
-	PlanDigest string `json:"planDigest"`
-	Tool       string `json:"tool"`
+	Dirty bool `json:"dirty"`
+	// CommitProblem is why Git did not say whether these are the files of the
+	// commit, or of which commit they are.
+	CommitProblem string `json:"commitProblem,omitempty"`
+	PlanDigest    string `json:"planDigest"`
+	Tool          string `json:"tool"`
 	// Project is empty in a run for several, which Projects names.
 	Project  string   `json:"project"`
 	Projects []string `json:"projects,omitempty"`

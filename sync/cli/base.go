@@ -4,43 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/git"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// gitIn runs git in a folder. Nothing that the repository's configuration
-// names is run: fsmonitor is a command.
-func gitIn(ctx context.Context, dir string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...).Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		line, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
-		return "", errors.New(strings.TrimPrefix(line, "fatal: "))
-	}
-	return string(out), err
-}
+// noBase is the comparison of a plan that was asked for none.
+func noBase() *plan.Base { return &plan.Base{Reason: "--base was not given"} }
 
-// against says what the config file in force guards less than that of a commit.
-func (o *runOptions) against(ctx context.Context, ref string, targets []*target) (*plan.Base, error) {
-	name := config.FileName
+// against returns what guards the rules less than in the commit that ref names.
+func (o *runOptions) against(ctx context.Context, a *app, ref string, targets []*target) (*plan.Base, error) {
+	repo, err := git.Open(ctx, a.Getenv, o.gitDirectory())
 	switch {
-	case o.configFile != "":
-		name = o.configFile
-	case o.file != nil:
-		name = o.file.Name
+	case err != nil:
+		return nil, notComparedError(ctx, ref, err)
+	case repo == nil:
+		return nil, invalidf("run mkhooks in the work tree of a Git repository", "--base %q: not compared: there is no work tree of Git here", ref)
 	}
-	commit, before, err := fileAt(ctx, ref, name)
+	commit, err := repo.Commit(ctx, ref)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, invalidf("name a commit that is here; a shallow clone has few: git fetch origin "+quotePaths([]string{ref}),
+			"--base %q: git knows no such commit here: %w", ref, err)
 	}
-	base := &plan.Base{Commit: commit, Loosened: []plan.Loosening{}}
-	for _, l := range config.Loosened(before, o.file) {
+	found, err := o.compare(ctx, repo, ref, commit, targets)
+	if err != nil {
+		return nil, notComparedError(ctx, ref, err)
+	}
+	base := &plan.Base{Compared: true, Commit: commit, Loosened: []plan.Loosening{}}
+	for _, l := range found {
 		if l.Project == "" || slices.ContainsFunc(targets, func(t *target) bool { return t.name == l.Project }) {
 			base.Loosened = append(base.Loosened, plan.Loosening(l))
 		}
@@ -48,35 +47,125 @@ func (o *runOptions) against(ctx context.Context, ref string, targets []*target)
 	return base, nil
 }
 
-// fileAt reads the config file as a commit has it; nil where it has none.
-func fileAt(ctx context.Context, ref, name string) (commit string, file *config.File, err error) {
-	dir, base := filepath.Dir(name), filepath.Base(name)
-	out, err := gitIn(ctx, dir, "rev-parse", "--verify", "--end-of-options", ref+"^{commit}")
-	if err != nil {
-		return "", nil, invalidf("name a commit that is here; a shallow clone has few: git fetch origin "+quotePaths([]string{ref}),
-			"--base %q: git knows no such commit here: %w", ref, err)
+// notComparedError is why a comparison that was asked for could not be made.
+func notComparedError(ctx context.Context, ref string, err error) error {
+	var known *codeError
+	if ctx.Err() != nil || errors.As(err, &known) {
+		return err
 	}
-	commit = strings.TrimSpace(out)
-	entry, err := gitIn(ctx, dir, "ls-tree", commit, "--", "./"+base)
+	problem, hint := gitProblem(err)
+	return invalidf(hint, "--base %q: not compared: %s", ref, problem)
+}
+
+// compare reads both states of the repository and compares them.
+func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, commit string, targets []*target) ([]config.Loosening, error) {
+	tree, err := repo.Tree(ctx, commit)
 	if err != nil {
-		return "", nil, failed(fmt.Errorf("--base %s: read the commit: %w", ref, err))
+		return nil, err
 	}
-	mode, _, found := strings.Cut(entry, " ")
+	defer tree.Close()
+	files, err := repo.WorkTree()
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	before, now := config.State{Files: tree}, config.State{Config: o.file, Files: files}
+	if now.Name, err = repo.Local(o.configName()); err != nil {
+		return nil, err
+	}
+	if o.file == nil {
+		for _, t := range targets {
+			for _, p := range t.paths {
+				local, err := repo.Local(p)
+				if err != nil {
+					return nil, err
+				}
+				now.Paths = append(now.Paths, local)
+			}
+		}
+	}
+	before.Paths = now.Paths
+	if before.Config, before.Name, err = configAt(tree, ref, now.Name); err != nil {
+		return nil, err
+	}
+	return config.Compare(before, now)
+}
+
+// configName is the config file that is in force, or would be.
+func (o *configOptions) configName() string {
 	switch {
-	case !found:
-		return commit, nil, nil
-	case mode != "100644" && mode != "100755":
-		return "", nil, invalidf("", "--base %s: %s is no regular file there", ref, name)
+	case o.file != nil:
+		return o.file.Name
+	case o.configFile != "":
+		return o.configFile
 	}
-	// cat-file and not show: no filter of the repository has a say in it.
-	data, err := gitIn(ctx, dir, "cat-file", "blob", commit+":./"+base)
+	return config.FileName
+}
+
+// configAt reads the config file as a commit has it; nil if it has none. If it
+// has none of that name, the config file was renamed or moved: then it is the
+// one beside it or above it.
+func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
+	data, err := regularFile(tree, name)
 	if err != nil {
-		return "", nil, failed(fmt.Errorf("--base %s: read %s: %w", ref, name, err))
+		return nil, "", err
 	}
-	file, problems := config.ParseFile(name, []byte(data))
-	if schema.HasErrors(problems) {
-		return "", nil, invalidf("compare with a commit that has a valid one",
-			"--base %s: the config file of that commit is not valid: %s: %s", ref, problems[0].Position, problems[0].Message)
+	if data != nil {
+		file, problems := config.ParseFile(name, data)
+		if schema.HasErrors(problems) {
+			return nil, "", invalidf("compare with a commit that has a valid one",
+				"--base %s: the config file of that commit is not valid: %s: %s", ref, problems[0].Position, problems[0].Message)
+		}
+		return file, name, nil
 	}
-	return commit, file, nil
+	candidates, err := earlierNames(tree, name)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, c := range candidates {
+		data, err := regularFile(tree, c)
+		if err != nil {
+			return nil, "", err
+		}
+		if data == nil {
+			continue
+		}
+		if file, _ := config.ParseFile(c, data); file != nil {
+			return file, c, nil
+		}
+	}
+	return nil, name, nil
+}
+
+// regularFile reads a file of a commit. A link out of the repository is nothing
+// that the commit has.
+func regularFile(tree *git.Tree, name string) ([]byte, error) {
+	data, err := tree.File(name)
+	if errors.Is(err, git.ErrOutside) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// earlierNames lists the files that may have been the config file: those of its
+// usual name beside it and above, and every YAML file beside it.
+func earlierNames(tree *git.Tree, name string) ([]string, error) {
+	out := []string{path.Join(path.Dir(name), config.FileName)}
+	beside, err := tree.Names(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range beside {
+		if strings.HasSuffix(n, ".yaml") || strings.HasSuffix(n, ".yml") {
+			out = append(out, path.Join(path.Dir(name), n))
+		}
+	}
+	for dir := path.Dir(name); dir != "."; {
+		dir = path.Dir(dir)
+		out = append(out, path.Join(dir, config.FileName))
+	}
+	return out, nil
 }

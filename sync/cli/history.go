@@ -139,7 +139,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	}
 	h := &historian{errs: map[string]error{}, a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
 	if store != nil {
-		h.commit = gitSource(ctx, a, []string{"."}).Commit
+		h.commit = o.gitSource(ctx, a, nil).Commit
 	}
 	doc := &history.Document{
 		FormatVersion: history.FormatVersion, CreatedAt: h.now, Tool: history.Tool{Name: "mkhooks", Version: version()},

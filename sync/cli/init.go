@@ -81,8 +81,6 @@ type initRun struct {
 	key     *agekey.Key
 	missing []scaffold.File
 	kept    []scaffold.Existing
-	// nested says that the folder is in a git repo and not the top of it.
-	nested bool
 	// noSecret is why the example has no secret.
 	noSecret string
 	// release lets other runs of init into the directory; nil before hold.

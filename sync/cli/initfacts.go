@@ -13,6 +13,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/git"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/scaffold"
 	"github.com/mkhooks/mkhooks/sync/webhook"
@@ -33,46 +34,47 @@ func (r *initRun) findOut(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	git := inspectGit(ctx, r.dir)
+	facts := inspectGit(ctx, a, r.dir)
 	for _, find := range []func(*app, gitFacts) error{r.findOwner, r.findProject, r.findBranch, r.findRules, r.findCodeOwners} {
-		if err := find(a, git); err != nil {
+		if err := find(a, facts); err != nil {
 			return err
 		}
 	}
 	r.settings.ToolRef = toolRef()
-	r.nested = git.inside && !git.top
+	if facts.inside && facts.below != "." {
+		r.settings.Below = facts.below
+	}
 	return nil
 }
 
 // gitFacts is what git tells of a folder; empty outside a repo, or without git.
 type gitFacts struct {
-	inside, top     bool
+	inside          bool
+	below           string // the folder as the repo names it, "." at its top
 	remote          scaffold.Remote
 	branch, defined string // the current branch, and the remote's default
 }
 
-func inspectGit(ctx context.Context, dir string) gitFacts {
+func inspectGit(ctx context.Context, a *app, dir string) gitFacts {
 	real := realFolder(dir)
-	git := func(args ...string) string {
-		out, err := gitIn(ctx, real, args...)
-		if err != nil {
-			return ""
+	repo, err := git.Open(ctx, a.Getenv, real)
+	if err != nil && !errors.Is(err, git.ErrNotInstalled) && !errors.Is(err, context.Canceled) {
+		problem, hint := gitProblem(err)
+		a.warn("Git tells nothing of this folder: %s", problem)
+		if hint != "" {
+			a.line("hint", hint)
 		}
-		return strings.TrimSpace(out)
 	}
-	top := git("rev-parse", "--show-toplevel")
-	if top == "" {
+	if repo == nil {
 		return gitFacts{}
 	}
-	abs, _ := filepath.Abs(dir)
-	if resolved, err := filepath.EvalSymlinks(abs); err == nil {
-		abs = resolved
+	below, err := repo.Local(dir)
+	if err != nil {
+		return gitFacts{}
 	}
 	return gitFacts{
-		inside: true, top: filepath.Clean(filepath.FromSlash(top)) == abs,
-		remote:  scaffold.ParseRemote(git("remote", "get-url", "origin")),
-		branch:  git("symbolic-ref", "--quiet", "--short", "HEAD"),
-		defined: strings.TrimPrefix(git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"), "origin/"),
+		inside: true, below: below,
+		remote: scaffold.ParseRemote(repo.Remote(ctx)), branch: repo.Branch(ctx), defined: repo.DefaultBranch(ctx),
 	}
 }
 

@@ -144,7 +144,7 @@ func (r *initRun) tasks() []task {
 		out = append(out, task{what: scaffold.CodeOwnersPath + " names " + account + ", as the git remote does; if that is an organization, GitHub wants a team of it: " + account + "/TEAM"})
 	}
 	if r.newWorkflow() {
-		if r.nested {
+		if r.settings.Below != "" {
 			out = append(out, task{what: "GitHub looks for .github at the top of a git repo only, and this folder is not: move .github there, or make the folder a repo of its own"})
 		}
 		if r.settings.ToolRef == "main" {

@@ -5,7 +5,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/sync/apply"
-	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
 const planLong = `Plan reads the rule files, lists the live rules and shows what apply would do.
@@ -51,7 +50,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addPlaceholders(f)
-	f.StringVar(&o.base, "base", "", "`COMMIT` to say against what the config file guards less: guards, destinations, key services, protection, owners")
+	f.StringVar(&o.base, "base", "", "`COMMIT` to compare with: what guards the rules less, and who else can read new secrets")
 	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit 2 if anything differs")
 	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that what apply would send can be decrypted")
 }
@@ -63,9 +62,9 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	var base *plan.Base
+	base := noBase()
 	if o.base != "" {
-		if base, err = o.against(ctx, o.base, targets); err != nil {
+		if base, err = o.against(ctx, a, o.base, targets); err != nil {
 			return err
 		}
 	}

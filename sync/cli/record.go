@@ -124,7 +124,7 @@ func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 	first := p.Projects[0] // service and owner are the run's
 	out := audit.Start{
 		Command: command, Actor: who.actor, Host: who.host, Job: who.job,
-		Commit: cmp.Or(who.commit, p.Source.Commit), Dirty: p.Source.Dirty,
+		Commit: cmp.Or(who.commit, p.Source.Commit), Dirty: p.Source.Dirty, CommitProblem: sourceProblem(p.Source),
 		PlanDigest: string(p.Digest), Tool: p.Tool.Name + " " + p.Tool.Version,
 		Project: first.Name, BaseURL: first.BaseURL, Owner: first.Owner, Lifted: first.Guards.Lifted,
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/git"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
@@ -280,8 +281,14 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	if err != nil {
 		return nil, "", failed(err)
 	}
+	top := git.Top(filepath.Dir(abs))
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
-		data, err := os.ReadFile(filepath.Join(dir, ".sops.yaml"))
+		outside := top != "" && !config.Within(dir, []string{top}) // of the repository: nobody else's file
+		name := filepath.Join(dir, ".sops.yaml")
+		if !outside && config.IsLinkOutside(name) {
+			return nil, "", invalidf("put the file itself in the place of the link", "%s %s", name, config.LinkOutside)
+		}
+		data, err := os.ReadFile(name)
 		if err == nil {
 			rel, err := filepath.Rel(dir, abs)
 			return data, filepath.ToSlash(rel), err

@@ -2,37 +2,80 @@ package cli
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strings"
+	"errors"
 
+	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/git"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// gitSource asks git for the commit of the rule files and whether they have
-// uncommitted changes. Outside a repository, or without git, it is empty: the
-// commit is told, never relied on.
-func gitSource(ctx context.Context, a *app, paths []string) plan.Source {
-	if len(paths) == 0 {
-		return plan.Source{}
+// gitDirectory returns the directory in whose work tree Git is run: that of the
+// config file, or the current one. Rule paths have no say in it.
+func (o *configOptions) gitDirectory() string {
+	if o.file != nil {
+		return o.file.Dir()
 	}
-	dir := paths[0]
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		dir = filepath.Dir(dir)
+	return "."
+}
+
+// gitSource asks Git for the commit that is checked out, and compares the files
+// that are read with it. Outside a work tree, or without Git, it is empty: the
+// commit is reported, never relied on.
+func (o *configOptions) gitSource(ctx context.Context, a *app, paths []string) plan.Source {
+	repo, err := git.Open(ctx, a.Getenv, o.gitDirectory())
+	if repo == nil {
+		return unknownSource(err)
 	}
-	commit, err := gitIn(ctx, dir, "rev-parse", "--verify", "HEAD")
-	if err != nil {
-		return plan.Source{}
-	}
-	commit = strings.TrimSpace(commit)
-	status := []string{"status", "--porcelain", "--untracked-files=all", "--"}
 	for _, p := range paths {
-		abs, err := filepath.Abs(p)
-		if err != nil {
-			return plan.Source{Commit: commit, Dirty: true}
+		if _, err := repo.Local(p); err != nil {
+			return unknownSource(err)
 		}
-		status = append(status, abs)
 	}
-	changed, err := gitIn(ctx, dir, status...)
-	return plan.Source{Commit: commit, Dirty: err != nil || strings.TrimSpace(changed) != ""}
+	commit, err := repo.Head(ctx)
+	if err != nil || commit == "" {
+		return unknownSource(err)
+	}
+	source := plan.Source{Commit: commit}
+	tree, err := repo.Tree(ctx, commit)
+	if err == nil {
+		defer tree.Close()
+		files := config.Files(paths)
+		if o.file != nil {
+			files = append(files, o.file.Name)
+		}
+		source.Dirty, err = tree.Differs(files, paths, config.IsRuleFile)
+	}
+	if err != nil {
+		source.Dirty = true
+		source.Problem, source.Hint = gitProblem(err)
+	}
+	return source
+}
+
+// unknownSource is a source of which no commit is known.
+func unknownSource(err error) plan.Source {
+	if err == nil || errors.Is(err, git.ErrNotInstalled) || errors.Is(err, context.Canceled) {
+		return plan.Source{}
+	}
+	var s plan.Source
+	s.Problem, s.Hint = gitProblem(err)
+	return s
+}
+
+// gitProblem returns what kept Git from answering, and the command that mends it.
+func gitProblem(err error) (problem, hint string) {
+	var e *git.Error
+	if errors.As(err, &e) {
+		hint = e.Hint
+	}
+	return err.Error(), hint
+}
+
+// sourceProblem is the problem of a source with the command that mends it, in
+// one line.
+func sourceProblem(s plan.Source) string {
+	if s.Hint == "" {
+		return s.Problem
+	}
+	return s.Problem + "; " + s.Hint
 }

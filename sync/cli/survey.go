@@ -51,7 +51,7 @@ type finding struct {
 func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, readOnly bool, keep func(i int, g *gathered) error) (*survey, error) {
 	s := &survey{targets: targets, flags: o, found: make([]finding, len(targets))}
 	notReady := s.connect(a, readOnly)
-	source := parallel.Start(func() plan.Source { return gitSource(ctx, a, s.paths()) })
+	source := parallel.Start(func() plan.Source { return o.gitSource(ctx, a, s.paths()) })
 	// Files that are not valid end the run: then the service is not asked any more.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
@@ -92,6 +92,12 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	}
 	s.plan = plan.Join(parts)
 	s.plan.Source = source()
+	if p := s.plan.Source.Problem; p != "" {
+		a.warn("the commit of the files is not known for sure: %s", p)
+		if h := s.plan.Source.Hint; h != "" {
+			a.line("hint", h)
+		}
+	}
 	return s, nil
 }
 

@@ -46,7 +46,7 @@ func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
 
 // Files lists the rule files below paths, as a run reads them.
 func Files(paths []string) []string {
-	files, _ := collect(paths)
+	files, _ := collect(paths, nil)
 	out := make([]string, 0, len(files))
 	for _, f := range files {
 		out = append(out, f.file)

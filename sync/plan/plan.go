@@ -27,7 +27,8 @@ type Plan struct {
 	Source        Source         `json:"source"`
 	Projects      []Project      `json:"projects"`
 	Summary       Summary        `json:"summary"`
-	// Base is set where the run was asked what it loosens against a commit.
+	// Base is what a plan loosens against a commit; nil in documents of commands
+	// that compare with none.
 	Base *Base `json:"base,omitempty"`
 	// Checksum is [Plan.Sum], set where the document is written.
 	Checksum string `json:"checksum,omitempty"`
@@ -44,13 +45,22 @@ type Tool struct {
 type Source struct {
 	Commit string `json:"commit"`
 	Dirty  bool   `json:"dirty"`
+	// Problem is why commit, or dirty, could not be found out; dirty is true
+	// then if the commit is known. Hint is a command that mends it; may be empty.
+	Problem string `json:"problem,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 }
 
-// Base says what the config file in force guards less than that of a commit.
+// Base says what guards the rules less than in a commit: the config file, and
+// the files that say who can read secrets.
 type Base struct {
-	Commit string `json:"commit"`
-	// Loosened is empty where nothing is guarded less.
-	Loosened []Loosening `json:"loosened"`
+	// Compared is false if no comparison was made; then nothing is known, and
+	// Reason says why.
+	Compared bool   `json:"compared"`
+	Reason   string `json:"reason,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	// Loosened is empty if nothing is guarded less, and nil if that is unknown.
+	Loosened []Loosening `json:"loosened,omitzero"`
 }
 
 // Loosening is one thing that is guarded less than before.

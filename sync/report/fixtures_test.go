@@ -344,7 +344,7 @@ func someAdvice() Advice {
 // loosenedPlan is of a pull request that also loosens guards.
 func loosenedPlan() *plan.Plan {
 	p := smallPlan()
-	p.Base = &plan.Base{Commit: "0123456789abcdef0123456789abcdef01234567", Loosened: []plan.Loosening{
+	p.Base = &plan.Base{Compared: true, Commit: "0123456789abcdef0123456789abcdef01234567", Loosened: []plan.Loosening{
 		{What: "destinations", Text: `"*.example.net" was added`}, {Project: "demo", What: "maxDeletes", Text: "30% became 100%"},
 	}}
 	return p

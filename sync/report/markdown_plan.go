@@ -53,15 +53,17 @@ func (m *planMarkdown) headline(doc *plan.Plan) string {
 	return b.String()
 }
 
-// loosenedAlert says what the config file guards less than the base's.
+// loosenedAlert says what guards the rules less than in the base.
 func loosenedAlert(base *plan.Base) string {
 	switch {
 	case base == nil:
 		return ""
+	case !base.Compared:
+		return prose(notCompared(base)) + ".\n\n"
 	case len(base.Loosened) == 0:
-		return "Against commit " + code(shortCommit(base.Commit)) + ", the config file loosens nothing.\n\n"
+		return "Against commit " + code(shortCommit(base.Commit)) + ", the config file and .sops.yaml loosen nothing.\n\n"
 	}
-	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", the config file loosens what protects the rules:**"}
+	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", this loosens what protects the rules:**"}
 	for i, l := range base.Loosened {
 		if i == maxHead {
 			lines = append(lines, "- and "+count(len(base.Loosened)-maxHead)+" more")
@@ -110,10 +112,21 @@ func madeBy(doc *plan.Plan) string {
 			by += " with uncommitted changes"
 		}
 	}
+	if p := doc.Source.Problem; p != "" {
+		by += " (commit not known for sure: " + prose(p) + hintBehind(doc.Source.Hint) + ")"
+	}
 	if !doc.CreatedAt.IsZero() {
 		by += " at " + doc.CreatedAt.UTC().Format("2006-01-02 15:04") + " UTC"
 	}
 	return by + ".\n"
+}
+
+// hintBehind returns a command that is to be run, if there is one.
+func hintBehind(command string) string {
+	if command == "" {
+		return ""
+	}
+	return "; run " + code(command)
 }
 
 func (m *planMarkdown) project(p *plan.Project) {

@@ -13,6 +13,7 @@ import (
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
 	p.loosened(doc.Base)
+	p.source(doc.Source)
 	var still []string
 	for i := range doc.Projects {
 		if len(doc.Projects) > 1 && !p.Verbose && quiet(&doc.Projects[i]) {
@@ -63,20 +64,40 @@ func (p *printer) next(commands []string) {
 	}
 }
 
-// loosened says what the config file guards less than the base's: before all
-// else, because it changes what the rest is worth.
+// loosened says what guards the rules less than in the base: before all else,
+// because it changes what the rest is worth.
 func (p *printer) loosened(base *plan.Base) {
 	switch {
 	case base == nil:
 		return
+	case !base.Compared:
+		p.line(0, 2, text(notCompared(base)+"."))
+		return
 	case len(base.Loosened) == 0:
-		p.line(0, 2, text("Against commit "+shortCommit(base.Commit)+", the config file loosens nothing."))
+		p.line(0, 2, text("Against commit "+shortCommit(base.Commit)+", the config file and .sops.yaml loosen nothing."))
 		return
 	}
-	p.line(0, 2, styled("Against commit "+shortCommit(base.Commit)+", the config file loosens what protects the rules:", styleBlock))
+	p.line(0, 2, styled("Against commit "+shortCommit(base.Commit)+", this loosens what protects the rules:", styleBlock))
 	for _, l := range base.Loosened {
 		p.line(2, 4, solid("- ", styleNone), text(l.String()))
 	}
+}
+
+// notCompared says that it is not known what is loosened.
+func notCompared(base *plan.Base) string {
+	return "Config file and .sops.yaml: not compared with another commit, because " + base.Reason
+}
+
+// source says why the commit of the files is not known.
+func (p *printer) source(s plan.Source) {
+	if s.Problem == "" {
+		return
+	}
+	line := "Commit not known for sure: " + s.Problem
+	if s.Hint != "" {
+		line += "; run " + s.Hint // a saved plan can be anybody's, so it is not offered to be pasted
+	}
+	p.line(0, 2, styled(line, styleYellow))
 }
 
 // shortCommit is as much of a commit as people read.

@@ -109,6 +109,9 @@ func grounds(s *audit.Start) []string {
 		}
 		out = append(out, about)
 	}
+	if s.CommitProblem != "" {
+		out = append(out, "commit not known for sure: "+s.CommitProblem)
+	}
 	about := "plan " + name(s.PlanDigest)
 	if s.Owner != "" {
 		about += ", owner " + name(s.Owner)

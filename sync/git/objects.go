@@ -1,0 +1,96 @@
+package git
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/shell"
+)
+
+// objects reads objects through one process of git cat-file. What comes back is
+// verified: an object whose content does not have its id is refused. So what a
+// commit holds is known from its id alone, whatever else the repository says.
+type objects struct {
+	repo *Repository
+	*process
+}
+
+// maxObject is the most bytes of an object that is read. A tree of that size
+// has some 500,000 entries.
+const maxObject = 32 << 20
+
+func (r *Repository) objects(ctx context.Context) (*objects, error) {
+	p, err := r.start(ctx, "cat-file", "--batch")
+	if err != nil {
+		return nil, err
+	}
+	return &objects{r, p}, nil
+}
+
+var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// read returns an object of the kind that is expected.
+func (o *objects) read(id, kind string) ([]byte, error) {
+	if !objectID.MatchString(id) {
+		return nil, &Error{Message: "git named an object by no id"}
+	}
+	if _, err := io.WriteString(o.in, id+"\n"); err != nil {
+		return nil, o.broken(err)
+	}
+	head, err := o.out.ReadString('\n')
+	if err != nil {
+		return nil, o.broken(err)
+	}
+	f := strings.Fields(head)
+	if len(f) == 2 && f[1] == "missing" {
+		return nil, &Error{
+			Message: fmt.Sprintf("the repository lacks the %s %s, as a partial clone does", kind, id),
+			Hint:    "git -C " + shell.Path(filepath.ToSlash(o.repo.Top)) + " cat-file -s " + id, // which fetches it
+		}
+	}
+	if len(f) != 3 || f[0] != id || f[1] != kind {
+		return nil, &Error{Message: fmt.Sprintf("git has no %s %s", kind, id)}
+	}
+	size, err := strconv.Atoi(f[2])
+	if err != nil || size < 0 || size > maxObject {
+		return nil, &Error{Message: fmt.Sprintf("the %s %s has %s bytes, more than the %d that are read", kind, id, f[2], maxObject)}
+	}
+	data := make([]byte, size+1) // a line feed follows
+	if _, err := io.ReadFull(o.out, data); err != nil {
+		return nil, o.broken(err)
+	}
+	data = data[:size]
+	if objectIDOf(id, kind, data) != id {
+		return nil, &Error{Message: fmt.Sprintf("the %s %s is damaged: its content has another id", kind, id)}
+	}
+	return data, nil
+}
+
+// broken returns why the process ended.
+func (o *objects) broken(err error) error {
+	stderr := o.end()
+	return o.repo.explain(o.ctx, fmt.Errorf("read from git cat-file: %w", err), stderr)
+}
+
+// objectIDOf returns the id of an object in the form that like has: SHA-1, or
+// SHA-256 in a repository of that format.
+func objectIDOf(like, kind string, data []byte) string {
+	var h hash.Hash
+	if len(like) == hex.EncodedLen(sha256.Size) {
+		h = sha256.New()
+	} else {
+		h = sha1.New()
+	}
+	fmt.Fprintf(h, "%s %d\x00", kind, len(data))
+	h.Write(data)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,220 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Tree holds the files of a commit.
+type Tree struct {
+	// Commit is the id of the commit.
+	Commit  string
+	objects *objects
+	root    string
+	dirs    map[string]map[string]entry // by id
+	visited int
+}
+
+// maxVisited is how many entries a walk visits. Some trees that name each other
+// over and over make billions of paths out of a few objects.
+const maxVisited = 1 << 20
+
+// entry is one name in a directory of a commit.
+type entry struct{ mode, id string }
+
+// The modes of entries, as Git writes them.
+const (
+	modeFile       = "100644"
+	modeExecutable = "100755"
+	modeLink       = "120000"
+	modeSubmodule  = "160000"
+	modeDirectory  = "40000"
+)
+
+func (e entry) isFile() bool { return e.mode == modeFile || e.mode == modeExecutable }
+
+// Tree returns the files of a commit, by its id. Close it after use.
+func (r *Repository) Tree(ctx context.Context, commit string) (*Tree, error) {
+	o, err := r.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := o.read(commit, "commit")
+	if err == nil {
+		line, _, _ := strings.Cut(string(data), "\n")
+		if id, ok := strings.CutPrefix(line, "tree "); ok {
+			return &Tree{Commit: commit, objects: o, root: id, dirs: map[string]map[string]entry{}}, nil
+		}
+		err = &Error{Message: "the commit " + commit + " names no tree"}
+	}
+	o.end()
+	return nil, err
+}
+
+// Close ends the process that reads objects.
+func (t *Tree) Close() { t.objects.end() }
+
+// directory reads a directory by its id.
+func (t *Tree) directory(id string) (map[string]entry, error) {
+	if d, ok := t.dirs[id]; ok {
+		return d, nil
+	}
+	data, err := t.objects.read(id, "tree")
+	if err != nil {
+		return nil, err
+	}
+	d := map[string]entry{}
+	for size := len(id) / 2; len(data) > 0; {
+		head, rest, ok := bytes.Cut(data, []byte{0})
+		mode, name, named := bytes.Cut(head, []byte(" "))
+		if !ok || !named || len(rest) < size {
+			return nil, &Error{Message: "the tree " + id + " is damaged"}
+		}
+		d[string(name)] = entry{string(mode), hex.EncodeToString(rest[:size])}
+		data = rest[size:]
+	}
+	t.dirs[id] = d
+	return d, nil
+}
+
+// lookup returns the entry of a path, which has slashes and is relative to the
+// top. It follows no link. The zero entry means that there is none; at is the
+// path up to a submodule or link in the way, or the path itself.
+func (t *Tree) lookup(file string) (e entry, at string, err error) {
+	e = entry{modeDirectory, t.root}
+	if file = path.Clean(file); file == "." {
+		return e, file, nil
+	}
+	parts := strings.Split(file, "/")
+	for i, name := range parts {
+		if e.mode != modeDirectory {
+			if e.mode == modeLink || e.mode == modeSubmodule {
+				return e, strings.Join(parts[:i], "/"), nil
+			}
+			return entry{}, file, nil
+		}
+		d, err := t.directory(e.id)
+		if err != nil {
+			return entry{}, file, err
+		}
+		e = d[name]
+	}
+	return e, file, nil
+}
+
+// maxLinks is how many links on the way to a file are followed.
+const maxLinks = 16
+
+// ErrOutside says that a link leads out of the repository.
+var ErrOutside = errors.New("is a link that leads out of the repository")
+
+// resolve returns the entry of a path and the path that it has without links.
+func (t *Tree) resolve(file string) (entry, string, error) {
+	for range maxLinks {
+		e, at, err := t.lookup(file)
+		if err != nil || e.mode != modeLink {
+			return e, at, err
+		}
+		target, err := t.objects.read(e.id, "blob")
+		if err != nil {
+			return entry{}, "", err
+		}
+		rest := strings.TrimPrefix(path.Clean(file), at)
+		file = path.Join(path.Dir(at), string(target), rest)
+		if path.IsAbs(string(target)) || file == ".." || strings.HasPrefix(file, "../") {
+			return entry{}, "", ErrOutside
+		}
+	}
+	return entry{}, "", &Error{Message: file + " leads round in a circle of links"}
+}
+
+// File returns the content of a regular file, or nil if there is none. Links are
+// followed; [ErrOutside] says that one leads out of the repository.
+func (t *Tree) File(file string) ([]byte, error) {
+	e, _, err := t.resolve(file)
+	if err != nil || !e.isFile() {
+		return nil, err
+	}
+	data, err := t.objects.read(e.id, "blob")
+	if data == nil && err == nil {
+		data = []byte{}
+	}
+	return data, err
+}
+
+// Names lists what a directory holds, sorted; nothing if it is none.
+func (t *Tree) Names(dir string) ([]string, error) {
+	e, _, err := t.resolve(dir)
+	if err != nil || e.mode != modeDirectory {
+		return nil, err
+	}
+	d, err := t.directory(e.id)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range d {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// walk calls visit for every entry in and below dir that is no directory, and
+// for dir itself if it is none. It skips hidden directories and follows no link.
+func (t *Tree) walk(dir string, visit func(file string, e entry)) error {
+	e, at, err := t.lookup(dir)
+	switch {
+	case err != nil || e.mode == "":
+		return err
+	case e.mode != modeDirectory:
+		visit(at, e)
+		return nil
+	}
+	return t.walkIn(e.id, at, visit)
+}
+
+func (t *Tree) walkIn(id, dir string, visit func(string, entry)) error {
+	d, err := t.directory(id)
+	if err != nil {
+		return err
+	}
+	for name, e := range d {
+		file := path.Join(dir, name)
+		if t.visited++; t.visited > maxVisited {
+			return &Error{Message: "the commit has too many files below the rule paths"}
+		}
+		switch {
+		case e.mode != modeDirectory:
+			visit(file, e)
+		case strings.HasPrefix(name, "."):
+		default:
+			if err := t.walkIn(e.id, file, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Find lists the files of that name in dir and below, links included, sorted. It
+// skips hidden directories.
+func (t *Tree) Find(dir, name string) ([]string, error) {
+	var found []string
+	_, at, err := t.resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = t.walk(at, func(file string, e entry) {
+		if path.Base(file) == name && (e.isFile() || e.mode == modeLink) {
+			found = append(found, file)
+		}
+	})
+	slices.Sort(found)
+	return found, err
+}

@@ -1,0 +1,87 @@
+package git
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// WorkTree holds the files that are checked out.
+type WorkTree struct{ root *os.Root }
+
+// WorkTree returns the files that are checked out. Close it after use.
+func (r *Repository) WorkTree() (*WorkTree, error) {
+	root, err := os.OpenRoot(r.Top)
+	if err != nil {
+		return nil, err
+	}
+	return &WorkTree{root}, nil
+}
+
+// Close ends the use of the files.
+func (w *WorkTree) Close() { _ = w.root.Close() }
+
+// isAbsentFile reports whether there is nothing of the name.
+func isAbsentFile(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(err.Error(), "not a directory")
+}
+
+// File returns the content of a regular file, or nil if there is none. Links are
+// followed inside the work tree; one that leads out is an error.
+func (w *WorkTree) File(file string) ([]byte, error) {
+	name := filepath.FromSlash(path.Clean(file))
+	info, err := w.root.Stat(name)
+	switch {
+	case err != nil && isAbsentFile(err):
+		return nil, nil
+	case err != nil && strings.HasSuffix(err.Error(), "path escapes from parent"):
+		return nil, ErrOutside
+	case err != nil:
+		return nil, withoutPath(err)
+	case !info.Mode().IsRegular():
+		return nil, nil
+	}
+	f, err := w.root.Open(name)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxObject))
+}
+
+// withoutPath returns the cause of an error, which the caller puts behind the
+// path.
+func withoutPath(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+// Find lists the files of that name in dir and below, links included, sorted. It
+// skips hidden directories.
+func (w *WorkTree) Find(dir, name string) ([]string, error) {
+	var found []string
+	dir = path.Clean(dir)
+	err := fs.WalkDir(w.root.FS(), dir, func(file string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil && isAbsentFile(err):
+			return nil
+		case err != nil:
+			return withoutPath(err)
+		case e.IsDir() && file != dir && strings.HasPrefix(e.Name(), "."):
+			return fs.SkipDir
+		case !e.IsDir() && e.Name() == name:
+			found = append(found, file)
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}
