@@ -71,10 +71,13 @@ func TestForkPlannedByHand(t *testing.T) {
 		t.Errorf("check: %v", check)
 	}
 	body := h.ours(t, p)
-	for _, want := range []string{"9 files of this pull request that are no rule files are not in it", p.head, "the config file loosens nothing"} {
+	for _, want := range []string{"9 files of this pull request that are no rule files are not in it", p.head, "not compared with another commit", "and were not compared"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in the comment:\n%s", want, body)
 		}
+	}
+	if strings.Contains(body, "loosen") {
+		t.Errorf("the comment says what the head loosens, which nobody compared:\n%s", body)
 	}
 	if strings.Contains(body, "mallory") {
 		t.Errorf("the head's config had an effect:\n%s", body)

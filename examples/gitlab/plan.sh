@@ -39,8 +39,12 @@ else
   merged "$head"
 fi
 
+# A merge request from a fork has the guards of the default branch: compared with
+# themselves they would loosen nothing, so they are not compared.
+against=()
+if [[ -z ${MKHOOKS_MR:-} ]]; then against=(--base "$base"); fi
 code=0
-mkhooks plan --project "$PROJECT" --base "$base" --out "$temp/plan.json" --report "markdown=$temp/plan.md" || code=$?
+mkhooks plan --project "$PROJECT" "${against[@]}" --out "$temp/plan.json" --report "markdown=$temp/plan.md" || code=$?
 
 state=failed digest='no plan'
 if ((code == 0)); then
@@ -49,7 +53,7 @@ fi
 {
   if [[ -s $temp/plan.md ]]; then cat "$temp/plan.md"; else printf 'There is no plan: see [the job](%s).\n' "$CI_JOB_URL"; fi
   if ((others > 0)); then
-    printf '\nPlanned with the config of %s: %d files of this merge request that are no rule files are not in it.\n' "$CI_COMMIT_BRANCH" "$others"
+    printf '\nPlanned with the config of %s: %d files of this merge request that are no rule files are not in it, and were not compared.\n' "$CI_COMMIT_BRANCH" "$others"
   fi
   printf '\nCommit %s, [job](%s).\n' "$head" "$CI_JOB_URL"
 } >"$temp/shown.md"

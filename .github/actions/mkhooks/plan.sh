@@ -9,13 +9,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 rm -f "$RUNNER_TEMP/plan.md" # of the validation
 
-# What is planned is the merge: what the branch would be. The config is compared
-# with the merge's other side, the branch as it is.
-base=${BASE_SHA:-}
-if [[ -z $base ]]; then
+# What is planned is the merge: what the branch would be. What guards the rules is
+# compared with the merge's other side, the branch as it is. For a fork it is the
+# base's already: a comparison with itself would say that nothing is loosened, so
+# none is made, and the plan says that.
+against=()
+if [[ -z ${BASE_SHA:-} ]]; then
   [[ $(git rev-parse --verify --quiet 'HEAD^2') == "${HEAD_SHA?}" ]] || refuse "the checked-out tree is not the merge of $HEAD_SHA"
-  base=$(git rev-parse 'HEAD^1')
+  against=(--base "$(git rev-parse 'HEAD^1')")
 fi
 
 token_variable MKIO_TOKEN_READ
-mkhooks plan --project "$PROJECT" --base "$base" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"
+mkhooks plan --project "$PROJECT" "${against[@]}" --out "$RUNNER_TEMP/plan.json" --report "markdown=$RUNNER_TEMP/plan.md"

@@ -19,7 +19,7 @@ fi
 {
   if [[ -s $text ]]; then cat "$text"; else printf 'There is no plan: see [the run](%s).\n' "$(run_url)"; fi
   if ((${OTHERS:-0} > 0)); then
-    printf '\nPlanned with the config of the base: %d files of this pull request that are no rule files are not in it.\n' "$OTHERS"
+    printf '\nPlanned with the config of the base: %d files of this pull request that are no rule files are not in it, and were not compared.\n' "$OTHERS"
   fi
   printf '\nCommit %s, [run](%s).\n' "$HEAD_SHA" "$(run_url)"
 } >"$shown"
