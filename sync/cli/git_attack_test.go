@@ -149,6 +149,9 @@ func (w *gitWorld) bareIn(dir string) {
 			w.t.Fatalf("%v\n%s", err, out)
 		}
 	}
+	for _, empty := range []string{"objects/info", "objects/pack", "refs/tags"} { // a commit has no empty directory
+		w.write(filepath.Join(dir, empty, "keep"), "")
+	}
 	w.write(filepath.Join(dir, "config"), strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = .", 1))
 	w.hooks(filepath.Join(at, "hooks"))
 	w.write(filepath.Join(dir, "info/attributes"), "* filter=x\n")
