@@ -68,6 +68,12 @@ func (w *faulty) resultLines(stdout string) []string {
 				text += " → " + c.Error.Hint
 			}
 		}
+		if l := c.Left; l != nil {
+			text += fmt.Sprintf(" ⇒ left %s without %s", map[bool]string{true: "enabled", false: "paused"}[l.Enabled], strings.Join(l.AuthRemoved, ", "))
+			if l.Uncertain != "" {
+				text += ", perhaps (" + string(l.Uncertain) + ")"
+			}
+		}
 		if c.Error == nil && c.Blocked == nil && (c.Status == apply.StatusApplied) {
 			continue
 		}
