@@ -162,6 +162,7 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 	w.items = append(w.items, item{line: line, path: path, after: f.Data})
 	w.sayRedacted(path, f.Spec)
 	w.sayUnknown(r)
+	w.sayLeft(r)
 	for _, p := range f.Problems {
 		w.a.warn("%s: %s", p.Position, p.Message)
 		w.hint(p.Hint)
@@ -216,6 +217,14 @@ func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 func (w *ruleWriter) sayUnknown(r webhook.Rule) {
 	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
 		w.a.warn("rule %q has fields that this version does not know, and no file can hold them: %s", r.Name, strings.Join(paths, ", "))
+	}
+}
+
+// sayLeft warns of a live rule that has lost what a pause takes away: a file
+// made of it would lose that, too.
+func (w *ruleWriter) sayLeft(r webhook.Rule) {
+	if webhook.LeftPaused(w.project, r) {
+		w.a.warn("rule %q is paused and has no auth values, as a delete leaves it that did not come to its end: its file in Git says what it was", shortName(r.Name))
 	}
 }
 
