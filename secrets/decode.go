@@ -1,0 +1,286 @@
+package secrets
+
+import (
+	"bytes"
+	"encoding/base64"
+	"html"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Two texts that say the same in different escapes have one plain form. Values
+// are searched for in plain form too, so the order and the number of the escapes
+// do not matter, and no form of a value has to be foreseen.
+
+// maxLayers bounds how often a text's escapes are undone.
+const maxLayers = 8
+
+// plain returns b with all escapes of JSON, URLs, HTML and Go undone, as often
+// as there are any.
+func plain(b []byte) []byte {
+	for range maxLayers {
+		once, changed := unescape(b)
+		if !changed {
+			break
+		}
+		b = once
+	}
+	return b
+}
+
+// unescape undoes the outermost escapes of b. It reports false, and returns b, if
+// there are none.
+func unescape(b []byte) (out []byte, changed bool) {
+	next := len(b)
+	for _, c := range []byte(escapes) {
+		if i := bytes.IndexByte(b[:next], c); i >= 0 {
+			next = i
+		}
+	}
+	if next == len(b) {
+		return b, false
+	}
+	out = append(make([]byte, 0, len(b)), b[:next]...)
+	for i := next; i < len(b); {
+		var says []byte
+		var n int
+		switch b[i] {
+		case '%':
+			says, n = percent(b[i:])
+		case '\\':
+			says, n = backslash(b[i:])
+		case '&':
+			says, n = entity(b[i:])
+		}
+		if n == 0 {
+			out = append(out, b[i])
+			i++
+			continue
+		}
+		out, changed = append(out, says...), true
+		i += n
+	}
+	if !changed {
+		return b, false
+	}
+	return out, true
+}
+
+// escapes begin every escape.
+const escapes = `%\&`
+
+// percent reads %41 and %u0041. n is 0 if b begins with no such escape.
+func percent(b []byte) (says []byte, n int) {
+	if c, ok := hexOf(b, 1, 2); ok {
+		return []byte{byte(c)}, 3
+	}
+	if len(b) > 1 && (b[1] == 'u' || b[1] == 'U') {
+		if c, ok := hexOf(b, 2, 4); ok {
+			return utf8.AppendRune(nil, rune(c)), 6
+		}
+	}
+	return nil, 0
+}
+
+// backslash reads the escapes of JSON, JavaScript and Go. A backslash before
+// any other character falls away.
+func backslash(b []byte) (says []byte, n int) {
+	if len(b) == 1 {
+		return nil, 0
+	}
+	if i := bytes.IndexByte([]byte(`abfnrtv`), b[1]); i >= 0 {
+		return []byte{"\a\b\f\n\r\t\v"[i]}, 2
+	}
+	switch b[1] {
+	case '\\':
+		return b[1:2], 2
+	case 'x':
+		if c, ok := hexOf(b, 2, 2); ok {
+			return []byte{byte(c)}, 4
+		}
+	case 'U':
+		if c, ok := hexOf(b, 2, 8); ok {
+			return utf8.AppendRune(nil, rune(c)), 10
+		}
+	case 'u':
+		return unicodeEscape(b)
+	}
+	return nil, 1
+}
+
+// unicodeEscape reads \u0041, \u{41} and surrogate pairs.
+func unicodeEscape(b []byte) (says []byte, n int) {
+	if len(b) > 2 && b[2] == '{' {
+		end := bytes.IndexByte(b[:min(len(b), 12)], '}')
+		if end < 0 {
+			return nil, 1
+		}
+		c, err := strconv.ParseUint(string(b[3:end]), 16, 32)
+		if err != nil {
+			return nil, 1
+		}
+		return utf8.AppendRune(nil, rune(c)), end + 1
+	}
+	c, ok := hexOf(b, 2, 4)
+	if !ok {
+		return nil, 1
+	}
+	if utf16.IsSurrogate(rune(c)) && len(b) >= 12 && b[6] == '\\' && b[7] == 'u' {
+		if low, ok := hexOf(b, 8, 4); ok {
+			if both := utf16.DecodeRune(rune(c), rune(low)); both != utf8.RuneError {
+				return utf8.AppendRune(nil, both), 12
+			}
+		}
+	}
+	return utf8.AppendRune(nil, rune(c)), 6
+}
+
+// maxEntity is the most bytes of an entity; the longest name has 32.
+const maxEntity = 34
+
+// entity reads &amp;, &#38; and &#x26;, with or without a semicolon. It leaves an
+// entity whose semicolon may be escaped to the next layer.
+func entity(b []byte) (says []byte, n int) {
+	end := 1
+	for end < len(b) && end < maxEntity && (b[end] == '#' && end == 1 || isWordByte(b[end])) {
+		end++
+	}
+	if end == 1 {
+		return nil, 0
+	}
+	if end < len(b) && b[end] == ';' {
+		end++
+	} else if end < len(b) && strings.IndexByte(escapes, b[end]) >= 0 {
+		return nil, 0
+	}
+	text := html.UnescapeString(string(b[:end]))
+	if text == string(b[:end]) {
+		return nil, 0
+	}
+	return []byte(text), end
+}
+
+func isWordByte(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// hexOf reads n hex digits of b from at on.
+func hexOf(b []byte, at, n int) (uint64, bool) {
+	if at+n > len(b) {
+		return 0, false
+	}
+	v := uint64(0)
+	for _, c := range b[at : at+n] {
+		d := hexDigit[c]
+		if d > 15 {
+			return 0, false
+		}
+		v = v<<4 | uint64(d)
+	}
+	return v, true
+}
+
+// hexDigit and base64Digit are the values of digits; 255 is no digit. Both
+// alphabets of base64 count.
+var hexDigit, base64Digit = func() (hex, b64 [256]byte) {
+	for i := range hex {
+		hex[i], b64[i] = 255, 255
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		hex[c] = byte(i)
+		hex[bytes.ToUpper([]byte{c})[0]] = byte(i)
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		b64[c] = byte(i)
+	}
+	b64['-'], b64['_'] = 62, 63
+	return hex, b64
+}()
+
+// decode returns what the runs of base64 and hex digits in a plain text say, if
+// they are long enough for a value of shortest bytes, one behind the other. A
+// run may begin anywhere in a word, so each is decoded from several places.
+// Broken lines are joined; in a text, a space may also be a + of a query.
+func decode(b []byte, shortest int, text bool) []byte {
+	var out []byte
+	out = decodeRuns(out, b, shortest)
+	if bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 || text && bytes.ContainsAny(b, " \t") {
+		out = decodeRuns(out, joined(b), shortest)
+	}
+	if text && bytes.IndexByte(b, ' ') >= 0 {
+		out = decodeRuns(out, bytes.ReplaceAll(b, []byte{' '}, []byte{'+'}), shortest)
+	}
+	return out
+}
+
+// joined is b without white space.
+func joined(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for _, c := range b {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func decodeRuns(out, b []byte, shortest int) []byte {
+	out = eachRun(out, b, &base64Digit, (shortest*8+5)/6, appendBase64)
+	return eachRun(out, b, &hexDigit, 2*shortest, appendHex)
+}
+
+// eachRun appends what runs of at least so many digits say. Such a run has a
+// digit at one of the places that are so many bytes apart.
+func eachRun(out, b []byte, digit *[256]byte, least int, say func(out, run []byte) []byte) []byte {
+	for at, done := least-1, 0; at < len(b); at += least {
+		if digit[b[at]] == 255 {
+			continue
+		}
+		from, end := at, at+1
+		for from > done && digit[b[from-1]] != 255 {
+			from--
+		}
+		for end < len(b) && digit[b[end]] != 255 {
+			end++
+		}
+		if end-from >= least {
+			out = say(out, b[from:end])
+		}
+		at, done = end, end
+	}
+	return out
+}
+
+func appendBase64(out, run []byte) []byte {
+	std := slices.Clone(run)
+	for i, c := range std {
+		switch c {
+		case '-':
+			std[i] = '+'
+		case '_':
+			std[i] = '/'
+		}
+	}
+	for at := range min(4, len(std)) {
+		digits := std[at:]
+		if len(digits)%4 == 1 {
+			digits = digits[:len(digits)-1]
+		}
+		out, _ = base64.RawStdEncoding.AppendDecode(out, digits) // they are digits of it
+		out = append(out, 0)
+	}
+	return out
+}
+
+func appendHex(out, run []byte) []byte {
+	for at := range 2 {
+		for i := at; i+2 <= len(run); i += 2 {
+			out = append(out, hexDigit[run[i]]<<4|hexDigit[run[i+1]])
+		}
+		out = append(out, 0)
+	}
+	return out
+}
