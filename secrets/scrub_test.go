@@ -296,8 +296,8 @@ func TestBase64At(t *testing.T) {
 	}
 }
 
-// TestMask: values are taken out of any document, wherever they are.
-func TestMask(t *testing.T) {
+// TestMaskDocument: values are taken out of any document, wherever they are.
+func TestMaskDocument(t *testing.T) {
 	t.Parallel()
 	type inner struct {
 		Text   string
