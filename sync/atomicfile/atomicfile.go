@@ -57,6 +57,9 @@ func checkHolds(path string, old []byte) (fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
+	if info.Size() != int64(len(old)) { // it may be of any size by now
+		return nil, changed(path)
+	}
 	now, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

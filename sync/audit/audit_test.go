@@ -330,3 +330,15 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestNoRecordAtAll: a file with a fault in each line does not fill the memory with
+// them.
+func TestNoRecordAtAll(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"\n", "{}\n", "x\r\n"} {
+		c, err := Read(strings.NewReader(strings.Repeat(line, 100_000)))
+		if err != nil || len(c.Faults) > maxFaults+1 || len(c.Faults) == 0 || !strings.Contains(c.Faults[len(c.Faults)-1].Message, "at most 1000 faults") {
+			t.Errorf("%q: %d faults, %v", line, len(c.Faults), err)
+		}
+	}
+}

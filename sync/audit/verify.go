@@ -40,6 +40,14 @@ func Read(r io.Reader) (*Chain, error) {
 	return c, nil
 }
 
+// The most that is looked at of a record. A file that is no record, or that never
+// ends, must not fill the memory with what is wrong with it. 1,000 applies of 2,000
+// rules have some 4,000,000 lines.
+const (
+	maxFaults  = 1_000
+	maxEntries = 5_000_000
+)
+
 const (
 	crlf     = "its lines end in CRLF, which is not how they were written: Git, or an editor, made that of them"
 	crlfHint = "write *.jsonl -text into .gitattributes, and check the file out again"
@@ -51,6 +59,10 @@ func (c *Chain) read(r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	seq, returns := 0, false
 	for n := 1; ; n++ {
+		if c.keep && (len(c.Faults) >= maxFaults || n > maxEntries) {
+			c.Faults = append(c.Faults, Fault{Line: n, Message: fmt.Sprintf("and what is behind it is not looked at any more: at most %d faults and %d lines of a record are", maxFaults, maxEntries)})
+			return nil
+		}
 		line, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -111,6 +123,9 @@ func (c *Chain) link(n int, e *Entry, seq int) {
 }
 
 func (c *Chain) fault(line int, hint, format string, args ...any) {
+	if len(c.Faults) >= maxFaults {
+		return
+	}
 	c.Faults = append(c.Faults, Fault{Line: line, Hint: hint, Message: fmt.Sprintf(format, args...)})
 }
 

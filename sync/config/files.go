@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,10 +21,21 @@ type collector struct {
 	problems []schema.Problem
 	seen     map[string]bool // real paths
 	layer    int             // of the path that is looked at
-	met      int             // rule files and folders come by, those seen before included
-	strict   *strictness     // nil for writers, which may create the first file
-	near     int             // files of the path that is looked at whose name nearly is a rule file's
+	entries  int             // of all directories, at most limit
+	limit    int
+	met      int         // rule files and folders come by, those seen before included
+	strict   *strictness // nil for writers, which may create the first file
+	near     int         // files of the path that is looked at whose name nearly is a rule file's
 }
+
+// The most that is read below rule paths: 100,000 rules in several layers, with
+// all that lies beside them.
+const (
+	maxEntries   = 1_000_000
+	maxTreeDepth = 64
+	// entriesRead is how many entries of a directory are read at once.
+	entriesRead = 10_000
+)
 
 // source is a rule file and which of the paths it was found below.
 type source struct {
@@ -35,7 +48,7 @@ type source struct {
 // its own also beside rules. Without strict, a path without a rule file is a
 // warning, and nothing is said of names that nearly are a rule file's.
 func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
-	c := &collector{seen: map[string]bool{}, strict: strict}
+	c := &collector{limit: maxEntries, seen: map[string]bool{}, strict: strict}
 	for _, layer := range nearestFirst(paths) {
 		c.layer = layer
 		c.start(paths[layer])
@@ -146,9 +159,16 @@ func (c *collector) folder(path, real, root string) {
 		return
 	}
 	c.seen[real] = true
-	entries, err := os.ReadDir(path)
+	entries, err := c.read(path)
 	if err != nil {
 		c.problem(path, "can't be read: "+reason(err), "")
+		return
+	}
+	if c.entries > c.limit {
+		return
+	}
+	if strings.Count(real, string(filepath.Separator))-strings.Count(root, string(filepath.Separator)) > maxTreeDepth {
+		c.problem(path, fmt.Sprintf("lies more than %d directories deep", maxTreeDepth), "name the directories of the rule files one by one")
 		return
 	}
 	if real != root {
@@ -172,6 +192,34 @@ func (c *collector) folder(path, real, root string) {
 			c.problem(sub, "is no regular file", "remove it, or name the rule files one by one")
 		default:
 			c.add(sub, filepath.Join(real, e.Name()))
+		}
+	}
+}
+
+// read lists a directory, sorted. It ends the search if there are too many entries.
+func (c *collector) read(path string) ([]fs.DirEntry, error) {
+	if c.entries > c.limit {
+		return nil, nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	var out []fs.DirEntry
+	for {
+		some, err := dir.ReadDir(entriesRead)
+		out = append(out, some...)
+		c.entries += len(some)
+		switch {
+		case c.entries > c.limit:
+			c.problem(path, fmt.Sprintf("is one directory too many: more than %d files and directories are below the rule paths", c.limit), "name the directories that hold rule files, and nothing else")
+			return nil, nil
+		case errors.Is(err, io.EOF):
+			slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+			return out, nil
+		case err != nil:
+			return nil, err
 		}
 	}
 }
