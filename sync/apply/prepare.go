@@ -58,6 +58,7 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 			}
 			group.Go(func() error {
 				auth, err := out.open(ctx, rule)
+				out.deps.Client.Remember(auth)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {

@@ -199,6 +199,7 @@ func (d *removal) request() archive.Request {
 		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.seen.Spec.Enabled, AuthUnknown: d.authUnknown,
 		When: d.deps.Now(), By: d.deps.By, Host: d.deps.Host, Commit: d.deps.Commit,
 		PlanDigest: d.plan.Digest, Tool: d.plan.Tool.Name + " " + d.plan.Tool.Version, AllowActive: d.deps.DeleteActive,
+		Mask: d.client.Mask,
 	}
 }
 

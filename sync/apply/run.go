@@ -102,6 +102,7 @@ func (r *run) sideBySide(indexes []int, do func(i int)) {
 // told does one change and tells what came of it.
 func (r *run) told(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
 	out := r.one(ctx, c, do)
+	r.search(&out)
 	if r.deps.Finished != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -176,7 +177,7 @@ func (r *run) haltReason() string {
 func (r *run) warn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.warnings = append(r.warnings, text)
+	r.warnings = append(r.warnings, r.client.Shown(text))
 }
 
 // dependence says why the deletes of the project have to wait, or "": a create
@@ -213,6 +214,7 @@ func (r *run) record(ctx context.Context, w Write, d Written) {
 	if r.deps.Audit == nil {
 		return
 	}
+	r.searchWritten(&d)
 	if err := r.deps.Audit.Result(context.WithoutCancel(ctx), w, d); err != nil {
 		r.warn("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
 	}
@@ -224,6 +226,7 @@ func (r *run) step(ctx context.Context, c plan.Change, step Step, before webhook
 	if r.deps.Audit == nil {
 		return
 	}
+	r.searchWritten(&d)
 	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: c.DesiredDigest}
 	_ = r.deps.Audit.Step(context.WithoutCancel(ctx), w, d)
 }

@@ -38,6 +38,8 @@ type Page struct {
 	HasTotal bool
 	// More is true where another page follows.
 	More bool
+	// Held is true if a record of the page holds a secret value.
+	Held bool
 }
 
 // Source reads a history from its beginning, page by page. An error of each
@@ -60,6 +62,8 @@ type Request struct {
 	Tool        string
 	// AllowActive stores a history also while records of it are on their way.
 	AllowActive bool
+	// Mask takes secret values out of the manifest; nil means that none is known.
+	Mask func(v any)
 }
 
 // NotWholeError says that a history can't be read whole. It is no failure of
@@ -151,6 +155,9 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 func manifest(r Request, read *reading, name string) Manifest {
 	rule := r.Rule
 	rule.Spec = rule.Spec.Redacted()
+	if r.Mask != nil {
+		r.Mask(&rule)
+	}
 	return Manifest{
 		FormatVersion: FormatVersion, Project: r.Project, BaseURL: r.BaseURL, Rule: rule, WasEnabled: r.WasEnabled, AuthUnknown: r.AuthUnknown,
 		RecordsFile: name + recordsSuffix, Records: read.records, First: read.first, Last: read.last, SHA256: read.sum(),
@@ -320,6 +327,9 @@ func (r *reading) all(ctx context.Context, src Source) error {
 }
 
 func (r *reading) page(p Page) error {
+	if p.Held {
+		return &NotWholeError{"a record of the history holds the token or an auth value that was sent, and an archive has no place for a secret", "replace that value first: it is no secret any more, and once it is not in use its history can be stored"}
+	}
 	if !p.HasTotal {
 		return &NotWholeError{"the service does not say how many records the history has, so no copy can be proved whole", deleteHand}
 	}

@@ -25,6 +25,33 @@ const maxManifest = 16 << 20
 // maxLine bounds one record that is read, in bytes.
 const maxLine = 64 << 20
 
+// limits bound the records of an archive that is read, stored and unpacked, in
+// bytes. They are above what is read of a history, so that whatever was archived
+// can be read back. A few MB of gzip can unpack to TB.
+type limits struct{ stored, unpacked int64 }
+
+var readLimits = limits{stored: 6 << 30, unpacked: 6 << 30}
+
+// bounded is a reader of at most left bytes. A further byte is an error.
+type bounded struct {
+	from io.Reader
+	left int64
+	what string
+	most int64
+}
+
+func bound(from io.Reader, most int64, what string) *bounded {
+	return &bounded{from, most, what, most}
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("its records are more than %d bytes %s; an archive of mkhooks has no more", b.most, b.what)
+	}
+	return n, err
+}
+
 // Verify checks a stored archive, named by the location of its records or of
 // its manifest: that both are there, and that the records are what the manifest
 // says. It returns the manifest as far as it can be relied on.
@@ -109,9 +136,12 @@ func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(store.Location(name), err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, unreadable(store.Location(name), err)
+	}
+	if len(data) > maxManifest {
+		return nil, fmt.Errorf("%s is larger than any manifest: %d MiB", store.Location(name), maxManifest>>20)
 	}
 	return data, nil
 }
@@ -133,7 +163,11 @@ func unreadable(at string, err error) error {
 
 // checkRecords reads the stored records back: their digest, that they unpack,
 // and how many count finds.
-func checkRecords(ctx context.Context, store Store, m Manifest, count func(io.Reader) (int, error)) (err error) {
+func checkRecords(ctx context.Context, store Store, m Manifest, count func(in io.Reader, most int) (int, error)) (err error) {
+	return checkWithin(ctx, store, m, readLimits, count)
+}
+
+func checkWithin(ctx context.Context, store Store, m Manifest, limit limits, count func(in io.Reader, most int) (int, error)) (err error) {
 	at := store.Location(m.RecordsFile)
 	f, err := store.Open(ctx, m.RecordsFile)
 	if err != nil {
@@ -141,8 +175,8 @@ func checkRecords(ctx context.Context, store Store, m Manifest, count func(io.Re
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hash := sha256.New()
-	in := io.TeeReader(f, hash)
-	records, err := unpacked(in, count)
+	in := io.TeeReader(bound(f, limit.stored, "as they are stored"), hash)
+	records, err := unpacked(in, limit, m.Records, count)
 	if err != nil {
 		return unreadable(at, err)
 	}
@@ -152,6 +186,9 @@ func checkRecords(ctx context.Context, store Store, m Manifest, count func(io.Re
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.SHA256 {
 		return fmt.Errorf("%s has the SHA-256 %s, its manifest says %s", at, sum, m.SHA256)
 	}
+	if records > m.Records {
+		return fmt.Errorf("%s holds more than the %d records that its manifest says", at, m.Records)
+	}
 	if records != m.Records {
 		return fmt.Errorf("%s holds %d records, its manifest says %d", at, records, m.Records)
 	}
@@ -159,22 +196,24 @@ func checkRecords(ctx context.Context, store Store, m Manifest, count func(io.Re
 }
 
 // unpacked counts in what is packed.
-func unpacked(in io.Reader, count func(io.Reader) (int, error)) (int, error) {
+func unpacked(in io.Reader, limit limits, most int, count func(in io.Reader, most int) (int, error)) (int, error) {
 	zip, err := gzip.NewReader(in)
 	if err != nil {
 		return 0, err
 	}
-	return count(zip)
+	return count(bound(zip, limit.unpacked, "once they are unpacked"), most)
 }
 
-// countLines counts lines. That is enough where the records were checked when
+// countLines counts lines, and stops above most. That is enough where the records were checked when
 // they were packed.
-func countLines(in io.Reader) (int, error) {
+func countLines(in io.Reader, most int) (int, error) {
 	n, block := 0, make([]byte, 64<<10)
 	for {
 		got, err := in.Read(block)
 		n += bytes.Count(block[:got], []byte{'\n'})
 		switch {
+		case n > most:
+			return n, nil
 		case errors.Is(err, io.EOF):
 			return n, nil
 		case err != nil:
@@ -183,8 +222,8 @@ func countLines(in io.Reader) (int, error) {
 	}
 }
 
-// countRecords counts lines, each of which must be JSON.
-func countRecords(in io.Reader) (int, error) {
+// countRecords counts lines, each of which must be JSON, and stops above most.
+func countRecords(in io.Reader, most int) (int, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	n := 0
@@ -195,6 +234,8 @@ func countRecords(in io.Reader) (int, error) {
 			return n, err
 		case !json.Valid(lines.Bytes()):
 			return n, fmt.Errorf("line %d is no JSON", n)
+		case n > most:
+			return n, nil
 		}
 	}
 	return n, lines.Err()

@@ -15,6 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 const applyLong = `Apply makes the live rules what the files say: it plans, shows the plan, asks,
@@ -226,6 +227,7 @@ func (t *target) prepare(ctx context.Context, a *app, client *mkio.Client, p *pl
 // showPlan shows the plan before it is done. In another format than text,
 // stdout is for the result alone, so the plan goes where the question is.
 func (a *app) showPlan(p *plan.Plan, noPause bool) error {
+	a.known.Mask(p, webhook.Redacted)
 	w, tty := a.Stdout, a.StdoutTTY
 	if a.format != string(report.Text) {
 		w, tty = a.Stderr, a.StderrTTY

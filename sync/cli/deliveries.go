@@ -26,18 +26,23 @@ func (g *gathered) readDeliveries(ctx context.Context) error {
 		}
 	}
 	slices.Sort(names)
-	pages, err := g.firstPages(ctx, names)
+	found := make([]struct {
+		failing *plan.Failing
+		known   bool
+	}, len(names))
+	err := g.firstPages(ctx, names, func(i int, page mkio.EventPage) {
+		found[i].failing, found[i].known = failingOf(names[i], page)
+	})
 	if err != nil {
 		return failed(fmt.Errorf("--deliveries: %w", err))
 	}
 	project := &g.plan.Projects[0]
 	for i, name := range names {
-		f, known := failingOf(name, pages[i])
-		switch {
-		case !known:
+		switch f := found[i]; {
+		case !f.known:
 			project.DeliveriesUnknown = append(project.DeliveriesUnknown, name)
-		case f != nil:
-			project.Failing = append(project.Failing, *f)
+		case f.failing != nil:
+			project.Failing = append(project.Failing, *f.failing)
 		}
 	}
 	if unknown := project.DeliveriesUnknown; len(unknown) > 0 {

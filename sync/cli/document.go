@@ -20,6 +20,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // document is what a command was asked for, in each form that it may take.
@@ -30,6 +31,9 @@ type document struct {
 	csv      func(io.Writer) error // nil if the command does not offer CSV
 	// summary is true where it belongs into a CI run's own summary page.
 	summary bool
+	// data is a pointer to what the forms are made of. Values that a text in it
+	// holds are taken out before it is written.
+	data any
 }
 
 // in writes the document in a format. A terminal's options are for text.
@@ -59,6 +63,7 @@ func planDocument(p *plan.Plan, o report.MarkdownOptions) document {
 			return report.PlanMarkdown(w, p, o)
 		},
 		summary: true,
+		data:    p,
 	}
 }
 
@@ -71,6 +76,7 @@ func resultDocument(r *apply.Result, advice report.Advice) document {
 		json:     func(w io.Writer) error { return report.ResultJSON(w, r) },
 		markdown: func(w io.Writer) error { return report.ResultMarkdown(w, r, report.MarkdownOptions{Advice: advice}) },
 		summary:  true,
+		data:     r,
 	}
 }
 
@@ -81,6 +87,7 @@ func problemsDocument(problems []schema.Problem) document {
 		markdown: func(w io.Writer) error { return report.ProblemsMarkdown(w, problems, report.MarkdownOptions{}) },
 		csv:      func(w io.Writer) error { return report.ProblemsCSV(w, problems) },
 		summary:  len(problems) > 0,
+		data:     &problems,
 	}
 }
 
@@ -318,6 +325,7 @@ func (a *app) closeSinks() {
 // write writes the document to every file that was asked for, to the CI run's
 // summary page and to stdout. One that can't be written stops no other.
 func (a *app) write(d document) error {
+	a.known.Mask(d.data, webhook.Redacted)
 	err := a.writeSinks(d, true)
 	if werr := a.writeStdout(d, a.textOptions(a.StdoutTTY)); werr != nil {
 		err = errors.Join(err, werr)

@@ -8,12 +8,15 @@ package cli
 import (
 	"context"
 	"io"
+	"log"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/secrets/sops"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/progress"
@@ -53,7 +56,10 @@ type Env struct {
 // Main runs the command that env.Args name and returns the exit code. Whatever
 // the code, the document that was asked for is written before it returns.
 func Main(ctx context.Context, env Env) int {
-	a := &app{Env: env, root: ctx}
+	// net/http logs what a server sends unasked, as it came, past all that is
+	// searched and escaped here.
+	log.SetOutput(io.Discard)
+	a := &app{Env: env, root: ctx, known: secrets.NewScrubber(credentials(env.Getenv)...)}
 	return a.run()
 }
 
@@ -85,6 +91,10 @@ type app struct {
 	// opener is what [app.decrypter] returns.
 	opening sync.Once
 	opener  *sops.Decrypter
+
+	// known is searched for in every text of others: tokens, values that were sent,
+	// and credentials of the environment that proxies and stores are sent.
+	known *secrets.Scrubber
 
 	// progress shows that long work goes on; nil until the flags are known.
 	progress *progress.Progress
@@ -134,4 +144,23 @@ func (a *app) stopped() bool {
 	default:
 		return a.root.Err() != nil
 	}
+}
+
+// credentials are what the environment holds for proxies and object stores, which
+// may repeat it in their error texts.
+func credentials(getenv func(string) string) []secrets.String {
+	var out []secrets.String
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
+		out = append(out, secrets.NewString(getenv(name)))
+	}
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		u, err := url.Parse(getenv(name))
+		if err != nil {
+			continue
+		}
+		if password, ok := u.User.Password(); ok {
+			out = append(out, secrets.NewString(password))
+		}
+	}
+	return out
 }

@@ -195,8 +195,14 @@ func (a *app) annotate(problems []schema.Problem) error {
 	return nil
 }
 
+// withheld takes the place of a text on stderr that holds a value.
+const withheld = "the text is withheld, because it holds a secret value"
+
 // line prints one message on stderr, in lines that can't begin with foreign text.
 func (a *app) line(kind, text string) {
+	if a.known.Holds([]byte(text)) {
+		text = withheld
+	}
 	a.stderr.Lock()
 	defer a.stderr.Unlock()
 	for i, l := range strings.Split(text, "\n") {

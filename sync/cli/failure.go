@@ -39,6 +39,7 @@ func (a *app) writeFailure(e *codeError) int {
 	problems := e.problems
 	if len(problems) == 0 {
 		problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
+		a.known.Mask(&problems, withheld)
 		trouble = append(trouble, a.annotate(problems))
 	}
 	doc := problemsDocument(problems)

@@ -95,35 +95,43 @@ func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 			names = append(names, c.Rule)
 		}
 	}
-	pages, err := g.firstPages(ctx, names)
+	type counted struct {
+		plan.History
+		known bool
+	}
+	found := make([]counted, len(names))
+	err := g.firstPages(ctx, names, func(i int, page mkio.EventPage) {
+		found[i] = counted{plan.History{Records: page.Total}, page.HasTotal}
+		for _, e := range page.Events {
+			if e.Status.Active() {
+				found[i].Pending++
+			}
+		}
+	})
 	if err != nil {
 		return nil, failed(fmt.Errorf("a rule is to be deleted: %w", err))
 	}
 	for i, name := range names {
-		page := pages[i]
-		h := plan.History{Records: page.Total}
-		for _, e := range page.Events {
-			if e.Status.Active() {
-				h.Pending++
-			}
-		}
-		p.SetHistory(g.input.Project, name, h, page.HasTotal)
+		p.SetHistory(g.input.Project, name, found[i].History, found[i].known)
 	}
 	return p, nil
 }
 
-// firstPages reads the first page of each rule's history, side by side.
-func (g *gathered) firstPages(ctx context.Context, rules []string) ([]mkio.EventPage, error) {
-	pages := make([]mkio.EventPage, len(rules))
+// firstPages reads the first page of each rule's history, side by side, and hands
+// it to each. Pages are not kept: there may be one for each rule.
+func (g *gathered) firstPages(ctx context.Context, rules []string, each func(i int, page mkio.EventPage)) error {
 	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(historyPages)
 	for i, name := range rules {
-		group.Go(func() (err error) {
-			pages[i], err = g.client.EventsPage(ctx, name)
+		group.Go(func() error {
+			page, err := g.client.EventsPage(ctx, name)
+			if err == nil {
+				each(i, page)
+			}
 			return err
 		})
 	}
-	return pages, group.Wait()
+	return group.Wait()
 }
 
 func desired(rules *config.Rules) []webhook.Desired {

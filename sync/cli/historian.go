@@ -83,9 +83,14 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 			return h.events(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				for _, e := range p.Events {
-					if broken == nil && reading.Looks(e) {
-						broken = out.Write(history.RecordOf(r.Name, e))
+					if broken != nil || !reading.Looks(e) {
+						continue
 					}
+					record := history.RecordOf(r.Name, e)
+					if p.Held {
+						h.client.Mask(&record)
+					}
+					broken = out.Write(record)
 				}
 				return broken
 			})
@@ -99,6 +104,7 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
 	}
 	doc.Close()
+	h.client.Mask(doc)
 	if err := out.Close(doc); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
@@ -188,6 +194,7 @@ func (h *historian) request(r webhook.Rule) archive.Request {
 	return archive.Request{
 		Project: h.client.Project(), BaseURL: h.client.BaseURL(), Rule: r, WasEnabled: r.Spec.Enabled,
 		When: h.now, By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, h.commit), Tool: "mkhooks " + version(), AllowActive: true,
+		Mask: h.client.Mask,
 	}
 }
 

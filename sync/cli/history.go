@@ -248,5 +248,6 @@ func historyDocument(doc *history.Document, brief bool) document {
 		markdown: func(w io.Writer) error { return report.HistoryMarkdown(w, doc, report.MarkdownOptions{}) },
 		csv:      func(w io.Writer) error { return report.HistoryCSV(w, doc) },
 		summary:  true,
+		data:     doc,
 	}
 }

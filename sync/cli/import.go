@@ -97,6 +97,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err != nil {
 		return failed(err)
 	}
+	client.Mask(&live)
 	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
 	w.project = client.Project()
 	release, err := w.hold(ctx)

@@ -157,6 +157,7 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 		Transport: common.transport,
 		Gate:      common.gate,
 		ReadOnly:  readOnly,
+		Known:     a.known,
 		RetryFor:  o.retryFor,
 		Timeout:   o.timeout,
 		UserAgent: "mkhooks/" + version(),

@@ -62,6 +62,9 @@ func (a *app) logRequest(l mkio.RequestLog) {
 
 // logLine prints one line of the log on stderr, whole.
 func (a *app) logLine(line string) {
+	if a.known.Holds([]byte(line)) {
+		line = withheld
+	}
 	a.stderr.Lock()
 	defer a.stderr.Unlock()
 	fmt.Fprintln(a.Stderr, "mkhooks: "+line)

@@ -9,7 +9,6 @@ package mkio
 import (
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/mkhooks/mkhooks/secrets"
@@ -45,6 +44,14 @@ type Options struct {
 	Gate Gate
 	// MaxBody is the most bytes of one answer; 0 means 64 MiB.
 	MaxBody int64
+	// MaxRules and MaxHistory end a list of rules and a delivery history; a field
+	// that is 0 means the limit that this package sets.
+	MaxRules, MaxHistory ListLimit
+	// Known is what is searched for in the service's text. The client adds its
+	// token and every value that it sends. Clients of one run share it: one
+	// project's response may repeat what was sent to another. nil means that the
+	// client keeps its own.
+	Known *secrets.Scrubber
 }
 
 // Limits are the most requests to a project in any 60 seconds, retries
@@ -77,9 +84,6 @@ type Client struct {
 	base     *url.URL
 	http     *http.Client
 	get, put *lane
-
-	mu   sync.Mutex
-	sent []secrets.String // searched for in the service's error texts
 }
 
 // New returns a client for one project.
@@ -98,7 +102,13 @@ func New(o Options) (*Client, error) {
 	setDefault(&o.MaxBody, 64<<20)
 	setDefault(&o.Limits.Get, publishedGet)
 	setDefault(&o.Limits.Write, publishedWrite)
-	c := &Client{o: o, base: u, get: newLane(o.Limits.Get), put: newLane(o.Limits.Write), sent: []secrets.String{o.Token}}
+	o.MaxRules.setDefaults(maxRules)
+	o.MaxHistory.setDefaults(maxHistory)
+	if o.Known == nil {
+		o.Known = secrets.NewScrubber()
+	}
+	o.Known.Add(o.Token)
+	c := &Client{o: o, base: u, get: newLane(o.Limits.Get), put: newLane(o.Limits.Write)}
 	c.http = &http.Client{
 		Transport: transport(o.Transport, o.ReadOnly),
 		// A redirect could carry the token or a secret to another host.

@@ -17,6 +17,8 @@ type page struct {
 	total    int
 	hasTotal bool
 	next     string
+	// held is true if the page holds a value that is searched for.
+	held bool
 }
 
 // decodePage reads a list's page.
@@ -79,7 +81,7 @@ func ruleOf(o object) (webhook.Rule, error) {
 		r.Spec, err = decodeSpec(o.get("spec"))
 	}
 	if err != nil {
-		return webhook.Rule{}, fmt.Errorf("rule %q: %w", r.Name, err)
+		return webhook.Rule{}, quote("rule %q: %w", foreign{r.Name}, err)
 	}
 	return r, nil
 }
@@ -219,7 +221,7 @@ func decodeEvent(raw rawJSON) (webhook.Event, error) {
 	}
 	e := webhook.Event{Source: source, Type: webhook.EventType(kind), Status: webhook.Status(status)}
 	if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
-		return webhook.Event{}, fmt.Errorf("created is %q, expected an RFC 3339 time", firstWords(created))
+		return webhook.Event{}, quote("created is %q, expected an RFC 3339 time", foreign{created})
 	}
 	return e, nil
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/mkhooks/mkhooks/secrets"
 )
@@ -113,6 +112,8 @@ func (e *Error) Hint() string {
 		return "the service, or a proxy on the way, did not answer: run it again, or raise --timeout"
 	case errors.Is(e.Cause, errCut):
 		return "run it again; if it stays, something on the way cuts answers off"
+	case errors.Is(e.Cause, errEndless):
+		return "nothing was changed because of it; ask MK.IO's support why the list has no end"
 	case errors.Is(e.Cause, errForeign), e.Status == http.StatusNotFound && e.Body != "":
 		return "something else than the API may have answered: check the base URL " + e.base + " (--base-url, MKIO_BASE_URL)"
 	case errors.Is(e.Cause, errUnread):
@@ -149,8 +150,9 @@ func (e *Error) Hint() string {
 }
 
 // network fills e with what went wrong below HTTP, without the URL that
-// net/http puts before it.
-func (e *Error) network(err error, timeout time.Duration) {
+// net/http puts before it. What a library says can quote what came.
+func (c *Client) network(e *Error, err error) {
+	text := foreign{err.Error()}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -161,12 +163,12 @@ func (e *Error) network(err error, timeout time.Duration) {
 	case errors.Is(err, errReadOnly):
 		e.Cause, e.retry = errReadOnly, false
 	case errors.Is(err, context.DeadlineExceeded):
-		e.Cause = fmt.Errorf("%w (%s)", errTimeout, timeout)
+		e.Cause = fmt.Errorf("%w (%s)", errTimeout, c.o.Timeout)
 	case errors.Is(err, context.Canceled):
 		e.Cause, e.retry = context.Canceled, false
 	case errors.As(err, &dns):
-		e.host = dns.Name
-		e.Cause = fmt.Errorf("the host %s is not known", clean(dns.Name))
+		e.host, _ = c.words(foreign{dns.Name})
+		e.Cause = c.shown(quote("the host %s is not known", foreign{dns.Name}))
 		e.retry = !dns.IsNotFound
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Cause = errors.New("connection refused")
@@ -174,12 +176,15 @@ func (e *Error) network(err error, timeout time.Duration) {
 		e.Cause = errors.New("the connection was closed")
 	case errors.Is(err, syscall.ECONNRESET):
 		e.Cause = errors.New("the connection was reset")
+	case strings.Contains(text.text, "invalid proxy address"): // its text may hold a password
+		e.Cause, e.retry = errors.New("the environment names a proxy (HTTPS_PROXY, HTTP_PROXY) whose address is not valid"), false
 	default:
-		text := clean(err.Error())
-		if strings.Contains(text, "x509:") || strings.Contains(text, "tls:") || strings.Contains(text, "HTTP response to HTTPS") {
+		if strings.Contains(text.text, "x509:") || strings.Contains(text.text, "tls:") || strings.Contains(text.text, "HTTP response to HTTPS") {
 			e.retry = false
 		}
-		e.Cause = errors.New(text)
+		q := quote("%s", foreign{err.Error()})
+		q.beside = []foreign{text}
+		e.Cause = c.shown(q)
 	}
 }
 
@@ -196,51 +201,29 @@ func (c *Client) describe(e *Error, resp *http.Response, body []byte) {
 	}
 	e.own = json.Unmarshal(body, &shape) == nil && (shape.Error.Code != "" || shape.Error.Detail != "" || shape.Ref != "")
 	if c.leaks(string(body)) {
-		e.Cause = errors.New("the service's text is withheld, because it holds a secret value")
+		e.Cause = errWithheld
 		return
 	}
 	if resp.StatusCode/100 == 3 {
-		if to, err := resp.Location(); err == nil && !c.leaks(to.String()) {
-			e.Cause = fmt.Errorf("a redirect to host %s", clean(to.Host))
+		if to, err := resp.Location(); err == nil {
+			q := quote("a redirect to host %s", foreign{to.Host})
+			q.beside = []foreign{{resp.Header.Get("Location")}}
+			e.Cause = c.shown(q)
 		}
 		return
 	}
 	if e.own {
-		e.Code, e.Detail, e.Ref = firstWords(shape.Error.Code), firstWords(shape.Error.Detail), firstWords(shape.Ref)
+		var code, detail, ref bool
+		e.Code, code = c.words(foreign{shape.Error.Code})
+		e.Detail, detail = c.words(foreign{shape.Error.Detail})
+		e.Ref, ref = c.words(foreign{shape.Ref})
+		if !code || !detail || !ref {
+			e.Code, e.Detail, e.Ref, e.Cause = "", "", "", errWithheld
+		}
 		return
 	}
 	e.Body = "the answer is not the service's own"
-	if e.Method == http.MethodGet {
-		if words := firstWords(string(body)); words != "" {
-			e.Body += fmt.Sprintf(", it begins with %q", words)
-		}
+	if words, _ := c.words(foreign{string(body)}); e.Method == http.MethodGet && words != "" {
+		e.Body += fmt.Sprintf(", it begins with %q", words)
 	}
-}
-
-// leaks reports whether text holds the token or a value that was sent.
-func (c *Client) leaks(text string) bool {
-	c.mu.Lock()
-	sent := c.sent[:len(c.sent):len(c.sent)]
-	c.mu.Unlock()
-	return secrets.NewScrubber(sent...).Found(text)
-}
-
-// firstWords is the beginning of a foreign text, on one line.
-func firstWords(s string) string {
-	const most = 300
-	s = strings.Join(strings.Fields(clean(s)), " ")
-	if r := []rune(s); len(r) > most {
-		s = string(r[:most]) + "…"
-	}
-	return s
-}
-
-// clean takes control characters out of foreign text.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
 }

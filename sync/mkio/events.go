@@ -23,6 +23,8 @@ type EventPage struct {
 	HasTotal bool
 	// More is true where another page follows.
 	More bool
+	// Held is true if the page holds the token or an auth value that was sent.
+	Held bool
 }
 
 // EventsPage reads the first page of a rule's delivery history.
@@ -37,6 +39,7 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 	p, err := decodePage(a.body)
 	if err == nil {
 		var out EventPage
+		p.held = c.o.Known.Holds(a.body)
 		if out, err = decodeEvents(p); err == nil {
 			return out, nil
 		}
@@ -47,7 +50,7 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 // Events reads a rule's delivery history to its end, page by page, holding
 // one page at a time. An error of each ends the reading.
 func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
-	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), func(p page) error {
+	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), c.o.MaxHistory, func(p page) error {
 		out, err := decodeEvents(p)
 		if err != nil {
 			return err
@@ -66,12 +69,12 @@ type stopped struct{ error }
 func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }
 
 func decodeEvents(p page) (EventPage, error) {
-	out := EventPage{Total: p.total, HasTotal: p.hasTotal, More: p.next != "",
+	out := EventPage{Total: p.total, HasTotal: p.hasTotal, More: p.next != "", Held: p.held,
 		Events: make([]webhook.Event, 0, len(p.value)), Raw: make([]json.RawMessage, 0, len(p.value))}
 	for i, raw := range p.value {
 		e, err := decodeEvent(raw)
 		if err != nil {
-			return EventPage{}, fmt.Errorf("record %d of the page: %w", i+1, err)
+			return EventPage{}, quote("record %d of the page: %w", i+1, err)
 		}
 		out.Events = append(out.Events, e)
 		out.Raw = append(out.Raw, json.RawMessage(raw))

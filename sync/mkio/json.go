@@ -85,7 +85,7 @@ func objectOf(raw rawJSON, at string) (object, error) {
 			twice = o.get(f.name) != nil
 		}
 		if twice {
-			return o, fmt.Errorf("%s has the field %q twice", at, clean(f.name))
+			return o, quote("%s has the field %q twice", at, foreign{f.name})
 		}
 		o.list = append(o.list, f)
 		if seen == nil && len(o.list) >= manyFields {
@@ -257,7 +257,7 @@ func (o object) get(name string) rawJSON {
 }
 
 func (o object) wrong(name, expected string) error {
-	return fmt.Errorf("%s.%s is %s, expected %s", o.at, clean(name), kind(o.get(name)), expected)
+	return quote("%s.%s is %s, expected %s", o.at, foreign{name}, kind(o.get(name)), expected)
 }
 
 // text reads a field that must be text.

@@ -70,8 +70,9 @@ const (
 	longWait  = 15 * time.Second
 	// maxRetryAfter is the most that a Retry-After is obeyed: the rate window.
 	maxRetryAfter = window
-	// maxErrorBody is how much of an error's body is read.
-	maxErrorBody = 1 << 20
+	// maxErrorBody is how much of an error's body is read and searched. Some 300
+	// characters of it are shown.
+	maxErrorBody = 64 << 10
 )
 
 // send sends a call until an answer comes that settles it, or time is up. The
@@ -198,7 +199,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		fail.network(err, c.o.Timeout)
+		c.network(fail, err)
 		log.Err = fail.Cause.Error()
 		return answer{}, fail
 	}
@@ -216,7 +217,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil && (ok || resp.StatusCode == k.accept):
-		fail.network(err, c.o.Timeout)
+		c.network(fail, err)
 		fail.Cause = fmt.Errorf("%w: %w", errCut, fail.Cause)
 		log.Err = "cut short"
 		return answer{status: resp.StatusCode}, fail

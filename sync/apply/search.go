@@ -1,0 +1,36 @@
+package apply
+
+// A message of a run may quote what the service or an object store said, or names
+// from a live rule. All of them are searched for the token and for the values that
+// were sent, here, once for results and once for the audit log.
+
+// search withholds the texts of a change that hold a value.
+func (r *run) search(c *Change) {
+	c.Ref = r.client.Shown(c.Ref)
+	c.Error = r.searchError(c.Error)
+	if c.Blocked != nil {
+		blocked := *c.Blocked
+		blocked.Reason = r.client.Shown(blocked.Reason)
+		c.Blocked = &blocked
+	}
+}
+
+// searchWritten withholds the texts of a step that hold a value.
+func (r *run) searchWritten(d *Written) {
+	d.Ref = r.client.Shown(d.Ref)
+	d.Error = r.searchError(d.Error)
+}
+
+// searchError returns a copy: both a result and the audit log hold the error.
+func (r *run) searchError(e *Error) *Error {
+	if e == nil {
+		return nil
+	}
+	shown := r.client.Shown
+	if e.Kind == KindArchive {
+		shown = r.client.ShownForeign
+	}
+	out := *e
+	out.Message, out.Hint = shown(e.Message), shown(e.Hint)
+	return &out
+}

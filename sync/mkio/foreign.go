@@ -1,0 +1,214 @@
+package mkio
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// Text that the service, a proxy or a library wrote can repeat the token or a
+// value that was sent. All of it enters this package as [foreign], which shows
+// nothing of itself, and leaves it only through [Client.shown], which searches it
+// first. TestForeignText holds every place where text enters.
+
+// foreign is text that somebody else wrote.
+type foreign struct{ text string }
+
+// Format shows nothing of the text, whatever the verb.
+func (foreign) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(text that was not searched)") }
+
+// quoted is an error that quotes foreign text.
+type quoted struct {
+	format string
+	args   []any
+	// beside is searched, too, and not shown.
+	beside []foreign
+}
+
+// quote is fmt.Errorf for foreign text, which is among args as [foreign].
+func quote(format string, args ...any) *quoted { return &quoted{format: format, args: args} }
+
+// Error shows nothing of the foreign text.
+func (q *quoted) Error() string { return fmt.Errorf(q.format, q.args...).Error() }
+
+// Unwrap returns the errors that it wraps.
+func (q *quoted) Unwrap() []error {
+	var out []error
+	for _, a := range q.args {
+		if err, ok := a.(error); ok {
+			out = append(out, err)
+		}
+	}
+	return out
+}
+
+var errWithheld = errors.New("the service's text is withheld, because it holds a secret value")
+
+// shown returns err with its foreign text, if that holds no secret value;
+// otherwise errWithheld in its place.
+func (c *Client) shown(err error) error {
+	text, ok := c.render(err)
+	if !ok || c.leaks(text) { // numbers and names, too
+		return errWithheld
+	}
+	return wrapped{text, err}
+}
+
+// wrapped is an error in other words.
+type wrapped struct {
+	text  string
+	cause error
+}
+
+func (w wrapped) Error() string { return w.text }
+func (w wrapped) Unwrap() error { return w.cause }
+
+// render is the text of err; ok is false if foreign text in it holds a value.
+func (c *Client) render(err error) (text string, ok bool) {
+	q, is := err.(*quoted) //nolint:errorlint // what wraps one is one
+	if !is {
+		return err.Error(), true
+	}
+	for _, f := range q.beside {
+		if c.leaks(f.text) {
+			return "", false
+		}
+	}
+	args := make([]any, len(q.args))
+	for i, a := range q.args {
+		switch a := a.(type) {
+		case foreign:
+			if c.leaks(a.text) {
+				return "", false
+			}
+			args[i] = firstWords(a.text)
+		case error:
+			inner, ok := c.render(a)
+			if !ok {
+				return "", false
+			}
+			args[i] = errors.New(inner)
+		default:
+			args[i] = a
+		}
+	}
+	return fmt.Errorf(q.format, args...).Error(), true
+}
+
+// words returns the beginning of a foreign text; ok is false if the text holds a
+// value.
+func (c *Client) words(f foreign) (text string, ok bool) {
+	if c.leaks(f.text) {
+		return "", false
+	}
+	return firstWords(f.text), true
+}
+
+// leaks reports whether text holds the token or a value that was sent.
+func (c *Client) leaks(text string) bool { return c.o.Known.Found(text) }
+
+// Shown returns text, or a sentence in its place if it holds the token or a value
+// that was sent. It is for messages in our words that name parts of live rules.
+func (c *Client) Shown(text string) string {
+	if c.o.Known.Holds([]byte(text)) {
+		return errWithheld.Error()
+	}
+	return text
+}
+
+// ShownForeign does the same for a message that quotes what somebody else wrote,
+// such as an object store: short values and parts of values count, too.
+func (c *Client) ShownForeign(text string) string {
+	if c.leaks(text) {
+		return "the store's text is withheld, because it holds a secret value"
+	}
+	return text
+}
+
+// Mask replaces each text below v, a pointer to a document, that holds the token or
+// a value that was sent.
+func (c *Client) Mask(v any) { c.o.Known.Mask(v, webhook.Redacted) }
+
+// errHeld is a response with a name that can't be shown.
+var errHeld = errors.New("a name in it is withheld, because it holds the token or an auth value that was sent: replace that value")
+
+// checkNames refuses a rule with a name that holds a value: names are shown, and
+// a rule without its names is none. Values of headers and parameters are masked
+// where they are shown. known are names that were sent.
+func (c *Client) checkNames(r webhook.Rule, known ...string) error {
+	held := func(name string) bool {
+		for _, k := range known {
+			if k == name {
+				return false
+			}
+		}
+		return c.o.Known.Holds([]byte(name))
+	}
+	names := append([]string{r.Name, r.ID}, r.Spec.Auth.Headers...)
+	names = append(names, r.Spec.Auth.QueryParams...)
+	for _, e := range r.Spec.Events {
+		names = append(names, string(e))
+	}
+	names = append(names, namesOf(r.Spec.Headers)...)
+	names = append(names, namesOf(r.Spec.QueryParams)...)
+	names = append(names, namesOf(r.Spec.Unknown)...)
+	for _, name := range names {
+		if held(name) {
+			return errHeld
+		}
+	}
+	return nil
+}
+
+func namesOf[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for name := range m {
+		out = append(out, name)
+	}
+	return out
+}
+
+// sentNames are the names in a spec that was sent.
+func sentNames(name string, spec webhook.Spec) []string {
+	out := append([]string{name}, spec.Auth.Headers...)
+	out = append(out, spec.Auth.QueryParams...)
+	for _, e := range spec.Events {
+		out = append(out, string(e))
+	}
+	out = append(out, namesOf(spec.Headers)...)
+	return append(out, namesOf(spec.QueryParams)...)
+}
+
+// Remember adds values that will be sent to those that are searched for: the
+// service may know them from an earlier run.
+func (c *Client) Remember(auth secrets.Auth) {
+	paths, values := auth.Values()
+	for _, p := range paths {
+		c.o.Known.Add(values[p])
+	}
+}
+
+// firstWords is the beginning of a foreign text, on one line.
+func firstWords(s string) string {
+	const most = 300
+	s = strings.Join(strings.Fields(clean(s)), " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return s
+}
+
+// clean takes control characters out of foreign text.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}

@@ -1,0 +1,152 @@
+package mkio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/mkhooks/mkhooks/sync/parallel"
+)
+
+// endless notices pages that come again and again, each by another link.
+type endless struct {
+	read        int
+	first, last string // of the page before
+}
+
+// next takes a page that another one follows. A history may move while it is
+// read, but not as far as to list twice what it counts; where it counts
+// nothing, a page is not the one before it.
+func (e *endless) next(p page, size int) error {
+	n := len(p.value)
+	if e.read += n; p.hasTotal && e.read > 2*p.total+size {
+		return fmt.Errorf("the service counts %d and goes on to list more", p.total)
+	}
+	if p.hasTotal || n < 2 {
+		return nil
+	}
+	first, last := string(p.value[0]), string(p.value[n-1])
+	if first == e.first && last == e.last {
+		return errors.New("the page is the one before it once more")
+	}
+	e.first, e.last = first, last
+	return nil
+}
+
+// maxEmptyPages bounds pages without a record that all have a next link.
+const maxEmptyPages = 100
+
+// pages reads a list to its end, page by page. From the second page on, the
+// next one is on its way while each has one: a history may have thousands.
+func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit ListLimit, each func(page) error) error {
+	u := *first
+	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
+	visited := visits{}
+	visited.first(u.RawQuery)
+	ctx, cancel := context.WithCancel(ctx)
+	empty, round, so := 0, endless{}, listed{began: time.Now()}
+	for got, n := c.page(ctx, &u, what), 1; ; n++ {
+		if got.err != nil {
+			cancel()
+			return got.err
+		}
+		if empty++; len(got.value) > 0 {
+			empty = 0
+		}
+		if err := so.add(got.page, len(got.answer.body), limit); err != nil {
+			cancel()
+			return c.unreadable(got.call, got.answer, err)
+		}
+		var next *url.URL
+		var lost error // of the next page, which counts once this one is taken
+		if got.next != "" {
+			next, lost = follow(got.call.url, got.next, visited)
+			if lost == nil && empty > maxEmptyPages {
+				lost = fmt.Errorf("%d pages in a row are empty and name a next one", empty)
+			}
+			if lost == nil {
+				lost = round.next(got.page, c.o.PageSize)
+			}
+			if lost != nil {
+				next = nil
+			}
+		}
+		var ahead func() fetched
+		if next != nil && n > 1 {
+			ahead = parallel.Start(func() fetched { return c.page(ctx, next, what) })
+		}
+		err := each(got.page)
+		switch {
+		case err == nil && lost == nil && next == nil:
+			cancel()
+			return nil
+		case err != nil || lost != nil:
+			cancel()
+			if ahead != nil {
+				ahead() // or it would still be logged when the caller has gone on
+			}
+			var by stopped
+			if errors.As(err, &by) {
+				return by.error
+			}
+			if err == nil {
+				err = lost
+			}
+			return c.unreadable(got.call, got.answer, err)
+		case ahead != nil:
+			got = ahead()
+		default:
+			got = c.page(ctx, next, what)
+		}
+	}
+}
+
+// fetched is a page with the request that it answers.
+type fetched struct {
+	page
+	call   call
+	answer answer
+	err    error
+}
+
+// page reads one page of a list.
+func (c *Client) page(ctx context.Context, at *url.URL, what string) fetched {
+	f := fetched{call: call{method: http.MethodGet, url: at, what: what, needs: capGet}}
+	if f.answer, f.err = c.send(ctx, f.call); f.err != nil {
+		return f
+	}
+	var err error
+	if f.page, err = decodePage(f.answer.body); err != nil {
+		f.err = c.unreadable(f.call, f.answer, err)
+	}
+	f.page.held = c.o.Known.Holds(f.answer.body)
+	return f
+}
+
+// follow returns the address of the next page. The token goes along, so only
+// the query may differ from the request's own address; a place that was
+// visited before would go round for ever.
+func follow(at *url.URL, link string, visited visits) (*url.URL, error) {
+	if len(link) > maxLink {
+		return nil, fmt.Errorf("the link to the next page has %d bytes; at most %d are followed", len(link), maxLink)
+	}
+	to, err := at.Parse(link)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the link to the next page is no URL")
+	case to.Scheme != at.Scheme || to.Host != at.Host || to.User != nil:
+		q := quote("the link to the next page leads to another place (%s://%s), which is not followed, because the token would go there", foreign{to.Scheme}, foreign{to.Host})
+		q.beside = []foreign{{link}}
+		return nil, q
+	case to.EscapedPath() != at.EscapedPath():
+		return nil, fmt.Errorf("the link to the next page leads to another path, which is not followed")
+	case !visited.first(to.RawQuery):
+		return nil, fmt.Errorf("the link to the next page leads to a page that was read before")
+	}
+	to.Fragment = ""
+	return to, nil
+}
