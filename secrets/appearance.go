@@ -125,6 +125,8 @@ func placeholderOf(v string) appearance {
 		return looksCut
 	case isDescription(v):
 		return looksDescribed
+	case len(v) < 3 && strings.IndexFunc(v, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0:
+		return looksUnset // such as "-"
 	}
 	return appearance{}
 }
@@ -139,7 +141,7 @@ func words(list string) map[string]bool {
 
 var (
 	unsetWords = words(`null nil none undefined nan na n/a void nullptr empty unset notset missing unknown novalue
-		notfound notdefined notavailable true false yes no on off tbd todo`)
+		notfound notdefined notavailable notprovided notconfigured true false yes no on off tbd todo`)
 	redactedWords = words(`masked hidden removed filtered sensitive sensitivevalue sensitivedata protected secure censored
 		scrubbed obfuscated concealed encrypted withheld elided truncated private confidential notshown valuehidden
 		hiddenvalue secretvalue lookslikeacredential`)
@@ -157,7 +159,7 @@ var (
 	wholeTemplate = compiled("^(?:" + strings.Join([]string{
 		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{[\w .:-]*`, `\{\{.*\}\}.*`, // also if it is cut short
 		`\$\(.*\)`, "`[a-z].*`", `<%.*%>`, `<[A-Za-z][^<>]*>`,
-		`\$[A-Z_][A-Z0-9_]*`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
+		`(?:\$[A-Z_][A-Z0-9_]*[:/.@-]?)+`, `(?:%[A-Z_][A-Z0-9_]*%[:/.@-]?)+`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
 		`[#%@!&~^]\{[^{}]*\}#?`, `%\([\w.]+\)[sdr]`, `%[sdvqx]`,
 		`\{(?:[A-Za-z_][\w.\- ]*|\d*)\}`, `\[[A-Za-z][A-Za-z _.\-]*\]`, `\([A-Za-z][A-Za-z _.\-]*\)`,
 		`![A-Za-z]+(?:::\w+)? \S+`,
@@ -193,7 +195,7 @@ func isDelimited(v string) bool {
 var (
 	describing = words(`your my our insert enter put paste fill provide type replace with use here api app auth access client
 	webhook hook shared signing secret secrets key keys token tokens password passwd pwd credential credentials bearer basic
-	sample example dummy fake placeholder default string goes real change bit mkio`)
+	sample example dummy fake placeholder default string goes real change me this bit mkio`)
 	// loose are the digits that may stand beside these words: your-256-bit-key,
 	// token1.
 	loose = compiled(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
