@@ -125,7 +125,7 @@ func placeholderOf(v string) appearance {
 		return looksCut
 	case isDescription(v):
 		return looksDescribed
-	case len(v) < 3 && strings.IndexFunc(v, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0:
+	case v != "" && len(v) < 3 && strings.IndexFunc(v, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0:
 		return looksUnset // such as "-"
 	}
 	return appearance{}

@@ -46,7 +46,7 @@ func TestTokenProblem(t *testing.T) {
 		}
 	}
 	for _, v := range []string{
-		jwt, jwt + "\n", "token-of-the-test-scripts", "a-wrong-token", "token", "demo", "x", "secret", "dummy", "9944b09199c62bcf9418ad846dd0e4bb", "550e8400-e29b-41d4-a716-446655440000",
+		"", jwt, jwt + "\n", "token-of-the-test-scripts", "a-wrong-token", "token", "demo", "x", "secret", "dummy", "9944b09199c62bcf9418ad846dd0e4bb", "550e8400-e29b-41d4-a716-446655440000",
 		"dXNlcjpwYXNzd29yZA==", "q83vEjRWeJCrze8SNFZ4kA==", "mkio_9f3aK2", "a.b.c", "a:b", "eyJhbGciOiJub25lIn0.e30.", "with_under-score.and.dots~9", "abc/def+9==", "A1B2",
 	} {
 		if got := NewString(v).TokenProblem(); got != "" {
