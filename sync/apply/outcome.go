@@ -102,7 +102,7 @@ func newResult(p *plan.Plan) *Result {
 
 // begin is a change of which nothing has come yet.
 func begin(project string, c plan.Change) Change {
-	return Change{Project: project, Rule: c.Rule, Action: c.Action}
+	return Change{Project: project, Rule: c.Rule, Action: c.Action, SecretTo: c.SecretTo}
 }
 
 // sum counts the changes and says in one word what came of all.

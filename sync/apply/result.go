@@ -87,6 +87,9 @@ type Change struct {
 	HTTPStatus int `json:"httpStatus,omitempty"`
 	// Ref is the service's reference for its support.
 	Ref string `json:"ref,omitempty"`
+	// SecretTo is the host that the change sends authentication values to, as in
+	// the plan; empty if it sends none.
+	SecretTo string `json:"secretTo,omitempty"`
 	// Attempts counts the requests of the write itself, retries included.
 	Attempts int `json:"attempts"`
 	// Archive is set for a delete whose history was stored, also where the

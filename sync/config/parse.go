@@ -2,13 +2,16 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/fair"
 )
 
 // maxProblems is how many problems of one file are listed.
@@ -151,11 +154,15 @@ func unreadable(name string) []schema.Problem {
 	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
 }
 
-// sorted are the problems in order, no more than anybody would read.
+// sorted are the problems in order, no more than anybody would read: errors before
+// warnings, and of both each kind before many of one.
 func (f *file) sorted() []schema.Problem {
 	schema.SortProblems(f.problems)
 	failed := schema.HasErrors(f.problems) // also where the errors are past the limit
 	if n := len(f.problems); n > maxProblems {
+		f.problems = fair.Order(f.problems, func(p schema.Problem) string { return fair.Shape(p.Message) })
+		slices.SortStableFunc(f.problems, func(a, b schema.Problem) int { return cmp.Compare(warningLast(a), warningLast(b)) })
+		schema.SortProblems(f.problems[:maxProblems])
 		last := f.problems[maxProblems-1]
 		more := schema.Problem{Position: last.Position, Severity: schema.Warning, Message: fmt.Sprintf("and %d more problems in this file", n-maxProblems)}
 		if failed {
@@ -164,6 +171,13 @@ func (f *file) sorted() []schema.Problem {
 		f.problems = append(f.problems[:maxProblems], more)
 	}
 	return f.problems
+}
+
+func warningLast(p schema.Problem) int {
+	if p.Severity == schema.Warning {
+		return 1
+	}
+	return 0
 }
 
 func (f *file) at(n *yaml.Node) schema.Position {

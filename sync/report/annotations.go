@@ -21,8 +21,8 @@ type AnnotationOptions struct {
 const maxAnnotations = 10
 
 // Annotations writes problems as workflow commands, by which GitHub shows them
-// at their lines in a pull request. Of more than GitHub shows, the last says how
-// many are left.
+// at their lines in a pull request. Of more than GitHub shows, each file and each
+// kind of problem comes in turn, and the last says how many are left.
 func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) error {
 	var b strings.Builder
 	for _, severity := range []schema.Severity{schema.Error, schema.Warning} {
@@ -36,8 +36,10 @@ func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) er
 		if shown > maxAnnotations {
 			shown = maxAnnotations - 1
 		}
-		for _, p := range those[:shown] {
-			b.WriteString(annotation(severity, p, o))
+		for i, turn := range turns(those) {
+			if turn < shown {
+				b.WriteString(annotation(severity, those[i], o))
+			}
 		}
 		if n := len(those) - shown; n > 0 {
 			b.WriteString("::" + string(severity) + " title=mkhooks::and " + count(n) + " more " + string(severity) + "s; the log has all of them\n")

@@ -47,8 +47,8 @@ const remedyWidth = len("bring it back:") + 1
 
 func (p *printer) changes(project *plan.Project) {
 	var last *plan.Blocked
-	for i := range project.Changes {
-		c := &project.Changes[i]
+	for _, arranged := range arrangeChanges(project) {
+		c := arranged.change
 		p.blank()
 		sign, verb := signOf(c.Action), ""
 		if c.Blocked != nil {
@@ -136,7 +136,33 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 	if c.File != "" {
 		rows = append(rows, fact("file", files(c, name)))
 	}
-	return rows
+	return receiverFirst(rows)
+}
+
+// manyRows are more than a reader looks through.
+const manyRows = 20
+
+// receiverFirst puts what says where a rule delivers to, and whether, before its
+// other fields, if there are very many.
+func receiverFirst(rows []row) []row {
+	if len(rows) <= manyRows {
+		return rows
+	}
+	first := func(r row) bool {
+		return slices.Contains([]string{"url", "authentication", "enabled", "events", "history"}, r.label)
+	}
+	out := make([]row, 0, len(rows))
+	for _, r := range rows {
+		if first(r) {
+			out = append(out, r)
+		}
+	}
+	for _, r := range rows {
+		if !first(r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // files are the file that says a rule, and those of earlier layers that it is
@@ -309,16 +335,24 @@ func authRow(c *plan.Change) (row, bool) {
 		r.sign = solid("  ", styleNone)
 	}
 	if len(added) > 0 {
-		words = append(words, "added "+strings.Join(added, ", "))
+		words = append(words, "added "+authNames(added))
 	}
 	if len(dropped) > 0 {
-		words = append(words, "removed "+strings.Join(dropped, ", "))
+		words = append(words, "removed "+authNames(dropped))
 	}
 	if c.SecretTo != "" {
-		words = append(words, "sent to "+Escape(c.SecretTo))
+		words = append(words, "sent to "+Escape(middle(c.SecretTo)))
 	}
 	r.value = strings.Join(words, "; ")
 	return r, len(words) > 0
+}
+
+// authNames lists names of authentication, of very many the first.
+func authNames(all []string) string {
+	if n := len(all) - manyRows; n > 1 {
+		return strings.Join(all[:manyRows], ", ") + " and " + count(n) + " more"
+	}
+	return strings.Join(all, ", ")
 }
 
 // label is a field's path below spec.

@@ -38,17 +38,9 @@ func failingWords(f plan.Failing) string {
 }
 
 // failingList is the same for Markdown.
-func failingList(rules []plan.Failing) string {
-	var items []string
-	for _, f := range firstOf(rules, maxList) {
-		items = append(items, code(name(f.Rule))+": "+failingWords(f)+code(minute(f.From)))
-	}
-	if n := len(rules) - len(items); n > 0 {
-		items = append(items, "and "+count(n)+" more")
-	}
-	if len(items) == 0 {
-		return ""
-	}
+func (b *builder) failingList(rules []plan.Failing) {
 	title, rest, _ := strings.Cut(failingTitle, ":")
-	return "**" + title + "**:" + rest + "\n\n" + bullets(items)
+	addList(b, "**"+title+"**:"+rest, rules, func(f plan.Failing) string {
+		return short(f.Rule) + ": " + failingWords(f) + code(minute(f.From))
+	})
 }

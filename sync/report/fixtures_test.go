@@ -65,6 +65,9 @@ func project(changes ...plan.Change) plan.Project {
 		if c.Fields == nil {
 			c.Fields = []plan.Field{}
 		}
+		if c.SecretTo != "" && c.After == nil {
+			c.After = live(hooks, true)
+		}
 	}
 	return plan.Project{
 		Name: "demo", BaseURL: "https://app.mk.io", Owner: "video-platform", Paths: []string{"rules/"},

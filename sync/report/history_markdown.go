@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mkhooks/mkhooks/sync/fair"
 	"github.com/mkhooks/mkhooks/sync/history"
 )
 
@@ -18,7 +19,11 @@ func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) erro
 	}
 	lines := history.Align(doc.Rules, sparkColumn)
 	for i := range doc.Rules {
-		m.add(partRow, m.row(&doc.Rules[i], lines[i]))
+		kind := partRow
+		if r := &doc.Rules[i]; !r.Alert && r.Error == "" && (r.State == history.StateSent || r.State == history.StateEmpty) {
+			kind = partRowLess
+		}
+		m.add(kind, m.row(&doc.Rules[i], lines[i]))
 	}
 	m.add(partTitle, "\n")
 	for _, t := range lines {
@@ -27,7 +32,7 @@ func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) erro
 			break
 		}
 	}
-	m.add(partNote, m.notes(doc))
+	addList(&m.builder, "", m.notes(doc), func(s string) string { return s })
 	if o.Show == "" {
 		o.Show = "mkhooks history --all"
 	}
@@ -64,7 +69,7 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 }
 
 func (m *historyMarkdown) row(r *history.Rule, line history.Timeline) string {
-	cells := []string{code(name(r.Rule)), stateCell(r), count(r.Records), count(r.Status.Failed), "", "", ""}
+	cells := []string{short(r.Rule), stateCell(r), count(r.Records), count(r.Status.Failed), "", "", ""}
 	if r.SuccessRate != nil && r.State != history.StateUnreadable {
 		cells[4] = strings.ReplaceAll(percent(*r.SuccessRate), " ", "&nbsp;")
 	}
@@ -92,28 +97,34 @@ func stateCell(r *history.Rule) string {
 	return cell
 }
 
-// notes says of single rules what a table has no room for.
-func (m *historyMarkdown) notes(doc *history.Document) string {
-	var items []string
+// notes says of single rules what a table has no room for, each kind in turn:
+// errors, failures, what is not exact, what was stored.
+func (m *historyMarkdown) notes(doc *history.Document) []string {
+	type note struct{ kind, text string }
+	var notes []note
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
-		rule := code(name(r.Rule)) + ": "
+		rule := short(r.Rule) + ": "
 		if r.Error != "" {
-			items = append(items, rule+"**error**: "+prose(r.Error))
+			notes = append(notes, note{"error", rule + "**error**: " + prose(r.Error)})
 		}
 		if r.State == history.StateFailing {
-			items = append(items, rule+stateWords(r, func(t time.Time) string { return code(minute(t)) }))
+			notes = append(notes, note{"failing", rule + stateWords(r, func(t time.Time) string { return code(minute(t)) })})
 		}
 		for _, why := range notExact(r) {
-			items = append(items, rule+"not exact: "+prose(why))
+			notes = append(notes, note{"not exact", rule + "not exact: " + prose(why)})
 		}
 		if a := r.Archive; a != nil {
-			items = append(items, rule+activeWords(a)+" stored in "+code(a.Location))
+			notes = append(notes, note{"stored", rule + activeWords(a) + " stored in " + code(a.Location)})
 		}
 	}
-	shown := firstOf(items, maxList)
-	if n := more(items); n != "" {
-		shown = append(shown[:len(shown):len(shown)], strings.TrimSpace(n))
+	// Failures and errors of one rule stay together, if there is room for all.
+	if len(notes) > maxList {
+		notes = fair.Order(notes, func(n note) string { return n.kind })
 	}
-	return bullets(shown)
+	var items []string
+	for _, n := range notes {
+		items = append(items, n.text)
+	}
+	return items
 }

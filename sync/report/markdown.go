@@ -88,6 +88,9 @@ func code(s string) string {
 	return fence + s + fence
 }
 
+// short is a name as code, without the middle of a long one.
+func short(s string) string { return code(name(middle(s))) }
+
 // codes lists names as code, at most limit of them, and counts the rest.
 func codes(names []string, limit int) string {
 	var b strings.Builder
@@ -99,7 +102,7 @@ func codes(names []string, limit int) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(code(name(n)))
+		b.WriteString(short(n))
 	}
 	return b.String()
 }
@@ -214,8 +217,11 @@ func commandLines(title string, commands ...string) string {
 	return title + "\n" + strings.Repeat("\n", min(1, len(title))) + fenced("sh", commands) + "\n"
 }
 
+// maxNext is the most command lines that come next: they are never left out.
+const maxNext = 3
+
 // nextLines are the command lines that come next.
-func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxHead)...) }
+func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxNext)...) }
 
 func writeAll(w io.Writer, s string) error {
 	_, err := io.WriteString(w, s)

@@ -1,7 +1,8 @@
 package report
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -9,35 +10,96 @@ import (
 type part struct {
 	kind partKind
 	text string
+	// turn is the place among the parts of its kind: the greatest are left out
+	// first, and of those of one turn the last in the document.
+	turn int
+	// list is the number of the list that an item belongs to; 0 is none.
+	list int
 }
 
-// partKind says what a part is, and when it is left out: those of the greatest
-// kind first, from the document's end.
+// partKind says what a part is, and so when it is left out: see [part.level].
 type partKind int
 
 // The kinds of parts.
 const (
-	partHead   partKind = iota // never left out: what a document can't be read without
-	partTitle                  // a project's head and the head of its table
-	partNote                   // what is said below the table: blocked changes, warnings
-	partRow                    // a row of a table
-	partDetail                 // a change's fields
+	partHead       partKind = iota // never left out: what a document can't be read without
+	partTitle                      // a project's head and the head of its table
+	partRow                        // a row of a table, of a change that matters
+	partItem                       // an item of a list: blocked changes, warnings
+	partDetail                     // the fields of a change that matters
+	partNote                       // what is said of rules that are left alone
+	partRowLess                    // a row of another change
+	partDetailLess                 // the fields of another change
 )
+
+// level says when a part is left out: those of the greatest level first, so that
+// what matters little never takes the room of what matters.
+func (p *part) level() int {
+	switch p.kind {
+	case partRowLess, partDetailLess:
+		return 3
+	case partNote:
+		return 2
+	case partRow, partItem, partDetail:
+		return 1
+	}
+	return 0
+}
+
+// rank is the place among the parts of a level. Rows, items and details share the
+// room, so that many of one kind don't take that of another: for each change with
+// its fields there are a few items and some more rows.
+func (p *part) rank() int {
+	switch p.kind {
+	case partItem:
+		return 4 * p.turn
+	case partDetail, partDetailLess:
+		return 8 * p.turn
+	}
+	return p.turn
+}
 
 // partNames are what a part of a kind is called, one and many.
 var partNames = map[partKind][2]string{
-	partTitle: {"heading", "headings"}, partNote: {"list", "lists"},
+	partTitle: {"heading", "headings"}, partNote: {"list", "lists"}, partItem: {"item of a list", "items of lists"},
 	partRow: {"row of a table", "rows of tables"}, partDetail: {"change's details", "changes' details"},
+	partRowLess: {"row of a table", "rows of tables"}, partDetailLess: {"change's details", "changes' details"},
 }
 
 // builder collects the parts of a document.
-type builder struct{ parts []part }
+type builder struct {
+	parts []part
+	// unwritten counts, for each list, the items that were not even written.
+	unwritten []int
+}
 
-func (b *builder) add(kind partKind, text string) {
+func (b *builder) add(kind partKind, text string) { b.addTurn(kind, text, 0) }
+
+func (b *builder) addTurn(kind partKind, text string, turn int) {
 	if text != "" {
-		b.parts = append(b.parts, part{kind, text})
+		b.parts = append(b.parts, part{kind: kind, text: text, turn: turn})
 	}
 }
+
+// addList adds a list whose items are left out one by one, the last ones first,
+// and counted. An item that has no room leaves the others theirs.
+func addList[T any](b *builder, title string, items []T, write func(T) string) {
+	if len(items) == 0 {
+		return
+	}
+	if title != "" {
+		title += "\n\n"
+	}
+	shown := firstOf(items, maxItems)
+	b.unwritten = append(b.unwritten, len(items)-len(shown))
+	for i, item := range shown {
+		b.parts = append(b.parts, part{kind: partItem, text: title + "- " + write(item) + "\n", turn: i, list: len(b.unwritten)})
+		title = "" // with the first item, so that none stands alone
+	}
+}
+
+// maxItems is the most items of a list that are written at all.
+const maxItems = 200
 
 // noteRoom is kept for the line that says what was left out.
 const noteRoom = 3000
@@ -52,6 +114,7 @@ func (b *builder) fit(limit int, show string) string {
 	for _, p := range b.parts {
 		size += len(p.text)
 	}
+	size += len(b.unwritten) * len(moreItems(len(b.parts)))
 	if size <= limit {
 		return b.join(len(b.parts), "")
 	}
@@ -62,25 +125,22 @@ func (b *builder) fit(limit int, show string) string {
 			order = append(order, i)
 		}
 	}
-	sort.SliceStable(order, func(i, j int) bool {
-		x, y := order[i], order[j]
-		if b.parts[x].kind != b.parts[y].kind {
-			return b.parts[x].kind > b.parts[y].kind
-		}
-		return x > y
+	slices.SortFunc(order, func(x, y int) int {
+		p, q := &b.parts[x], &b.parts[y]
+		return cmp.Or(cmp.Compare(q.level(), p.level()), cmp.Compare(q.rank(), p.rank()), cmp.Compare(q.kind, p.kind), cmp.Compare(y, x))
 	})
-	gone := map[partKind]int{}
+	gone := map[[2]string]int{}
 	for _, i := range order {
 		if size <= limit-noteRoom {
 			break
 		}
 		size -= len(b.parts[i].text)
-		gone[b.parts[i].kind]++
+		gone[partNames[b.parts[i].kind]]++
 		b.parts[i].text = ""
 	}
 	var left []string
-	for kind := partTitle; kind <= partDetail; kind++ {
-		if n := gone[kind]; n > 0 {
+	for _, kind := range []partKind{partTitle, partItem, partNote, partRow, partDetail} {
+		if n := gone[partNames[kind]]; n > 0 {
 			left = append(left, plural(n, partNames[kind][0], partNames[kind][1]))
 		}
 	}
@@ -91,14 +151,34 @@ func (b *builder) fit(limit int, show string) string {
 	return b.join(1, alert("IMPORTANT", "**Left out, because a comment has room for so much only:** "+strings.Join(left, ", ")+".", how))
 }
 
+// moreItems counts the items of a list that are not shown.
+func moreItems(n int) string { return "- and " + count(n) + " more\n" }
+
 // join puts the parts together, with a note before the one at a place.
 func (b *builder) join(at int, note string) string {
 	var out strings.Builder
+	lost := 0
 	for i, p := range b.parts {
 		if i == at {
 			out.WriteString(note)
 		}
 		out.WriteString(p.text)
+		if p.list == 0 {
+			continue
+		}
+		if p.text == "" {
+			lost++
+		}
+		if i+1 < len(b.parts) && b.parts[i+1].list == p.list {
+			continue
+		}
+		if p.turn+1 > lost { // at least the first is shown
+			if lost += b.unwritten[p.list-1]; lost > 0 {
+				out.WriteString(moreItems(lost))
+			}
+			out.WriteByte('\n')
+		}
+		lost = 0
 	}
 	if at == len(b.parts) {
 		out.WriteString(note)

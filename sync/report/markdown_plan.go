@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/mkhooks/mkhooks/sync/fair"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -18,20 +20,57 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 		changes += len(doc.Projects[i].Changes)
 	}
 	m.open = changes <= maxOpen
-	m.add(partHead, m.headline(doc))
+	m.add(partHead, m.headline(doc, roomFor(o.Limit)))
 	var still []string
+	var shown []*plan.Project
 	for i := range doc.Projects {
 		if m.several && quiet(&doc.Projects[i]) {
 			still = append(still, doc.Projects[i].Name)
 			continue
 		}
-		m.project(&doc.Projects[i])
+		shown = append(shown, &doc.Projects[i])
+	}
+	some := m.withRoom(shown, 2*roomFor(o.Limit))
+	if n := len(shown) - len(some); n > 0 {
+		m.add(partHead, "**There is no room here for "+plural(n, "more project", "more projects")+" with something to tell.**\n\n")
+	}
+	for _, p := range some {
+		m.project(p)
 	}
 	if len(still) > 0 {
 		m.add(partTitle, plural(len(still), "project", "projects")+" without a difference: "+codes(still, maxList)+"\n\n")
 	}
 	m.add(partHead, nextLines(m.Next)+madeBy(doc))
 	return writeAll(w, m.fit(o.Limit, o.Show))
+}
+
+// withRoom returns the projects whose heads take no more than some room, those
+// with the most important changes before others, in the order of the plan.
+func (m *planMarkdown) withRoom(projects []*plan.Project, room int) []*plan.Project {
+	order := make([]int, len(projects))
+	best := make([]importance, len(projects))
+	for i, p := range projects {
+		order[i], best[i] = i, otherCreate+1
+		if p.Unreadable != "" {
+			best[i] = blockedChange
+		}
+		if all := arrangeChanges(p); len(all) > 0 {
+			best[i] = min(best[i], all[0].class)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(best[a], best[b]) })
+	for n, i := range order {
+		if room -= len(m.about(projects[i])); room < 0 && n > 0 {
+			order = order[:n]
+			break
+		}
+	}
+	slices.Sort(order)
+	out := make([]*plan.Project, 0, len(order))
+	for _, i := range order {
+		out = append(out, projects[i])
+	}
+	return out
 }
 
 // maxOpen is the most changes whose details are open from the start.
@@ -44,17 +83,42 @@ type planMarkdown struct {
 	several, open bool
 }
 
-// headline is the sum, the digest, and what else must not be overlooked.
-func (m *planMarkdown) headline(doc *plan.Plan) string {
+// headRoom is the part of a document's limit, one in so many, that each of the
+// lists in its head may take: what is loosened, and each list of hosts.
+const headRoom = 6
+
+func roomFor(limit int) int {
+	if limit <= 0 {
+		limit = MaxMarkdown
+	}
+	return limit / headRoom
+}
+
+// headline is the sum, the digest, and what else must not be overlooked. It is
+// never left out, so room limits each of its lists.
+func (m *planMarkdown) headline(doc *plan.Plan, room int) string {
 	var b strings.Builder
 	b.WriteString("### " + m.title(doc) + "\n\n")
-	b.WriteString(loosenedAlert(doc.Base))
+	b.WriteString(loosenedAlert(doc.Base, room))
+	b.WriteString(hostParagraphs(planReceivers(doc), m.hostWords(), room))
 	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
 	return b.String()
 }
 
+// hostParagraphs name the hosts that get secrets, one paragraph a list.
+func hostParagraphs(r receivers, words [3]string, room int) string {
+	var b strings.Builder
+	for i := range words {
+		words[i] = "**" + words[i] + "**"
+	}
+	for _, line := range r.lines(words, room, code) {
+		b.WriteString(line + "\n\n")
+	}
+	return b.String()
+}
+
 // loosenedAlert says what guards the rules less than in the base.
-func loosenedAlert(base *plan.Base) string {
+func loosenedAlert(base *plan.Base, room int) string {
 	switch {
 	case base == nil:
 		return ""
@@ -64,12 +128,14 @@ func loosenedAlert(base *plan.Base) string {
 		return "Against commit " + code(shortCommit(base.Commit)) + ", the config file and .sops.yaml loosen nothing.\n\n"
 	}
 	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", this loosens what protects the rules:**"}
-	for i, l := range base.Loosened {
-		if i == maxHead {
-			lines = append(lines, "- and "+count(len(base.Loosened)-maxHead)+" more")
+	used := 0
+	for i, l := range fair.Order(base.Loosened, func(l plan.Loosening) string { return l.What }) {
+		line := "- " + prose(middle(l.String()))
+		if used += len(line); i > 0 && used > room {
+			lines = append(lines, "- and "+count(len(base.Loosened)-i)+" more")
 			break
 		}
-		lines = append(lines, "- "+prose(l.String()))
+		lines = append(lines, line)
 	}
 	return alert("CAUTION", lines...)
 }
@@ -136,23 +202,32 @@ func (m *planMarkdown) project(p *plan.Project) {
 		return
 	}
 	if len(p.Changes) > 0 {
+		changes := arrangeChanges(p)
 		secrets := !m.Drift && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.SecretTo != "" })
 		head := []string{"What", "Rule", "Why", "File"}
 		if secrets {
 			head = slices.Insert(head, 3, "Secret to")
 		}
 		m.add(partTitle, tableHead(head...))
-		for i := range p.Changes {
-			m.add(partRow, m.row(&p.Changes[i], secrets))
+		for _, c := range changes {
+			kind := partRowLess
+			if c.class.matters() {
+				kind = partRow
+			}
+			m.addTurn(kind, m.row(c.change, secrets), c.turn)
 		}
 		m.add(partTitle, "\n")
-		m.add(partNote, m.blockedList(p))
-		for i := range p.Changes {
-			m.add(partDetail, m.detail(p, &p.Changes[i]))
+		m.blockedList(p)
+		for _, c := range changes {
+			kind := partDetailLess
+			if c.class.matters() {
+				kind = partDetail
+			}
+			m.addTurn(kind, m.detail(p, c.change), c.turn)
 		}
 	}
-	m.add(partNote, failingList(p.Failing))
-	m.add(partNote, m.warningList(p.Warnings))
+	m.failingList(p.Failing)
+	m.warningList(p.Warnings)
 	m.add(partNote, m.leftAlone(p))
 	m.add(partTitle, m.rest(p))
 }
@@ -162,13 +237,13 @@ func (m *planMarkdown) project(p *plan.Project) {
 func (m *planMarkdown) about(p *plan.Project) string {
 	var b strings.Builder
 	if m.several {
-		b.WriteString("#### Project " + code(name(p.Name)) + "\n\nAt ")
+		b.WriteString("#### Project " + short(p.Name) + "\n\nAt ")
 	} else {
-		b.WriteString("Project " + code(name(p.Name)) + " at ")
+		b.WriteString("Project " + short(p.Name) + " at ")
 	}
 	owner := "no owner"
 	if p.Owner != "" {
-		owner = "owner " + code(name(p.Owner))
+		owner = "owner " + short(p.Owner)
 	}
 	b.WriteString(code(host(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
 	if len(p.Paths) > 0 {
@@ -181,19 +256,15 @@ func (m *planMarkdown) about(p *plan.Project) string {
 	if len(p.Guards.Lifted) > 0 {
 		var lifted []string
 		for _, l := range firstOf(p.Guards.Lifted, maxList) {
-			lifted = append(lifted, code("--"+l))
+			lifted = append(lifted, code("--"+middle(l)))
 		}
 		b.WriteString(alert("WARNING", "**Guards lifted:** "+strings.Join(lifted, ", ")+more(p.Guards.Lifted)))
 	}
 	return b.String()
 }
 
-// The most items of a list that a note shows, and one in the head, which is
-// never left out.
-const (
-	maxList = 20
-	maxHead = 8
-)
+// maxList is the most items of a list on one line.
+const maxList = 20
 
 func firstOf[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 
@@ -223,12 +294,12 @@ func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
 		why += "; " + blockedBy(c)
 	}
 	if c.SecretTo != "" {
-		to = code(c.SecretTo)
+		to = code(middle(c.SecretTo))
 	}
 	if c.File != "" {
-		file = files(c, func(f string) string { return code(name(f)) })
+		file = files(c, short)
 	}
-	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), code(name(c.Rule)), why, file}
+	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), short(c.Rule), why, file}
 	if secrets {
 		cells = slices.Insert(cells, 3, to)
 	}
@@ -238,34 +309,26 @@ func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
 func blockedBy(c *plan.Change) string { return "**blocked** by " + prose(string(c.Blocked.Guard)) }
 
 // blockedList says of each guard what it holds back, why, and what lifts it;
-// changes with one reason stand together.
-func (m *planMarkdown) blockedList(p *plan.Project) string {
+// changes with one reason stand together, and each guard comes in turn.
+func (b *builder) blockedList(p *plan.Project) {
 	var order []plan.Blocked
 	rules := map[plan.Blocked][]string{}
 	for i := range p.Changes {
-		if b := p.Changes[i].Blocked; b != nil {
-			if rules[*b] == nil {
-				order = append(order, *b)
+		if why := p.Changes[i].Blocked; why != nil {
+			if rules[*why] == nil {
+				order = append(order, *why)
 			}
-			rules[*b] = append(rules[*b], p.Changes[i].Rule)
+			rules[*why] = append(rules[*why], p.Changes[i].Rule)
 		}
 	}
-	if len(order) == 0 {
-		return ""
-	}
-	var items []string
-	for i, b := range order {
-		if i == maxList {
-			items = append(items, "and "+plural(len(order)-i, "more reason", "more reasons"))
-			break
-		}
-		item := codes(rules[b], maxNames) + ": **" + prose(string(b.Guard)) + "**, " + prose(b.Reason)
-		if lift := liftOf(&b); lift != "" {
+	order = fair.Order(order, func(why plan.Blocked) string { return string(why.Guard) })
+	addList(b, "**Blocked**", order, func(why plan.Blocked) string {
+		item := codes(rules[why], maxNames) + ": **" + prose(string(why.Guard)) + "**, " + prose(why.Reason)
+		if lift := liftOf(&why); lift != "" {
 			item += "; lift with " + code(lift)
 		}
-		items = append(items, item)
-	}
-	return "**Blocked**\n\n" + bullets(items)
+		return item
+	})
 }
 
 // detail are a change's fields, as a diff from live to file.
@@ -274,7 +337,7 @@ func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 	if c.Blocked != nil {
 		sign, why = "!", why+"; <b>blocked</b>"
 	}
-	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(name(c.Rule)) + "</b>: " + why
+	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(name(middle(c.Rule))) + "</b>: " + why
 	body := fenced("diff", m.diff(c))
 	var commands []string
 	if m.Drift {
@@ -285,6 +348,10 @@ func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 	body += strings.TrimSuffix(commandLines("", commands...), "\n")
 	return details(summary, body, m.open || m.Drift && liveMoved(c))
 }
+
+// maxDetail is about the most bytes of a change's details, so that a rule with very
+// many fields can be shown at all.
+const maxDetail = 4000
 
 // diff are the lines of a change's details: a field that is replaced stands
 // once with each value, and what no sign of a diff fits has a "!".
@@ -306,6 +373,7 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	if c.RenameOf != "" {
 		rows = append(rows, renameRow(c))
 	}
+	rows = receiverFirst(rows)
 	if len(rows) == 0 {
 		rows = append(rows, fact("marker", "added; nothing else differs"))
 	}
@@ -319,8 +387,13 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	if m.Drift && c.Action == plan.Update {
 		out = append(out, "--- live", "+++ file")
 	}
-	for _, r := range rows {
+	size := 0
+	for i, r := range rows {
 		sign, label := r.sign.text, pad(r.label, wide)+"  "
+		if size > maxDetail {
+			return append(out, "! and "+plural(len(rows)-i, "more field", "more fields"))
+		}
+		size += len(label) + len(r.value) + len(r.more)
 		switch {
 		case r.more != "":
 			out = append(out, "- "+label+r.value, "+ "+label+r.more)
@@ -333,18 +406,9 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	return out
 }
 
-func (m *planMarkdown) warningList(warnings []string) string {
-	if len(warnings) == 0 {
-		return ""
-	}
-	var items []string
-	for _, w := range firstOf(warnings, maxList) {
-		items = append(items, prose(w))
-	}
-	if n := more(warnings); n != "" {
-		items = append(items, strings.TrimSpace(n))
-	}
-	return "**Warnings**\n\n" + bullets(items)
+// warningList lists warnings, each kind of them in turn.
+func (b *builder) warningList(warnings []string) {
+	addList(b, "**Warnings**", fair.Order(warnings, fair.Shape), prose)
 }
 
 // leftAlone lists, folded away, the live rules that no file names and the rules

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/fair"
 )
 
 // ResultMarkdown writes what became of a plan: the outcome and its counts, a
@@ -18,7 +19,7 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	if len(r.Changes) > 0 && !several {
 		about = "Project " + code(name(r.Changes[0].Project)) + ", digest " + code(string(r.Digest))
 	}
-	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\n"+about+"\n\n")
+	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\n"+hostParagraphs(resultReceivers(r), resultHostWords, roomFor(o.Limit))+about+"\n\n")
 	if len(r.Changes) > 0 {
 		head := []string{"Status", "What", "Rule"}
 		if several {
@@ -26,31 +27,35 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 		}
 		b.add(partTitle, tableHead(head...))
 	}
-	for i := range r.Changes {
-		b.add(partRow, resultRow(&r.Changes[i], several))
+	changes := arrangeResults(r)
+	for _, c := range changes {
+		kind := partRowLess
+		if c.class.matters() {
+			kind = partRow
+		}
+		b.addTurn(kind, resultRow(c.change, several), c.turn)
 	}
-	var said []string
 	hints := map[string]bool{}
-	for i := range r.Changes {
-		if d := resultDetail(&r.Changes[i], hints); d != "" {
-			said = append(said, d)
-		}
-	}
-	for i, d := range said {
-		if i == 0 {
+	began := false
+	for _, c := range changes {
+		d := resultDetail(c.change, hints)
+		if d != "" && !began {
 			b.add(partTitle, "\n")
+			began = true
 		}
-		b.add(partDetail, d)
+		kind := partDetailLess
+		if c.class.matters() {
+			kind = partDetail
+		}
+		b.addTurn(kind, d, c.turn)
 	}
-	if len(r.Changes) > 0 {
+	if len(changes) > 0 {
 		b.add(partTitle, "\n")
 	}
 	for _, u := range r.Unreadable {
 		b.add(partTitle, unreadAlert(u.Project, u.Message))
 	}
-	if len(r.Warnings) > 0 {
-		b.add(partNote, (&planMarkdown{}).warningList(r.Warnings))
-	}
+	b.warningList(r.Warnings)
 	switch next := nextStep(r); {
 	case len(o.Next) > 0:
 		b.add(partHead, nextLines(o.Next))
@@ -99,9 +104,9 @@ func resultRow(c *apply.Change, several bool) string {
 	if f := facts(c); f != "" {
 		what += " " + prose(strings.TrimSpace(f))
 	}
-	cells := []string{status, what, code(name(c.Rule))}
+	cells := []string{status, what, short(c.Rule)}
 	if several {
-		cells = append(cells, code(name(c.Project)))
+		cells = append(cells, short(c.Project))
 	}
 	return tableRow(cells...)
 }
@@ -144,7 +149,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	if len(said) == 0 {
 		return ""
 	}
-	return "- " + code(name(c.Rule)) + " (" + prose(string(c.Status)) + "): " + strings.Join(said, "; ") + "\n"
+	return "- " + short(c.Rule) + " (" + prose(string(c.Status)) + "): " + strings.Join(said, "; ") + "\n"
 }
 
 // ProblemsMarkdown writes the problems of input files as a table.
@@ -154,21 +159,42 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 	if len(problems) > 0 {
 		b.add(partTitle, tableHead("", "Where", "Problem", "Hint"))
 	}
-	for _, p := range problems {
+	turn := turns(problems)
+	for i, p := range problems {
 		severity, where, hint := "error", "", ""
 		if p.Severity == schema.Warning {
 			severity = "warning"
 		}
 		if p.File != "" {
-			where = code(p.Position.String())
+			where = code(middle(p.Position.String()))
 		}
 		if p.Hint != "" {
 			hint = hintProse(p.Hint)
 		}
-		b.add(partRow, tableRow(severity, where, prose(p.Message), hint))
+		kind := partRow
+		if p.Severity == schema.Warning {
+			kind = partRowLess
+		}
+		b.addTurn(kind, tableRow(severity, where, prose(p.Message), hint), turn[i])
 	}
 	b.add(partHead, "\n"+nextLines(o.Next))
 	return writeAll(w, b.fit(o.Limit, o.Show))
+}
+
+// turns returns for each problem the place in which it keeps its room: each file and
+// each kind of problem in turn.
+func turns(problems []schema.Problem) []int {
+	order := make([]int, len(problems))
+	for i := range order {
+		order[i] = i
+	}
+	order = fair.Order(order, func(i int) string { return problems[i].File })
+	order = fair.Order(order, func(i int) string { return fair.Shape(problems[i].Message) })
+	out := make([]int, len(problems))
+	for turn, i := range order {
+		out[i] = turn
+	}
+	return out
 }
 
 func problemsTitle(problems []schema.Problem) string {

@@ -14,6 +14,7 @@ func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
 	p.loosened(doc.Base)
 	p.source(doc.Source)
+	p.hosts(planReceivers(doc), p.hostWords())
 	var still []string
 	for i := range doc.Projects {
 		if len(doc.Projects) > 1 && !p.Verbose && quiet(&doc.Projects[i]) {
@@ -98,6 +99,13 @@ func (p *printer) source(s plan.Source) {
 		line += "; run " + s.Hint // a saved plan can be anybody's, so it is not offered to be pasted
 	}
 	p.line(0, 2, styled(line, styleYellow))
+}
+
+// hosts names those that get secrets, above what could push them out of sight.
+func (p *printer) hosts(r receivers, words [3]string) {
+	for _, line := range r.lines(words, 0, Escape) {
+		p.line(0, 2, text(line))
+	}
 }
 
 // shortCommit is as much of a commit as people read.

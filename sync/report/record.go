@@ -318,7 +318,11 @@ func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
 			if a := c.Archive(); a != nil {
 				what += ", archived " + plural(a.Records, "record", "records")
 			}
-			b.add(partRow, tableRow(prose(status), what, code(ruleIn(run, c))))
+			kind := partRow
+			if c.Action != string(plan.Delete) && (status == string(apply.StatusApplied) || status == string(apply.StatusDone)) {
+				kind = partRowLess
+			}
+			b.add(kind, tableRow(prose(status), what, code(middle(ruleIn(run, c)))))
 		}
 		b.add(partTitle, "\n"+prose(endOf(run))+"\n\n")
 	}

@@ -15,13 +15,16 @@ import (
 func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p := newPrinter(o)
 	several := severalProjects(r)
+	p.hosts(resultReceivers(r), resultHostWords)
 	hints := map[string]bool{}
-	for i := range r.Changes {
-		c := &r.Changes[i]
-		if several && (i == 0 || c.Project != r.Changes[i-1].Project) {
+	last := ""
+	for i, arranged := range arrangeResults(r) {
+		c := arranged.change
+		if several && (i == 0 || c.Project != last) {
 			p.blank()
 			p.line(0, 2, text("Project "), styled(name(c.Project), styleBold))
 		}
+		last = c.Project
 		p.result(c, hints)
 	}
 	for _, u := range r.Unreadable {

@@ -1,0 +1,177 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/plan"
+)
+
+// receiver is a host that secrets go to, and what a reader has to know of it.
+type receiver struct {
+	host  string
+	class importance
+	rules int
+	// unlisted is true if destinations are set and do not name it, moved if a live
+	// rule has another host now.
+	unlisted, moved bool
+}
+
+// receivers are hosts by what comes of the changes that send them secrets.
+type receivers struct {
+	// told get secrets, doubtful may have got them, kept get none: a guard blocks
+	// the changes, or they were not made.
+	told, doubtful, kept []receiver
+}
+
+// planReceivers collects the hosts of all projects of a plan.
+func planReceivers(doc *plan.Plan) receivers {
+	told, kept := map[string]*receiver{}, map[string]*receiver{}
+	for i := range doc.Projects {
+		p := &doc.Projects[i]
+		live := liveHosts(p)
+		for j := range p.Changes {
+			c := &p.Changes[j]
+			if c.SecretTo == "" {
+				continue
+			}
+			into := told
+			if c.Blocked != nil {
+				into = kept
+			}
+			r := note(into, c.SecretTo, secretImportance(p, c, live))
+			r.moved = r.moved || hasMoved(c)
+			r.unlisted = r.unlisted || isUnlisted(p, originTo(c))
+		}
+	}
+	return receivers{told: byImportance(told), kept: byImportance(kept)}
+}
+
+// resultReceivers collects the hosts of a result.
+func resultReceivers(r *apply.Result) receivers {
+	told, doubtful, kept := map[string]*receiver{}, map[string]*receiver{}, map[string]*receiver{}
+	for i := range r.Changes {
+		c := &r.Changes[i]
+		switch {
+		case c.SecretTo == "":
+		case c.Status == apply.StatusApplied || c.Status == apply.StatusUnverified:
+			note(told, c.SecretTo, sendsSecret)
+		case c.InDoubt():
+			note(doubtful, c.SecretTo, sendsSecret)
+		case c.Status != apply.StatusDone:
+			note(kept, c.SecretTo, blockedChange)
+		}
+	}
+	return receivers{told: byImportance(told), doubtful: byImportance(doubtful), kept: byImportance(kept)}
+}
+
+// note counts a rule of a host.
+func note(into map[string]*receiver, host string, class importance) *receiver {
+	r := into[host]
+	if r == nil {
+		r = &receiver{host: host, class: class}
+		into[host] = r
+	}
+	r.class = min(r.class, class)
+	r.rules++
+	return r
+}
+
+// byImportance orders hosts: first those that get a secret they do not have.
+func byImportance(hosts map[string]*receiver) []receiver {
+	out := make([]receiver, 0, len(hosts))
+	for _, r := range hosts {
+		out = append(out, *r)
+	}
+	slices.SortFunc(out, func(a, b receiver) int { return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.host, b.host)) })
+	return out
+}
+
+// words says of a host what there is to know.
+func (r *receiver) words() string {
+	l := list{plural(r.rules, "rule", "rules")}
+	if r.unlisted {
+		l = append(l, "not in destinations")
+	}
+	if r.moved {
+		l = append(l, "instead of another host")
+	}
+	return " (" + l.String() + ")"
+}
+
+// hostLine lists hosts in at most room bytes and says how many it does not name;
+// room 0 names all.
+func hostLine(hosts []receiver, room int, show func(string) string) string {
+	var b strings.Builder
+	for i := range hosts {
+		item := show(middle(hosts[i].host)) + hosts[i].words()
+		if room > 0 && i > 0 && b.Len()+len(item) > room {
+			b.WriteString(", and " + plural(len(hosts)-i, "more host that is not named here", "more hosts that are not named here"))
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(item)
+	}
+	return b.String()
+}
+
+// lines are the lines near the top of every document that names hosts:
+// what happens, and to which of them. Each of the lists has its own room, so that
+// none hides another.
+func (r receivers) lines(words [3]string, room int, show func(string) string) []string {
+	var out []string
+	for i, hosts := range [][]receiver{r.told, r.doubtful, r.kept} {
+		if len(hosts) > 0 {
+			out = append(out, words[i]+": "+hostLine(hosts, room, show)+".")
+		}
+	}
+	return out
+}
+
+// The words before the hosts.
+var (
+	planHostWords   = [3]string{"Secrets go to", "", "Blocked, so no secret goes to"}
+	driftHostWords  = [3]string{"An apply sends secrets to", "", "Blocked, so no secret goes to"}
+	resultHostWords = [3]string{"Secrets were sent to", "Secrets may have been sent to", "No secret was sent to"}
+)
+
+// hostWords are those for a plan.
+func (o TextOptions) hostWords() [3]string {
+	if o.Drift {
+		return driftHostWords
+	}
+	return planHostWords
+}
+
+// The most bytes of a name that is shown whole. Of a longer one the beginning and
+// the end are: the end of a host says whose it is.
+const (
+	maxMiddle  = 280
+	middleHead = 100
+	middleTail = 100
+)
+
+// middle leaves out the middle of what is too long, and says so.
+func middle(s string) string {
+	if len(Escape(s)) <= maxMiddle {
+		return s
+	}
+	runes := []rune(s)
+	from, to, used := 0, len(runes), 0
+	for from < to {
+		if used += len(Escape(string(runes[from]))); used > middleHead {
+			break
+		}
+		from++
+	}
+	for used = 0; to > from; to-- {
+		if used += len(Escape(string(runes[to-1]))); used > middleTail {
+			break
+		}
+	}
+	return string(runes[:from]) + "…(" + count(to-from) + " characters left out)…" + string(runes[to:])
+}
