@@ -61,8 +61,8 @@ func (w *World) RunUnattended(u Unattended) {
 		w.Fatal(err)
 	}
 	w.Commit("It goes")
-	// A plan whose deletes have no archive to go to is another one.
-	const plan = "mkhooks plan --archive ./archive --archive-is-durable --format json | jq -r .digest"
+	// The digest covers the archive, so the plan must name the one that apply uses.
+	plan := "mkhooks plan --archive '" + filepath.Join(u.State, "archive") + "' --archive-is-durable --format json | jq -r .digest"
 	out, code := w.Bash(w.Dir, append(env, "MKIO_TOKEN="+ReadToken), plan)
 	if code != 0 {
 		w.Fatalf("mkhooks plan: exit code %d\n%s", code, out)
