@@ -138,7 +138,7 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 		}
 	}
 	schema.SortProblems(v.problems)
-	doc := problemsDocument(v.problems)
+	doc := problemsDocument(a.withholdProblems(v.problems))
 	list := doc.text
 	doc.text = func(w io.Writer, t report.TextOptions) error {
 		err := list(w, t)

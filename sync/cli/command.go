@@ -49,6 +49,9 @@ Exit codes:
 // run finds the command, runs it and maps what it says to an exit code. A
 // panic is reported without its value, which could be a secret.
 func (a *app) run() (code int) {
+	if a.suspects = suspects(a.Args); len(a.suspects) > 0 {
+		a.Stderr = withholding{a.Stderr, a.suspects}
+	}
 	root := a.command()
 	a.tree = root
 	defer a.closeSinks()
@@ -252,15 +255,19 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		}
 		if strings.HasPrefix(name, "token") {
 			return invalidf("export MKIO_TOKEN=..., or --token-file FILE",
-				"%s has no flag --%s: a token is never a flag's value, because a command line is visible to others", path, name)
+				"%s has no %s: a token is never a flag's value, because a command line is visible to others", path, shownFlag(name))
 		}
 		if near := nearestFlag(cmd, name); near != "" {
-			return invalidf("did you mean --"+near, "%s has no flag --%s", path, name)
+			help = "did you mean --" + near
 		}
-		return invalidf(help, "%s has no flag --%s", path, name)
+		return invalidf(help, "%s has no %s", path, shownFlag(name))
 	case errors.As(err, &invalidValue):
 		f := invalidValue.GetFlag()
-		return invalidf(help, "--%s %q: expected %s", f.Name, invalidValue.GetValue(), expectedValue(f))
+		found := "" // a value of another kind may be a secret
+		if v := invalidValue.GetValue(); len(v) <= 8 && strings.Trim(v, "0123456789-.smh") == "" {
+			found = fmt.Sprintf(" %q", v)
+		}
+		return invalidf(help, "--%s%s: expected %s", f.Name, found, expectedValue(f))
 	case errors.As(err, &missing):
 		return invalidf(help, "--%s needs a value: %s", missing.GetFlag().Name, strings.ReplaceAll(missing.GetFlag().Usage, "`", ""))
 	case errors.As(err, &syntax):

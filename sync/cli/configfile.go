@@ -69,6 +69,7 @@ func (o *configOptions) load(a *app, name string) error {
 // printProblems prints problems of files on stderr, and for GitHub as
 // annotations of their lines.
 func (a *app) printProblems(problems []schema.Problem) error {
+	problems = a.withholdProblems(problems)
 	if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
 		return failed(err)
 	}

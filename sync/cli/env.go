@@ -69,6 +69,9 @@ type app struct {
 	// root ends with the second signal.
 	root context.Context
 
+	// suspects are arguments that look like a secret: no message repeats them.
+	suspects []string
+
 	// stderr keeps messages whole that come from side by side.
 	stderr sync.Mutex
 

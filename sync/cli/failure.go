@@ -42,7 +42,7 @@ func (a *app) writeFailure(e *codeError) int {
 		a.known.Mask(&problems, withheld)
 		trouble = append(trouble, a.annotate(problems))
 	}
-	doc := problemsDocument(problems)
+	doc := problemsDocument(a.withholdProblems(problems))
 	trouble = append(trouble, a.writeSinks(doc, false))
 	if a.format != string(report.Text) {
 		trouble = append(trouble, a.writeStdout(doc, report.TextOptions{}))

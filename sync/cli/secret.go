@@ -39,7 +39,10 @@ replaced, null, [REDACTED], a value with an invisible character in it.
 --allow-odd-secrets accepts it; masks and placeholders are never accepted.
 
 In place of RULE may stand the path of a shared secrets file, whose values rules
-take with $secret: FILE#KEY; then PATH is a KEY of it.
+take with $secret: FILE#KEY; then PATH is a KEY of it; --add makes a new one.
+
+A value is never an argument: it would be in the history of the shell and in the
+process list. What is no PATH is refused, and is not repeated.
 
 A file that is not encrypted yet is encrypted for the keys that the nearest
 .sops.yaml names; their public part is enough. All values of the file are
@@ -71,7 +74,7 @@ func newSecretCommand(a *app) *cobra.Command {
 	}
 	group.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return invalidf("mkhooks secret set RULE PATH", "secret: there is no command %q; expected set", args[0])
+			return invalid(errors.New("secret: argument 1 is no command; expected set"), "mkhooks secret set RULE headers.NAME", exposed)
 		}
 		return group.Help()
 	}
@@ -96,7 +99,7 @@ func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
 	addRules(f, &o.rules)
 	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP (repeatable)")
 	o.addOddSecrets(f)
-	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there")
+	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there, or a new KEY to a shared file")
 }
 
 func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) error {
@@ -203,7 +206,7 @@ func (o *secretOptions) find(args []string) (config.Found, error) {
 		paths = o.file.AllPaths()
 	} else if len(paths) == 0 {
 		if info, err := os.Stat("rules"); err != nil || !info.IsDir() {
-			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no folder rules here to look for rule %q in", rule)
+			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no directory rules here to look for the rule in")
 		}
 		paths = []string{"rules"}
 	}
@@ -223,17 +226,19 @@ func (o *secretOptions) find(args []string) (config.Found, error) {
 	case 1:
 		return hits[0], nil
 	case 0:
-		hint := "mkhooks validate " + quotePaths(paths)
 		if near := schema.Nearest(rule, names); near != "" {
-			hint = "did you mean: " + o.call(near)
+			return config.Found{}, invalidf("did you mean: "+o.call(near), "there is no rule %q in %s", rule, quotePaths(paths))
 		}
-		return config.Found{}, invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
+		return config.Found{}, invalid(fmt.Errorf("argument 1 is neither a rule in %s nor a file; expected the name of a rule, then the PATHs of its secrets", quotePaths(paths)),
+			"mkhooks validate "+quotePaths(paths), exposed)
 	}
 	var files []string
 	for _, h := range hits {
 		files = append(files, h.File)
 	}
-	return config.Found{}, invalidf(o.call(o.likely(hits, args).File, args...),
+	likely := o.likely(hits, args)
+	known := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !slices.Contains(authPaths(likely.Auth), arg) })
+	return config.Found{}, invalidf(o.call(likely.File, known...),
 		"rule %q is in several files, %s; expected the file that is meant", rule, list(files))
 }
 

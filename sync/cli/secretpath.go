@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,20 +18,23 @@ func (o *secretOptions) paths(found config.Found, args []string) ([]string, erro
 		return o.keys(found, args)
 	}
 	var paths []string
-	for _, arg := range args {
+	for i, arg := range args {
 		path := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(arg, "spec."), "authentication."), ".", "/", 1)
 		part, name, ok := strings.Cut(path, "/")
 		if !ok || name == "" || part != "headers" && part != "queryParams" {
-			return nil, invalidf(o.didYouMean(found, arg), "%q: expected headers.NAME or queryParams.NAME", arg)
+			return nil, o.noPath(i, "expected headers.NAME or queryParams.NAME", o.didYouMean(found, arg, paths))
 		}
 		if slices.Contains(paths, path) {
-			return nil, invalidf("", "%s is given twice", arg)
+			return nil, invalidf("", "argument %d is given twice", i+2)
 		}
 		names := found.Auth.Headers
 		if part == "queryParams" {
 			names = found.Auth.QueryParams
 		}
 		if !slices.Contains(names, name) {
+			if !isName(part, name) || mayBeSecret(name) && !o.add {
+				return nil, o.noPath(i, "expected headers.NAME or queryParams.NAME, and nothing behind it", o.didYouMean(found, arg, paths))
+			}
 			near := nearestName(part, name, names)
 			same := part == "headers" && strings.EqualFold(near, name)
 			if near != "" && (same || !o.add) {
@@ -60,16 +64,18 @@ func (o *secretOptions) isSharedFile(path string) bool {
 // keys checks the KEYS of a shared secrets file.
 func (o *secretOptions) keys(found config.Found, args []string) ([]string, error) {
 	var keys []string
-	for _, key := range args {
+	for i, key := range args {
 		switch {
 		case key == "" || key == "sops" || key == "metadata" || key == "spec" || strings.HasPrefix(key, "$") || strings.ContainsFunc(key, unicode.IsControl):
-			return nil, invalidf(o.call(o.rule, "webhookSecret"), "%q can't be the key of a shared secret", key)
+			return nil, o.noPath(i, "it can't be the key of a shared secret", o.call(o.rule, "webhookSecret"))
 		case slices.Contains(keys, key):
-			return nil, invalidf("", "%s is given twice", key)
+			return nil, invalidf("", "argument %d is given twice", i+2)
 		case !slices.Contains(o.shared, key) && !o.add:
 			if near := schema.Nearest(key, o.shared); near != "" {
 				return nil, invalidf("did you mean: "+o.call(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
 			}
+			// It may be the value, which would be written as a key.
+			return nil, o.noPath(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.call(o.rule, append(slices.Clone(keys), o.shared[:min(len(o.shared), 1)]...)...))
 		}
 		keys = append(keys, key)
 	}
@@ -102,8 +108,26 @@ func nearestName(part, name string, names []string) string {
 	return schema.Nearest(name, names)
 }
 
-// didYouMean is the call with the prefix that a PATH lacks.
-func (o *secretOptions) didYouMean(found config.Found, arg string) string {
+// noPath refuses an argument that is no PATH or KEY. It is never repeated: it
+// may be the value.
+func (o *secretOptions) noPath(i int, expected, hint string) error {
+	return invalid(fmt.Errorf("argument %d is not what can be set: %s; a value is never an argument, but comes on standard input or is asked for", i+2, expected), hint, exposed)
+}
+
+// isName reports whether a name can be that of a header or parameter. NAME=VALUE
+// is none.
+func isName(part, name string) bool {
+	if part == "queryParams" {
+		return !strings.ContainsAny(name, "=&: \t")
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r)
+	})
+}
+
+// didYouMean is the call with the prefix that a PATH lacks, or with names that
+// the file has; before are the PATHs before it. It never repeats the argument.
+func (o *secretOptions) didYouMean(found config.Found, arg string, before []string) string {
 	name := arg[strings.LastIndexByte(arg, '.')+1:]
 	for _, part := range []struct {
 		name  string
@@ -113,8 +137,11 @@ func (o *secretOptions) didYouMean(found config.Found, arg string) string {
 			return "did you mean: " + o.call(o.rule, part.name+"."+near)
 		}
 	}
-	if arg != "" && !strings.Contains(arg, ".") {
-		return "did you mean: " + o.call(o.rule, "headers."+arg)
+	if len(before) > 0 {
+		return "did you mean: " + o.call(o.rule, before...)
+	}
+	if names := authPaths(found.Auth); len(names) > 0 {
+		return "did you mean: " + o.call(o.rule, names[0])
 	}
 	return "mkhooks help secret set"
 }

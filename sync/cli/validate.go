@@ -73,6 +73,7 @@ func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) e
 		problems = append(problems, more...)
 	}
 	bad := schema.HasErrors(problems)
+	problems = a.withholdProblems(problems)
 	doc := problemsDocument(problems)
 	if !bad {
 		list := doc.text

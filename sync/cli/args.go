@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/webhook"
+)
+
+// withheld takes the place of an argument that may be a secret.
+const withheld = "(an argument that may be a secret)"
+
+// exposed is what to do about a secret that was an argument.
+const exposed = "if it was a secret: it may be in the history of the shell and was in the process list, so use a new one"
+
+// flagName matches what may be repeated of an unknown flag: a secret can begin
+// with dashes, too.
+var flagName = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+
+// fileExtension matches the end of a file's name.
+var fileExtension = regexp.MustCompile(`\.[a-z]{2,5}$`)
+
+// shownFlag is an unknown flag as messages name it.
+func shownFlag(name string) string {
+	if len(name) <= 24 && flagName.MatchString(name) {
+		return "flag --" + name
+	}
+	return "such flag (it is not repeated, because it may be a secret)"
+}
+
+// suspects are the arguments that look like a secret, and parts of them. A file
+// that exists is none, nor is a digest, which --expect and --head take.
+func suspects(args []string) []string {
+	var out []string
+	for i, arg := range args {
+		if i > 0 && slices.Contains([]string{"--expect", "--head"}, args[i-1]) || strings.HasPrefix(arg, "--expect=") || strings.HasPrefix(arg, "--head=") {
+			continue
+		}
+		parts := []string{arg}
+		if name, value, ok := strings.Cut(arg, "="); ok && name != "" {
+			parts = append(parts, value)
+		}
+		if strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && len(arg) > 2 {
+			parts = append(parts, arg[2:]) // -tSECRET
+		}
+		for _, part := range parts {
+			if _, err := os.Lstat(part); err != nil && mayBeSecret(part) {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+// mayBeSecret reports whether a text has the form of a credential, or a word of
+// it looks random. A public key of age is none.
+func mayBeSecret(text string) bool {
+	if webhook.ValueIsCredential(text) || strings.Contains(text, "AGE-SECRET-KEY-") {
+		return true
+	}
+	if strings.HasPrefix(text, "age1") || strings.Contains(text, "://") || fileExtension.MatchString(text) {
+		return false
+	}
+	const longWord, mixed = 16, 3
+	length, changes := 0, 0
+	var before rune
+	for _, r := range text {
+		digit := unicode.IsDigit(r)
+		if !digit && !unicode.IsLetter(r) {
+			length, changes, before = 0, 0, 0
+			continue
+		}
+		if length++; before != 0 && digit != unicode.IsDigit(before) {
+			changes++
+		}
+		if before = r; length >= longWord && changes >= mixed {
+			return true
+		}
+	}
+	return false
+}
+
+// withhold replaces arguments that look like a secret.
+func withhold(text string, suspects []string) string {
+	for _, s := range suspects {
+		text = strings.ReplaceAll(text, s, withheld)
+	}
+	return text
+}
+
+// withholding writes text in which such arguments are replaced.
+type withholding struct {
+	w        io.Writer
+	suspects []string
+}
+
+func (w withholding) Write(text []byte) (int, error) {
+	if _, err := io.WriteString(w.w, withhold(string(text), w.suspects)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// withholdProblems replaces such arguments in problems: a path that is none may
+// be a secret.
+func (a *app) withholdProblems(problems []schema.Problem) []schema.Problem {
+	out := slices.Clone(problems)
+	for i, p := range out {
+		out[i].File, out[i].Message, out[i].Hint = withhold(p.File, a.suspects), withhold(p.Message, a.suspects), withhold(p.Hint, a.suspects)
+	}
+	return out
+}
