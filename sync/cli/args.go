@@ -12,8 +12,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// withheld takes the place of an argument that may be a secret.
-const withheld = "(an argument that may be a secret)"
+// withheldArgument takes the place of an argument that may be a secret.
+const withheldArgument = "(an argument that may be a secret)"
 
 // exposed is what to do about a secret that was an argument.
 const exposed = "if it was a secret: it may be in the history of the shell and was in the process list, so use a new one"
@@ -88,7 +88,7 @@ func mayBeSecret(text string) bool {
 // withhold replaces arguments that look like a secret.
 func withhold(text string, suspects []string) string {
 	for _, s := range suspects {
-		text = strings.ReplaceAll(text, s, withheld)
+		text = strings.ReplaceAll(text, s, withheldArgument)
 	}
 	return text
 }
