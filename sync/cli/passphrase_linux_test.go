@@ -345,10 +345,9 @@ func TestPassphraseOfPGP(t *testing.T) {
 	cmd.Env = append(cmd.Env, "GNUPGHOME="+home)
 	screen := onTerminal(t, cmd)
 	screen.shows("Passphrase:", 1)
-	before := screen.String()
 	time.Sleep(700 * time.Millisecond) // longer than it takes for a bar to be shown
-	if after := screen.String(); after != before {
-		t.Errorf("while a passphrase was awaited, the terminal got\n%q", strings.TrimPrefix(after, before))
+	if text := screen.String(); strings.Contains(text, "open secrets") { // pinentry may still draw
+		t.Errorf("while a passphrase was awaited, the terminal got\n%q", text)
 	}
 	screen.typed(passphrase + "\r")
 	text := screen.ends(exitOK)
