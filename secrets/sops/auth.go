@@ -40,7 +40,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 		add(s.File, p, plain[p])
 	}
 	for _, source := range s.Sources {
-		values, err := d.open(ctx, source)
+		values, err := d.openSource(ctx, source)
 		if ctx.Err() != nil {
 			return secrets.Auth{}, ctx.Err()
 		}
@@ -54,7 +54,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 		}
 		for _, path := range slices.Sorted(maps.Keys(take)) {
 			at := strings.Join(take[path], ".")
-			value, ok := values[place(take[path]...)]
+			value, ok := values[joinKeys(take[path]...)]
 			if !ok {
 				errs = append(errs, &Error{File: source.File, Kind: Malformed, Paths: []string{at},
 					Message: "is not there, though it was when the file was read", hint: "mkhooks validate " + shell.Path(source.File)})
@@ -70,11 +70,11 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 	return auth, nil
 }
 
-// values are the secrets of an opened document by their [place].
+// values are the secrets of an opened document by their [joinKeys].
 type values map[string]secrets.String
 
-// place is where a value stands in a document.
-func place(keys ...string) string { return strings.Join(keys, "\x00") }
+// joinKeys is where a value stands in a document.
+func joinKeys(keys ...string) string { return strings.Join(keys, "\x00") }
 
 // authentication is what a rule file says of spec.authentication, as
 // [secrets.Source] says what to take.
@@ -88,12 +88,12 @@ func (v values) authentication() map[string][]string {
 	return take
 }
 
-// open opens a document. One that others take values of, too, is kept.
-func (d *Decrypter) open(ctx context.Context, s secrets.Source) (values, error) {
+// openSource opens a document. One that others take values of, too, is kept.
+func (d *Decrypter) openSource(ctx context.Context, s secrets.Source) (values, error) {
 	if s.Take == nil {
 		return d.openDocument(ctx, s.File, s.Document)
 	}
-	return d.shared.open(ctx, s.File, s.Document, d.openDocument)
+	return d.shared.openOnce(ctx, s.File, s.Document, d.openDocument)
 }
 
 // openDocument opens a document, checks its MAC, and returns all its secrets.
@@ -106,7 +106,7 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 	if err != nil {
 		return nil, err
 	}
-	if err := open(file, tree, key); err != nil {
+	if err := decryptTree(file, tree, key); err != nil {
 		return nil, err
 	}
 	return valuesOf(file, tree)
@@ -114,7 +114,7 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 
 // parseSealed reads a file, with all the checks that need no key.
 func parseSealed(file string, document []byte) (*sops.Tree, error) {
-	tree, err := parse(file, document)
+	tree, err := parseFile(file, document)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func valuesOf(file string, tree *sops.Tree) (values, error) {
 				return nil, &Error{File: file, Kind: BadValue, Paths: []string{strings.Join(keys, ".")},
 					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
 			}
-			out[place(keys...)] = secrets.NewString(value)
+			out[joinKeys(keys...)] = secrets.NewString(value)
 		}
 	}
 	return out, nil

@@ -108,7 +108,7 @@ func TestForm(t *testing.T) {
 	for name, text := range files {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := open(t, text, sops.Options{}); err != nil {
+			if _, err := decryptTree(t, text, sops.Options{}); err != nil {
 				t.Fatalf("unchanged: %v\n%s", err, text)
 			}
 			if line, problems := validate(text); len(problems) > 0 {
@@ -168,7 +168,7 @@ func tryForm(t *testing.T, text, path, name string, change func(n, parent *yaml.
 		t.Fatal(err)
 	}
 	changed := b.String()
-	_, err := open(t, changed, sops.Options{})
+	_, err := decryptTree(t, changed, sops.Options{})
 	if err == nil {
 		return 0
 	}
@@ -252,7 +252,7 @@ func sealWith(t *testing.T, dir, rules string) string {
 		}
 	}
 	sopstest.Sops(t, nil, dir, "encrypt", "--in-place", "rule.yaml")
-	return read(t, dir+"/rule.yaml")
+	return parseTree(t, dir+"/rule.yaml")
 }
 
 // withAllKeys adds a key of each kind to a file that age opens.

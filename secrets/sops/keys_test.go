@@ -52,7 +52,7 @@ func constant(key []byte) func(*keyservice.Key) ([]byte, error) {
 func dataKey(t testing.TB, text string) []byte {
 	t.Helper()
 	var key []byte
-	if _, err := open(t, text, sops.Options{KeyService: recorder{keyservice.NewLocalClient(), &key}}); err != nil || len(key) == 0 {
+	if _, err := decryptTree(t, text, sops.Options{KeyService: recorder{keyservice.NewLocalClient(), &key}}); err != nil || len(key) == 0 {
 		t.Fatalf("the data key could not be had: %v", err)
 	}
 	return key
@@ -90,12 +90,12 @@ func TestClouds(t *testing.T) {
 			t.Parallel()
 			text := withKey(good, cloud.metadata)
 			s := &stub{answer: constant(key)}
-			_, err := open(t, text, sops.Options{KeyService: s, VaultAddr: "https://vault.example.com"})
+			_, err := decryptTree(t, text, sops.Options{KeyService: s, VaultAddr: "https://vault.example.com"})
 			wantError(t, err, sops.NotAllowed, "can't be opened without a key service: "+service+" is not allowed", "--key-service "+service)
 			if len(s.calls) > 0 {
 				t.Errorf("not allowed, but called: %v", s.calls)
 			}
-			auth, err := open(t, text, sops.Options{KeyService: s, KeyServices: []string{service}, VaultAddr: "https://vault.example.com"})
+			auth, err := decryptTree(t, text, sops.Options{KeyService: s, KeyServices: []string{service}, VaultAddr: "https://vault.example.com"})
 			if err != nil || len(s.calls) != 1 || s.calls[0] != cloud.call {
 				t.Fatalf("allowed: error %v, calls %v, want one of %s", err, s.calls, cloud.call)
 			}
@@ -109,7 +109,7 @@ func TestClouds(t *testing.T) {
 			t.Parallel()
 			s := &stub{answer: constant(key)}
 			text := strings.Replace(withKey(good, clouds["hcvault"].metadata), vault, addresses[0], 1)
-			_, err := open(t, text, sops.Options{KeyService: s, KeyServices: []string{"hcvault"}, VaultAddr: addresses[1]})
+			_, err := decryptTree(t, text, sops.Options{KeyService: s, KeyServices: []string{"hcvault"}, VaultAddr: addresses[1]})
 			wantError(t, err, sops.NotAllowed, "at VAULT_ADDR only")
 			if len(s.calls) > 0 {
 				t.Errorf("called: %v", s.calls)
@@ -119,7 +119,7 @@ func TestClouds(t *testing.T) {
 	t.Run("age beside a cloud that is not allowed", func(t *testing.T) {
 		t.Parallel()
 		text := strings.Replace(good, "    age:\n", "    "+clouds["awskms"].metadata+"    age:\n", 1)
-		auth, err := open(t, text, sops.Options{})
+		auth, err := decryptTree(t, text, sops.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestOtherAgeBesideCloud(t *testing.T) {
 	other, _ := sopstest.AgeKey(t)
 	text := strings.Replace(string(sopstest.Seal(t, document, other)), "    age:\n", "    "+clouds["awskms"].metadata+"    age:\n", 1)
 	s := &stub{answer: func(k *keyservice.Key) ([]byte, error) { return nil, errors.New("no") }}
-	_, err := open(t, text, sops.Options{KeyService: s})
+	_, err := decryptTree(t, text, sops.Options{KeyService: s})
 	wantError(t, err, sops.NotAllowed, other, "awskms is not allowed", "--key-service awskms", "SOPS_AGE_KEY_FILE")
 	if fmt.Sprint(s.calls) != "[*keyservice.Key_AgeKey]" {
 		t.Errorf("calls %v", s.calls)
@@ -148,7 +148,7 @@ func TestOrder(t *testing.T) {
 	good := string(sopstest.Seal(t, document, recipient))
 	text := strings.Replace(good, "    age:\n", "    "+clouds["awskms"].metadata+"    age:\n", 1)
 	s := &stub{answer: constant(dataKey(t, good))}
-	if _, err := open(t, text, sops.Options{KeyService: s, KeyServices: []string{"awskms"}}); err != nil || fmt.Sprint(s.calls) != "[*keyservice.Key_AgeKey]" {
+	if _, err := decryptTree(t, text, sops.Options{KeyService: s, KeyServices: []string{"awskms"}}); err != nil || fmt.Sprint(s.calls) != "[*keyservice.Key_AgeKey]" {
 		t.Errorf("error %v, calls %v", err, s.calls)
 	}
 }
@@ -179,7 +179,7 @@ func TestShamir(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &translator{KeyServiceClient: keyservice.NewLocalClient(), recipient: second}
-			auth, err := open(t, test.text, sops.Options{KeyServices: test.services, KeyService: s})
+			auth, err := decryptTree(t, test.text, sops.Options{KeyServices: test.services, KeyService: s})
 			if called := int(s.calls.Load()); called != test.called {
 				t.Errorf("the key service was called %d times, want %d", called, test.called)
 			}
@@ -210,7 +210,7 @@ func sealShared(t *testing.T, groups ...string) string {
 		}
 	}
 	sopstest.Sops(t, nil, dir, "encrypt", "--in-place", "rule.yaml")
-	return read(t, filepath.Join(dir, "rule.yaml"))
+	return parseTree(t, filepath.Join(dir, "rule.yaml"))
 }
 
 // asKMS makes the group of one age key a group of a cloud's key: what that
@@ -279,7 +279,7 @@ func TestKeyServiceTroubles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := open(t, text, sops.Options{KeyService: &stub{answer: test.answer}, KeyServices: []string{"awskms"}, Timeout: 50 * time.Millisecond})
+			_, err := decryptTree(t, text, sops.Options{KeyService: &stub{answer: test.answer}, KeyServices: []string{"awskms"}, Timeout: 50 * time.Millisecond})
 			wantError(t, err, test.kind)
 		})
 	}

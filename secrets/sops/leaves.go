@@ -28,7 +28,7 @@ func leavesOf(tree *sops.Tree) leaves {
 			l.comments = append(l.comments, c.Value)
 			return
 		}
-		l.values[place(path...)] = fmt.Sprint(item.Value)
+		l.values[joinKeys(path...)] = fmt.Sprint(item.Value)
 	})
 	return l
 }

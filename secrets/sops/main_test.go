@@ -70,10 +70,10 @@ func seal(t testing.TB, text string, flags ...string) string {
 	if !strings.Contains(strings.Join(flags, " "), "--pgp") {
 		flags = append([]string{"--age", recipient}, flags...)
 	}
-	return read(t, sopstest.EncryptRule(t, text, flags...))
+	return parseTree(t, sopstest.EncryptRule(t, text, flags...))
 }
 
-func read(t testing.TB, file string) string {
+func parseTree(t testing.TB, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -104,7 +104,7 @@ func sealed(text string) secrets.Sealed {
 	return secrets.Sealed{File: "rule.yaml", Sources: []secrets.Source{{File: "rule.yaml", Document: []byte(text)}}}
 }
 
-func open(t testing.TB, text string, o sops.Options) (secrets.Auth, error) {
+func decryptTree(t testing.TB, text string, o sops.Options) (secrets.Auth, error) {
 	t.Helper()
 	auth, err := sops.New(o).Auth(context.Background(), sealed(text))
 	noLeak(t, err)
@@ -168,7 +168,7 @@ var documentValues = map[string]string{"headers/X-One": "s3cr3t-one", "headers/X
 // TestSilent: SOPS logs names and values on stderr; nothing of it gets there.
 func TestSilent(t *testing.T) {
 	if text := os.Getenv(silentText); text != "" {
-		_, _ = open(t, text, sops.Options{}) // only what is written counts
+		_, _ = decryptTree(t, text, sops.Options{}) // only what is written counts
 		return
 	}
 	t.Parallel()

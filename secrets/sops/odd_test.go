@@ -23,12 +23,12 @@ func TestOddSecrets(t *testing.T) {
 			t.Parallel()
 			text := strings.Replace(document, "s3cr3t-one", secretYAML(value), 1)
 			sealed := seal(t, text, usual...)
-			_, err := open(t, sealed, sops.Options{})
+			_, err := decryptTree(t, sealed, sops.Options{})
 			wantError(t, err, sops.BadValue, path+" ")
 			if hinted := strings.Contains(err.(interface{ Unwrap() []error }).Unwrap()[0].(*sops.Error).Hint(), "--allow-odd-secrets"); hinted != odd {
 				t.Errorf("the hint names the flag: %t, want %t", hinted, odd)
 			}
-			if _, err = open(t, sealed, sops.Options{AllowOddSecrets: true}); (err == nil) != odd {
+			if _, err = decryptTree(t, sealed, sops.Options{AllowOddSecrets: true}); (err == nil) != odd {
 				t.Errorf("opened with AllowOddSecrets: %v, want it to open: %t", err, odd)
 			}
 			r := request("metadata: {name: x}\nspec: {}\n", "headers/X-One", value)

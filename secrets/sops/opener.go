@@ -29,10 +29,10 @@ type opening struct {
 	err    error
 }
 
-// open returns what do makes of a document, which it calls once, however many
+// openOnce returns what do makes of a document, which it calls once, however many
 // ask for it at the same time or later. Only a context that ended is not kept:
 // that was one caller's.
-func (o *opener) open(ctx context.Context, file string, document []byte, do func(context.Context, string, []byte) (values, error)) (values, error) {
+func (o *opener) openOnce(ctx context.Context, file string, document []byte, do func(context.Context, string, []byte) (values, error)) (values, error) {
 	key := opened{file, sha256.Sum256(document)}
 	for {
 		o.mu.Lock()
@@ -46,27 +46,27 @@ func (o *opener) open(ctx context.Context, file string, document []byte, do func
 		}
 		o.mu.Unlock()
 		if !others {
-			o.run(key, f, func() (values, error) { return do(ctx, file, document) })
+			o.openForAll(key, f, func() (values, error) { return do(ctx, file, document) })
 		}
 		select {
 		case <-f.ended:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if !others || !stopped(f.err) {
+		if !others || !isContextError(f.err) {
 			return f.values, f.err
 		}
 	}
 }
 
-// run opens a document for all who wait, and lets them go whatever happens.
-func (o *opener) run(key opened, f *opening, do func() (values, error)) {
+// openForAll opens a document for all who wait, and lets them go whatever happens.
+func (o *opener) openForAll(key opened, f *opening, do func() (values, error)) {
 	defer close(f.ended)
 	defer func() {
 		if recover() != nil { // its text could hold a value
 			f.values, f.err = nil, &Error{File: key.file, Kind: Malformed, Message: "can't be opened, which is a fault in mkhooks"}
 		}
-		if stopped(f.err) {
+		if isContextError(f.err) {
 			o.mu.Lock()
 			delete(o.done, key)
 			o.mu.Unlock()
@@ -75,6 +75,6 @@ func (o *opener) run(key opened, f *opening, do func() (values, error)) {
 	f.values, f.err = do()
 }
 
-func stopped(err error) bool {
+func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

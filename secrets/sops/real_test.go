@@ -27,7 +27,7 @@ func TestRealFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			auth, err := open(t, seal(t, document, flags...), sops.Options{})
+			auth, err := decryptTree(t, seal(t, document, flags...), sops.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +37,7 @@ func TestRealFiles(t *testing.T) {
 	t.Run("hand edit of a clear field", func(t *testing.T) {
 		t.Parallel()
 		text := strings.Replace(seal(t, document, usual...), "hooks.example.com", "hooks.example.org", 1)
-		auth, err := open(t, text, sops.Options{})
+		auth, err := decryptTree(t, text, sops.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,13 +52,13 @@ func TestRealFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		sopstest.Sops(t, nil, dir, "updatekeys", "--yes", file)
-		updated := read(t, file)
+		updated := parseTree(t, file)
 		if strings.Contains(updated, recipient) || !strings.Contains(updated, second) {
 			t.Fatalf("updatekeys kept the old key:\n%s", updated)
 		}
 		sopstest.Sops(t, nil, dir, "rotate", "--in-place", file)
-		for _, text := range []string{updated, read(t, file)} {
-			auth, err := open(t, text, sops.Options{})
+		for _, text := range []string{updated, parseTree(t, file)} {
+			auth, err := decryptTree(t, text, sops.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestRealFiles(t *testing.T) {
 	t.Run("by a comment", func(t *testing.T) {
 		t.Parallel()
 		text := strings.Replace(document, "  authentication:", "  # sops:enc\n  authentication:", 1)
-		auth, err := open(t, seal(t, text, "--encrypted-comment-regex", "sops:enc", "--mac-only-encrypted"), sops.Options{})
+		auth, err := decryptTree(t, seal(t, text, "--encrypted-comment-regex", "sops:enc", "--mac-only-encrypted"), sops.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestRealFiles(t *testing.T) {
 	t.Run("a null beside values", func(t *testing.T) {
 		t.Parallel()
 		text := strings.Replace(document, "      X-One:", "      X-None: null\n      X-One:", 1)
-		auth, err := open(t, seal(t, text, usual...), sops.Options{})
+		auth, err := decryptTree(t, seal(t, text, usual...), sops.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestAnyRule(t *testing.T) {
 		sealed := string(sopstest.Seal(t, text, recipient))
 		if i%20 == 0 {
 			file := sopstest.EncryptRule(t, text, append([]string{"--age", recipient}, usual[:2+i/20%2]...)...) // with and without --mac-only-encrypted
-			auth, err := open(t, read(t, file), sops.Options{AllowOddSecrets: true})
+			auth, err := decryptTree(t, parseTree(t, file), sops.Options{AllowOddSecrets: true})
 			if err != nil {
 				t.Fatalf("seed %d, rule %d by the command: %v\n%s", seed, i, err, text)
 			}
@@ -153,7 +153,7 @@ func TestAnyRule(t *testing.T) {
 			}
 			wantClear(t, sopstest.Sops(t, nil, filepath.Dir(file), "decrypt", file), want)
 		}
-		auth, err := open(t, sealed, sops.Options{AllowOddSecrets: true})
+		auth, err := decryptTree(t, sealed, sops.Options{AllowOddSecrets: true})
 		if err != nil {
 			t.Fatalf("seed %d, rule %d: %v\n%s", seed, i, err, text)
 		}
@@ -190,8 +190,8 @@ func wantClear(t *testing.T, text string, want map[string]string) {
 func TestMending(t *testing.T) {
 	t.Parallel()
 	file := sopstest.EncryptRule(t, document, "--age", recipient, "--encrypted-regex", "^authentication$")
-	text := strings.Replace(read(t, file), "hooks.example.com", "hooks.example.org", 1)
-	_, err := open(t, text, sops.Options{})
+	text := strings.Replace(parseTree(t, file), "hooks.example.com", "hooks.example.org", 1)
+	_, err := decryptTree(t, text, sops.Options{})
 	wantError(t, err, sops.WrongMAC, "sops --rotate --ignore-mac --in-place rule.yaml", "mac_only_encrypted: true below sops:")
 
 	text = strings.Replace(text, "\nsops:\n", "\nsops:\n    mac_only_encrypted: true\n", 1)
@@ -199,9 +199,9 @@ func TestMending(t *testing.T) {
 		t.Fatal(err)
 	}
 	sopstest.Sops(t, nil, filepath.Dir(file), "--rotate", "--ignore-mac", "--in-place", "rule.yaml")
-	mended := read(t, file)
+	mended := parseTree(t, file)
 	for _, text := range []string{mended, strings.Replace(mended, "hooks.example.org", "hooks.example.net", 1)} {
-		auth, err := open(t, text, sops.Options{})
+		auth, err := decryptTree(t, text, sops.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,13 +221,13 @@ func TestAnotherKey(t *testing.T) {
 		other, _ := sopstest.AgeKey(t)
 		others = append(others, other)
 	}
-	_, err := open(t, string(sopstest.Seal(t, document, others[0])), sops.Options{})
+	_, err := decryptTree(t, string(sopstest.Seal(t, document, others[0])), sops.Options{})
 	wantError(t, err, sops.NoKey, "encrypted for age "+others[0], "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY,", "age/keys.txt", "GnuPG")
-	_, err = open(t, string(sopstest.Seal(t, document, others...)), sops.Options{})
+	_, err = decryptTree(t, string(sopstest.Seal(t, document, others...)), sops.Options{})
 	wantError(t, err, sops.NoKey, others[4]+", 2 more")
-	_, err = open(t, string(sopstest.Seal(t, document, others[:5]...)), sops.Options{})
+	_, err = decryptTree(t, string(sopstest.Seal(t, document, others[:5]...)), sops.Options{})
 	wantError(t, err, sops.NoKey, others[4]+" | ") // all are named, and the hint comes next
-	if _, err := open(t, string(sopstest.Seal(t, document, others[0], recipient)), sops.Options{}); err != nil {
+	if _, err := decryptTree(t, string(sopstest.Seal(t, document, others[0], recipient)), sops.Options{}); err != nil {
 		t.Errorf("one key of two: %v", err)
 	}
 }
@@ -265,12 +265,12 @@ func gpgKey(t *testing.T) string {
 func TestPGP(t *testing.T) {
 	fingerprint := gpgKey(t)
 	text := seal(t, document, append([]string{"--pgp", fingerprint}, usual...)...)
-	auth, err := open(t, text, sops.Options{})
+	auth, err := decryptTree(t, text, sops.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantValues(t, auth, documentValues)
 	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without it
-	_, err = open(t, text, sops.Options{})
+	_, err = decryptTree(t, text, sops.Options{})
 	wantError(t, err, sops.NoKey, "encrypted for pgp "+fingerprint)
 }

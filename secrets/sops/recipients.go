@@ -125,7 +125,7 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 	}
 	for _, g := range list {
 		var b builder
-		b.add(g)
+		b.addGroup(g)
 		if len(r.KeyGroups) == 0 {
 			for _, k := range kms.MasterKeysFromArnString(strings.Join(r.KMS, ","), nil, r.AWSProfile) {
 				b.one(k, nil, "kms")
@@ -187,9 +187,9 @@ func (b *builder) azure(vault, name, version string) {
 	b.one(azkv.NewMasterKey(vault, name, version), nil, "azure_keyvault")
 }
 
-func (b *builder) add(g keyGroup) {
+func (b *builder) addGroup(g keyGroup) {
 	for _, m := range g.Merge {
-		b.add(m)
+		b.addGroup(m)
 	}
 	for _, r := range g.Age {
 		k, err := age.MasterKeyFromRecipient(r)

@@ -63,7 +63,7 @@ type Sealing struct {
 // error is an [*Error], or the context's.
 func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 	s := &sealer{Request: r, d: d, cipher: aes.NewCipher(), now: r.Now.UTC().Truncate(time.Second)}
-	return s.run(ctx)
+	return s.seal(ctx)
 }
 
 // Waiting are the paths of the values of a file that are still to be set:
@@ -100,7 +100,7 @@ type sealer struct {
 	recipients []string
 }
 
-func (s *sealer) run(ctx context.Context) (out *Sealing, err error) {
+func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 	defer func() {
 		if recover() != nil { // the libraries below take anybody's text
 			out, err = nil, s.unknownForm()
@@ -140,7 +140,7 @@ func (s *sealer) run(ctx context.Context) (out *Sealing, err error) {
 // load reads the file and what of it is to be set. fresh says that it has no
 // data key yet.
 func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
-	root, branch, ok := read(s.Document)
+	root, branch, ok := parseTree(s.Document)
 	if !ok {
 		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
 	}
@@ -238,7 +238,7 @@ func (s *sealer) unset(paths []string) error {
 
 // openOld opens the file's own data key and all of its values.
 func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
-	whole, err := parse(s.File, s.Document)
+	whole, err := parseFile(s.File, s.Document)
 	if err != nil {
 		return err
 	}
@@ -252,12 +252,12 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	if s.key, err = s.d.dataKey(ctx, s.File, &tree.Metadata); err != nil {
 		return s.sealedByOthers(err)
 	}
-	if err := open(s.File, tree, s.key); err != nil {
+	if err := decryptTree(s.File, tree, s.key); err != nil {
 		return err
 	}
 	s.want = leavesOf(tree)
 	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		if old, ok := s.want.values[place(s.way(path)...)]; ok && old == s.set[path] {
+		if old, ok := s.want.values[joinKeys(s.way(path)...)]; ok && old == s.set[path] {
 			delete(s.set, path)
 			s.unchanged = append(s.unchanged, path)
 		}

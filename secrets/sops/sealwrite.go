@@ -28,14 +28,14 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
 			return nil, err
 		}
-		s.want.values[place(way...)] = s.set[path]
+		s.want.values[joinKeys(way...)] = s.set[path]
 	}
 	if fresh {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
 			return nil, err
 		}
 	}
-	unsigned, failure := parse(s.File, document)
+	unsigned, failure := parseFile(s.File, document)
 	if failure != nil {
 		return nil, s.unknownForm()
 	}
@@ -59,7 +59,7 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 
 // change edits a document.
 func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, error) {
-	root, _, ok := read(document)
+	root, _, ok := parseTree(document)
 	if !ok {
 		return nil, s.unknownForm()
 	}
@@ -77,7 +77,7 @@ func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, 
 // sealComments encrypts the comments of authentication, and all of a shared
 // secrets file, as SOPS does: they may hold the value of yesterday.
 func (s *sealer) sealComments(t *yamltext.Text) bool {
-	_, branch, ok := read(t.Data())
+	_, branch, ok := parseTree(t.Data())
 	from := 0
 	if !s.shared {
 		_, spec := yamltext.Entry(t.Root(), "spec")
@@ -125,7 +125,7 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 // prove opens a new file as it will be opened, and compares everything in it.
 func (s *sealer) prove(document []byte) error {
 	tree, err := parseSealed(s.File, document)
-	if err != nil || open(s.File, tree, s.key) != nil {
+	if err != nil || decryptTree(s.File, tree, s.key) != nil {
 		return s.unknownForm()
 	}
 	if !s.want.equal(leavesOf(tree)) {

@@ -64,7 +64,7 @@ func TestReferences(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mixed := strings.Replace(seal(t, document, flags...), "            X-Two:", entry+"            X-Two:", 1)
-			auth, err := open(t, mixed, sops.Options{})
+			auth, err := decryptTree(t, mixed, sops.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestReferences(t *testing.T) {
 			if !strings.Contains(set, entry) || valueOf(set, "X-Two") != valueOf(mixed, "X-Two") {
 				t.Errorf("more was changed than one value:\n%s", set)
 			}
-			if auth, err = open(t, set, sops.Options{}); err != nil {
+			if auth, err = decryptTree(t, set, sops.Options{}); err != nil {
 				t.Fatal(err)
 			}
 			wantValues(t, auth, map[string]string{"headers/X-One": "s3cr3t-new", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123"})
@@ -83,16 +83,16 @@ func TestReferences(t *testing.T) {
 	}
 	// A reference in place of a value takes nothing off the MAC.
 	good := seal(t, document, usual...)
-	_, err := open(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: {$secret: shared.yaml#x}", 1), sops.Options{})
+	_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: {$secret: shared.yaml#x}", 1), sops.Options{})
 	wantError(t, err, sops.WrongMAC, "deleted, added or swapped")
 	// What is no reference is a value that is no text.
 	for _, not := range []string{"{$secret: " + `"` + valueOf(good, "X-Two") + `"}`, "{$secret: a.yaml#x, more: b}", "{other: a.yaml#x}", "{}", "{$secret: 1}"} {
-		_, err := open(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: "+not, 1), sops.Options{})
+		_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: "+not, 1), sops.Options{})
 		wantError(t, err, sops.Malformed, "is no text")
 	}
 	// A file of references alone is encrypted around them.
 	fresh := "metadata:\n  name: x\nspec:\n  authentication:\n    headers:\n      X-Shared: {$secret: shared.yaml#x}\n      X-One: REPLACE_ME\n"
-	wantValues(t, must(open(t, sealNew(t, fresh, "headers/X-One", "s3cr3t-one"), sops.Options{})), map[string]string{"headers/X-One": "s3cr3t-one"})
+	wantValues(t, must(decryptTree(t, sealNew(t, fresh, "headers/X-One", "s3cr3t-one"), sops.Options{})), map[string]string{"headers/X-One": "s3cr3t-one"})
 }
 
 func must(auth secrets.Auth, err error) secrets.Auth {
@@ -122,7 +122,7 @@ func TestSealShared(t *testing.T) {
 			t.Error("the real command reads another value")
 		}
 		want = map[string]string{"headers/X-Shared": want["headers/X-Shared"], "queryParams/code": "s3cr3t-by-sops"}
-		if auth, err = openShared(t, sops.New(sops.Options{}), read(t, file)); err != nil {
+		if auth, err = openShared(t, sops.New(sops.Options{}), parseTree(t, file)); err != nil {
 			t.Fatal(err)
 		}
 		wantValues(t, auth, want)

@@ -93,15 +93,15 @@ func New(o Options) *Decrypter {
 	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency)), asker: newAsker(o.Getenv)}
 }
 
-// parse reads a file as SOPS's YAML store does.
-func parse(file string, document []byte) (tree *sops.Tree, err error) {
+// parseFile reads a file as SOPS's YAML store does.
+func parseFile(file string, document []byte) (tree *sops.Tree, err error) {
 	malformed := &Error{File: file, Kind: Malformed, Message: "is not a file that SOPS wrote"}
 	defer func() {
 		if recover() != nil {
 			tree, err = nil, malformed
 		}
 	}()
-	_, branch, ok := read(document)
+	_, branch, ok := parseTree(document)
 	if !ok {
 		return nil, malformed
 	}
@@ -117,8 +117,8 @@ func extract(file string, branch sops.TreeBranch) (*sops.Tree, error) {
 	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
 }
 
-// read turns the one document of a file into its nodes, and those into a tree.
-func read(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
+// parseTree turns the one document of a file into its nodes, and those into a tree.
+func parseTree(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
 	var doc yaml.Node
 	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil {
 		return nil, nil, false
@@ -129,8 +129,8 @@ func read(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
 	return doc.Content[0], withoutReferences(branch), true
 }
 
-// open decrypts every value of the tree in place and checks the MAC.
-func open(file string, tree *sops.Tree, key []byte) (err error) {
+// decryptTree decrypts every value of the tree in place and checks the MAC.
+func decryptTree(file string, tree *sops.Tree, key []byte) (err error) {
 	wrong := &Error{File: file, Kind: Damaged, Message: "has an encrypted value that does not open: it was changed, cut, or pasted from another place"}
 	defer func() {
 		if recover() != nil {

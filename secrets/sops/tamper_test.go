@@ -84,7 +84,7 @@ func TestTampered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := open(t, test.text, sops.Options{})
+			_, err := decryptTree(t, test.text, sops.Options{})
 			wantError(t, err, test.kind, test.says)
 		})
 	}
@@ -174,7 +174,7 @@ func TestBadValues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := open(t, seal(t, strings.Replace(document, "s3cr3t-one", test.value, 1), usual...), sops.Options{})
+			_, err := decryptTree(t, seal(t, strings.Replace(document, "s3cr3t-one", test.value, 1), usual...), sops.Options{})
 			wantError(t, err, test.kind, "spec.authentication.headers.X-One "+test.says)
 		})
 	}
