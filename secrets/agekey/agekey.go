@@ -117,7 +117,7 @@ func Make(file string, now time.Time) (*Key, error) {
 		return nil, err
 	}
 	if there {
-		err = add(file, old, text)
+		err = appendKey(file, old, text)
 	} else {
 		err = atomicfile.Create(file, text, 0o600)
 	}
@@ -127,8 +127,8 @@ func Make(file string, now time.Time) (*Key, error) {
 	return &Key{Recipient: public, File: file, Made: true}, nil
 }
 
-// add puts a key behind what a file without one holds.
-func add(file string, old, text []byte) error {
+// appendKey puts a key behind what a file without one holds.
+func appendKey(file string, old, text []byte) error {
 	whole := bytes.Clone(old)
 	if len(whole) > 0 && !bytes.HasSuffix(whole, []byte("\n")) {
 		whole = append(whole, '\n')
