@@ -129,7 +129,7 @@ func TestSince(t *testing.T) {
 		if got.Records != 3 || got.Status.Failed != 1 || !got.First.Equal(minute(3)) || got.NotWhole != "" {
 			t.Errorf("since the fourth record: %+v", got)
 		}
-		if begin, end := got.Timeline.From, got.Timeline.end(); begin.After(minute(3)) || end < start.Add(24*time.Hour).Unix() {
+		if begin, end := got.Timeline.From, got.Timeline.endTime(); begin.After(minute(3)) || end < start.Add(24*time.Hour).Unix() {
 			t.Errorf("the timeline goes from %s to %d, want all of the time that was asked for", begin, end)
 		}
 	}
@@ -330,7 +330,7 @@ func TestTimeline(t *testing.T) {
 		for _, n := range []int{1, 7, 40, 64, 1000} {
 			fit := one.Fit(n)
 			records, failed := sums(fit)
-			if len(fit.Columns) > n || records != len(events) || failed != other.Status.Failed || fit.end() < one.end() {
+			if len(fit.Columns) > n || records != len(events) || failed != other.Status.Failed || fit.endTime() < one.endTime() {
 				t.Fatalf("fit to %d: %d columns with %d of %d records, %d of %d failed", n, len(fit.Columns), records, len(events), failed, other.Status.Failed)
 			}
 		}

@@ -51,7 +51,7 @@ func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
 			r.order(events[i].Created)
 		}
 		if r.Looks(events[i]) {
-			r.note(&events[i])
+			r.addRecord(&events[i])
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (r *Reading) ordered() Order {
 	return MixedOrder
 }
 
-func (r *Reading) note(e *webhook.Event) {
+func (r *Reading) addRecord(e *webhook.Event) {
 	r.records++
 	r.status.add(e.Status)
 	failed := e.Status == webhook.Failed
@@ -109,8 +109,8 @@ func (r *Reading) note(e *webhook.Event) {
 	case c == 0:
 		r.lastInList[1] = e.Status
 	}
-	r.runs.note(e)
-	c := r.spread.at(e.Created)
+	r.runs.addRecord(e)
+	c := r.spread.columnAt(e.Created)
 	c.Records++
 	if failed {
 		c.Failed++
@@ -162,7 +162,7 @@ type runs struct {
 	succeeded    bool
 }
 
-func (r *runs) note(e *webhook.Event) {
+func (r *runs) addRecord(e *webhook.Event) {
 	switch e.Status {
 	case webhook.Sent:
 		r.succeeded = true
@@ -171,7 +171,7 @@ func (r *runs) note(e *webhook.Event) {
 		if r.now.Records == 0 {
 			r.now = Run{From: e.Created, To: e.Created}
 		}
-		r.now.add(e.Created)
+		r.now.extend(e.Created)
 		if !r.succeeded {
 			r.head = r.now
 		}
@@ -181,7 +181,7 @@ func (r *runs) note(e *webhook.Event) {
 	}
 }
 
-func (r *Run) add(t time.Time) {
+func (r *Run) extend(t time.Time) {
 	r.Records++
 	if t.Before(r.From) {
 		r.From = t
@@ -211,8 +211,8 @@ func (r *Reading) Result(rule string, enabled bool, err error) Rule {
 		out.Failing = orNone(r.failing(out.Order))
 	}
 	if !r.since.IsZero() {
-		r.spread.at(r.since)
-		r.spread.at(r.now.Add(-1)) // a slot that begins now has nothing yet
+		r.spread.columnAt(r.since)
+		r.spread.columnAt(r.now.Add(-1)) // a slot that begins now has nothing yet
 	}
 	if r.records > r.untimed {
 		out.Timeline = r.spread.timeline()

@@ -48,8 +48,8 @@ func (s *spread) seconds() int64 {
 	return lengths[last] << (s.length - last)
 }
 
-// at is the slot of a time, made where it is not there yet.
-func (s *spread) at(t time.Time) *Column {
+// columnAt is the slot of a time, made where it is not there yet.
+func (s *spread) columnAt(t time.Time) *Column {
 	for {
 		i := floorDiv(t.Unix(), s.seconds())
 		if len(s.slots) == 0 {
@@ -129,7 +129,7 @@ func Align(rules []Rule, n int) []Timeline {
 			if begin := t.From.Unix(); !found || begin < from {
 				from = begin
 			}
-			if end := t.end(); !found || end > to {
+			if end := t.endTime(); !found || end > to {
 				to = end
 			}
 			found = true
@@ -146,15 +146,15 @@ func Align(rules []Rule, n int) []Timeline {
 		if r.Timeline == nil {
 			continue
 		}
-		out[i] = r.Timeline.cut(first, seconds, count)
+		out[i] = r.Timeline.resample(first, seconds, count)
 	}
 	return out
 }
 
-// cut is the timeline in other columns, which cover it. What a column has
+// resample is the timeline in other columns, which cover it. What a column has
 // spreads over those that it reaches into, or moiré would show where the
 // lengths don't fit; nothing is lost by rounding.
-func (t *Timeline) cut(first, seconds, n int64) Timeline {
+func (t *Timeline) resample(first, seconds, n int64) Timeline {
 	out := Timeline{From: time.Unix(first*seconds, 0).UTC(), Seconds: seconds, Columns: make([]Column, n)}
 	records := t.share(func(c Column) int { return c.Records })
 	failed := t.share(func(c Column) int { return c.Failed })
@@ -185,8 +185,8 @@ func (t *Timeline) share(n func(Column) int) func(until int64) int {
 	}
 }
 
-// end is the end of the last column, in seconds.
-func (t *Timeline) end() int64 { return t.From.Unix() + int64(len(t.Columns))*t.Seconds }
+// endTime is the end of the last column, in seconds.
+func (t *Timeline) endTime() int64 { return t.From.Unix() + int64(len(t.Columns))*t.Seconds }
 
 // columnLength is the length of n columns that cover a range: the next multiple
 // of a length that people count time in.
