@@ -19,7 +19,7 @@ import (
 
 // askSecrets takes a value for each path: from the person at the terminal, or
 // from standard input. problemOf says what is wrong with a value, or "".
-func (a *app) askSecrets(ctx context.Context, found config.Found, paths []string, problemOf func(secrets.String) string) (map[string]secrets.String, error) {
+func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []string, problemOf func(secrets.String) string) (map[string]secrets.String, error) {
 	values := map[string]secrets.String{}
 	if !a.StdinTTY {
 		return values, a.readSecrets(paths, values)

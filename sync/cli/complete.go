@@ -289,8 +289,8 @@ func (a *app) rulePaths(c *cobra.Command, args []string) []string {
 }
 
 // found are the rules that the line is about, as far as their files can be read.
-func (a *app) found(c *cobra.Command, args []string) []config.Found {
-	found, _ := config.Find(a.rulePaths(c, args))
+func (a *app) found(c *cobra.Command, args []string) []config.RuleFile {
+	found, _ := config.Scan(a.rulePaths(c, args))
 	return found
 }
 

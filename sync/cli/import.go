@@ -210,14 +210,14 @@ func pasted(rule string) string {
 
 // ruleFiles lists the rule files below paths by the names of their rules. A
 // file that can't be read could be any rule's.
-func ruleFiles(paths []string) (map[string][]config.Found, error) {
-	found, problems := config.Find(paths)
+func ruleFiles(paths []string) (map[string][]config.RuleFile, error) {
+	found, problems := config.Scan(paths)
 	for _, p := range problems {
 		if info, err := os.Stat(p.File); p.Severity == schema.Error || err == nil && !info.IsDir() {
 			return nil, invalid(errors.New(p.Position.String()+": "+p.Message), p.Hint)
 		}
 	}
-	files := map[string][]config.Found{}
+	files := map[string][]config.RuleFile{}
 	for _, f := range found {
 		if f.Name != "" {
 			files[f.Name] = append(files[f.Name], f)

@@ -194,7 +194,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 		r.example = true
 	} else {
-		found, problems := config.Find([]string{folder})
+		found, problems := config.Scan([]string{folder})
 		if schema.HasErrors(problems) {
 			return invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
 		}
@@ -212,7 +212,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 }
 
 // hostsOf are the hosts to which rules deliver, sorted.
-func hostsOf(rules []config.Found) []string {
+func hostsOf(rules []config.RuleFile) []string {
 	var out []string
 	for _, rule := range rules {
 		if o := webhook.OriginOf(rule.URL); o.Known() {

@@ -19,7 +19,7 @@ func (w *ruleWriter) layersOf(rule string) []string {
 	}
 	var files []string
 	for _, path := range w.layers {
-		found, _ := config.Find([]string{path}) // what can't be read was an error before
+		found, _ := config.Scan([]string{path}) // what can't be read was an error before
 		for _, f := range found {
 			if f.Name == rule && !slices.Contains(files, f.File) {
 				files = append(files, f.File)

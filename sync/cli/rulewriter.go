@@ -32,12 +32,12 @@ type ruleWriter struct {
 
 	project string
 
-	dir    string                    // for new files; "" where there are none
-	rules  []string                  // the paths of --rules or the config file
-	schema string                    // the JSON Schema's path from dir
-	paths  []string                  // where rule files are looked for
-	files  map[string][]config.Found // what was found there, by rule
-	taken  map[string]bool           // the names in dir, in lower case
+	dir    string                       // for new files; "" where there are none
+	rules  []string                     // the paths of --rules or the config file
+	schema string                       // the JSON Schema's path from dir
+	paths  []string                     // where rule files are looked for
+	files  map[string][]config.RuleFile // what was found there, by rule
+	taken  map[string]bool              // the names in dir, in lower case
 
 	items   []item
 	waiting []string // what secret set takes for each new file that waits for a secret

@@ -133,7 +133,7 @@ type secretSetting struct {
 	options *secretOptions
 	args    []string // the PATHs as they were given
 
-	found  config.Found
+	found  config.RuleFile
 	paths  []string
 	values map[string]secrets.String
 	sealed *sops.Sealing
@@ -195,27 +195,27 @@ func (o *secretOptions) call(rule string, paths ...string) string {
 }
 
 // find returns the one file of the rule, which is named by its name or its file.
-func (o *secretOptions) find(args []string) (config.Found, error) {
+func (o *secretOptions) find(args []string) (config.RuleFile, error) {
 	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		if o.isSharedFile(rule) {
-			return config.Found{File: rule}, nil
+			return config.RuleFile{File: rule}, nil
 		}
 		paths = []string{rule}
 	} else if len(paths) == 0 && o.file != nil {
 		paths = o.file.AllPaths()
 	} else if len(paths) == 0 {
 		if info, err := os.Stat("rules"); err != nil || !info.IsDir() {
-			return config.Found{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no directory rules here to look for the rule in")
+			return config.RuleFile{}, invalidf("name the folder with --rules PATH, or the rule's file instead of its name", "there is no directory rules here to look for the rule in")
 		}
 		paths = []string{"rules"}
 	}
-	all, problems := config.Find(paths)
+	all, problems := config.Scan(paths)
 	if schema.HasErrors(problems) {
-		return config.Found{}, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+		return config.RuleFile{}, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
 	}
 	var names []string
-	var hits []config.Found
+	var hits []config.RuleFile
 	for _, f := range all {
 		names = append(names, f.Name)
 		if f.Name == rule || f.File == rule {
@@ -227,9 +227,9 @@ func (o *secretOptions) find(args []string) (config.Found, error) {
 		return hits[0], nil
 	case 0:
 		if near := schema.Nearest(rule, names); near != "" {
-			return config.Found{}, invalidf("did you mean: "+o.call(near), "there is no rule %q in %s", rule, quotePaths(paths))
+			return config.RuleFile{}, invalidf("did you mean: "+o.call(near), "there is no rule %q in %s", rule, quotePaths(paths))
 		}
-		return config.Found{}, invalid(fmt.Errorf("argument 1 is neither a rule in %s nor a file; expected the name of a rule, then the PATHs of its secrets", quotePaths(paths)),
+		return config.RuleFile{}, invalid(fmt.Errorf("argument 1 is neither a rule in %s nor a file; expected the name of a rule, then the PATHs of its secrets", quotePaths(paths)),
 			"mkhooks validate "+quotePaths(paths), exposed)
 	}
 	var files []string
@@ -238,14 +238,14 @@ func (o *secretOptions) find(args []string) (config.Found, error) {
 	}
 	likely := o.likely(hits, args)
 	known := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !slices.Contains(authPaths(likely.Auth), arg) })
-	return config.Found{}, invalidf(o.call(likely.File, known...),
+	return config.RuleFile{}, invalidf(o.call(likely.File, known...),
 		"rule %q is in several files, %s; expected the file that is meant", rule, list(files))
 }
 
 // likely is the file that was probably meant: the only one that has a value at
 // the PATHS, otherwise the last one.
-func (o *secretOptions) likely(hits []config.Found, args []string) config.Found {
-	var having []config.Found
+func (o *secretOptions) likely(hits []config.RuleFile, args []string) config.RuleFile {
+	var having []config.RuleFile
 	for _, h := range hits {
 		names := authPaths(h.Auth)
 		if slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(names, arg) }) {
@@ -309,7 +309,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 
 // missing are the values of a rule that are still to be set, for a call
 // without a PATH.
-func (o *secretOptions) missing(a *app, r sops.Request, found config.Found) ([]string, error) {
+func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) ([]string, error) {
 	paths, err := sops.Waiting(r.File, r.Document)
 	switch {
 	case err != nil:
@@ -367,7 +367,7 @@ func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) e
 }
 
 // saySealed says what was done, and what comes next.
-func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *sops.Sealing) error {
+func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, s *sops.Sealing) error {
 	var set []string
 	for _, p := range paths {
 		if !slices.Contains(s.Unchanged, p) {
@@ -401,7 +401,7 @@ func (a *app) saySealed(o secretOptions, found config.Found, paths []string, s *
 }
 
 // where are the paths for the next command.
-func (o *secretOptions) where(found config.Found) []string {
+func (o *secretOptions) where(found config.RuleFile) []string {
 	switch {
 	case len(o.rules) > 0:
 		return o.rules

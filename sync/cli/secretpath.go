@@ -13,7 +13,7 @@ import (
 )
 
 // paths checks the PATHs of a call against the names that the file has.
-func (o *secretOptions) paths(found config.Found, args []string) ([]string, error) {
+func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, error) {
 	if o.isShared {
 		return o.keys(found, args)
 	}
@@ -62,7 +62,7 @@ func (o *secretOptions) isSharedFile(path string) bool {
 }
 
 // keys checks the KEYS of a shared secrets file.
-func (o *secretOptions) keys(found config.Found, args []string) ([]string, error) {
+func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, error) {
 	var keys []string
 	for i, key := range args {
 		switch {
@@ -84,7 +84,7 @@ func (o *secretOptions) keys(found config.Found, args []string) ([]string, error
 
 // warnOfLayers says in which projects a file of a later layer has the value
 // that was set: what the plan shows there is that one.
-func (o *secretOptions) warnOfLayers(a *app, found config.Found, paths []string) {
+func (o *secretOptions) warnOfLayers(a *app, found config.RuleFile, paths []string) {
 	if o.file == nil {
 		return
 	}
@@ -127,7 +127,7 @@ func isName(part, name string) bool {
 
 // didYouMean is the call with the prefix that a PATH lacks, or with names that
 // the file has; before are the PATHs before it. It never repeats the argument.
-func (o *secretOptions) didYouMean(found config.Found, arg string, before []string) string {
+func (o *secretOptions) didYouMean(found config.RuleFile, arg string, before []string) string {
 	name := arg[strings.LastIndexByte(arg, '.')+1:]
 	for _, part := range []struct {
 		name  string

@@ -134,7 +134,7 @@ func (o *showRuleOptions) split(arg string) (project, rule string) {
 
 // unknown says that there is no such rule, and which was probably meant.
 func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []string) error {
-	found, _ := config.Find(paths) // what can't be read was no error before
+	found, _ := config.Scan(paths) // what can't be read was no error before
 	var names []string
 	for _, f := range found {
 		names = append(names, f.Name)

@@ -15,7 +15,7 @@ import (
 )
 
 // take makes the file of a live rule say what is live.
-func (w *ruleWriter) take(live webhook.Rule, files []config.Found) error {
+func (w *ruleWriter) take(live webhook.Rule, files []config.RuleFile) error {
 	file := files[0].File
 	if layers := w.layersOf(live.Name); len(layers) > 1 {
 		return w.refuseLayers(live, layers)

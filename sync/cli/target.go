@@ -183,7 +183,7 @@ func (t *target) narrow(p *config.Project, args []string) ([]string, error) {
 	}
 	t.narrowed, t.shown = map[string]bool{}, args
 	for _, arg := range args {
-		found, problems := config.Find([]string{arg})
+		found, problems := config.Scan([]string{arg})
 		if schema.HasErrors(problems) {
 			return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
 		}

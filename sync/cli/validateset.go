@@ -107,7 +107,7 @@ func (o *validateOptions) named(projects []*config.Project, args []string) []fil
 
 // namesIn are the names of the rules below a path.
 func namesIn(path string) map[string]bool {
-	found, _ := config.Find([]string{path}) // the files are read again, with all that is wrong
+	found, _ := config.Scan([]string{path}) // the files are read again, with all that is wrong
 	names := map[string]bool{}
 	for _, f := range found {
 		names[f.Name] = true

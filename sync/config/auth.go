@@ -36,7 +36,7 @@ func (v authValue) path() string { return v.part + "/" + v.name }
 
 // keyPath is the value's path as messages name it.
 func (v authValue) keyPath() string {
-	return "spec.authentication." + v.part + "." + shown(v.name, true)
+	return "spec.authentication." + v.part + "." + printableKey(v.name, true)
 }
 
 // authentication reads spec.authentication: names, sealed values, and the

@@ -116,7 +116,7 @@ func ParseFile(name string, data []byte) (*File, []schema.Problem) {
 	return parseFile(name, data, false)
 }
 
-var configFile = kind{
+var configFile = fileKind{
 	nothing: "holds no config",
 	holds:   "a config file holds projects and their rules: mkhooks schema config",
 	size:    "a config file is some kilobytes; is this one?",
@@ -135,7 +135,7 @@ func parseFile(name string, data []byte, follow bool) (out *File, problems []sch
 	f := &file{kind: configFile, name: name}
 	defer func() {
 		if recover() != nil {
-			out, problems = nil, unreadable(name)
+			out, problems = nil, unreadableProblem(name)
 		}
 	}()
 	root := f.document(data)
@@ -155,14 +155,14 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 	f.configShape(root)
 	_, defaults := child(root, "defaults")
 	_, projects := child(root, "projects")
-	f.limit(defaults)
+	f.checkMaxDeletes(defaults)
 	f.places(root, follow)
 	f.hosts(root)
 	f.ownership(root)
 	each(projects, func(key, value *yaml.Node) {
-		f.named(key, "the name of a project", "a name such as my-project, as MK.IO has it")
-		f.limit(value)
-		f.paths(value, follow)
+		f.checkName(key, "the name of a project", "a name such as my-project, as MK.IO has it")
+		f.checkMaxDeletes(value)
+		f.checkRulePaths(value, follow)
 	})
 	if schema.HasErrors(f.problems) {
 		return nil

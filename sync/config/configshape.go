@@ -48,7 +48,7 @@ func (f *file) configShape(root *yaml.Node) {
 				f.fail(node, hint, "%s is %q, expected %s", at, f.plainly(v.Path, node), anyOf(v.Allowed))
 			}
 		case schema.Misshapen:
-			f.misshapen(node, v, at)
+			f.reportWrongForm(node, v, at)
 		case schema.Empty:
 			f.fail(node, "", "%s is empty", at)
 		case schema.Repeated:
@@ -86,8 +86,8 @@ func (f *file) plainly(path []string, n *yaml.Node) string {
 	return shortened(webhook.RedactValue(path[len(path)-1], n.Value))
 }
 
-// misshapen says what a text of the wrong form should look like.
-func (f *file) misshapen(n *yaml.Node, v schema.Violation, at string) {
+// reportWrongForm says what a text of the wrong form should look like.
+func (f *file) reportWrongForm(n *yaml.Node, v schema.Violation, at string) {
 	name := v.Path[0]
 	if len(v.Path) > 2 {
 		name = v.Path[2]
@@ -118,8 +118,8 @@ func (f *file) repeated(list *yaml.Node, at string) {
 
 var limitForm = regexp.MustCompile(`^([0-9]{1,9}|([0-9]{1,2}([.][0-9]+)?|100)%)$`)
 
-// limit checks maxDeletes of a project or of the defaults.
-func (f *file) limit(n *yaml.Node) {
+// checkMaxDeletes checks maxDeletes of a project or of the defaults.
+func (f *file) checkMaxDeletes(n *yaml.Node) {
 	_, value := child(n, "maxDeletes")
 	switch {
 	case value == nil:
@@ -130,8 +130,8 @@ func (f *file) limit(n *yaml.Node) {
 	}
 }
 
-// paths checks where a project's rule files are.
-func (f *file) paths(project *yaml.Node, follow bool) {
+// checkRulePaths checks where a project's rule files are.
+func (f *file) checkRulePaths(project *yaml.Node, follow bool) {
 	_, rules := child(project, "rules")
 	if rules == nil {
 		return // that is said

@@ -34,12 +34,12 @@ func NameProblem(name string) string {
 // ruleName checks metadata.name.
 func (f *file) ruleName(n *yaml.Node) {
 	if n.Value != "" { // the schema says so
-		f.named(n, "metadata.name", "a name such as job-notifications")
+		f.checkName(n, "metadata.name", "a name such as job-notifications")
 	}
 }
 
-// named checks a name that becomes one segment of a URL's path.
-func (f *file) named(n *yaml.Node, what, hint string) {
+// checkName checks a name that becomes one segment of a URL's path.
+func (f *file) checkName(n *yaml.Node, what, hint string) {
 	if problem := NameProblem(n.Value); problem != "" {
 		f.fail(n, hint, "%s %s", what, problem)
 	}
@@ -158,7 +158,7 @@ func (f *file) redacted(n *yaml.Node, at string) bool {
 	if !strings.Contains(n.Value, webhook.Redacted) {
 		return false
 	}
-	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.said(n)) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
+	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.fileOf(n)) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
 	if f.o.AllowPlaceholders {
 		f.placeholders = append(f.placeholders, at)
 		f.warn(n, hint, "%s says %q instead of its value, so the rule can't be sent yet", at, webhook.Redacted)
@@ -185,19 +185,19 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 				f.fail(key, "remove it: mkhooks writes it itself, with --owner", "%s.%s is reserved", part.at, name)
 				return
 			case !isToken(name):
-				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, shown(name, part.n != plain))
+				f.fail(key, "letters, digits and !#$%&'*+-.^_`|~ only", "%s has the name %q, which no header may have", part.at, printableKey(name, part.n != plain))
 				return
 			case webhook.IsDeliveryHeader(name):
 				f.fail(key, "remove the header; the URL alone says where a delivery goes, and the sender says how",
-					"%s has the name %q, which changes where or how a request is delivered; expected another header", part.at, shown(name, part.n != plain))
+					"%s has the name %q, which changes where or how a request is delivered; expected another header", part.at, printableKey(name, part.n != plain))
 				return
 			}
 			id := webhook.HeaderKey(name)
 			if first, ok := seen[id]; ok && first.Value != name {
 				f.fail(key, "header names are the same in upper and lower case: "+f.removeOne(first, key), "header %q stands twice, first as %q %s",
-					shown(name, part.n != plain), shortened(first.Value), f.place(first, key))
+					printableKey(name, part.n != plain), shortened(first.Value), f.describePosition(first, key))
 			} else if ok && part.n != plain {
-				f.fail(key, "a header is either plain or secret: "+f.removeOne(first, key), "header %q is also in spec.headers, %s", shortened(name), f.place(first, key))
+				f.fail(key, "a header is either plain or secret: "+f.removeOne(first, key), "header %q is also in spec.headers, %s", shortened(name), f.describePosition(first, key))
 			} else if !ok {
 				seen[id] = key
 			}
@@ -229,7 +229,7 @@ func (f *file) paramNames(plain, secret *yaml.Node) {
 	each(secret, func(key, _ *yaml.Node) {
 		check("spec.authentication.queryParams", key)
 		if first, ok := seen[key.Value]; ok {
-			f.fail(key, "a parameter is either plain or secret: "+f.removeOne(first, key), "query parameter %q is also in spec.queryParams, %s", shown(key.Value, true), f.place(first, key))
+			f.fail(key, "a parameter is either plain or secret: "+f.removeOne(first, key), "query parameter %q is also in spec.queryParams, %s", printableKey(key.Value, true), f.describePosition(first, key))
 		}
 	})
 }

@@ -51,7 +51,7 @@ func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
 	c := &collector{limit: maxEntries, seen: map[string]bool{}, strict: strict}
 	for _, layer := range nearestFirst(paths) {
 		c.layer = layer
-		c.start(paths[layer])
+		c.addNamed(paths[layer])
 	}
 	slices.SortFunc(c.files, func(a, b source) int { return strings.Compare(a.file, b.file) })
 	return c.files, c.problems
@@ -109,8 +109,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// start looks at a path that the user named; being named, it may be a link.
-func (c *collector) start(path string) {
+// addNamed looks at a path that the user named; being named, it may be a link.
+func (c *collector) addNamed(path string) {
 	if path == "" {
 		c.problem(path, "an empty path", "name a file or folder of rule files")
 		return
@@ -135,7 +135,7 @@ func (c *collector) start(path string) {
 	case !isYAML(path):
 		c.problem(path, "is no rule file by its name", "a rule file's name ends in .yaml or .yml")
 	default:
-		c.add(path, real)
+		c.addFile(path, real)
 	}
 }
 
@@ -144,7 +144,7 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-func (c *collector) add(path, real string) {
+func (c *collector) addFile(path, real string) {
 	c.met++
 	if !c.seen[real] {
 		c.seen[real] = true
@@ -183,7 +183,7 @@ func (c *collector) folder(path, real, root string) {
 		sub := filepath.Join(path, e.Name())
 		switch {
 		case e.Type()&fs.ModeSymlink != 0:
-			c.link(sub, root)
+			c.followLink(sub, root)
 		case e.IsDir():
 			c.folder(sub, filepath.Join(real, e.Name()), root)
 		case !isYAML(e.Name()):
@@ -191,7 +191,7 @@ func (c *collector) folder(path, real, root string) {
 		case !e.Type().IsRegular():
 			c.problem(sub, "is no regular file", "remove it, or name the rule files one by one")
 		default:
-			c.add(sub, filepath.Join(real, e.Name()))
+			c.addFile(sub, filepath.Join(real, e.Name()))
 		}
 	}
 }
@@ -224,8 +224,8 @@ func (c *collector) read(path string) ([]fs.DirEntry, error) {
 	}
 }
 
-// link follows a link that stays below root.
-func (c *collector) link(path, root string) {
+// followLink follows a link that stays below root.
+func (c *collector) followLink(path, root string) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		if strings.Contains(err.Error(), "too many links") {
@@ -252,7 +252,7 @@ func (c *collector) link(path, root string) {
 		}
 		c.folder(path, real, root)
 	case info.Mode().IsRegular():
-		c.add(path, real)
+		c.addFile(path, real)
 	default:
 		c.problem(path, "is a link to something that is no regular file", "remove the link")
 	}

@@ -8,22 +8,22 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Found is a rule file and what it says of its rule, whatever else may be
+// RuleFile is a rule file and what it says of its rule, whatever else may be
 // wrong with it.
-type Found struct {
+type RuleFile struct {
 	File, Name string
 	// Spec is what could be read of it; names of authentication also where a
 	// placeholder stands for the value.
 	webhook.Spec
 }
 
-// Find lists the rule files below paths, also those that are not valid: a file
+// Scan lists the rule files below paths, also those that are not valid: a file
 // that waits for its secret is not. Files that can't be read as a rule at all
 // are left out. Problems are those of the paths, and as warnings what keeps a
 // file from being read.
-func Find(paths []string) ([]Found, []schema.Problem) {
+func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 	files, problems := collect(paths, nil)
-	var out []Found
+	var out []RuleFile
 	for _, file := range files {
 		r := readRule(file.file, Options{}, nil)
 		if r.rule == nil && r.secrets != nil {
@@ -39,9 +39,9 @@ func Find(paths []string) ([]Found, []schema.Problem) {
 	return out, problems
 }
 
-// Read reads one file's content as [Find] does; Found is nil where it can't be
+// ScanFile reads one file's content as [Scan] does; Found is nil where it can't be
 // read as a rule at all. Of the problems those are left out that o forgives.
-func Read(file string, data []byte, o Options) (*Found, []schema.Problem) {
+func ScanFile(file string, data []byte, o Options) (*RuleFile, []schema.Problem) {
 	r := parseRule(file, data, o, nil)
 	if r.rule == nil {
 		return nil, r.problems
@@ -50,7 +50,9 @@ func Read(file string, data []byte, o Options) (*Found, []schema.Problem) {
 	return &found, r.problems
 }
 
-func (r parsed) found() Found { return Found{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec} }
+func (r parsed) found() RuleFile {
+	return RuleFile{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec}
+}
 
 // Outside lists the rule files below paths that lie in none of the places.
 func Outside(paths, places []string) []string {

@@ -24,21 +24,21 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, problems := Find([]string{dir})
-	want := []Found{{File: filepath.Join(dir, "a.yaml"), Name: "a", Spec: webhook.Spec{URL: "https://a.example.com/", Auth: webhook.AuthNames{Headers: []string{"X-One"}, QueryParams: []string{"k"}}}}}
+	found, problems := Scan([]string{dir})
+	want := []RuleFile{{File: filepath.Join(dir, "a.yaml"), Name: "a", Spec: webhook.Spec{URL: "https://a.example.com/", Auth: webhook.AuthNames{Headers: []string{"X-One"}, QueryParams: []string{"k"}}}}}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if len(problems) != 1 || problems[0].File != filepath.Join(dir, "b.yaml") || problems[0].Severity != schema.Warning {
 		t.Errorf("a file that is no rule: %v", problems)
 	}
-	if f, problems := Read("c.yaml", []byte("metadata: {name: c}\nspec: {url: \"https://a.example.com/\", enabled: true, events: []}\n"), Options{}); f == nil || f.Name != "c" || !f.Enabled || len(problems) != 1 {
+	if f, problems := ScanFile("c.yaml", []byte("metadata: {name: c}\nspec: {url: \"https://a.example.com/\", enabled: true, events: []}\n"), Options{}); f == nil || f.Name != "c" || !f.Enabled || len(problems) != 1 {
 		t.Errorf("one file: %v %v", f, problems)
 	}
-	if f, problems := Read("d.yaml", []byte("a: ["), Options{}); f != nil || len(problems) != 1 {
+	if f, problems := ScanFile("d.yaml", []byte("a: ["), Options{}); f != nil || len(problems) != 1 {
 		t.Errorf("one that is no rule: %v %v", f, problems)
 	}
-	if _, problems := Find([]string{filepath.Join(dir, "none")}); len(problems) != 1 {
+	if _, problems := Scan([]string{filepath.Join(dir, "none")}); len(problems) != 1 {
 		t.Errorf("a path that is not there: %v", problems)
 	}
 }

@@ -18,8 +18,8 @@ import (
 // file, line and column that said it. What is a file's own matter (its form,
 // its SOPS metadata, that its secrets are encrypted) is checked in each.
 
-// stack is a rule and the files that hold it, one of each layer, first to last.
-type stack struct {
+// layeredRule is a rule and the files that hold it, one of each layer, first to last.
+type layeredRule struct {
 	name string // empty where the one file has none
 	docs []document
 	// layers are those of the docs.
@@ -41,7 +41,7 @@ func loadLayers(ctx context.Context, sources []source, o Options, recipients *re
 	from := len(results)
 	results = append(results, make([]parsed, len(stacks))...)
 	err = inParallel(ctx, len(stacks), func(i int) {
-		results[from+i] = stacks[i].check(near)
+		results[from+i] = stacks[i].checkRule(near)
 		stacks[i].docs = nil // a tree is much larger than its rule
 	})
 	return results, err
@@ -49,7 +49,7 @@ func loadLayers(ctx context.Context, sources []source, o Options, recipients *re
 
 // stacksOf puts the files of each rule together. A second file of a layer is
 // no part of the rule: twice says what is wrong with those.
-func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twice []parsed) {
+func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRule, twice []parsed) {
 	// In the order of the layers, within one in that of the files.
 	order := make([]int, len(docs))
 	for i := range order {
@@ -57,7 +57,7 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twi
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return sources[a].layer - sources[b].layer })
 	of := make(map[string]int, len(docs))
-	stacks = make([]stack, 0, len(docs))
+	stacks = make([]layeredRule, 0, len(docs))
 	for _, i := range order {
 		d, layer := docs[i], sources[i].layer
 		name, at := d.ruleName()
@@ -65,7 +65,7 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []stack, twi
 		switch {
 		case !known || name == "":
 			of[name] = len(stacks)
-			stacks = append(stacks, stack{name: name, docs: []document{d}, layers: []int{layer}, first: at})
+			stacks = append(stacks, layeredRule{name: name, docs: []document{d}, layers: []int{layer}, first: at})
 		case stacks[n].layers[len(stacks[n].layers)-1] == layer:
 			of := stacks[n].docs[len(stacks[n].docs)-1]
 			_, first := of.ruleName()
@@ -91,7 +91,7 @@ func (d document) ruleName() (string, schema.Position) {
 	if !isText(n) || secrets.LooksSealed(n.Value) {
 		return "", schema.Position{File: d.name}
 	}
-	return n.Value, d.at(n)
+	return n.Value, d.positionOf(n)
 }
 
 // alone checks what is a file's own matter, of one that is no part of a rule.
@@ -106,30 +106,30 @@ func (d document) alone() []schema.Problem {
 	return out.problems
 }
 
-// check makes the rule of a stack.
-func (s *stack) check(near *nearest) parsed {
+// checkRule makes the rule of a stack.
+func (s *layeredRule) checkRule(near *nearest) parsed {
 	last := s.docs[len(s.docs)-1]
 	if len(s.docs) == 1 {
 		if s.name != "" {
 			last.missing = func() string { return near.hint(s) }
 		}
-		return last.check()
+		return last.checkRule()
 	}
 	return s.merge(last)
 }
 
 // merge makes one rule of the files of several layers.
-func (s *stack) merge(last document) (out parsed) {
+func (s *layeredRule) merge(last document) (out parsed) {
 	defer recovered(&out, last.name)
 	l := newLayers(last.file)
 	f := &file{kind: ruleFile, name: last.name, o: last.o, layers: l, sealed: map[*yaml.Node]bool{}}
-	f.missing = func() string { return "none of its layers says it: " + s.files() }
+	f.missing = func() string { return "none of its layers says it: " + s.fileNames() }
 	for _, d := range s.docs {
 		d.encryptedBeyond(d.root)
 		for n := range d.sealed {
 			f.sealed[n] = true
 		}
-		l.add(d.file, d.root)
+		l.addDocument(d.file, d.root)
 	}
 	root := withoutSOPS(s.docs[0].root)
 	for _, d := range s.docs[1:] {
@@ -152,8 +152,8 @@ func (s *stack) merge(last document) (out parsed) {
 	return out
 }
 
-// files are the names of the files, in the order of the layers.
-func (s *stack) files() string {
+// fileNames are the names of the files, in the order of the layers.
+func (s *layeredRule) fileNames() string {
 	var names []string
 	for _, d := range s.docs {
 		names = append(names, d.name)
@@ -186,12 +186,12 @@ func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
 // nearest finds, for a rule that is not whole, the one that it was probably
 // meant to be a layer of.
 type nearest struct {
-	stacks []stack
+	stacks []layeredRule
 	asked  atomic.Int32
 }
 
 // hint is what to do about a rule that lacks something, or "".
-func (n *nearest) hint(s *stack) string {
+func (n *nearest) hint(s *layeredRule) string {
 	const most = 100 // each looks at all names
 	if n.asked.Add(1) > most {
 		return ""
@@ -210,6 +210,6 @@ func (n *nearest) hint(s *stack) string {
 	default:
 		return fmt.Sprintf("no other layer has rule %q, so this file must say all of it; was the other's file removed, or its rule renamed?", shortened(s.name))
 	}
-	i := slices.IndexFunc(n.stacks, func(other stack) bool { return other.name == near })
+	i := slices.IndexFunc(n.stacks, func(other layeredRule) bool { return other.name == near })
 	return fmt.Sprintf("no other layer has rule %q; did you mean %q, as at %s?", shortened(s.name), shortened(near), n.stacks[i].first)
 }

@@ -48,7 +48,7 @@ func TestTreesThatNeverEnd(t *testing.T) {
 		c := &collector{limit: test.limit, seen: map[string]bool{}}
 		for i, path := range test.paths {
 			c.layer = i
-			c.start(path)
+			c.addNamed(path)
 		}
 		var said []string
 		for _, p := range c.problems {

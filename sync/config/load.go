@@ -179,7 +179,7 @@ const maxFile = 1 << 20
 
 // readRule reads one file, no more of it than is allowed.
 func readRule(file string, o Options, recipients *recipients) parsed {
-	return readDocument(file, o, recipients).check()
+	return readDocument(file, o, recipients).checkRule()
 }
 
 // readDocument reads one file and does not look into it yet.
@@ -232,7 +232,7 @@ func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 		if f.layer != sources[i].layer && !o.Layered {
 			hint += "; layers, which are merged, are the paths of a project in " + FileName
 		}
-		problems = append(problems, duplicate(r.Name, r.place(), f.rule.place(), hint, o))
+		problems = append(problems, duplicate(r.Name, r.namePosition(), f.rule.namePosition(), hint, o))
 	}
 	return problems
 }
@@ -250,8 +250,8 @@ func duplicate(name string, at, first schema.Position, hint string, o Options) s
 	return p
 }
 
-// place is where the rule's name stands.
-func (r *Rule) place() schema.Position {
+// namePosition is where the rule's name stands.
+func (r *Rule) namePosition() schema.Position {
 	return schema.Position{File: r.File, Line: r.Line, Column: r.column}
 }
 

@@ -24,14 +24,14 @@ type Loosening struct {
 // no config file. What is guarded more is left out. [Compare] also looks at the
 // files beside it.
 func Loosened(before, now *File) []Loosening {
-	l := &loosened{}
+	l := &guardDiff{}
 	switch {
 	case before == nil && now == nil:
 		return nil
 	case now == nil:
 		return []Loosening{{What: "config file", Text: "was removed, and with it all that it guards"}}
 	case before == nil:
-		l.add("", "config file", "is new: there was none to compare it with, so all of it is to be reviewed")
+		l.addLoosening("", "config file", "is new: there was none to compare it with, so all of it is to be reviewed")
 		// Of that, what allows something is named.
 		before = &File{Owner: now.Owner, Archive: now.Archive, Audit: now.Audit, Destinations: now.Destinations}
 		for _, p := range now.Projects {
@@ -42,11 +42,11 @@ func Loosened(before, now *File) []Loosening {
 	l.hosts(before, now)
 	for _, s := range now.KeyServices {
 		if !slices.Contains(before.KeyServices, s) {
-			l.add("", "keyServices", strconv.Quote(s)+" was added: rule files may have it called")
+			l.addLoosening("", "keyServices", strconv.Quote(s)+" was added: rule files may have it called")
 		}
 	}
 	if now.ArchiveIsDurable && !before.ArchiveIsDurable {
-		l.add("", "archiveIsDurable", "became true: under CI, a delete may store its history on the runner's disk")
+		l.addLoosening("", "archiveIsDurable", "became true: under CI, a delete may store its history on the runner's disk")
 	}
 	l.place("archive", before.Archive, now.Archive, "rules can be deleted, and their histories go there", "histories of deleted rules go elsewhere")
 	l.place("audit", before.Audit, now.Audit, "the record begins anew there", "the record goes elsewhere")
@@ -54,9 +54,9 @@ func Loosened(before, now *File) []Loosening {
 	return l.list
 }
 
-type loosened struct{ list []Loosening }
+type guardDiff struct{ list []Loosening }
 
-func (l *loosened) add(project, what, text string) {
+func (l *guardDiff) addLoosening(project, what, text string) {
 	l.list = append(l.list, Loosening{Project: project, What: what, Text: text})
 }
 
@@ -69,58 +69,58 @@ func changed(before, now string) string {
 
 // place compares where something is kept; set says what it means that it was
 // set, and moved that it was changed or removed.
-func (l *loosened) place(key, before, now, set, moved string) {
+func (l *guardDiff) place(key, before, now, set, moved string) {
 	switch {
 	case before == now:
 	case before == "":
-		l.add("", key, strconv.Quote(now)+" was set: "+set)
+		l.addLoosening("", key, strconv.Quote(now)+" was set: "+set)
 	default:
-		l.add("", key, changed(before, now)+": "+moved)
+		l.addLoosening("", key, changed(before, now)+": "+moved)
 	}
 }
 
 // projects compares each project with that of the same name.
-func (l *loosened) projects(before, now *File) {
+func (l *guardDiff) projects(before, now *File) {
 	for i := range before.Projects {
 		if name := before.Projects[i].Name; now.Project(name) == nil {
-			l.add("", "projects", strconv.Quote(name)+" was removed: its rules are not compared with their files any more")
+			l.addLoosening("", "projects", strconv.Quote(name)+" was removed: its rules are not compared with their files any more")
 		}
 	}
 	for i := range now.Projects {
-		l.project(before.Project(now.Projects[i].Name), &now.Projects[i])
+		l.compareProjects(before.Project(now.Projects[i].Name), &now.Projects[i])
 	}
 }
 
-func (l *loosened) owners(before, now *File) {
+func (l *guardDiff) owners(before, now *File) {
 	switch {
 	case now.Owner == before.Owner:
 	case before.Owner == "":
-		l.add("", "owner", strconv.Quote(now.Owner)+" was set: live rules of that owner count as ours")
+		l.addLoosening("", "owner", strconv.Quote(now.Owner)+" was set: live rules of that owner count as ours")
 	default:
-		l.add("", "owner", changed(before.Owner, now.Owner))
+		l.addLoosening("", "owner", changed(before.Owner, now.Owner))
 	}
 	for _, o := range now.FormerOwners {
 		switch {
 		case slices.Contains(before.FormerOwners, o):
 		case o == before.Owner:
-			l.add("", "formerOwners", strconv.Quote(o)+" was added, the owner until now")
+			l.addLoosening("", "formerOwners", strconv.Quote(o)+" was added, the owner until now")
 		default:
-			l.add("", "formerOwners", strconv.Quote(o)+" was added: rules of that owner count as ours")
+			l.addLoosening("", "formerOwners", strconv.Quote(o)+" was added: rules of that owner count as ours")
 		}
 	}
 }
 
-func (l *loosened) hosts(before, now *File) {
+func (l *guardDiff) hosts(before, now *File) {
 	if len(before.Destinations) == 0 {
 		return
 	}
 	if len(now.Destinations) == 0 {
-		l.add("", "destinations", "was removed: secrets may go to any host")
+		l.addLoosening("", "destinations", "was removed: secrets may go to any host")
 		return
 	}
 	for _, d := range now.Destinations {
 		if !slices.ContainsFunc(before.Destinations, func(b string) bool { return covers(b, d) }) {
-			l.add("", "destinations", strconv.Quote(d)+" was added: it may receive secrets")
+			l.addLoosening("", "destinations", strconv.Quote(d)+" was added: it may receive secrets")
 		}
 	}
 }
@@ -143,28 +143,28 @@ func covers(pattern, other string) bool {
 // pruneRank orders the modes by how much they delete.
 var pruneRank = map[string]int{"": 0, "none": 0, "owned": 1, "all": 2}
 
-func (l *loosened) project(before, now *Project) {
+func (l *guardDiff) compareProjects(before, now *Project) {
 	if before == nil {
-		l.add(now.Name, "projects", "is new, with rules "+list(now.Rules))
+		l.addLoosening(now.Name, "projects", "is new, with rules "+list(now.Rules))
 		before = &Project{Rules: now.Rules} // all that it deletes is new
 	}
 	if !slices.Equal(before.Rules, now.Rules) {
-		l.add(now.Name, "rules", list(before.Rules)+" became "+list(now.Rules)+": other files define its rules; later layers win")
+		l.addLoosening(now.Name, "rules", list(before.Rules)+" became "+list(now.Rules)+": other files define its rules; later layers win")
 	}
 	if pruneRank[now.Prune] > pruneRank[before.Prune] {
-		l.add(now.Name, "prune", cmp.Or(before.Prune, "none")+" became "+now.Prune)
+		l.addLoosening(now.Name, "prune", cmp.Or(before.Prune, "none")+" became "+now.Prune)
 	}
 	a, b := cmp.Or(before.MaxDeletes, DefaultMaxDeletes), cmp.Or(now.MaxDeletes, DefaultMaxDeletes)
 	if MayDeleteMore(a, b) {
-		l.add(now.Name, "maxDeletes", a+" became "+b)
+		l.addLoosening(now.Name, "maxDeletes", a+" became "+b)
 	}
 	for _, p := range before.Protect {
 		if !slices.Contains(now.Protect, p) {
-			l.add(now.Name, "protect", strconv.Quote(p)+" was removed: these rules may be deleted")
+			l.addLoosening(now.Name, "protect", strconv.Quote(p)+" was removed: these rules may be deleted")
 		}
 	}
 	if was, is := cmp.Or(before.TokenEnv, defaultTokenEnv), cmp.Or(now.TokenEnv, defaultTokenEnv); was != is {
-		l.add(now.Name, "tokenEnv", strconv.Quote(was)+" became "+strconv.Quote(is)+": another token is used")
+		l.addLoosening(now.Name, "tokenEnv", strconv.Quote(was)+" became "+strconv.Quote(is)+": another token is used")
 	}
 }
 

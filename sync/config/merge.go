@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// layers is what a merged document knows of the files it came from.
-type layers struct {
+// mergeSources is what a merged document knows of the files it came from.
+type mergeSources struct {
 	// of are the files of nodes; those that it lacks are of the last one.
 	of   map[*yaml.Node]*file
 	last *file
@@ -23,8 +23,8 @@ type layers struct {
 	changes  []typeChange
 }
 
-func newLayers(last *file) *layers {
-	return &layers{of: map[*yaml.Node]*file{}, last: last, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}}
+func newLayers(last *file) *mergeSources {
+	return &mergeSources{of: map[*yaml.Node]*file{}, last: last, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}}
 }
 
 // removal is a null that removed the value at a path.
@@ -40,8 +40,8 @@ type typeChange struct {
 	before, after *yaml.Node
 }
 
-// add makes known which file a document's nodes are of.
-func (l *layers) add(f *file, n *yaml.Node) {
+// addDocument makes known which file a document's nodes are of.
+func (l *mergeSources) addDocument(f *file, n *yaml.Node) {
 	if f == l.last {
 		return
 	}
@@ -50,11 +50,11 @@ func (l *layers) add(f *file, n *yaml.Node) {
 		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "sops" {
 			continue // which is never merged
 		}
-		l.add(f, c)
+		l.addDocument(f, c)
 	}
 }
 
-func (l *layers) file(n *yaml.Node) *file {
+func (l *mergeSources) fileOf(n *yaml.Node) *file {
 	if f := l.of[n]; f != nil {
 		return f
 	}
@@ -62,7 +62,7 @@ func (l *layers) file(n *yaml.Node) *file {
 }
 
 // removal is the null that removed the value at a path, or nil.
-func (l *layers) removal(path []string) *removal {
+func (l *mergeSources) removal(path []string) *removal {
 	if l == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (l *layers) removal(path []string) *removal {
 func joined(path []string) string { return strings.Join(path, "\x00") }
 
 // replaced is the value of an earlier layer that a node replaced, or nil.
-func (l *layers) replaced(n *yaml.Node) *yaml.Node {
+func (l *mergeSources) replaced(n *yaml.Node) *yaml.Node {
 	if l == nil {
 		return nil
 	}
@@ -85,7 +85,7 @@ func (l *layers) replaced(n *yaml.Node) *yaml.Node {
 // removeOne is what to do about a name that stands in two places.
 func (f *file) removeOne(first, second *yaml.Node) string {
 	const one = "remove one of them"
-	if f.said(first) == f.said(second) {
+	if f.fileOf(first) == f.fileOf(second) {
 		return one
 	}
 	return one + ", or take the earlier layer's out with null"
@@ -114,7 +114,7 @@ func isAuthValue(path []string) bool {
 // MergePatch of RFC 7396 does, and leaves both as they are.
 func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: patch.Line, Column: patch.Column}
-	f.layers.of[out] = f.layers.file(patch)
+	f.layers.of[out] = f.layers.fileOf(patch)
 	out.Content = append(make([]*yaml.Node, 0, len(base.Content)+len(patch.Content)), base.Content...)
 	find := f.firstKeys(base)
 	each(patch, func(key, value *yaml.Node) {
@@ -152,7 +152,7 @@ func (f *file) removes(key, null, before *yaml.Node, path []string) {
 	f.layers.removals[joined(path)] = removal{path, key}
 	if null.Value == "" && !isNull(before) {
 		f.warn(key, "write null if that is meant, otherwise remove the line", "%s has no value here, which removes what stands %s",
-			dotted(path, len(path) > 1 && path[1] == "authentication"), f.place(before, key))
+			dotted(path, len(path) > 1 && path[1] == "authentication"), f.describePosition(before, key))
 	}
 }
 
@@ -180,7 +180,7 @@ func (f *file) withoutNulls(n *yaml.Node, path []string) *yaml.Node {
 		}
 		out.Content = append(out.Content, key, f.withoutNulls(value, below))
 	})
-	f.layers.of[&out] = f.layers.file(n)
+	f.layers.of[&out] = f.layers.fileOf(n)
 	return &out
 }
 
@@ -197,7 +197,7 @@ func (f *file) removesNothing(key *yaml.Node, path []string, base *yaml.Node) {
 	if len(f.problems) > maxProblems {
 		hint = "" // nobody sees it, and looking for one takes its time
 	} else if near := nearestKey(key.Value, base); near != nil {
-		hint = "did you mean " + shown(near.Value, secret) + ", " + f.place(near, key) + "?"
+		hint = "did you mean " + printableKey(near.Value, secret) + ", " + f.describePosition(near, key) + "?"
 		if strings.EqualFold(near.Value, key.Value) {
 			hint += " Keys are merged as they are spelled"
 		}
@@ -230,12 +230,12 @@ func nearestKey(name string, m *yaml.Node) *yaml.Node {
 // where the merged rule is right: then the earlier layer is not.
 func (f *file) typeChanges() {
 	for _, c := range f.layers.changes {
-		at := f.at(c.after)
+		at := f.positionOf(c.after)
 		if slices.ContainsFunc(f.problems, func(p schema.Problem) bool { return p.Position == at && p.Severity == schema.Error }) {
 			continue // that is said, with both places
 		}
 		secret := len(c.path) > 1 && c.path[1] == "authentication"
 		f.fail(c.after, "mkhooks schema rule says what a rule holds", "%s is %s here and %s %s; a layer can't change the type of a field",
-			dotted(c.path, secret), kindOf(c.after), kindOf(c.before), f.place(c.before, c.after))
+			dotted(c.path, secret), kindOf(c.after), kindOf(c.before), f.describePosition(c.before, c.after))
 	}
 }

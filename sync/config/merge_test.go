@@ -52,7 +52,7 @@ func mergedNodes(t *testing.T, texts ...string) (got any, ok bool) {
 	}
 	f := &file{kind: ruleFile, layers: newLayers(docs[len(docs)-1])}
 	for i, root := range roots {
-		f.layers.add(docs[i], root)
+		f.layers.addDocument(docs[i], root)
 	}
 	root := roots[0]
 	for _, next := range roots[1:] {
@@ -81,8 +81,8 @@ func checkFiles(t *testing.T, f *file, docs []*file, root *yaml.Node, roots []*y
 		walk(r, func(n *yaml.Node) { of[n] = docs[i].name })
 	}
 	walk(root, func(n *yaml.Node) {
-		if want, known := of[n]; known && f.said(n) != want {
-			t.Fatalf("line %d of file %s is said to be of %s", n.Line, want, f.said(n))
+		if want, known := of[n]; known && f.fileOf(n) != want {
+			t.Fatalf("line %d of file %s is said to be of %s", n.Line, want, f.fileOf(n))
 		}
 	})
 }

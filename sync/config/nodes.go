@@ -9,10 +9,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// shown is a key as a message may hold it. Under authentication a slip of the
+// printableKey is a key as a message may hold it. Under authentication a slip of the
 // pen ({X-Secret:hunter2}, no space) makes a value part of a key: there
 // only what can be a name is shown.
-func shown(name string, secret bool) string {
+func printableKey(name string, secret bool) string {
 	if secret {
 		if webhook.ValueIsCredential(name) {
 			return webhook.Redacted

@@ -50,7 +50,7 @@ func (f *file) trace(root *yaml.Node, r *Rule) {
 	}
 	for _, at := range slices.Sorted(maps.Keys(f.layers.removals)) {
 		removed := f.layers.removals[at]
-		place := f.at(removed.key)
+		place := f.positionOf(removed.key)
 		r.Origins = append(r.Origins, Origin{Path: removed.path, Removed: true, File: place.File, Line: place.Line})
 	}
 }
@@ -73,7 +73,7 @@ func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
 		case value.Kind == yaml.MappingNode && !isAuthValue(below):
 			f.origins(r, value, below)
 		default:
-			at := f.at(key)
+			at := f.positionOf(key)
 			r.Origins = append(r.Origins, Origin{Path: below, Value: shownValue(below, value), File: at.File, Line: at.Line})
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // Overridden tells of values of a file below one of the layers which files of
 // later layers say, too: those are in force, and not the file's. Values are
-// named as [Read] and [ReadShared] name them, "headers/X-Secret" in a rule file
+// named as [ScanFile] and [ReadShared] name them, "headers/X-Secret" in a rule file
 // and "webhookSecret" in a shared secrets file.
 func Overridden(layers []string, file string, values []string) map[string]string {
 	if len(layers) < 2 || !Within(file, layers) {
@@ -29,7 +29,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 	slices.SortStableFunc(sources, func(a, b source) int { return a.layer - b.layer })
 	out := map[string]string{}
 	for _, s := range sources {
-		if s.layer <= mine.layer || isShared(is.root) && s.place(layers) != mine.place(layers) {
+		if s.layer <= mine.layer || isShared(is.root) && s.relativePath(layers) != mine.relativePath(layers) {
 			continue
 		}
 		d := readDocument(s.file, Options{}, nil)
@@ -46,8 +46,8 @@ func Overridden(layers []string, file string, values []string) map[string]string
 	return out
 }
 
-// place is where a file lies below its layer.
-func (s source) place(layers []string) string {
+// relativePath is where a file lies below its layer.
+func (s source) relativePath(layers []string) string {
 	rel, err := filepath.Rel(layers[s.layer], s.file)
 	if err != nil {
 		return s.file

@@ -17,8 +17,8 @@ import (
 // maxProblems is how many problems of one file are listed.
 const maxProblems = 100
 
-// kind is what sort of file is read, in words for messages.
-type kind struct {
+// fileKind is what sort of file is read, in words for messages.
+type fileKind struct {
 	nothing string // what is said of one without content
 	holds   string // what one holds
 	size    string // doubt about one that is too large
@@ -34,7 +34,7 @@ type kind struct {
 	homes map[string]string
 }
 
-var ruleFile = kind{
+var ruleFile = fileKind{
 	nothing: "holds no rule",
 	holds:   "a rule file holds metadata.name and spec: mkhooks schema rule",
 	size:    "a rule file is some kilobytes; is this one?",
@@ -50,7 +50,7 @@ var ruleFile = kind{
 
 // file is one file while it is read.
 type file struct {
-	kind       kind
+	kind       fileKind
 	name       string
 	o          Options
 	recipients *recipients
@@ -70,7 +70,7 @@ type file struct {
 	// in clear text.
 	uncovered bool
 	// layers is what a merged document knows of its files; nil of one file.
-	layers *layers
+	layers *mergeSources
 	// missing says what to do where the rule lacks something, if more can be
 	// said of it than what a rule file holds.
 	missing func() string
@@ -100,7 +100,7 @@ type parsed struct {
 }
 
 func parseRule(name string, data []byte, o Options, recipients *recipients) parsed {
-	p := openRule(name, data, o, recipients).check()
+	p := openRule(name, data, o, recipients).checkRule()
 	if p.rule == nil && p.secrets != nil {
 		p.problems = append(p.problems, fileProblem(name, "is a shared secrets file, expected a rule file", ruleFile.holds))
 	}
@@ -118,15 +118,15 @@ func openRule(name string, data []byte, o Options, recipients *recipients) (d do
 	d = document{file: &file{kind: ruleFile, name: name, o: o, recipients: recipients}, data: data}
 	defer func() {
 		if recover() != nil {
-			d.root, d.problems = nil, unreadable(name)
+			d.root, d.problems = nil, unreadableProblem(name)
 		}
 	}()
 	d.root = d.document(data)
 	return d
 }
 
-// check makes the rule of a file that is the only one of its name.
-func (d document) check() (out parsed) {
+// checkRule makes the rule of a file that is the only one of its name.
+func (d document) checkRule() (out parsed) {
 	defer recovered(&out, d.name)
 	if d.root != nil && isShared(d.root) {
 		out.secrets = &d
@@ -144,13 +144,13 @@ func (d document) check() (out parsed) {
 // recovered makes a problem of a panic of the YAML library.
 func recovered(out *parsed, name string) {
 	if recover() != nil {
-		*out = parsed{problems: unreadable(name)}
+		*out = parsed{problems: unreadableProblem(name)}
 	}
 }
 
-// unreadable is all that is said where the YAML library panicked, as it does
+// unreadableProblem is all that is said where the YAML library panicked, as it does
 // on some inputs: its text could hold some of the file.
-func unreadable(name string) []schema.Problem {
+func unreadableProblem(name string) []schema.Problem {
 	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
 }
 
@@ -180,21 +180,21 @@ func warningLast(p schema.Problem) int {
 	return 0
 }
 
-func (f *file) at(n *yaml.Node) schema.Position {
-	return schema.Position{File: f.said(n), Line: max(n.Line, 1), Column: max(n.Column, 1)}
+func (f *file) positionOf(n *yaml.Node) schema.Position {
+	return schema.Position{File: f.fileOf(n), Line: max(n.Line, 1), Column: max(n.Column, 1)}
 }
 
-// said is the file that a node stands in.
-func (f *file) said(n *yaml.Node) string {
+// fileOf is the file that a node stands in.
+func (f *file) fileOf(n *yaml.Node) string {
 	if f.layers != nil {
-		return f.layers.file(n).name
+		return f.layers.fileOf(n).name
 	}
 	return f.name
 }
 
-// place is where a node stands, for a message at another one.
-func (f *file) place(n, from *yaml.Node) string {
-	if file := f.said(n); file != f.said(from) {
+// describePosition is where a node stands, for a message at another one.
+func (f *file) describePosition(n, from *yaml.Node) string {
+	if file := f.fileOf(n); file != f.fileOf(from) {
 		return fmt.Sprintf("at %s:%d", file, max(n.Line, 1))
 	}
 	return fmt.Sprintf("on line %d", n.Line)
@@ -212,7 +212,7 @@ func (f *file) warn(n *yaml.Node, hint, format string, args ...any) {
 
 func (f *file) report(severity schema.Severity, n *yaml.Node, hint, format string, args ...any) {
 	if !f.sealed[n] {
-		f.problems = append(f.problems, schema.Problem{Position: f.at(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity})
+		f.problems = append(f.problems, schema.Problem{Position: f.positionOf(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity})
 	}
 }
 
@@ -325,7 +325,7 @@ func (f *file) keys(n *yaml.Node, secret bool) {
 			f.fail(key, "write the key alone", "anchors and tags are not allowed on a key")
 		}
 		if j := first(key.Value); j < i {
-			f.fail(key, "remove one of them", "key %q stands twice in this mapping, first on line %d", shown(key.Value, secret), n.Content[j].Line)
+			f.fail(key, "remove one of them", "key %q stands twice in this mapping, first on line %d", printableKey(key.Value, secret), n.Content[j].Line)
 		}
 	}
 }

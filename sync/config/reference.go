@@ -33,7 +33,7 @@ type reference struct {
 	at        schema.Position
 }
 
-func (r reference) String() string { return shortened(r.file) + "#" + shown(r.key, true) }
+func (r reference) String() string { return shortened(r.file) + "#" + printableKey(r.key, true) }
 
 // reference reads a value that is a mapping; nil where it is no reference, and
 // that is said. What stands behind $secret is shown only where it has the form
@@ -88,7 +88,7 @@ func (f *file) reference(n *yaml.Node, at string) *reference {
 		f.fail(value, form, "%s.$secret %s; expected FILE#KEY, the file below a layer", at, problem)
 		return nil
 	}
-	return &reference{file: file, key: name, at: f.at(value)}
+	return &reference{file: file, key: name, at: f.positionOf(value)}
 }
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }

@@ -43,7 +43,7 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 	}
 	for i := range results {
 		if d := results[i].secrets; d != nil && hasMetadata(d.root) {
-			r.add(realPath(d.name), d.shared())
+			r.addSharedFile(realPath(d.name), d.shared())
 			r.known = append(r.known, d.name)
 		}
 	}
@@ -77,7 +77,7 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 	return problems, r.taken
 }
 
-func (r *resolver) add(real string, f *sharedFile) {
+func (r *resolver) addSharedFile(real string, f *sharedFile) {
 	r.files[real] = f
 	r.order = append(r.order, f)
 }
@@ -133,15 +133,15 @@ func (r *resolver) hint(t target, key string) string {
 	case t.value.next == nil && t.value.kind == authClear:
 		return "mkhooks secret set " + shell.Path(t.file.name) + " " + shell.Word(key)
 	case t.value.next != nil:
-		if end := r.end(t.value); end != nil {
+		if end := r.endOfChain(t.value); end != nil {
 			return "write $secret: " + end.String()
 		}
 	}
 	return "mend that first"
 }
 
-// end is the reference to the value at the end of a chain, nil where it has none.
-func (r *resolver) end(v sharedValue) *reference {
+// endOfChain is the reference to the value at the end of a chain, nil where it has none.
+func (r *resolver) endOfChain(v sharedValue) *reference {
 	seen := map[schema.Position]bool{}
 	for next := v.next; !seen[v.at]; next = v.next {
 		seen[v.at] = true
@@ -186,7 +186,7 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 	var found *target
 	for _, folder := range r.folders {
 		name := filepath.Join(folder, filepath.FromSlash(ref.file))
-		f, problem := r.open(name, folder)
+		f, problem := r.openSharedFile(name, folder)
 		if found != nil {
 			continue // what has this name in another layer is a shared file, too
 		}
@@ -215,15 +215,15 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 	if looked == nil {
 		hint := "write the file, or the path that it has below a layer"
 		if near := r.nearFile(ref.file); near != "" {
-			hint = "did you mean $secret: " + near + "#" + shown(ref.key, true) + "?"
+			hint = "did you mean $secret: " + near + "#" + printableKey(ref.key, true) + "?"
 		}
 		return target{}, ref.problem(hint, "leads to a file that is not there: %s", anyOf(absent))
 	}
-	hint := "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(shown(ref.key, true))
+	hint := "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(printableKey(ref.key, true))
 	if near := schema.Nearest(ref.key, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q, at %s?", shown(near, true), places[near])
+		hint = fmt.Sprintf("did you mean %q, at %s?", printableKey(near, true), places[near])
 	}
-	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", shown(ref.key, true), strings.Join(looked, ", "))
+	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", printableKey(ref.key, true), strings.Join(looked, ", "))
 }
 
 // nearFile is the shared file that was probably meant, as a reference has it.
@@ -242,9 +242,9 @@ func (r *resolver) nearFile(name string) string {
 	return full[schema.Nearest(bare(name), names)]
 }
 
-// open reads a shared secrets file of a layer, once; nil where there is none.
+// openSharedFile reads a shared secrets file of a layer, once; nil where there is none.
 // problem is why it is none.
-func (r *resolver) open(name, folder string) (f *sharedFile, problem string) {
+func (r *resolver) openSharedFile(name, folder string) (f *sharedFile, problem string) {
 	info, err := os.Stat(name)
 	if os.IsNotExist(err) {
 		return nil, ""
@@ -272,7 +272,7 @@ func (r *resolver) open(name, folder string) (f *sharedFile, problem string) {
 		return nil, fmt.Sprintf("can't be read: line %d %s", why.Line, why.Message)
 	}
 	f = d.shared()
-	r.add(real, f)
+	r.addSharedFile(real, f)
 	return f, ""
 }
 
@@ -303,6 +303,6 @@ func (r *resolver) chains(f *sharedFile) {
 			seen[at] = true
 			next = t.value.next
 		}
-		f.problems = append(f.problems, schema.Problem{Position: v.at, Severity: schema.Error, Hint: hint, Message: shown(name, true) + " " + message})
+		f.problems = append(f.problems, schema.Problem{Position: v.at, Severity: schema.Error, Hint: hint, Message: printableKey(name, true) + " " + message})
 	}
 }

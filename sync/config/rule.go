@@ -75,7 +75,7 @@ func (f *file) shape(root *yaml.Node) {
 				if len(v.Path) > 0 {
 					where = at + "." + name
 				}
-				f.lacks(key, append(slices.Clip(v.Path), name), where)
+				f.reportMissing(key, append(slices.Clip(v.Path), name), where)
 			}
 		case schema.Unknown:
 			f.unknownKeys(node, v, at, secret)
@@ -105,8 +105,8 @@ func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
 	return key != nil && (v.Kind == schema.WrongType || v.Kind == schema.Unknown && slices.Equal(v.Names, []string{secretKey}))
 }
 
-// lacks reports what a rule must have and does not.
-func (f *file) lacks(key *yaml.Node, path []string, where string) {
+// reportMissing reports what a rule must have and does not.
+func (f *file) reportMissing(key *yaml.Node, path []string, where string) {
 	if r := f.layers.removal(path); r != nil {
 		f.fail(r.key, "remove the line, or give it a value", "%s is removed by null, and a rule must have it", where)
 		return
@@ -126,7 +126,7 @@ func dotted(path []string, secret bool) string {
 		case len(path) > 1 && i > 0 && path[i-1] == "events":
 			fmt.Fprintf(&b, "[%s]", p)
 		case i > 0:
-			b.WriteString("." + shown(p, secret))
+			b.WriteString("." + printableKey(p, secret))
 		default:
 			b.WriteString(shortened(p))
 		}
@@ -150,7 +150,7 @@ func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secre
 		if len(v.Path) == 0 {
 			in = " at the top level"
 		}
-		f.fail(key, hint, "unknown key %q%s; expected %s", shown(name, secret), in, anyOf(v.Allowed))
+		f.fail(key, hint, "unknown key %q%s; expected %s", printableKey(name, secret), in, anyOf(v.Allowed))
 	}
 }
 
@@ -192,7 +192,7 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 	}
 	expected := strings.Join(want, " or ")
 	if before := f.layers.replaced(node); before != nil && !isNull(before) && kindOf(before) != kindOf(node) {
-		expected += " as " + f.place(before, node)
+		expected += " as " + f.describePosition(before, node)
 	}
 	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), expected)
 }

@@ -29,7 +29,7 @@ type sharedValue struct {
 	bad  bool // what is wrong with it is said
 }
 
-var secretsFile = kind{
+var secretsFile = fileKind{
 	nothing: ruleFile.nothing, holds: ruleFile.holds, size: ruleFile.size, depth: ruleFile.depth, expect: ruleFile.expect,
 	second: ruleFile.second, secondHint: ruleFile.secondHint, alias: ruleFile.alias, lists: ruleFile.lists,
 	shared: true,
@@ -102,9 +102,9 @@ func (d document) shared() *sharedFile {
 // sharedValue says how a value stands in a shared secrets file, and what is
 // wrong with it.
 func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
-	at := shown(key.Value, true)
+	at := printableKey(key.Value, true)
 	before := len(f.problems)
-	v := sharedValue{node: n, at: f.at(n)}
+	v := sharedValue{node: n, at: f.positionOf(n)}
 	const form = "a shared secrets file holds NAME: VALUE and nothing else; a rule file holds metadata and spec"
 	switch {
 	case n.Kind == yaml.MappingNode:
@@ -155,7 +155,7 @@ func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 			if at == key {
 				hint = "give it a name that does not end in _unencrypted"
 			}
-			f.fail(at, hint, "sops.%s does not cover %s, so SOPS would leave it in clear text", name, shown(v.Path, true))
+			f.fail(at, hint, "sops.%s does not cover %s, so SOPS would leave it in clear text", name, printableKey(v.Path, true))
 			return
 		}
 	}

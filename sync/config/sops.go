@@ -162,7 +162,7 @@ func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	for _, v := range sealed {
 		part, field, _ := strings.Cut(v.Path, "/")
 		if !covers("spec", "authentication", part, field) {
-			f.fail(at, set, "sops.%s does not cover spec.authentication.%s.%s, so SOPS would leave it in clear text", name, part, shown(field, true))
+			f.fail(at, set, "sops.%s does not cover spec.authentication.%s.%s, so SOPS would leave it in clear text", name, part, printableKey(field, true))
 			return
 		}
 	}

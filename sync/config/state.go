@@ -47,9 +47,9 @@ func (s State) rulePaths() []string {
 // .sops.yaml files in rule paths and above them, up to the top of the
 // repository. The error is that of reading files.
 func Compare(before, now State) ([]Loosening, error) {
-	l := &loosened{}
+	l := &guardDiff{}
 	if before.Config != nil && now.Config != nil && before.Name != now.Name {
-		l.add("", "config file", strconv.Quote(before.Name)+" became "+strconv.Quote(now.Name)+": what the first one guarded was compared with the second")
+		l.addLoosening("", "config file", strconv.Quote(before.Name)+" became "+strconv.Quote(now.Name)+": what the first one guarded was compared with the second")
 	}
 	l.list = append(l.list, Loosened(before.Config, now.Config)...)
 	paths := slices.Concat(before.rulePaths(), now.rulePaths())
@@ -117,7 +117,7 @@ func nearestAbove(configs map[string][]byte, dir string) (data []byte, name stri
 }
 
 // sops says who can read new secrets that could not before.
-func (l *loosened) sops(before, now map[string][]byte) {
+func (l *guardDiff) sops(before, now map[string][]byte) {
 	names := slices.Collect(maps.Keys(before))
 	for name := range now {
 		if _, ok := before[name]; !ok {
@@ -140,15 +140,15 @@ func (l *loosened) sops(before, now map[string][]byte) {
 			if from != "" {
 				text += ", in place of " + from
 			}
-			l.add("", name, text)
+			l.addLoosening("", name, text)
 			l.sopsKeys(name, allKeys(parseSopsConfig("", above)), parseSopsConfig("", data))
 		default:
 			below, from := nearestAbove(now, dir)
 			if from == "" {
-				l.add("", name, "was removed: nothing says who can read new secrets in "+directoryName(dir))
+				l.addLoosening("", name, "was removed: nothing says who can read new secrets in "+directoryName(dir))
 				continue
 			}
-			l.add("", name, "was removed: "+from+" says who can read new secrets in "+directoryName(dir))
+			l.addLoosening("", name, "was removed: "+from+" says who can read new secrets in "+directoryName(dir))
 			l.sopsKeys(name, allKeys(parseSopsConfig("", old)), parseSopsConfig("", below))
 		}
 	}
@@ -170,21 +170,21 @@ func allKeys(c *sopsConfig) []string {
 }
 
 // sopsKeys names the keys of a .sops.yaml that are not among those before.
-func (l *loosened) sopsKeys(name string, before []string, now *sopsConfig) {
+func (l *guardDiff) sopsKeys(name string, before []string, now *sopsConfig) {
 	if now.odd {
-		l.add("", name, "cannot be read as a .sops.yaml: it is not known who can read new secrets")
+		l.addLoosening("", name, "cannot be read as a .sops.yaml: it is not known who can read new secrets")
 	}
 	for _, key := range without(allKeys(now), before) {
-		l.add("", name, quoted([]string{key})+" was added: it can read new secrets")
+		l.addLoosening("", name, quoted([]string{key})+" was added: it can read new secrets")
 	}
 }
 
 // sopsChanged compares two versions of a .sops.yaml. A key that is added is
 // named. Of all other changes it is said where they are: what they do depends on
 // the order of the creation rules and on the files that there will be.
-func (l *loosened) sopsChanged(name string, before, now *sopsConfig) {
+func (l *guardDiff) sopsChanged(name string, before, now *sopsConfig) {
 	if before.odd || now.odd {
-		l.add("", name, "was changed, and cannot be read as a .sops.yaml: it is not known who can read new secrets")
+		l.addLoosening("", name, "was changed, and cannot be read as a .sops.yaml: it is not known who can read new secrets")
 		return
 	}
 	patterns := func(c *sopsConfig) (out []string) {
@@ -194,7 +194,7 @@ func (l *loosened) sopsChanged(name string, before, now *sopsConfig) {
 		return out
 	}
 	if !slices.Equal(patterns(before), patterns(now)) {
-		l.add("", name, "creation rules were added, removed or moved, or their path_regex was changed: other keys may read new secrets of a file")
+		l.addLoosening("", name, "creation rules were added, removed or moved, or their path_regex was changed: other keys may read new secrets of a file")
 		l.sopsKeys(name, allKeys(before), now)
 		return
 	}
@@ -202,14 +202,14 @@ func (l *loosened) sopsChanged(name string, before, now *sopsConfig) {
 		a, b := before.rules[i], now.rules[i]
 		of := fmt.Sprintf(" (creation rule %d)", i+1)
 		for _, key := range without(b.keys, a.keys) {
-			l.add("", name, quoted([]string{key})+" was added"+of+": it can read new secrets")
+			l.addLoosening("", name, quoted([]string{key})+" was added"+of+": it can read new secrets")
 		}
 		fields := slices.DeleteFunc(differing(a.fields, b.fields), isKeyList) // keys that were removed guard more
 		if len(fields) > 0 {
-			l.add("", name, strings.Join(fields, ", ")+" was changed"+of+": what is encrypted, and who can read it, may have changed")
+			l.addLoosening("", name, strings.Join(fields, ", ")+" was changed"+of+": what is encrypted, and who can read it, may have changed")
 		}
 	}
 	if fields := differing(before.rest, now.rest); len(fields) > 0 {
-		l.add("", name, strings.Join(fields, ", ")+" was changed: SOPS may do other than before")
+		l.addLoosening("", name, strings.Join(fields, ", ")+" was changed: SOPS may do other than before")
 	}
 }

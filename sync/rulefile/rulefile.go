@@ -41,7 +41,7 @@ func New(file, name string, live webhook.Spec, schema string) (*File, error) {
 	}
 	f := &File{Spec: Public(live, webhook.AuthNames{})}
 	f.Data = write(name, f.Spec, schema)
-	found, problems := config.Read(file, f.Data, config.Options{AllowPlaceholders: true})
+	found, problems := config.ScanFile(file, f.Data, config.Options{AllowPlaceholders: true})
 	f.Problems = errorsOf(problems)
 	switch {
 	case found == nil:

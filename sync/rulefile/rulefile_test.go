@@ -61,7 +61,7 @@ func TestNames(t *testing.T) {
 		if len(f.Problems) > 0 { // what looks encrypted
 			continue
 		}
-		if got, problems := config.Read("x.yaml", f.Data, config.Options{}); got == nil || got.Name != name {
+		if got, problems := config.ScanFile("x.yaml", f.Data, config.Options{}); got == nil || got.Name != name {
 			t.Errorf("%.20q: %v %v", name, got, problems)
 		}
 	}
@@ -178,7 +178,7 @@ func FuzzNew(f *testing.F) {
 			}
 			return
 		}
-		found, problems := config.Read("x.yaml", f.Data, config.Options{AllowPlaceholders: true})
+		found, problems := config.ScanFile("x.yaml", f.Data, config.Options{AllowPlaceholders: true})
 		if found == nil || webhook.SpecDigest(found.Spec) != webhook.SpecDigest(f.Spec) {
 			t.Errorf("%v\n%s", problems, f.Data)
 		}

@@ -60,7 +60,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	}()
 	// Nothing is sent and nothing decrypted here.
 	o.AllowPlaceholders, o.AllowPlaintextAuth, o.AllowPlainCredentials = true, true, true
-	old, problems := config.Read(file, data, o)
+	old, problems := config.ScanFile(file, data, o)
 	if old == nil {
 		return nil, &Error{"can't be read as a rule file: " + problems[0].Message, "mkhooks validate " + shell.Path(file)}
 	}
@@ -77,7 +77,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	if !e.edit(old.Spec, want) {
 		return nil, unknownForm()
 	}
-	now, after := config.Read(file, e.data, o)
+	now, after := config.ScanFile(file, e.data, o)
 	if p := added(problems, after); p != nil {
 		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Hint}
 	}

@@ -30,7 +30,7 @@ func sealedFile(t testing.TB) string {
 // liveOf is what a file says.
 func liveOf(t testing.TB, data string) webhook.Spec {
 	t.Helper()
-	found, problems := config.Read("x.yaml", []byte(data), config.Options{AllowPlaceholders: true})
+	found, problems := config.ScanFile("x.yaml", []byte(data), config.Options{AllowPlaceholders: true})
 	if found == nil {
 		t.Fatal(problems)
 	}
@@ -315,7 +315,7 @@ func FuzzTake(f *testing.F) {
 		}
 		if style&8 != 0 { // JSON, which is YAML, on one line or several
 			data = jsonFile(t, old, style&16 != 0)
-			if found, _ := config.Read("x.yaml", []byte(data), config.Options{AllowPlaceholders: true}); found == nil {
+			if found, _ := config.ScanFile("x.yaml", []byte(data), config.Options{AllowPlaceholders: true}); found == nil {
 				return // JSON may hold characters raw that YAML may not
 			}
 		}
@@ -329,7 +329,7 @@ func FuzzTake(f *testing.F) {
 			}
 			return
 		}
-		now, problems := config.Read("x.yaml", u.Data, config.Options{AllowPlaceholders: true, AllowPlainCredentials: true})
+		now, problems := config.ScanFile("x.yaml", u.Data, config.Options{AllowPlaceholders: true, AllowPlainCredentials: true})
 		if now == nil || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(live) {
 			t.Fatalf("not what is live: %v\n%s\n%s", problems, data, u.Data)
 		}
