@@ -48,11 +48,11 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 		return invalidf("mkhooks audit verify "+quotePaths(args), "%s:%d: %s", args[0], f.Line, f.Message)
 	}
 	runs := o.filter(chain.Runs(), from)
-	record := report.Record{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}
+	record := report.AuditLog{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}
 	return a.write(document{
-		text:     func(w io.Writer, t report.TextOptions) error { return report.RecordText(w, record, t) },
-		json:     func(w io.Writer) error { return report.RecordJSON(w, record) },
-		markdown: func(w io.Writer) error { return report.RecordMarkdown(w, record, report.MarkdownOptions{}) },
+		text:     func(w io.Writer, t report.TextOptions) error { return report.AuditLogText(w, record, t) },
+		json:     func(w io.Writer) error { return report.AuditLogJSON(w, record) },
+		markdown: func(w io.Writer) error { return report.AuditLogMarkdown(w, record, report.MarkdownOptions{}) },
 	})
 }
 

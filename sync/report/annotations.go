@@ -52,20 +52,20 @@ func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) er
 func annotation(severity schema.Severity, p schema.Problem, o AnnotationOptions) string {
 	properties := []string{}
 	if p.File != "" {
-		properties = append(properties, "file="+property(o.file(p.File)))
+		properties = append(properties, "file="+property(o.relativePath(p.File)))
 		if p.Line > 0 {
 			properties = append(properties, "line="+strconv.Itoa(p.Line), "col="+strconv.Itoa(max(p.Column, 1)))
 		}
 	}
-	message := data(clipped(p.Message))
+	message := data(truncateText(p.Message))
 	if p.Hint != "" {
-		message += "%0A" + data("hint: "+clipped(p.Hint))
+		message += "%0A" + data("hint: "+truncateText(p.Hint))
 	}
 	return "::" + string(severity) + " " + strings.Join(append(properties, "title=mkhooks"), ",") + "::" + message + "\n"
 }
 
-// file is a file's path below the workspace, with slashes.
-func (o AnnotationOptions) file(name string) string {
+// relativePath is a file's path below the workspace, with slashes.
+func (o AnnotationOptions) relativePath(name string) string {
 	if o.Dir == "" || o.Workspace == "" {
 		return filepath.ToSlash(name)
 	}

@@ -10,18 +10,18 @@ import (
 
 // signs and colours of the actions; a blocked change has its own.
 var signs = map[plan.Action]span{
-	plan.Create: solid("+ ", styleGreen),
-	plan.Update: solid("~ ", styleYellow),
-	plan.Delete: solid("- ", styleRed),
+	plan.Create: solidSpan("+ ", styleGreen),
+	plan.Update: solidSpan("~ ", styleYellow),
+	plan.Delete: solidSpan("- ", styleRed),
 }
 
-var blockedSign = solid("! ", styleBlock)
+var blockedSign = solidSpan("! ", styleBlock)
 
 func signOf(a plan.Action) span {
 	if s, ok := signs[a]; ok {
 		return s
 	}
-	return solid("? ", styleNone) // a document of a later version
+	return solidSpan("? ", styleNone) // a document of a later version
 }
 
 // row is a line below a rule: a sign, a label and what there is to say. more
@@ -33,7 +33,7 @@ type row struct {
 }
 
 func fact(label, value string) row {
-	return row{sign: solid("  ", styleNone), label: label, value: value}
+	return row{sign: solidSpan("  ", styleNone), label: label, value: value}
 }
 
 // The columns at which rules and their rows begin.
@@ -54,12 +54,12 @@ func (p *printer) changes(project *plan.Project) {
 		if c.Blocked != nil {
 			sign, verb = blockedSign, string(c.Action)+" "
 		}
-		p.line(ruleIndent, rowIndent, sign, text(verb), styled(name(c.Rule), styleBold), text(": "+p.why(c)))
+		p.line(ruleIndent, rowIndent, sign, textSpan(verb), styled(quoteName(c.Rule), styleBold), textSpan(": "+p.directionText(c)))
 		p.blocked(c.Blocked, last)
 		p.rows(p.rowsOf(c))
 		if p.Drift {
 			for _, r := range p.Commands.remedies(project.Name, c) {
-				p.raw(rowIndent, styled(pad(r.does+":", remedyWidth), styleDim), text(r.command))
+				p.raw(rowIndent, styled(pad(r.does+":", remedyWidth), styleDim), textSpan(r.command))
 			}
 		}
 		last = c.Blocked
@@ -74,12 +74,12 @@ func (p *printer) blocked(b, last *plan.Blocked) {
 	}
 	by := styled("blocked by "+string(b.Guard), styleBlock)
 	if last != nil && *last == *b {
-		p.line(rowIndent, rowIndent, by, text(", as above"))
+		p.line(rowIndent, rowIndent, by, textSpan(", as above"))
 		return
 	}
-	p.line(rowIndent, rowIndent, by, text(": "+b.Reason))
+	p.line(rowIndent, rowIndent, by, textSpan(": "+b.Reason))
 	if lift := liftOf(b); lift != "" {
-		p.raw(rowIndent, text("lift with "+lift))
+		p.raw(rowIndent, textSpan("lift with "+lift))
 	}
 }
 
@@ -134,7 +134,7 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 		rows = append(rows, renameRow(c))
 	}
 	if c.File != "" {
-		rows = append(rows, fact("file", files(c, name)))
+		rows = append(rows, fact("file", describeFiles(c, quoteName)))
 	}
 	return receiverFirst(rows)
 }
@@ -165,9 +165,9 @@ func receiverFirst(rows []row) []row {
 	return out
 }
 
-// files are the file that says a rule, and those of earlier layers that it is
+// describeFiles are the file that says a rule, and those of earlier layers that it is
 // merged over; show writes a name.
-func files(c *plan.Change, show func(string) string) string {
+func describeFiles(c *plan.Change, show func(string) string) string {
 	if len(c.Over) == 0 {
 		return show(c.File)
 	}
@@ -184,13 +184,13 @@ func renameRow(c *plan.Change) row {
 	if c.Action == plan.Delete {
 		what = "which this plan creates"
 	}
-	return fact("rename?", "same spec as "+name(c.RenameOf)+", "+what)
+	return fact("rename?", "same spec as "+quoteName(c.RenameOf)+", "+what)
 }
 
 func (p *printer) deleteRows(c *plan.Change) []row {
 	var rows []row
 	if c.Before != nil {
-		rows = append(rows, fact("url", cut(c.Before.URL, p.limit())))
+		rows = append(rows, fact("url", truncateValue(c.Before.URL, p.limit())))
 		if !c.Before.Enabled {
 			rows = append(rows, fact("enabled", "false"))
 		}
@@ -209,10 +209,10 @@ func (p *printer) pauseWords(c *plan.Change) string {
 	}
 	var names []string
 	for _, n := range c.Before.Auth.Headers {
-		names = append(names, clip("headers."+n))
+		names = append(names, truncateLabel("headers."+n))
 	}
 	for _, n := range c.Before.Auth.QueryParams {
-		names = append(names, clip("queryParams."+n))
+		names = append(names, truncateLabel("queryParams."+n))
 	}
 	if len(names) == 0 {
 		return "the rule is paused first"
@@ -227,7 +227,7 @@ func historyWords(h *plan.History) string {
 	case h.Records == 0:
 		return "no records; the archive will say so"
 	}
-	out := plural(h.Records, "record", "records") + " to archive before the delete"
+	out := countNoun(h.Records, "record", "records") + " to archive before the delete"
 	if h.Pending > 0 {
 		out += ", " + count(h.Pending) + " still on their way"
 	}
@@ -243,12 +243,12 @@ func (p *printer) createRows(c *plan.Change) []row {
 		switch {
 		case authPath(f.Path):
 		case f.Path == "spec.events" && events >= 0:
-			rows[events].value += ", " + cut(f.After, p.limit())
+			rows[events].value += ", " + truncateValue(f.After, p.limit())
 		default:
 			if f.Path == "spec.events" {
 				events = len(rows)
 			}
-			r := fact(label(f.Path), cut(f.After, p.limit()))
+			r := fact(label(f.Path), truncateValue(f.After, p.limit()))
 			if !apiField(r.label) {
 				r.sign = signs[plan.Create] // a line does not begin with a name of others
 			}
@@ -274,9 +274,9 @@ func (p *printer) fieldRows(c *plan.Change) []row {
 		r := row{label: label(f.Path)}
 		switch f.Op {
 		case plan.OpAdd:
-			r.sign, r.value = signs[plan.Create], cut(f.After, p.limit())
+			r.sign, r.value = signs[plan.Create], truncateValue(f.After, p.limit())
 		case plan.OpRemove:
-			r.sign, r.value = signs[plan.Delete], cut(f.Before, p.limit())
+			r.sign, r.value = signs[plan.Delete], truncateValue(f.Before, p.limit())
 		default:
 			r.sign = signs[plan.Update]
 			r.value, r.more = cutPair(f.Before, f.After, p.limit())
@@ -309,9 +309,9 @@ func authRow(c *plan.Change) (row, bool) {
 		}
 		n := strings.TrimPrefix(f.Path, "spec.authentication.")
 		if f.Op == plan.OpRemove {
-			dropped = append(dropped, clip(n))
+			dropped = append(dropped, truncateLabel(n))
 		} else {
-			added = append(added, clip(n))
+			added = append(added, truncateLabel(n))
 		}
 	}
 	r := row{label: "authentication", sign: signs[plan.Update]}
@@ -324,7 +324,7 @@ func authRow(c *plan.Change) (row, bool) {
 	case plan.AuthUnverifiable:
 		words = append(words, "can't be verified")
 	case plan.AuthUnchanged:
-		r.sign = solid("  ", styleNone)
+		r.sign = solidSpan("  ", styleNone)
 		words = append(words, "unchanged")
 	case plan.AuthAdded:
 		r.sign = signs[plan.Create]
@@ -332,7 +332,7 @@ func authRow(c *plan.Change) (row, bool) {
 		r.sign = signs[plan.Delete]
 	}
 	if c.Action == plan.Create {
-		r.sign = solid("  ", styleNone)
+		r.sign = solidSpan("  ", styleNone)
 	}
 	if len(added) > 0 {
 		words = append(words, "added "+authNames(added))
@@ -356,10 +356,10 @@ func authNames(all []string) string {
 }
 
 // label is a field's path below spec.
-func label(path string) string { return clip(strings.TrimPrefix(path, "spec.")) }
+func label(path string) string { return truncateLabel(strings.TrimPrefix(path, "spec.")) }
 
-// clip shortens a path that is too long for a label, and says by how much.
-func clip(s string) string {
+// truncateLabel shortens a path that is too long for a label, and says by how much.
+func truncateLabel(s string) string {
 	if runes := []rune(s); len(runes) > maxLabel {
 		return Escape(string(runes[:maxLabel])) + "… (" + count(len(runes)-maxLabel) + " more)"
 	}
@@ -378,16 +378,16 @@ func (p *printer) rows(rows []row) {
 	}
 	start := rowIndent + 2 + wide + 2
 	for _, r := range rows {
-		head := []span{r.sign, solid(pad(r.label, wide)+"  ", styleNone)}
+		head := []span{r.sign, solidSpan(pad(r.label, wide)+"  ", styleNone)}
 		if r.more == "" {
-			p.line(rowIndent, start, append(head, text(r.value))...)
+			p.line(rowIndent, start, append(head, textSpan(r.value))...)
 			continue
 		}
 		if p.Width == 0 || start+columns(r.value)+columns(r.more)+3 <= p.Width {
-			p.line(rowIndent, start, append(head, text(r.value), styled(" → ", styleDim), text(r.more))...)
+			p.line(rowIndent, start, append(head, textSpan(r.value), styled(" → ", styleDim), textSpan(r.more))...)
 			continue
 		}
-		p.line(rowIndent, start, append(head, text(r.value))...)
-		p.line(min(start, p.Width/2), start+2, solid("→ ", styleDim), text(r.more))
+		p.line(rowIndent, start, append(head, textSpan(r.value))...)
+		p.line(min(start, p.Width/2), start+2, solidSpan("→ ", styleDim), textSpan(r.more))
 	}
 }

@@ -63,9 +63,9 @@ func hidden(r rune) bool {
 	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// name shows a rule, project or the like: as it is where it can't be mistaken
+// quoteName shows a rule, project or the like: as it is where it can't be mistaken
 // for anything else, otherwise in quotes.
-func name(s string) string {
+func quoteName(s string) string {
 	if s == "" || s[0] == '-' || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") != "" {
 		return quote(s)
 	}
@@ -77,9 +77,9 @@ func quote(s string) string {
 	return `"` + Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
 }
 
-// value shows a field's value. Text is in quotes where it is empty, has
+// formatValue shows a field's value. Text is in quotes where it is empty, has
 // spaces or quotes, or had to be escaped.
-func value(v any) string {
+func formatValue(v any) string {
 	s, ok := v.(string)
 	if !ok {
 		return compact(v)
@@ -112,14 +112,14 @@ const (
 	cutContext = 24
 )
 
-// cut shows a value, of a long one its beginning, and says what is left out.
+// truncateValue shows a value, of a long one its beginning, and says what is left out.
 // limit 0 shows all.
-func cut(v any, limit int) string {
+func truncateValue(v any, limit int) string {
 	runes := []rune(textOf(v))
 	if limit == 0 || len(runes) <= limit {
-		return value(v)
+		return formatValue(v)
 	}
-	return window(runes, 0, limit)
+	return excerptAround(runes, 0, limit)
 }
 
 // cutPair shows two values; of long ones what is around the place where they
@@ -127,14 +127,14 @@ func cut(v any, limit int) string {
 func cutPair(before, after any, limit int) (string, string) {
 	x, y := []rune(textOf(before)), []rune(textOf(after))
 	if limit == 0 || len(x) <= limit && len(y) <= limit {
-		return value(before), value(after)
+		return formatValue(before), formatValue(after)
 	}
 	from := 0
 	for from < len(x) && from < len(y) && x[from] == y[from] {
 		from++
 	}
 	from = max(0, from-cutContext)
-	return window(x, from, limit), window(y, from, limit)
+	return excerptAround(x, from, limit), excerptAround(y, from, limit)
 }
 
 func textOf(v any) string {
@@ -144,13 +144,13 @@ func textOf(v any) string {
 	return compact(v)
 }
 
-// window shows limit characters of a value from one on.
-func window(runes []rune, from, limit int) string {
+// excerptAround shows limit characters of a value from one on.
+func excerptAround(runes []rune, from, limit int) string {
 	to := min(from+limit, len(runes))
 	var left list
-	left.add(from, "characters before")
-	left.add(len(runes)-to, "characters after")
-	out := value(string(runes[from:to]))
+	left.addCount(from, "characters before")
+	left.addCount(len(runes)-to, "characters after")
+	out := formatValue(string(runes[from:to]))
 	if from > 0 {
 		out = "…" + out
 	}

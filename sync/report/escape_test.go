@@ -42,7 +42,7 @@ func TestNames(t *testing.T) {
 		"ünï":               `"ünï"`,
 		"a\x1b":             `"a\u{1b}"`,
 	} {
-		if got := name(in); got != want {
+		if got := quoteName(in); got != want {
 			t.Errorf("name(%q) = %s, want %s", in, got, want)
 		}
 	}
@@ -71,7 +71,7 @@ func TestCut(t *testing.T) {
 			}
 		})
 	}
-	if got, want := cut(long, 5), "aaaaa… (left out: 995 characters after)"; got != want {
+	if got, want := truncateValue(long, 5), "aaaaa… (left out: 995 characters after)"; got != want {
 		t.Errorf("cut: got %s, want %s", got, want)
 	}
 }
@@ -102,7 +102,7 @@ func FuzzEscape(f *testing.F) {
 		if utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) && !strings.Contains(s, "##") && out != s {
 			t.Errorf("Escape(%q) = %q, though nothing is to be escaped", s, out)
 		}
-		if len(name(s)) == 0 || len(value(s)) == 0 {
+		if len(quoteName(s)) == 0 || len(formatValue(s)) == 0 {
 			t.Errorf("%q is shown as nothing", s)
 		}
 	})

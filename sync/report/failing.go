@@ -9,8 +9,8 @@ import (
 // failingTitle stands above the rules whose latest deliveries failed.
 const failingTitle = "Failing: the latest deliveries failed; a secret or a receiver may be broken"
 
-// failing lists the rules whose latest deliveries failed.
-func (p *printer) failing(rules []plan.Failing) {
+// printFailing lists the rules whose latest deliveries failed.
+func (p *printer) printFailing(rules []plan.Failing) {
 	if len(rules) == 0 {
 		return
 	}
@@ -18,10 +18,10 @@ func (p *printer) failing(rules []plan.Failing) {
 	p.line(0, 2, styled(failingTitle, styleRed))
 	wide := 0
 	for _, f := range rules {
-		wide = max(wide, min(columns(name(f.Rule)), maxRuleColumn))
+		wide = max(wide, min(columns(quoteName(f.Rule)), maxRuleColumn))
 	}
 	for _, f := range rules {
-		p.line(2, 4, solid("! ", styleRed), text(pad(name(f.Rule), wide)+"  "+failingWords(f)+minute(f.From)))
+		p.line(2, 4, solidSpan("! ", styleRed), textSpan(pad(quoteName(f.Rule), wide)+"  "+failingWords(f)+minute(f.From)))
 	}
 }
 
@@ -34,7 +34,7 @@ func failingWords(f plan.Failing) string {
 	if f.Records == 1 && least == "" {
 		return "1 failure, at "
 	}
-	return least + plural(f.Records, "failure", "failures") + " in a row, since "
+	return least + countNoun(f.Records, "failure", "failures") + " in a row, since "
 }
 
 // failingList is the same for Markdown.

@@ -99,12 +99,12 @@ var documents = map[string]func(io.Writer) error{
 	},
 	"history-records-csv": func(w io.Writer) error { return writeRecords(w, CSV, someHistory(), TextOptions{}) },
 	"annotations":         func(w io.Writer) error { return Annotations(w, someProblems(), AnnotationOptions{}) },
-	"record-80":           func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 80}) },
-	"record-120-color":    func(w io.Writer) error { return RecordText(w, someRecord(), TextOptions{Width: 120, Color: true}) },
+	"record-80":           func(w io.Writer) error { return AuditLogText(w, someRecord(), TextOptions{Width: 80}) },
+	"record-120-color":    func(w io.Writer) error { return AuditLogText(w, someRecord(), TextOptions{Width: 120, Color: true}) },
 	"record-steps": func(w io.Writer) error {
 		r := someRecord()
 		r.Steps = true
-		return RecordText(w, r, TextOptions{})
+		return AuditLogText(w, r, TextOptions{})
 	},
 	"settings-80":   func(w io.Writer) error { return SettingsText(w, someSettings(), TextOptions{Width: 80}) },
 	"settings-md":   func(w io.Writer) error { return SettingsMarkdown(w, someSettings(), MarkdownOptions{}) },
@@ -121,9 +121,9 @@ var documents = map[string]func(io.Writer) error{
 	"result-unread":      func(w io.Writer) error { return ResultText(w, unreadResult(), TextOptions{}) },
 	"result-unread-md":   func(w io.Writer) error { return ResultMarkdown(w, unreadResult(), MarkdownOptions{}) },
 	"result-unread-json": func(w io.Writer) error { return ResultJSON(w, unreadResult()) },
-	"record-md":          func(w io.Writer) error { return RecordMarkdown(w, someRecord(), MarkdownOptions{}) },
-	"record-json":        func(w io.Writer) error { return RecordJSON(w, someRecord()) },
-	"record-none-json":   func(w io.Writer) error { return RecordJSON(w, Record{File: "a.jsonl", Head: audit.Genesis}) },
+	"record-md":          func(w io.Writer) error { return AuditLogMarkdown(w, someRecord(), MarkdownOptions{}) },
+	"record-json":        func(w io.Writer) error { return AuditLogJSON(w, someRecord()) },
+	"record-none-json":   func(w io.Writer) error { return AuditLogJSON(w, AuditLog{File: "a.jsonl", Head: audit.Genesis}) },
 	"origins":            func(w io.Writer) error { return OriginsText(w, someOrigins(), TextOptions{}) },
 	"origins-color":      func(w io.Writer) error { return OriginsText(w, someOrigins(), TextOptions{Width: 60, Color: true}) },
 	"origins-json":       func(w io.Writer) error { return OriginsJSON(w, someOrigins()) },

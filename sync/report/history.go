@@ -33,7 +33,7 @@ func (p *printer) historyHead(doc *history.Document) {
 	if doc.Since != nil {
 		window = ", records since " + moment(*doc.Since)
 	}
-	p.line(0, 2, text("Project "), styled(name(doc.Project), styleBold), text(" at "+host(doc.BaseURL)+window))
+	p.line(0, 2, textSpan("Project "), styled(quoteName(doc.Project), styleBold), textSpan(" at "+host(doc.BaseURL)+window))
 }
 
 // minute is a time where seconds are not needed.
@@ -84,9 +84,9 @@ func (p *printer) historyRule(r *history.Rule) {
 	if !r.Enabled {
 		paused = " (paused)"
 	}
-	p.line(0, 2, text("Rule "), styled(name(r.Rule), styleBold), text(paused+": "), styled(stateWords(r, minute), stateStyles[r.State]))
+	p.line(0, 2, textSpan("Rule "), styled(quoteName(r.Rule), styleBold), textSpan(paused+": "), styled(stateWords(r, minute), stateStyles[r.State]))
 	fact := func(label string, spans ...span) {
-		p.line(2, 2+historyWide, append([]span{solid(pad(label, historyWide), styleNone)}, spans...)...)
+		p.line(2, 2+historyWide, append([]span{solidSpan(pad(label, historyWide), styleNone)}, spans...)...)
 	}
 	if r.Error != "" {
 		fact("error", styled(r.Error, styleRed))
@@ -96,15 +96,15 @@ func (p *printer) historyRule(r *history.Rule) {
 		if r.Error != "" {
 			label = "read so far"
 		}
-		fact(label, text(count(r.Records)+": "+statusCounts(r.Status)))
+		fact(label, textSpan(count(r.Records)+": "+statusCounts(r.Status)))
 		if r.SuccessRate != nil {
-			fact("success", text(percent(*r.SuccessRate)+" of "+plural(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
+			fact("success", textSpan(percent(*r.SuccessRate)+" of "+countNoun(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
 		}
 		if run := r.LongestFailure; run != nil {
-			fact("failures", text("longest run "+count(run.Records)+", "+between(run.From, run.To)))
+			fact("failures", textSpan("longest run "+count(run.Records)+", "+between(run.From, run.To)))
 		}
 		if r.First != nil {
-			fact("first, last", text(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
+			fact("first, last", textSpan(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
 		}
 		p.historyTypes(r, fact)
 		if r.Timeline != nil {
@@ -115,7 +115,7 @@ func (p *printer) historyRule(r *history.Rule) {
 		fact("not exact", styled(why, styleYellow))
 	}
 	if a := r.Archive; a != nil {
-		fact("stored", text(stored(a)))
+		fact("stored", textSpan(stored(a)))
 	}
 }
 
@@ -135,7 +135,7 @@ func notExact(r *history.Rule) []string {
 func stored(a *history.Archive) string { return activeWords(a) + " in " + Escape(a.Location) }
 
 func activeWords(a *history.Archive) string {
-	s := plural(a.Records, "record", "records")
+	s := countNoun(a.Records, "record", "records")
 	if a.Active > 0 {
 		s += " (" + count(a.Active) + " still on their way)"
 	}
@@ -153,18 +153,18 @@ func (p *printer) historyTypes(r *history.Rule, fact func(string, ...span)) {
 		if t.Failed > 0 {
 			line += ", " + count(t.Failed) + " failed"
 		}
-		fact(label, text(line))
+		fact(label, textSpan(line))
 		label = ""
 	}
 }
 
 func statusCounts(c history.Counts) string {
 	var l list
-	l.add(c.Sent, string(webhook.Sent))
-	l.add(c.Failed, string(webhook.Failed))
-	l.add(c.Retrying, string(webhook.Retrying))
-	l.add(c.Pending, string(webhook.Pending))
-	l.add(c.Other, "of another status")
+	l.addCount(c.Sent, string(webhook.Sent))
+	l.addCount(c.Failed, string(webhook.Failed))
+	l.addCount(c.Retrying, string(webhook.Retrying))
+	l.addCount(c.Pending, string(webhook.Pending))
+	l.addCount(c.Other, "of another status")
 	return l.String()
 }
 
@@ -208,17 +208,17 @@ func age(d time.Duration) string {
 func (p *printer) historySum(doc *history.Document) {
 	s := doc.Summary
 	var l list
-	l.add(s.Failing, "failing")
-	l.add(s.Errors, "not read or stored")
-	p.line(0, 2, styled(plural(s.Rules, "rule", "rules")+": ", styleBold), text(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
+	l.addCount(s.Failing, "failing")
+	l.addCount(s.Errors, "not read or stored")
+	p.line(0, 2, styled(countNoun(s.Rules, "rule", "rules")+": ", styleBold), textSpan(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
 	switch {
 	case undecidedWords(doc) != "":
-		p.line(0, 2, text("Exit code 1 means that "+undecidedWords(doc)+"."))
+		p.line(0, 2, textSpan("Exit code 1 means that "+undecidedWords(doc)+"."))
 		if s.Alerts > 0 {
-			p.line(0, 2, text("For certain, "+alertWords(doc)+"."))
+			p.line(0, 2, textSpan("For certain, "+alertWords(doc)+"."))
 		}
 	case s.Alerts > 0:
-		p.line(0, 2, text("Exit code 2 means that "+alertWords(doc)+"."))
+		p.line(0, 2, textSpan("Exit code 2 means that "+alertWords(doc)+"."))
 	}
 }
 
@@ -226,7 +226,7 @@ func historyRecords(s history.Summary) string {
 	if s.Records == 0 {
 		return "no record"
 	}
-	return plural(s.Records, "record", "records") + ", " + statusCounts(s.Status)
+	return countNoun(s.Records, "record", "records") + ", " + statusCounts(s.Status)
 }
 
 // undecidedWords says what --fail-on could not find out, or "".
@@ -235,7 +235,7 @@ func undecidedWords(doc *history.Document) string {
 	if n == 0 || doc.FailOn == "" {
 		return ""
 	}
-	return "--fail-on can't tell for " + plural(n, "rule", "rules")
+	return "--fail-on can't tell for " + countNoun(n, "rule", "rules")
 }
 
 // alertWords says what --fail-on found.
@@ -247,5 +247,5 @@ func alertWords(doc *history.Document) string {
 	if doc.FailOn == history.OnRetrying {
 		what = "Failed or Retrying"
 	}
-	return plural(doc.Summary.Alerts, "rule has", "rules have") + " records that are " + what
+	return countNoun(doc.Summary.Alerts, "rule has", "rules have") + " records that are " + what
 }

@@ -13,9 +13,9 @@ import (
 // what is to be known of single ones below it.
 func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) error {
 	m := historyMarkdown{printer: newPrinter(TextOptions{})}
-	m.add(partHead, m.headline(doc))
+	m.addPart(partHead, m.headline(doc))
 	if len(doc.Rules) > 0 {
-		m.add(partTitle, tableHead("Rule", "State", "Records", "Failed", "Success", "Last", "Deliveries"))
+		m.addPart(partTitle, tableHead("Rule", "State", "Records", "Failed", "Success", "Last", "Deliveries"))
 	}
 	lines := history.Align(doc.Rules, sparkColumn)
 	for i := range doc.Rules {
@@ -23,12 +23,12 @@ func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) erro
 		if r := &doc.Rules[i]; !r.Alert && r.Error == "" && (r.State == history.StateSent || r.State == history.StateEmpty) {
 			kind = partRowLess
 		}
-		m.add(kind, m.row(&doc.Rules[i], lines[i]))
+		m.addPart(kind, m.ruleRow(&doc.Rules[i], lines[i]))
 	}
-	m.add(partTitle, "\n")
+	m.addPart(partTitle, "\n")
 	for _, t := range lines {
 		if len(t.Columns) > 0 {
-			m.add(partNote, "Deliveries: "+stretch(t.Seconds)+" a column, from "+code(minute(t.From))+"; × "+mostlyFailed+".\n\n")
+			m.addPart(partNote, "Deliveries: "+stretch(t.Seconds)+" a column, from "+code(minute(t.From))+"; × "+mostlyFailed+".\n\n")
 			break
 		}
 	}
@@ -48,10 +48,10 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 	var b strings.Builder
 	s := doc.Summary
 	var l list
-	l.add(s.Failing, "failing")
-	l.add(s.Errors, "not read or stored")
+	l.addCount(s.Failing, "failing")
+	l.addCount(s.Errors, "not read or stored")
 	b.WriteString("### mkhooks history: " + orWords(l.String(), "none is failing") + "\n\n")
-	b.WriteString("Project " + code(name(doc.Project)) + " at " + code(host(doc.BaseURL)) + ", " + plural(s.Rules, "rule", "rules") + ", " + historyRecords(s))
+	b.WriteString("Project " + code(quoteName(doc.Project)) + " at " + code(host(doc.BaseURL)) + ", " + countNoun(s.Rules, "rule", "rules") + ", " + historyRecords(s))
 	if doc.Since != nil {
 		b.WriteString(", since " + code(moment(*doc.Since)))
 	}
@@ -68,7 +68,7 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 	return b.String()
 }
 
-func (m *historyMarkdown) row(r *history.Rule, line history.Timeline) string {
+func (m *historyMarkdown) ruleRow(r *history.Rule, line history.Timeline) string {
 	cells := []string{short(r.Rule), stateCell(r), count(r.Records), count(r.Status.Failed), "", "", ""}
 	if r.SuccessRate != nil && r.State != history.StateUnreadable {
 		cells[4] = strings.ReplaceAll(percent(*r.SuccessRate), " ", "&nbsp;")

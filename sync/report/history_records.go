@@ -79,7 +79,7 @@ func (w *HistoryRecords) writeText(r history.Record) error {
 		if w.last != nil {
 			_ = w.out.WriteByte('\n') // the last write has the error of all
 		}
-		_, _ = w.out.WriteString("Rule " + name(r.Rule) + ", in the order of the service\n")
+		_, _ = w.out.WriteString("Rule " + quoteName(r.Rule) + ", in the order of the service\n")
 		w.last = &r
 	}
 	status := pad(Escape(string(r.Status)), len("Retrying"))

@@ -72,9 +72,9 @@ func (p *printer) spark(whole *history.Timeline, fact func(string, ...span)) {
 		failed = append(failed, p.bar(c.Failed, most, ' '))
 		failures += c.Failed
 	}
-	fact("deliveries", solid(string(all), styleNone))
+	fact("deliveries", solidSpan(string(all), styleNone))
 	if failures > 0 {
-		fact("failed", solid(string(failed), styleRed))
+		fact("failed", solidSpan(string(failed), styleRed))
 	}
 	fact("", styled(axis(t)+", highest "+count(most), styleDim))
 }
@@ -98,9 +98,9 @@ func (p *printer) brief(t history.Timeline) []span {
 	most := tallest(t)
 	var out []span
 	for _, c := range t.Columns {
-		s := solid(string(p.bar(c.Records, most, p.none())), styleNone)
+		s := solidSpan(string(p.bar(c.Records, most, p.none())), styleNone)
 		if c.Failed > 0 && 2*c.Failed >= c.Records {
-			s = solid(string(p.cross()), styleRed)
+			s = solidSpan(string(p.cross()), styleRed)
 		}
 		out = append(out, s)
 	}
@@ -114,7 +114,7 @@ func stretch(seconds int64) string {
 		one, many string
 	}{{24 * 3600, "day", "days"}, {3600, "hour", "hours"}, {60, "minute", "minutes"}} {
 		if seconds >= u.seconds && seconds%u.seconds == 0 {
-			return plural(int(seconds/u.seconds), u.one, u.many)
+			return countNoun(int(seconds/u.seconds), u.one, u.many)
 		}
 	}
 	return (time.Duration(seconds) * time.Second).String()

@@ -35,8 +35,8 @@ func newTable(head []string, right []bool, rows [][]string) *table {
 	return t
 }
 
-// cut makes a column narrower, with an ellipsis where something goes.
-func (t *table) cut(column, most int, rows [][]string) {
+// narrowColumn makes a column narrower, with an ellipsis where something goes.
+func (t *table) narrowColumn(column, most int, rows [][]string) {
 	if t.wide[column] <= most {
 		return
 	}
@@ -98,21 +98,21 @@ func (p *printer) historyTable(doc *history.Document) {
 			}
 			most = max(minRuleColumn, min(most, p.Width-tableIndent-(t.width()-t.wide[0])-spark))
 		}
-		t.cut(0, most, rows)
+		t.narrowColumn(0, most, rows)
 	}
 	if p.Width > 0 {
 		room = max(minSpark, min(room, p.Width-tableIndent-t.width()))
 	}
 	lines := history.Align(doc.Rules, room)
 	p.blank()
-	p.line(0, tableHang, solid("  "+t.row(t.head)+"deliveries", styleDim))
+	p.line(0, tableHang, solidSpan("  "+t.row(t.head)+"deliveries", styleDim))
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
 		sign := "  "
 		if r.State == history.StateFailing || r.Error != "" {
 			sign = "! "
 		}
-		p.line(0, tableHang, append([]span{solid(sign+t.row(rows[i]), stateStyles[r.State])}, p.brief(lines[i])...)...)
+		p.line(0, tableHang, append([]span{solidSpan(sign+t.row(rows[i]), stateStyles[r.State])}, p.brief(lines[i])...)...)
 	}
 	p.tableNotes(doc, lines)
 }
@@ -129,13 +129,13 @@ func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
 		if r.Error != "" {
-			p.line(0, 2, styled("error: ", styleRed), text(name(r.Rule)+": "+r.Error))
+			p.line(0, 2, styled("error: ", styleRed), textSpan(quoteName(r.Rule)+": "+r.Error))
 		}
 		for _, why := range notExact(r) {
-			p.line(0, 2, styled("not exact: ", styleYellow), text(name(r.Rule)+": "+why))
+			p.line(0, 2, styled("not exact: ", styleYellow), textSpan(quoteName(r.Rule)+": "+why))
 		}
 		if r.Archive != nil {
-			p.line(0, 2, text("stored: "+name(r.Rule)+": "+stored(r.Archive)))
+			p.line(0, 2, textSpan("stored: "+quoteName(r.Rule)+": "+stored(r.Archive)))
 		}
 	}
 }
@@ -159,5 +159,5 @@ func historyCells(doc *history.Document, r *history.Rule) []string {
 	if !r.Enabled {
 		last += ", paused"
 	}
-	return []string{name(r.Rule), count(r.Records), failed, success, last}
+	return []string{quoteName(r.Rule), count(r.Records), failed, success, last}
 }

@@ -116,7 +116,7 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 		}
 	}
 	record.Steps = true
-	write(RecordText(&out, record, o))
+	write(AuditLogText(&out, record, o))
 	return out.String()
 }
 

@@ -91,7 +91,7 @@ func byImportance(hosts map[string]*receiver) []receiver {
 
 // words says of a host what there is to know.
 func (r *receiver) words() string {
-	l := list{plural(r.rules, "rule", "rules")}
+	l := list{countNoun(r.rules, "rule", "rules")}
 	if r.unlisted {
 		l = append(l, "not in destinations")
 	}
@@ -108,7 +108,7 @@ func hostLine(hosts []receiver, room int, show func(string) string) string {
 	for i := range hosts {
 		item := show(middle(hosts[i].host)) + hosts[i].words()
 		if room > 0 && i > 0 && b.Len()+len(item) > room {
-			b.WriteString(", and " + plural(len(hosts)-i, "more host that is not named here", "more hosts that are not named here"))
+			b.WriteString(", and " + countNoun(len(hosts)-i, "more host that is not named here", "more hosts that are not named here"))
 			break
 		}
 		if i > 0 {

@@ -31,9 +31,9 @@ type span struct {
 	solid bool
 }
 
-func text(s string) span            { return span{text: s} }
-func styled(s string, c style) span { return span{text: s, style: c} }
-func solid(s string, c style) span  { return span{text: s, style: c, solid: true} }
+func textSpan(s string) span           { return span{text: s} }
+func styled(s string, c style) span    { return span{text: s, style: c} }
+func solidSpan(s string, c style) span { return span{text: s, style: c, solid: true} }
 
 // cell is one character of a line.
 type cell struct {

@@ -42,8 +42,8 @@ type MarkdownOptions struct {
 // maxClip is the most characters of a name, a message or a list's item.
 const maxClip = 600
 
-// clipped is s escaped, and cut where it is too long for anybody to read.
-func clipped(s string) string {
+// truncateText is s escaped, and cut where it is too long for anybody to read.
+func truncateText(s string) string {
 	if runes := []rune(s); len(runes) > maxClip {
 		s = string(runes[:maxClip]) + "… (" + count(len(runes)-maxClip) + " more characters)"
 	}
@@ -77,7 +77,7 @@ func ticks(s string, least int) string {
 
 // code is s as a code span.
 func code(s string) string {
-	s = fewTicks(clipped(s))
+	s = fewTicks(truncateText(s))
 	if s == "" {
 		s = `""`
 	}
@@ -89,7 +89,7 @@ func code(s string) string {
 }
 
 // short is a name as code, without the middle of a long one.
-func short(s string) string { return code(name(middle(s))) }
+func short(s string) string { return code(quoteName(middle(s))) }
 
 // codes lists names as code, at most limit of them, and counts the rest.
 func codes(names []string, limit int) string {
@@ -118,7 +118,7 @@ func fenced(language string, lines []string) string {
 }
 
 // htmlCode is s for a line of an HTML block, where Markdown counts for nothing.
-func htmlCode(s string) string { return "<code>" + html.EscapeString(clipped(s)) + "</code>" }
+func htmlCode(s string) string { return "<code>" + html.EscapeString(truncateText(s)) + "</code>" }
 
 var (
 	tokens    = lazily(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
@@ -131,7 +131,7 @@ var (
 // more hex digits may be a commit.
 func prose(s string) string {
 	var out []string
-	for _, t := range tokens().FindAllString(clipped(s), -1) {
+	for _, t := range tokens().FindAllString(truncateText(s), -1) {
 		core := strings.TrimPrefix(t, "(")
 		before := t[:len(t)-len(core)]
 		core = strings.TrimRight(core, ",.;:!?)")

@@ -73,7 +73,7 @@ type builder struct {
 	unwritten []int
 }
 
-func (b *builder) add(kind partKind, text string) { b.addTurn(kind, text, 0) }
+func (b *builder) addPart(kind partKind, text string) { b.addTurn(kind, text, 0) }
 
 func (b *builder) addTurn(kind partKind, text string, turn int) {
 	if text != "" {
@@ -141,7 +141,7 @@ func (b *builder) fit(limit int, show string) string {
 	var left []string
 	for _, kind := range []partKind{partTitle, partItem, partNote, partRow, partDetail} {
 		if n := gone[partNames[kind]]; n > 0 {
-			left = append(left, plural(n, partNames[kind][0], partNames[kind][1]))
+			left = append(left, countNoun(n, partNames[kind][0], partNames[kind][1]))
 		}
 	}
 	how := "The text and JSON reports of this run have all of it."

@@ -20,7 +20,7 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 		changes += len(doc.Projects[i].Changes)
 	}
 	m.open = changes <= maxOpen
-	m.add(partHead, m.headline(doc, roomFor(o.Limit)))
+	m.addPart(partHead, m.headline(doc, roomFor(o.Limit)))
 	var still []string
 	var shown []*plan.Project
 	for i := range doc.Projects {
@@ -32,15 +32,15 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	}
 	some := m.withRoom(shown, 2*roomFor(o.Limit))
 	if n := len(shown) - len(some); n > 0 {
-		m.add(partHead, "**There is no room here for "+plural(n, "more project", "more projects")+" with something to tell.**\n\n")
+		m.addPart(partHead, "**There is no room here for "+countNoun(n, "more project", "more projects")+" with something to tell.**\n\n")
 	}
 	for _, p := range some {
-		m.project(p)
+		m.addProject(p)
 	}
 	if len(still) > 0 {
-		m.add(partTitle, plural(len(still), "project", "projects")+" without a difference: "+codes(still, maxList)+"\n\n")
+		m.addPart(partTitle, countNoun(len(still), "project", "projects")+" without a difference: "+codes(still, maxList)+"\n\n")
 	}
-	m.add(partHead, nextLines(m.Next)+madeBy(doc))
+	m.addPart(partHead, nextLines(m.Next)+madeBy(doc))
 	return writeAll(w, m.fit(o.Limit, o.Show))
 }
 
@@ -147,7 +147,7 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 	}
 	var unread list
 	n := len(doc.Unreadable())
-	unread.add(n, pluralOf(n, "project", "projects")+" could not be read")
+	unread.addCount(n, pluralOf(n, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
 		switch {
 		case n > 0:
@@ -161,11 +161,11 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 	if m.Drift {
 		l = driftCounts(doc)
 	} else {
-		l.add(doc.Summary.Create, "to create")
-		l.add(doc.Summary.Update, "to update")
-		l.add(doc.Summary.Delete, "to delete")
+		l.addCount(doc.Summary.Create, "to create")
+		l.addCount(doc.Summary.Update, "to update")
+		l.addCount(doc.Summary.Delete, "to delete")
 	}
-	l.add(doc.Summary.Blocked, "blocked")
+	l.addCount(doc.Summary.Blocked, "blocked")
 	return what + append(l, unread...).String()
 }
 
@@ -195,10 +195,10 @@ func hintBehind(command string) string {
 	return "; run " + code(command)
 }
 
-func (m *planMarkdown) project(p *plan.Project) {
-	m.add(partTitle, m.about(p))
+func (m *planMarkdown) addProject(p *plan.Project) {
+	m.addPart(partTitle, m.about(p))
 	if p.Unreadable != "" {
-		m.add(partTitle, unreadAlert(p.Name, p.Unreadable))
+		m.addPart(partTitle, unreadAlert(p.Name, p.Unreadable))
 		return
 	}
 	if len(p.Changes) > 0 {
@@ -208,15 +208,15 @@ func (m *planMarkdown) project(p *plan.Project) {
 		if secrets {
 			head = slices.Insert(head, 3, "Secret to")
 		}
-		m.add(partTitle, tableHead(head...))
+		m.addPart(partTitle, tableHead(head...))
 		for _, c := range changes {
 			kind := partRowLess
 			if c.class.matters() {
 				kind = partRow
 			}
-			m.addTurn(kind, m.row(c.change, secrets), c.turn)
+			m.addTurn(kind, m.changeRow(c.change, secrets), c.turn)
 		}
-		m.add(partTitle, "\n")
+		m.addPart(partTitle, "\n")
 		m.blockedList(p)
 		for _, c := range changes {
 			kind := partDetailLess
@@ -228,8 +228,8 @@ func (m *planMarkdown) project(p *plan.Project) {
 	}
 	m.failingList(p.Failing)
 	m.warningList(p.Warnings)
-	m.add(partNote, m.leftAlone(p))
-	m.add(partTitle, m.rest(p))
+	m.addPart(partNote, m.leftAlone(p))
+	m.addPart(partTitle, m.rest(p))
 }
 
 // about says where and whose, and which guards are in force; the lifted ones
@@ -283,12 +283,12 @@ func signCode(c *plan.Change) string {
 	return code(strings.TrimSpace(signOf(c.Action).text))
 }
 
-// row is a change in the table; secrets is true where that has a column for the
+// changeRow is a change in the table; secrets is true where that has a column for the
 // hosts that receive one.
-func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
-	why, to, file := m.why(c), "", ""
+func (m *planMarkdown) changeRow(c *plan.Change, secrets bool) string {
+	why, to, file := m.directionText(c), "", ""
 	if c.Action == plan.Delete && c.History != nil && c.History.Records > 0 {
-		why += "; " + plural(c.History.Records, "record", "records") + " to archive"
+		why += "; " + countNoun(c.History.Records, "record", "records") + " to archive"
 	}
 	if c.Blocked != nil {
 		why += "; " + blockedBy(c)
@@ -297,7 +297,7 @@ func (m *planMarkdown) row(c *plan.Change, secrets bool) string {
 		to = code(middle(c.SecretTo))
 	}
 	if c.File != "" {
-		file = files(c, short)
+		file = describeFiles(c, short)
 	}
 	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), short(c.Rule), why, file}
 	if secrets {
@@ -333,11 +333,11 @@ func (b *builder) blockedList(p *plan.Project) {
 
 // detail are a change's fields, as a diff from live to file.
 func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
-	sign, why := strings.TrimSpace(signOf(c.Action).text), m.why(c)
+	sign, why := strings.TrimSpace(signOf(c.Action).text), m.directionText(c)
 	if c.Blocked != nil {
 		sign, why = "!", why+"; <b>blocked</b>"
 	}
-	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(name(middle(c.Rule))) + "</b>: " + why
+	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(quoteName(middle(c.Rule))) + "</b>: " + why
 	body := fenced("diff", m.diff(c))
 	var commands []string
 	if m.Drift {
@@ -391,7 +391,7 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	for i, r := range rows {
 		sign, label := r.sign.text, pad(r.label, wide)+"  "
 		if size > maxDetail {
-			return append(out, "! and "+plural(len(rows)-i, "more field", "more fields"))
+			return append(out, "! and "+countNoun(len(rows)-i, "more field", "more fields"))
 		}
 		size += len(label) + len(r.value) + len(r.more)
 		switch {
@@ -428,7 +428,7 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 	}
 	var out string
 	if len(items) > 0 {
-		out = details(plural(len(p.Unmanaged), "unmanaged rule, left alone", "unmanaged rules, left alone"), strings.TrimSuffix(bullets(items), "\n"), false)
+		out = details(countNoun(len(p.Unmanaged), "unmanaged rule, left alone", "unmanaged rules, left alone"), strings.TrimSuffix(bullets(items), "\n"), false)
 	}
 	items = nil
 	for _, u := range p.Unsettled {
@@ -443,10 +443,10 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 		if len(u.Unknown) > 0 {
 			why = append(why, "unknown fields "+codes(u.Unknown, maxNames))
 		}
-		items = append(items, code(name(u.Rule))+": "+why.String())
+		items = append(items, code(quoteName(u.Rule))+": "+why.String())
 	}
 	if len(items) > 0 {
-		out += details(plural(len(p.Unsettled), "unsettled rule", "unsettled rules")+": no difference seen, but not all is known", strings.TrimSuffix(bullets(items), "\n"), false)
+		out += details(countNoun(len(p.Unsettled), "unsettled rule", "unsettled rules")+": no difference seen, but not all is known", strings.TrimSuffix(bullets(items), "\n"), false)
 	}
 	return out
 }
@@ -454,9 +454,9 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 // rest counts what is no change.
 func (m *planMarkdown) rest(p *plan.Project) string {
 	var l list
-	l.add(p.InSync, "in sync")
-	l.add(len(p.Unsettled), "unsettled")
-	l.add(len(p.Unmanaged), "unmanaged")
+	l.addCount(p.InSync, "in sync")
+	l.addCount(len(p.Unsettled), "unsettled")
+	l.addCount(len(p.Unmanaged), "unmanaged")
 	if len(l) == 0 {
 		return ""
 	}

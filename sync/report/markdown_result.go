@@ -17,15 +17,15 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	several := severalProjects(r)
 	about := "Digest " + code(string(r.Digest))
 	if len(r.Changes) > 0 && !several {
-		about = "Project " + code(name(r.Changes[0].Project)) + ", digest " + code(string(r.Digest))
+		about = "Project " + code(quoteName(r.Changes[0].Project)) + ", digest " + code(string(r.Digest))
 	}
-	b.add(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\n"+hostParagraphs(resultReceivers(r), resultHostWords, roomFor(o.Limit))+about+"\n\n")
+	b.addPart(partHead, "### mkhooks apply: "+resultTitle(r)+"\n\n"+hostParagraphs(resultReceivers(r), resultHostWords, roomFor(o.Limit))+about+"\n\n")
 	if len(r.Changes) > 0 {
 		head := []string{"Status", "What", "Rule"}
 		if several {
 			head = append(head, "Project")
 		}
-		b.add(partTitle, tableHead(head...))
+		b.addPart(partTitle, tableHead(head...))
 	}
 	changes := arrangeResults(r)
 	for _, c := range changes {
@@ -40,7 +40,7 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	for _, c := range changes {
 		d := resultDetail(c.change, hints)
 		if d != "" && !began {
-			b.add(partTitle, "\n")
+			b.addPart(partTitle, "\n")
 			began = true
 		}
 		kind := partDetailLess
@@ -50,27 +50,27 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 		b.addTurn(kind, d, c.turn)
 	}
 	if len(changes) > 0 {
-		b.add(partTitle, "\n")
+		b.addPart(partTitle, "\n")
 	}
 	for _, u := range r.Unreadable {
-		b.add(partTitle, unreadAlert(u.Project, u.Message))
+		b.addPart(partTitle, unreadAlert(u.Project, u.Message))
 	}
 	b.warningList(r.Warnings)
 	switch next := nextStep(r); {
 	case len(o.Next) > 0:
-		b.add(partHead, nextLines(o.Next))
+		b.addPart(partHead, nextLines(o.Next))
 	case next != "":
-		b.add(partHead, "**Next:** "+next+"\n")
+		b.addPart(partHead, "**Next:** "+next+"\n")
 	}
 	if r.Audit != nil {
-		b.add(partHead, "\nRecord "+code(name(r.Audit.File))+", head "+code(name(r.Audit.Head))+"\n")
+		b.addPart(partHead, "\nRecord "+code(quoteName(r.Audit.File))+", head "+code(quoteName(r.Audit.Head))+"\n")
 	}
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
 // unreadAlert says that a project could not be read, and why.
 func unreadAlert(project, why string) string {
-	return alert("WARNING", "**Project "+code(name(project))+" could not be read, so nothing in it is known or changed:** "+prose(why))
+	return alert("WARNING", "**Project "+code(quoteName(project))+" could not be read, so nothing in it is known or changed:** "+prose(why))
 }
 
 // resultTitle is the outcome and the counts, without saying a word twice.
@@ -133,7 +133,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 		said = append(said, hint)
 	}
 	if c.Left != nil {
-		said = append(said, "**"+leftWords(c.Left, func(path string) string { return code(name(path)) })+"**")
+		said = append(said, "**"+leftWords(c.Left, func(path string) string { return code(quoteName(path)) })+"**")
 		if !hints[keepIt] {
 			hints[keepIt] = true
 			said = append(said, "hint: "+hintProse(keepIt))
@@ -144,7 +144,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 		if c.Status != apply.StatusApplied {
 			what = "not deleted, but archived "
 		}
-		said = append(said, what+plural(a.Records, "record", "records")+" in "+code(a.Location))
+		said = append(said, what+countNoun(a.Records, "record", "records")+" in "+code(a.Location))
 	}
 	if len(said) == 0 {
 		return ""
@@ -155,9 +155,9 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 // ProblemsMarkdown writes the problems of input files as a table.
 func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions) error {
 	var b builder
-	b.add(partHead, "### mkhooks: "+problemsTitle(problems)+"\n\n")
+	b.addPart(partHead, "### mkhooks: "+problemsTitle(problems)+"\n\n")
 	if len(problems) > 0 {
-		b.add(partTitle, tableHead("", "Where", "Problem", "Hint"))
+		b.addPart(partTitle, tableHead("", "Where", "Problem", "Hint"))
 	}
 	turn := turns(problems)
 	for i, p := range problems {
@@ -177,7 +177,7 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 		}
 		b.addTurn(kind, tableRow(severity, where, prose(p.Message), hint), turn[i])
 	}
-	b.add(partHead, "\n"+nextLines(o.Next))
+	b.addPart(partHead, "\n"+nextLines(o.Next))
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
@@ -206,10 +206,10 @@ func problemsTitle(problems []schema.Problem) string {
 		}
 	}
 	if errors > 0 {
-		l = append(l, plural(errors, "error", "errors"))
+		l = append(l, countNoun(errors, "error", "errors"))
 	}
 	if n := len(problems) - errors; n > 0 {
-		l = append(l, plural(n, "warning", "warnings"))
+		l = append(l, countNoun(n, "warning", "warnings"))
 	}
 	if len(l) == 0 {
 		return "no problem in the files"

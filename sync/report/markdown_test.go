@@ -230,7 +230,7 @@ func checkMarkdown(t testing.TB, render renderer, source string) page {
 
 // inCell is s as a cell of a table shows it.
 func inCell(s string) string {
-	s = fewTicks(clipped(name(s)))
+	s = fewTicks(truncateText(quoteName(s)))
 	return strings.ReplaceAll(s, `\|`, `\\u{7c}`)
 }
 

@@ -28,8 +28,8 @@ type OriginField struct {
 	Line  int
 }
 
-func (f OriginField) path() string  { return strings.Join(f.Path, ".") }
-func (f OriginField) place() string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
+func (f OriginField) path() string        { return strings.Join(f.Path, ".") }
+func (f OriginField) fileAndLine() string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
 
 // OriginsJSON writes the document of a rule's origins.
 func OriginsJSON(w io.Writer, o Origins) error {
@@ -62,7 +62,7 @@ func OriginsJSON(w io.Writer, o Origins) error {
 func OriginsText(w io.Writer, o Origins, t TextOptions) error {
 	p := newPrinter(t)
 	for _, l := range o.lines() {
-		p.raw(0, text(l.yaml), styled(l.comment, styleDim))
+		p.raw(0, textSpan(l.yaml), styled(l.comment, styleDim))
 	}
 	return p.flush(w)
 }
@@ -70,16 +70,16 @@ func OriginsText(w io.Writer, o Origins, t TextOptions) error {
 // OriginsMarkdown writes the same as a block of code.
 func OriginsMarkdown(w io.Writer, o Origins, m MarkdownOptions) error {
 	var b builder
-	title := "### Rule " + code(name(o.Rule))
+	title := "### Rule " + code(quoteName(o.Rule))
 	if o.Project != "" {
-		title += " of project " + code(name(o.Project))
+		title += " of project " + code(quoteName(o.Project))
 	}
-	b.add(partHead, title+"\n\n")
+	b.addPart(partHead, title+"\n\n")
 	var lines []string
 	for _, l := range o.lines() {
 		lines = append(lines, l.yaml+l.comment)
 	}
-	b.add(partRow, fenced("yaml", lines))
+	b.addPart(partRow, fenced("yaml", lines))
 	return writeAll(w, b.fit(m.Limit, m.Show))
 }
 
@@ -90,11 +90,11 @@ type originLine struct{ yaml, comment string }
 const maxOriginColumn = 64
 
 func (o Origins) lines() []originLine {
-	about := "# Rule " + name(o.Rule)
+	about := "# Rule " + quoteName(o.Rule)
 	if o.Project != "" {
-		about += " of project " + name(o.Project)
+		about += " of project " + quoteName(o.Project)
 	}
-	out := []originLine{{comment: about + ", from " + plural(len(o.Files), "file", "files")}}
+	out := []originLine{{comment: about + ", from " + countNoun(len(o.Files), "file", "files")}}
 	for _, f := range o.Files {
 		out = append(out, originLine{comment: "#   " + Escape(f)})
 	}
@@ -114,7 +114,7 @@ func (o Origins) lines() []originLine {
 		if n := columns(line); n <= maxOriginColumn {
 			column = max(column, n)
 		}
-		out = append(out, originLine{line, "# " + Escape(f.place())})
+		out = append(out, originLine{line, "# " + Escape(f.fileAndLine())})
 	}
 	for i := from; i < len(out); i++ {
 		if l := &out[i]; l.comment != "" {
@@ -123,7 +123,7 @@ func (o Origins) lines() []originLine {
 	}
 	for _, f := range o.Fields {
 		if f.Value == nil {
-			out = append(out, originLine{comment: "# " + Escape(f.path()) + " removed by " + Escape(f.place())})
+			out = append(out, originLine{comment: "# " + Escape(f.path()) + " removed by " + Escape(f.fileAndLine())})
 		}
 	}
 	return out

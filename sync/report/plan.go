@@ -18,24 +18,24 @@ func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	var still []string
 	for i := range doc.Projects {
 		if len(doc.Projects) > 1 && !p.Verbose && quiet(&doc.Projects[i]) {
-			still = append(still, name(doc.Projects[i].Name))
+			still = append(still, quoteName(doc.Projects[i].Name))
 			continue
 		}
 		p.blank()
-		p.project(&doc.Projects[i])
+		p.printProject(&doc.Projects[i])
 	}
 	if len(still) > 0 {
 		p.blank()
-		p.line(0, 2, text(plural(len(still), "project", "projects")+" without a difference: "+p.some(still, maxNames)))
+		p.line(0, 2, textSpan(countNoun(len(still), "project", "projects")+" without a difference: "+p.some(still, maxNames)))
 	}
 	p.blank()
 	p.planSum(doc)
-	p.next(o.Next)
+	p.printNext(o.Next)
 	return p.flush(w)
 }
 
-// project is the part of one project.
-func (p *printer) project(project *plan.Project) {
+// printProject is the part of one project.
+func (p *printer) printProject(project *plan.Project) {
 	p.head(project)
 	if project.Unreadable != "" {
 		p.line(2, 4, blockedSign, styled("could not be read, so nothing in it is known or changed", styleRed))
@@ -45,7 +45,7 @@ func (p *printer) project(project *plan.Project) {
 	p.changes(project)
 	p.unmanaged(project.Unmanaged)
 	p.unsettled(project.Unsettled)
-	p.failing(project.Failing)
+	p.printFailing(project.Failing)
 	if len(project.Warnings) > 0 {
 		p.blank()
 		p.warnings(project.Warnings)
@@ -58,10 +58,10 @@ func quiet(p *plan.Project) bool {
 	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Unsettled)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
 }
 
-// next are the command lines that come next, each on a line to be pasted.
-func (p *printer) next(commands []string) {
+// printNext are the command lines that come next, each on a line to be pasted.
+func (p *printer) printNext(commands []string) {
 	for _, c := range commands {
-		p.raw(0, styled("Next: ", styleBold), text(c))
+		p.raw(0, styled("Next: ", styleBold), textSpan(c))
 	}
 }
 
@@ -72,15 +72,15 @@ func (p *printer) loosened(base *plan.Base) {
 	case base == nil:
 		return
 	case !base.Compared:
-		p.line(0, 2, text(notCompared(base)+"."))
+		p.line(0, 2, textSpan(notCompared(base)+"."))
 		return
 	case len(base.Loosened) == 0:
-		p.line(0, 2, text("Against commit "+shortCommit(base.Commit)+", the config file and .sops.yaml loosen nothing."))
+		p.line(0, 2, textSpan("Against commit "+shortCommit(base.Commit)+", the config file and .sops.yaml loosen nothing."))
 		return
 	}
 	p.line(0, 2, styled("Against commit "+shortCommit(base.Commit)+", this loosens what protects the rules:", styleBlock))
 	for _, l := range base.Loosened {
-		p.line(2, 4, solid("- ", styleNone), text(l.String()))
+		p.line(2, 4, solidSpan("- ", styleNone), textSpan(l.String()))
 	}
 }
 
@@ -104,7 +104,7 @@ func (p *printer) source(s plan.Source) {
 // hosts names those that get secrets, above what could push them out of sight.
 func (p *printer) hosts(r receivers, words [3]string) {
 	for _, line := range r.lines(words, 0, Escape) {
-		p.line(0, 2, text(line))
+		p.line(0, 2, textSpan(line))
 	}
 }
 
@@ -116,22 +116,22 @@ func shortCommit(commit string) string { return commit[:min(len(commit), 12)] }
 func (p *printer) head(project *plan.Project) {
 	owner := "no owner"
 	if project.Owner != "" {
-		owner = "owner " + name(project.Owner)
+		owner = "owner " + quoteName(project.Owner)
 	}
 	about := ", " + owner + ", prune " + string(project.Guards.Prune)
 	if len(project.Paths) > 0 {
-		about += ", files " + p.names(project.Paths, maxPaths)
+		about += ", files " + p.joinNames(project.Paths, maxPaths)
 	}
 	if len(project.Only) > 0 {
-		about += ", only " + p.names(project.Only, maxNames)
+		about += ", only " + p.joinNames(project.Only, maxNames)
 	}
-	p.line(0, 2, text("Project "), styled(name(project.Name), styleBold), text(" at "+host(project.BaseURL)+about))
-	p.line(0, 2, text("Guards in force: "+p.inForce(project.Guards.InForce)))
+	p.line(0, 2, textSpan("Project "), styled(quoteName(project.Name), styleBold), textSpan(" at "+host(project.BaseURL)+about))
+	p.line(0, 2, textSpan("Guards in force: "+p.inForce(project.Guards.InForce)))
 	if len(project.Guards.Lifted) > 0 {
 		p.line(0, 2, styled("Guards lifted: --"+strings.Join(project.Guards.Lifted, ", --"), styleYellow))
 	}
 	if p.Drift && len(project.Changes) > 0 {
-		p.line(0, 2, text("Signs and values go from live to file: what apply would do."))
+		p.line(0, 2, textSpan("Signs and values go from live to file: what apply would do."))
 	}
 }
 
@@ -191,11 +191,11 @@ const (
 	maxPaths = 3
 )
 
-// names lists names, at most limit of them, and counts the rest.
-func (p *printer) names(all []string, limit int) string {
+// joinNames lists names, at most limit of them, and counts the rest.
+func (p *printer) joinNames(all []string, limit int) string {
 	shown := make([]string, 0, len(all))
 	for _, n := range all {
-		shown = append(shown, name(n))
+		shown = append(shown, quoteName(n))
 	}
 	return p.some(shown, limit)
 }
@@ -227,10 +227,10 @@ func (p *printer) groups(title string, groups []group) {
 		return
 	}
 	p.blank()
-	p.line(0, 2, text(title))
+	p.line(0, 2, textSpan(title))
 	for _, g := range groups {
 		if len(g.rules) > 0 {
-			p.line(2, 2+wide+2, solid(pad(g.label(), wide)+"  ", styleNone), text(p.some(g.rules, maxNames)))
+			p.line(2, 2+wide+2, solidSpan(pad(g.label(), wide)+"  ", styleNone), textSpan(p.some(g.rules, maxNames)))
 		}
 	}
 }
@@ -252,7 +252,7 @@ func (p *printer) unmanaged(rules []plan.Unmanaged) {
 		g := group{why: r.words}
 		for _, u := range rules {
 			if u.Reason == r.reason {
-				g.rules = append(g.rules, name(u.Rule))
+				g.rules = append(g.rules, quoteName(u.Rule))
 			}
 		}
 		groups = append(groups, g)
@@ -264,10 +264,10 @@ func (p *printer) unsettled(rules []plan.Unsettled) {
 	auth, unknown := group{why: "whose secret can't be verified"}, group{why: "with unknown fields"}
 	for _, u := range rules {
 		if u.Auth {
-			auth.rules = append(auth.rules, name(u.Rule))
+			auth.rules = append(auth.rules, quoteName(u.Rule))
 		}
 		if len(u.Unknown) > 0 {
-			unknown.rules = append(unknown.rules, name(u.Rule)+" ("+strings.Join(u.Unknown, ", ")+")")
+			unknown.rules = append(unknown.rules, quoteName(u.Rule)+" ("+strings.Join(u.Unknown, ", ")+")")
 		}
 	}
 	p.groups("Unsettled: no difference seen, but not all is known", []group{auth, unknown})
@@ -275,7 +275,7 @@ func (p *printer) unsettled(rules []plan.Unsettled) {
 
 func (p *printer) warnings(warnings []string) {
 	for _, w := range warnings {
-		p.line(0, 2, solid("warning: ", styleYellow), text(w))
+		p.line(0, 2, solidSpan("warning: ", styleYellow), textSpan(w))
 	}
 }
 
@@ -292,11 +292,11 @@ func (p *printer) planSum(doc *plan.Plan) {
 		}
 	}
 	var rest list
-	rest.add(doc.Summary.InSync, "in sync")
-	rest.add(unsettled, "unsettled")
-	rest.add(doc.Summary.Unmanaged, "unmanaged")
+	rest.addCount(doc.Summary.InSync, "in sync")
+	rest.addCount(unsettled, "unsettled")
+	rest.addCount(doc.Summary.Unmanaged, "unmanaged")
 	unread := len(doc.Unreadable())
-	rest.add(unread, pluralOf(unread, "project", "projects")+" could not be read")
+	rest.addCount(unread, pluralOf(unread, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
 		nothing := styled("Nothing to do", styleGreen)
 		if p.Drift {
@@ -305,13 +305,13 @@ func (p *printer) planSum(doc *plan.Plan) {
 		if unread > 0 {
 			nothing = styled("No difference where it could be looked", styleYellow)
 		}
-		p.line(0, 2, nothing, text(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
+		p.line(0, 2, nothing, textSpan(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
 		return
 	}
 	if p.Drift {
-		p.line(0, 2, styled("Drift: ", styleBold), text(append(driftCounts(doc), rest...).String()+"."))
+		p.line(0, 2, styled("Drift: ", styleBold), textSpan(append(driftCounts(doc), rest...).String()+"."))
 		if p.Exit != "" {
-			p.line(0, 2, text(p.Exit))
+			p.line(0, 2, textSpan(p.Exit))
 		}
 		return
 	}
@@ -324,9 +324,9 @@ func (p *printer) planSum(doc *plan.Plan) {
 		if n := blocked[a.action]; n > 0 {
 			what += " (" + count(n) + " blocked)"
 		}
-		todo.add(a.n, what)
+		todo.addCount(a.n, what)
 	}
-	p.line(0, 2, styled("Plan: ", styleBold), text(append(todo, rest...).String()+"."))
+	p.line(0, 2, styled("Plan: ", styleBold), textSpan(append(todo, rest...).String()+"."))
 	p.line(0, 2, styled("Digest "+string(doc.Digest), styleDim))
 }
 
@@ -339,9 +339,9 @@ func driftCounts(doc *plan.Plan) list {
 		}
 	}
 	var out list
-	out.add(by[plan.DirDrift], "drifted")
-	out.add(by[plan.DirPending]+by[plan.DirNew]+by[plan.DirGone]+by[plan.DirAdopt], "pending")
-	out.add(by[plan.DirBoth], "on both sides")
-	out.add(by[plan.DirUnknown], "of unknown direction")
+	out.addCount(by[plan.DirDrift], "drifted")
+	out.addCount(by[plan.DirPending]+by[plan.DirNew]+by[plan.DirGone]+by[plan.DirAdopt], "pending")
+	out.addCount(by[plan.DirBoth], "on both sides")
+	out.addCount(by[plan.DirUnknown], "of unknown direction")
 	return out
 }

@@ -19,17 +19,17 @@ func ProblemsText(w io.Writer, problems []schema.Problem, o TextOptions) error {
 			severity, color = "warning: ", styleYellow
 		}
 		at := problem.Position
-		at.File = place(at.File)
+		at.File = escapeFileName(at.File)
 		switch {
 		case at.File != "":
-			p.raw(0, styled(at.String()+": ", styleBold), styled(severity, color), text(problem.Message))
+			p.raw(0, styled(at.String()+": ", styleBold), styled(severity, color), textSpan(problem.Message))
 		case severity != "":
-			p.raw(0, styled(severity, color), text(problem.Message))
+			p.raw(0, styled(severity, color), textSpan(problem.Message))
 		default:
-			p.raw(0, styled("error: ", color), text(problem.Message))
+			p.raw(0, styled("error: ", color), textSpan(problem.Message))
 		}
 		if problem.Hint != "" {
-			p.raw(4, styled("hint: ", styleDim), text(problem.Hint))
+			p.raw(4, styled("hint: ", styleDim), textSpan(problem.Hint))
 		}
 	}
 	return p.flush(w)
@@ -50,9 +50,9 @@ func ProblemsCSV(w io.Writer, problems []schema.Problem) error {
 	return out.Error()
 }
 
-// place is a file's name as it may begin a line: a runner would obey a file
+// escapeFileName is a file's name as it may begin a line: a runner would obey a file
 // called "::add-path::x".
-func place(file string) string {
+func escapeFileName(file string) string {
 	if file == "" {
 		return ""
 	}

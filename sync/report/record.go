@@ -15,17 +15,17 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Record is what an audit file says of some runs.
-type Record struct {
+// AuditLog is what an audit file says of some runs.
+type AuditLog struct {
 	File, Head string
 	Runs       []audit.Run
 	// Steps shows each step of a change, not only what came of it.
 	Steps bool
 }
 
-// RecordJSON writes the runs as one JSON document: the entries as they stand in
+// AuditLogJSON writes the runs as one JSON document: the entries as they stand in
 // the file, put together by run.
-func RecordJSON(w io.Writer, r Record) error {
+func AuditLogJSON(w io.Writer, r AuditLog) error {
 	type run struct {
 		Run     string         `json:"run"`
 		Entries []*audit.Entry `json:"entries"`
@@ -57,21 +57,21 @@ func RecordJSON(w io.Writer, r Record) error {
 	return enc.Encode(doc)
 }
 
-// RecordText writes who changed what, run by run.
-func RecordText(w io.Writer, r Record, o TextOptions) error {
+// AuditLogText writes who changed what, run by run.
+func AuditLogText(w io.Writer, r AuditLog, o TextOptions) error {
 	p := newPrinter(o)
 	for _, run := range r.Runs {
 		p.recordHead(run)
 		for _, c := range run.Changes() {
 			p.recorded(run, c, r.Steps)
 		}
-		p.line(statusIndent, statusIndent+2, text(endOf(run)))
+		p.line(statusIndent, statusIndent+2, textSpan(endOf(run)))
 		p.blank()
 	}
 	if len(r.Runs) == 0 {
-		p.line(0, 2, text("No run in the record is what was asked for."))
+		p.line(0, 2, textSpan("No run in the record is what was asked for."))
 	}
-	p.line(0, 2, text("Record "+name(r.File)+", "+plural(len(r.Runs), "run", "runs")+", head "+name(r.Head)))
+	p.line(0, 2, textSpan("Record "+quoteName(r.File)+", "+countNoun(len(r.Runs), "run", "runs")+", head "+quoteName(r.Head)))
 	return p.flush(w)
 }
 
@@ -81,21 +81,21 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC
 // recordHead says who ran what, where, on what grounds.
 func (p *printer) recordHead(run audit.Run) {
 	if run.Start == nil {
-		p.line(0, 2, styled(moment(run.Began()), styleBold), text("  a run whose beginning is not in the record"))
+		p.line(0, 2, styled(moment(run.Began()), styleBold), textSpan("  a run whose beginning is not in the record"))
 		return
 	}
 	s := run.Start.Start
-	by := s.Command + " by " + name(orWords(s.Actor, "nobody known"))
+	by := s.Command + " by " + quoteName(orWords(s.Actor, "nobody known"))
 	if s.Host != "" {
-		by += " on " + name(s.Host)
+		by += " on " + quoteName(s.Host)
 	}
-	word, projects := "project ", name(s.Project)
+	word, projects := "project ", quoteName(s.Project)
 	if len(s.Projects) > 0 {
-		word, projects = "projects ", p.names(s.Projects, maxNames)
+		word, projects = "projects ", p.joinNames(s.Projects, maxNames)
 	}
-	p.line(0, 4, styled(moment(run.Start.Time), styleBold), text("  "+by+", "), text(word), styled(projects, styleBold), text(" at "+host(s.BaseURL)))
+	p.line(0, 4, styled(moment(run.Start.Time), styleBold), textSpan("  "+by+", "), textSpan(word), styled(projects, styleBold), textSpan(" at "+host(s.BaseURL)))
 	for _, l := range grounds(s) {
-		p.line(4, 6, text(l))
+		p.line(4, 6, textSpan(l))
 	}
 }
 
@@ -103,7 +103,7 @@ func (p *printer) recordHead(run audit.Run) {
 func grounds(s *audit.Start) []string {
 	var out []string
 	if s.Commit != "" {
-		about := "commit " + name(s.Commit)
+		about := "commit " + quoteName(s.Commit)
 		if s.Dirty {
 			about += " with uncommitted changes"
 		}
@@ -112,9 +112,9 @@ func grounds(s *audit.Start) []string {
 	if s.CommitProblem != "" {
 		out = append(out, "commit not known for sure: "+s.CommitProblem)
 	}
-	about := "plan " + name(s.PlanDigest)
+	about := "plan " + quoteName(s.PlanDigest)
 	if s.Owner != "" {
-		about += ", owner " + name(s.Owner)
+		about += ", owner " + quoteName(s.Owner)
 	}
 	out = append(out, about)
 	if s.Job != "" {
@@ -163,8 +163,8 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 		}
 		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: &apply.Error{Message: message}})
 	}
-	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
-		signOf(plan.Action(c.Action)), text(name(c.Action)+" "), styled(ruleIn(run, c), styleBold), text(about))
+	p.line(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		signOf(plan.Action(c.Action)), textSpan(quoteName(c.Action)+" "), styled(ruleIn(run, c), styleBold), textSpan(about))
 	if message != "" {
 		p.said(message)
 	}
@@ -172,14 +172,14 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
 	}
 	if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
-		p.said(leftWords(left, name))
+		p.said(leftWords(left, quoteName))
 	}
 	if a := c.Archive(); a != nil {
-		p.raw(saidIndent, text("archived "+plural(a.Records, "record", "records")+" in "+name(a.Location)))
+		p.raw(saidIndent, textSpan("archived "+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
 	}
 	if steps {
 		for _, w := range byEnd(c.Writes) {
-			p.line(saidIndent, saidIndent+2, text(stepLine(w)))
+			p.line(saidIndent, saidIndent+2, textSpan(stepLine(w)))
 		}
 	}
 }
@@ -245,7 +245,7 @@ func stepLine(w audit.Done) string {
 		line += ", HTTP " + count(r.HTTPStatus)
 	}
 	if r.Records != nil {
-		line += ", " + plural(*r.Records, "record", "records")
+		line += ", " + countNoun(*r.Records, "record", "records")
 	}
 	if r.Active != nil {
 		line += ", " + count(*r.Active) + " on their way"
@@ -266,9 +266,9 @@ func endOf(run audit.Run) string {
 	}
 	var counts list
 	for _, status := range slices.Sorted(maps.Keys(run.End.End.Summary)) {
-		counts.add(run.End.End.Summary[status], name(status))
+		counts.addCount(run.End.End.Summary[status], quoteName(status))
 	}
-	out := "outcome " + name(run.End.End.Outcome)
+	out := "outcome " + quoteName(run.End.End.Outcome)
 	if len(counts) > 0 {
 		out += ": " + counts.String()
 	}
@@ -278,7 +278,7 @@ func endOf(run audit.Run) string {
 // projectsOf names the projects of a run.
 func projectsOf(s *audit.Start) string {
 	if len(s.Projects) == 0 {
-		return "project " + code(name(s.Project))
+		return "project " + code(quoteName(s.Project))
 	}
 	return "projects " + codes(s.Projects, maxNames)
 }
@@ -286,45 +286,45 @@ func projectsOf(s *audit.Start) string {
 // ruleIn is a rule's name, with its project where the run was for several.
 func ruleIn(run audit.Run, c audit.Change) string {
 	if run.Start != nil && len(run.Start.Start.Projects) > 0 {
-		return name(c.Project + "/" + c.Rule)
+		return quoteName(c.Project + "/" + c.Rule)
 	}
-	return name(c.Rule)
+	return quoteName(c.Rule)
 }
 
-// RecordMarkdown writes the runs as a list of tables.
-func RecordMarkdown(w io.Writer, r Record, o MarkdownOptions) error {
+// AuditLogMarkdown writes the runs as a list of tables.
+func AuditLogMarkdown(w io.Writer, r AuditLog, o MarkdownOptions) error {
 	var b builder
-	b.add(partHead, "### mkhooks record: "+plural(len(r.Runs), "run", "runs")+"\n\n"+code(name(r.File))+", head "+code(name(r.Head))+"\n\n")
+	b.addPart(partHead, "### mkhooks record: "+countNoun(len(r.Runs), "run", "runs")+"\n\n"+code(quoteName(r.File))+", head "+code(quoteName(r.Head))+"\n\n")
 	for _, run := range r.Runs {
 		title := "**" + moment(run.Began()) + "** "
 		if run.Start != nil {
 			s := run.Start.Start
-			title += prose(s.Command) + " by " + code(name(orWords(s.Actor, "nobody known"))) + ", " + projectsOf(s) + "\n"
+			title += prose(s.Command) + " by " + code(quoteName(orWords(s.Actor, "nobody known"))) + ", " + projectsOf(s) + "\n"
 			for _, g := range grounds(s) {
 				title += "<br>" + prose(g) + "\n"
 			}
 		}
-		b.add(partTitle, title+"\n")
+		b.addPart(partTitle, title+"\n")
 		changes := run.Changes()
 		if len(changes) > 0 {
-			b.add(partTitle, tableHead("Status", "What", "Rule"))
+			b.addPart(partTitle, tableHead("Status", "What", "Rule"))
 		}
 		for _, c := range changes {
 			status, _ := recordStatus(c)
 			what := code(strings.TrimSpace(signOf(plan.Action(c.Action)).text)) + "&nbsp;" + prose(c.Action)
 			if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
-				what += ", " + leftWords(left, func(path string) string { return code(name(path)) })
+				what += ", " + leftWords(left, func(path string) string { return code(quoteName(path)) })
 			}
 			if a := c.Archive(); a != nil {
-				what += ", archived " + plural(a.Records, "record", "records")
+				what += ", archived " + countNoun(a.Records, "record", "records")
 			}
 			kind := partRow
 			if c.Action != string(plan.Delete) && (status == string(apply.StatusApplied) || status == string(apply.StatusDone)) {
 				kind = partRowLess
 			}
-			b.add(kind, tableRow(prose(status), what, code(middle(ruleIn(run, c)))))
+			b.addPart(kind, tableRow(prose(status), what, code(middle(ruleIn(run, c)))))
 		}
-		b.add(partTitle, "\n"+prose(endOf(run))+"\n\n")
+		b.addPart(partTitle, "\n"+prose(endOf(run))+"\n\n")
 	}
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }

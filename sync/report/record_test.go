@@ -9,7 +9,7 @@ import (
 
 // someRecord has a run in CI with every end that a change can have, and one at
 // home that died.
-func someRecord() Record {
+func someRecord() AuditLog {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	seq := 0
 	line := func(run string, e audit.Entry) *audit.Entry {
@@ -75,5 +75,5 @@ func someRecord() Record {
 		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("killed-later", "delete", "delete")})},
 		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("jobs", "update", "put")})},
 		done(home, write("channels", "update", "put"), audit.Result{Attempts: 1, Error: &audit.Error{Kind: "interrupted", Message: "the run was stopped while the request was under way: it may have taken effect"}})}
-	return Record{File: "audit/applies.jsonl", Head: strings.Repeat("9f", 32), Runs: []audit.Run{first, second}}
+	return AuditLog{File: "audit/applies.jsonl", Head: strings.Repeat("9f", 32), Runs: []audit.Run{first, second}}
 }

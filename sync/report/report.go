@@ -54,8 +54,8 @@ type TextOptions struct {
 	Advice
 }
 
-// plural is a number with its noun.
-func plural(n int, one, many string) string { return count(n) + " " + pluralOf(n, one, many) }
+// countNoun is a number with its noun.
+func countNoun(n int, one, many string) string { return count(n) + " " + pluralOf(n, one, many) }
 
 // pluralOf is the noun for a number.
 func pluralOf(n int, one, many string) string {
@@ -81,7 +81,7 @@ func count(n int) string {
 // list joins what is there: "2 created, 1 failed".
 type list []string
 
-func (l *list) add(n int, what string) {
+func (l *list) addCount(n int, what string) {
 	if n != 0 {
 		*l = append(*l, count(n)+" "+what)
 	}

@@ -22,14 +22,14 @@ func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 		c := arranged.change
 		if several && (i == 0 || c.Project != last) {
 			p.blank()
-			p.line(0, 2, text("Project "), styled(name(c.Project), styleBold))
+			p.line(0, 2, textSpan("Project "), styled(quoteName(c.Project), styleBold))
 		}
 		last = c.Project
 		p.result(c, hints)
 	}
 	for _, u := range r.Unreadable {
 		p.blank()
-		p.line(0, 2, text("Project "), styled(name(u.Project), styleBold), styled(" could not be read, so nothing in it was changed", styleRed))
+		p.line(0, 2, textSpan("Project "), styled(quoteName(u.Project), styleBold), styled(" could not be read, so nothing in it was changed", styleRed))
 		p.said(u.Message)
 	}
 	if len(r.Warnings) > 0 {
@@ -68,10 +68,10 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	status := string(c.Status)
 	color, known := statusStyles[c.Status]
 	if !known {
-		status = "status " + name(status) // of a later version
+		status = "status " + quoteName(status) // of a later version
 	}
-	p.line(statusIndent, saidIndent, solid(pad(status, saidIndent-statusIndent-2)+"  ", color),
-		sign, text(string(c.Action)+" "), styled(name(c.Rule), styleBold), text(facts(c)))
+	p.line(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		sign, textSpan(string(c.Action)+" "), styled(quoteName(c.Rule), styleBold), textSpan(facts(c)))
 	lead, hint := "hint: ", ""
 	switch {
 	case c.Blocked != nil:
@@ -85,13 +85,13 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	}
 	if hint != "" && !hints[hint] {
 		hints[hint] = true
-		p.raw(saidIndent, styled(lead, styleDim), text(hint))
+		p.raw(saidIndent, styled(lead, styleDim), textSpan(hint))
 	}
 	if c.Left != nil {
-		p.said(leftWords(c.Left, name))
+		p.said(leftWords(c.Left, quoteName))
 		if !hints[keepIt] {
 			hints[keepIt] = true
-			p.raw(saidIndent, styled("hint: ", styleDim), text(keepIt))
+			p.raw(saidIndent, styled("hint: ", styleDim), textSpan(keepIt))
 		}
 	}
 	if a := c.Archive; a != nil {
@@ -99,14 +99,14 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 		if c.Status != apply.StatusApplied {
 			what = "not deleted, but archived "
 		}
-		p.raw(saidIndent, text(what+plural(a.Records, "record", "records")+" in "+name(a.Location)))
+		p.raw(saidIndent, textSpan(what+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
 	}
 }
 
 // said is a message, each of its lines behind a bar.
 func (p *printer) said(message string) {
 	for _, l := range strings.Split(strings.TrimRight(message, "\n"), "\n") {
-		p.line(saidIndent, saidIndent, solid(continuation, styleDim), text(l))
+		p.line(saidIndent, saidIndent, solidSpan(continuation, styleDim), textSpan(l))
 	}
 }
 
@@ -124,13 +124,13 @@ func facts(c *apply.Change) string {
 		usual = 2 // the pause counts
 	}
 	if c.Attempts > usual {
-		l.add(c.Attempts, "attempts")
+		l.addCount(c.Attempts, "attempts")
 	}
 	if status := strconv.Itoa(c.HTTPStatus); c.HTTPStatus >= 300 && !strings.Contains(message, status) {
 		l = append(l, "HTTP "+status)
 	}
 	if c.Status != apply.StatusApplied && c.Ref != "" && !strings.Contains(message, c.Ref) {
-		l = append(l, "ref "+name(c.Ref))
+		l = append(l, "ref "+quoteName(c.Ref))
 	}
 	if len(l) == 0 {
 		return ""
@@ -163,15 +163,15 @@ func (p *printer) resultSum(r *apply.Result) {
 	}
 	word, ok := outcomes[r.Outcome]
 	if !ok {
-		word = text("Outcome " + string(r.Outcome)) // of a later version
+		word = textSpan("Outcome " + string(r.Outcome)) // of a later version
 	}
-	p.line(0, 2, word, text(end))
+	p.line(0, 2, word, textSpan(end))
 	if next := nextStep(r); next != "" && len(p.Next) == 0 {
-		p.line(0, 2, text("Next: "+next))
+		p.line(0, 2, textSpan("Next: "+next))
 	}
-	p.next(p.Next)
+	p.printNext(p.Next)
 	if r.Audit != nil {
-		p.line(0, 2, text("Record "+name(r.Audit.File)+", head "+name(r.Audit.Head)))
+		p.line(0, 2, textSpan("Record "+quoteName(r.Audit.File)+", head "+quoteName(r.Audit.Head)))
 	}
 }
 
@@ -180,21 +180,21 @@ func (p *printer) resultSum(r *apply.Result) {
 func resultCounts(r *apply.Result) list {
 	var counts list
 	s := r.Summary
-	counts.add(s.Applied, "applied")
-	counts.add(s.Done, "done already")
-	counts.add(s.Unverified, "unverified")
-	counts.add(s.Failed, "failed")
-	counts.add(s.Blocked, "blocked")
-	counts.add(s.Stale, "stale")
-	counts.add(s.Skipped, "skipped")
-	counts.add(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
+	counts.addCount(s.Applied, "applied")
+	counts.addCount(s.Done, "done already")
+	counts.addCount(s.Unverified, "unverified")
+	counts.addCount(s.Failed, "failed")
+	counts.addCount(s.Blocked, "blocked")
+	counts.addCount(s.Stale, "stale")
+	counts.addCount(s.Skipped, "skipped")
+	counts.addCount(len(r.Unreadable), pluralOf(len(r.Unreadable), "project", "projects")+" could not be read")
 	left := 0
 	for _, c := range r.Changes {
 		if c.Left != nil && !c.Left.Enabled && c.Left.Uncertain == "" {
 			left++
 		}
 	}
-	counts.add(left, pluralOf(left, "rule", "rules")+" left paused")
+	counts.addCount(left, pluralOf(left, "rule", "rules")+" left paused")
 	return counts
 }
 

@@ -40,23 +40,23 @@ func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
 	wide, value := 0, 0
 	for _, x := range s.all() {
 		wide = max(wide, columns(x.Name))
-		value = max(value, columns(x.text()))
+		value = max(value, columns(x.formatValue()))
 	}
 	value = min(value, 40) // a long list must not push what follows out of sight
 	list := func(settings []Setting) {
 		for _, x := range settings {
-			p.line(2, 2+wide+2, solid(pad(x.Name, wide)+"  ", styleNone), text(pad(x.text(), value)), styled("  "+strings.Join(escaped(x.From), ", "), styleDim))
+			p.line(2, 2+wide+2, solidSpan(pad(x.Name, wide)+"  ", styleNone), textSpan(pad(x.formatValue(), value)), styled("  "+strings.Join(escaped(x.From), ", "), styleDim))
 		}
 	}
 	file := "none"
 	if s.Config != "" {
-		file = name(s.Config)
+		file = quoteName(s.Config)
 	}
-	p.line(0, 2, text("Config file: "+file))
+	p.line(0, 2, textSpan("Config file: "+file))
 	list(s.Settings)
 	for _, project := range s.Projects {
 		p.blank()
-		p.line(0, 2, text("Project "), styled(name(project.Name), styleBold))
+		p.line(0, 2, textSpan("Project "), styled(quoteName(project.Name), styleBold))
 		list(project.Settings)
 	}
 	return p.flush(w)
@@ -67,19 +67,19 @@ func SettingsMarkdown(w io.Writer, s *Settings, o MarkdownOptions) error {
 	var b builder
 	file := "none"
 	if s.Config != "" {
-		file = code(name(s.Config))
+		file = code(quoteName(s.Config))
 	}
 	table := func(title string, settings []Setting) {
-		b.add(partTitle, title+"\n\n"+tableHead("Setting", "Value", "From"))
+		b.addPart(partTitle, title+"\n\n"+tableHead("Setting", "Value", "From"))
 		for _, x := range settings {
-			b.add(partRow, tableRow(code(x.Name), code(x.text()), prose(strings.Join(x.From, ", "))))
+			b.addPart(partRow, tableRow(code(x.Name), code(x.formatValue()), prose(strings.Join(x.From, ", "))))
 		}
-		b.add(partTitle, "\n")
+		b.addPart(partTitle, "\n")
 	}
-	b.add(partHead, "### mkhooks config\n\n")
+	b.addPart(partHead, "### mkhooks config\n\n")
 	table("Config file: "+file, s.Settings)
 	for _, project := range s.Projects {
-		table("#### Project "+code(name(project.Name)), project.Settings)
+		table("#### Project "+code(quoteName(project.Name)), project.Settings)
 	}
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
@@ -92,8 +92,8 @@ func (s *Settings) all() []Setting {
 	return out
 }
 
-// text is the value as people read it.
-func (s Setting) text() string {
+// formatValue is the value as people read it.
+func (s Setting) formatValue() string {
 	switch v := s.Value.(type) {
 	case []string:
 		if len(v) == 0 {
