@@ -31,7 +31,7 @@ func Declined(p *plan.Plan) *Result {
 
 // Add puts in changes that were agreed to and are no longer what they were;
 // those that are in the result already are left alone.
-func (r *Result) Add(moved []plan.Moved) {
+func (r *Result) Add(moved []plan.Unmatched) {
 	declined := r.Outcome == Refused
 	for _, m := range moved {
 		if !slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Project == m.Project && c.Rule == m.Change.Rule }) {
@@ -58,7 +58,7 @@ func (r *Result) Add(moved []plan.Moved) {
 	}
 }
 
-func movedChange(m plan.Moved) Change {
+func movedChange(m plan.Unmatched) Change {
 	out := begin(m.Project, m.Change)
 	if m.Done {
 		out.Status = StatusDone

@@ -74,7 +74,7 @@ func TestJoin(t *testing.T) {
 // interrupted nor that it was declined, and makes neither of another run.
 func TestAdd(t *testing.T) {
 	t.Parallel()
-	done := []plan.Moved{{Project: "x", Change: plan.Change{Rule: "b", Action: plan.Delete}, Done: true}}
+	done := []plan.Unmatched{{Project: "x", Change: plan.Change{Rule: "b", Action: plan.Delete}, Done: true}}
 	for name, test := range map[string]struct {
 		result *apply.Result
 		want   apply.Outcome

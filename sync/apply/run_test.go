@@ -132,7 +132,7 @@ func TestDeclined(t *testing.T) {
 	p.Projects[0].Changes[0].Blocked = &plan.Blocked{Guard: plan.GuardAdopt, Reason: "because"}
 	r := apply.Declined(p)
 	want(t, r, apply.Refused, "a blocked, b skipped")
-	r.Add([]plan.Moved{{Project: "demo", Change: plan.Change{Rule: "aa", Action: plan.Delete}, Done: true}})
+	r.Add([]plan.Unmatched{{Project: "demo", Change: plan.Change{Rule: "aa", Action: plan.Delete}, Done: true}})
 	want(t, r, apply.Refused, "a blocked, aa done, b skipped")
 	if r.Summary != (apply.Summary{Blocked: 1, Done: 1, Skipped: 1}) {
 		t.Errorf("summary %+v", r.Summary)

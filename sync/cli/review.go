@@ -146,7 +146,7 @@ func isDigest(s string) bool {
 // ask takes the answer to what was shown. After it the lists are read again,
 // because minutes may have passed: only what is still the same is done, with
 // the secrets that were prepared before.
-func (o *applyOptions) ask(ctx context.Context, a *app, t *todo) (moved []plan.Moved, yes bool, err error) {
+func (o *applyOptions) ask(ctx context.Context, a *app, t *todo) (moved []plan.Unmatched, yes bool, err error) {
 	n := t.todo.Doable()
 	if n == 0 || o.yes {
 		return nil, true, nil

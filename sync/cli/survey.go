@@ -170,7 +170,7 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 	f.misses = t.misses(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.names)
 	g.warnOfMisses(f.misses)
 	f.plan = g.plan
-	f.plan.Forget()
+	f.plan.DropInSync()
 	return nil
 }
 

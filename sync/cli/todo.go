@@ -18,7 +18,7 @@ type todo struct {
 	// todo is the plan of now with what is to be done: all of it, or what was
 	// reviewed, too. moved is what was reviewed and is no longer the same.
 	todo  *plan.Plan
-	moved []plan.Moved
+	moved []plan.Unmatched
 	// unreviewed is how many changes came up since the review.
 	unreviewed int
 	// rules are those to be sent, prepared what they were made into, by target.
@@ -31,7 +31,7 @@ type todo struct {
 func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, reviewed *plan.Plan) (*todo, error) {
 	t := &todo{parallel: o.parallel, rules: make([][]apply.Rule, len(targets))}
 	parts := make([]*plan.Plan, len(targets))
-	moved := make([][]plan.Moved, len(targets))
+	moved := make([][]plan.Unmatched, len(targets))
 	unreviewed := make([]int, len(targets))
 	narrow := func(i int, fresh *plan.Plan) {
 		parts[i] = fresh
@@ -52,7 +52,7 @@ func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, review
 		if f.err != nil {
 			narrow(i, f.plan)
 		}
-		parts[i].Forget()
+		parts[i].DropInSync()
 		t.unreviewed += unreviewed[i]
 	}
 	t.todo = plan.Join(parts)

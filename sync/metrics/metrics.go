@@ -64,7 +64,7 @@ var States = []string{
 
 // byState counts the rules of a plan. Its directions and reasons are states.
 func byState(p *plan.Project) map[string]int {
-	n := map[string]int{"in_sync": p.InSync, "unsettled": len(p.Unsettled)}
+	n := map[string]int{"in_sync": p.InSync, "unsettled": len(p.Uncertain)}
 	for _, c := range p.Changes {
 		n[string(c.Direction)]++
 	}

@@ -82,7 +82,7 @@ func planned() *plan.Project {
 	for _, r := range []plan.UnmanagedReason{plan.ReasonUnmanaged, plan.ReasonForeign, plan.ReasonCopied, plan.ReasonKept} {
 		p.Unmanaged = append(p.Unmanaged, plan.Unmanaged{Reason: r})
 	}
-	p.Unsettled = []plan.Unsettled{{}, {}}
+	p.Uncertain = []plan.Uncertain{{}, {}}
 	p.Failing = []plan.Failing{{}}
 	p.DeliveriesUnknown = []string{"jobs", "alerts"}
 	return p
@@ -146,7 +146,7 @@ func TestText(t *testing.T) {
 func TestStates(t *testing.T) {
 	t.Parallel()
 	p := planned()
-	rules := p.InSync + len(p.Changes) + len(p.Unmanaged) + len(p.Unsettled)
+	rules := p.InSync + len(p.Changes) + len(p.Unmanaged) + len(p.Uncertain)
 	sum := 0
 	states := byState(p)
 	for _, s := range States {

@@ -325,7 +325,7 @@ func told(p *Plan) string {
 	for _, u := range project.Unmanaged {
 		fmt.Fprintf(&b, "unmanaged %s: %s\n", u.Rule, u.Reason)
 	}
-	for _, u := range project.Unsettled {
+	for _, u := range project.Uncertain {
 		fmt.Fprintf(&b, "unsettled %s: auth %t, unknown %v\n", u.Rule, u.Auth, u.Unknown)
 	}
 	for _, w := range project.Warnings {

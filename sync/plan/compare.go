@@ -152,9 +152,9 @@ func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	return f
 }
 
-// lost lists what a PUT over live would drop because this version does not
+// droppedFields lists what a PUT over live would drop because this version does not
 // know it, masked, sorted by path.
-func lost(live webhook.Spec, mask webhook.Mask) []Field {
+func droppedFields(live webhook.Spec, mask webhook.Mask) []Field {
 	fields := make([]Field, 0, len(live.Unknown))
 	for path, raw := range live.Unknown {
 		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decoded(mask.Unknown(path, raw))})
@@ -177,7 +177,7 @@ func decoded(raw json.RawMessage) any {
 // mask hides what neither a rule's live spec nor its files may show. Of a rule
 // without a file, every name that is secret in another file of the project may
 // be that of a secret: the rule may have been renamed while it was moved.
-func (b *builder) mask(f facts) webhook.Mask {
+func (b *planner) mask(f comparison) webhook.Mask {
 	switch {
 	case f.live == nil:
 		return webhook.MaskOf(nil, &f.desired.Spec)
@@ -210,9 +210,9 @@ func pathPart(name string) string {
 	return "[" + string(quoted) + "]"
 }
 
-// shown is a spec as it stands in the document: without the marker, masked,
+// redactSpec is a spec as it stands in the document: without the marker, masked,
 // events in order and each once, because they are a set.
-func shown(s webhook.Spec, mask webhook.Mask) *webhook.Spec {
+func redactSpec(s webhook.Spec, mask webhook.Mask) *webhook.Spec {
 	s = mask.Spec(s.WithoutMarker())
 	s.Events = slices.Compact(slices.Sorted(slices.Values(s.Events)))
 	if s.Events == nil {

@@ -14,7 +14,7 @@ const decide = "; confirm the host with those who run it, then list it in destin
 // guardDestination keeps a secret from going to another receiver: url is open
 // to hand edits, and ciphertext can be copied with its file. It trusts no
 // marker: whoever can write the live rule can write one that fits any file.
-func (b *builder) guardDestination(x *planned) *Blocked {
+func (b *planner) guardDestination(x *plannedChange) *Blocked {
 	if x.Action == Delete || x.desired.Spec.Auth.Len() == 0 {
 		return nil
 	}
@@ -37,12 +37,12 @@ func (b *builder) guardDestination(x *planned) *Blocked {
 		return blocked(GuardDestination, "would send the secret to %s instead of %s%s",
 			site(x.desired.Spec.URL), site(x.live.Spec.URL), decide)
 	}
-	return b.copied(x, to)
+	return b.guardCopied(x, to)
 }
 
-// copied blocks a change that sends a value whose ciphertext belongs, by another
+// guardCopied blocks a change that sends a value whose ciphertext belongs, by another
 // file or a live marker, to a rule with another host.
-func (b *builder) copied(x *planned, to webhook.Origin) *Blocked {
+func (b *planner) guardCopied(x *plannedChange, to webhook.Origin) *Blocked {
 	other, shared, held := b.heldElsewhere(x, to)
 	switch {
 	case !held:
@@ -63,7 +63,7 @@ func printable(to webhook.Origin, url string) string {
 }
 
 // nameOf names a rule, with its project if that is another one.
-func (b *builder) nameOf(h webhook.Holding) string {
+func (b *planner) nameOf(h webhook.Holding) string {
 	if h.Project != b.Project {
 		return fmt.Sprintf("rule %q of project %s", h.Rule, h.Project)
 	}
@@ -71,7 +71,7 @@ func (b *builder) nameOf(h webhook.Holding) string {
 }
 
 // sameReceiver reports whether an update leaves the rule's receiver as it is.
-func (f facts) sameReceiver() bool { return sameReceiver(f.live.Spec.URL, f.desired.Spec.URL) }
+func (f comparison) sameReceiver() bool { return sameReceiver(f.live.Spec.URL, f.desired.Spec.URL) }
 
 // sameReceiver reports whether two URLs have one scheme, host and port.
 func sameReceiver(from, to string) bool {

@@ -7,9 +7,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// facts is what is known of one rule beyond what the document shows. desired
+// comparison is what is known of one rule beyond what the document shows. desired
 // is nil where no file names the rule, live where there is no such rule.
-type facts struct {
+type comparison struct {
 	desired *webhook.Desired
 	live    *webhook.Rule
 
@@ -26,9 +26,9 @@ type facts struct {
 	wantSpec, haveSpec webhook.Digest
 }
 
-// factsOf reads the marker of a live rule.
-func (b *builder) factsOf(d *webhook.Desired, live *webhook.Rule) facts {
-	f := facts{desired: d, live: live, state: webhook.NoMarker}
+// compareRule reads the marker of a live rule.
+func (b *planner) compareRule(d *webhook.Desired, live *webhook.Rule) comparison {
+	f := comparison{desired: d, live: live, state: webhook.NoMarker}
 	if d != nil {
 		f.wantSpec = webhook.SpecDigest(d.Spec)
 	}
@@ -77,7 +77,7 @@ func within(a, b map[string]string) bool {
 // made of the spec that was applied. Others can write a marker, too: if the
 // files still hold that spec, another receiver, or a rule that is paused, is no
 // matter of spelling.
-func (f facts) isKept() bool {
+func (f comparison) isKept() bool {
 	if f.marker.Kept == "" || f.haveSpec != f.marker.Kept {
 		return false
 	}
@@ -87,29 +87,29 @@ func (f facts) isKept() bool {
 
 // kept reports whether the live spec is the service's own spelling of the very
 // spec that the files hold: that is no difference.
-func (f facts) kept() bool {
+func (f comparison) kept() bool {
 	return f.liveSame && f.wantSpec == f.marker.Spec && f.haveSpec != f.marker.Spec
 }
 
 // sameSpec reports whether files and live rule agree in all that is visible.
-func (f facts) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
+func (f comparison) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
 
 // plaintext reports whether the files hold values in clear text, of which no
 // digest says anything. A file that is encrypted now, where clear text was
 // applied last, is another one than was applied: then the ciphertext is sent,
 // once.
-func (f facts) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
+func (f comparison) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
 
 // fileSame reports whether the files hold what was last applied, as far as
 // that can be known.
-func (f facts) fileSame() bool {
+func (f comparison) fileSame() bool {
 	return f.wantSpec == f.marker.Spec &&
 		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.plaintext())
 }
 
 // authState says what is known of the authentication values of a rule that is
 // both desired and live.
-func (f facts) authState() AuthState {
+func (f comparison) authState() AuthState {
 	want, have := f.desired.Spec.Auth, f.live.Spec.Auth
 	switch {
 	case want.Len() == 0 && (have.Len() == 0 || f.kept()):
@@ -135,7 +135,7 @@ func sameNames(a, b webhook.AuthNames) bool {
 
 // direction is the table of the contract, section 4, for a rule that is both
 // desired and live. differs is false where nothing is to be sent.
-func (b *builder) direction(f facts, auth AuthState) (d Direction, differs bool) {
+func (b *planner) direction(f comparison, auth AuthState) (d Direction, differs bool) {
 	if b.Owner == "" {
 		return DirUnknown, !f.sameSpec()
 	}

@@ -15,15 +15,15 @@ import (
 // that the next one shows.
 
 // guard sets Blocked on every change that a guard holds back.
-func (b *builder) guard() {
-	b.each(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardSecret, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
-	b.each(b.guardDeletes())
-	b.each(b.guardArchive)
-	b.each(b.guardDependence())
+func (b *planner) guard() {
+	b.blockWith(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardSecret, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
+	b.blockWith(b.guardDeletes())
+	b.blockWith(b.guardArchive)
+	b.blockWith(b.guardDependence())
 }
 
-// each asks the guards about every change that none has blocked yet.
-func (b *builder) each(guards ...func(*planned) *Blocked) {
+// blockWith asks the guards about every change that none has blocked yet.
+func (b *planner) blockWith(guards ...func(*plannedChange) *Blocked) {
 	for i := range b.planned {
 		x := &b.planned[i]
 		for _, guard := range guards {
@@ -54,7 +54,7 @@ func (b *Blocked) liftedBy(flag string) *Blocked {
 	return b
 }
 
-func (b *builder) guardForeign(x *planned) *Blocked {
+func (b *planner) guardForeign(x *plannedChange) *Blocked {
 	if !x.foreign || MatchRule(b.Options.TakeOver, b.Project, x.Rule) {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (b *builder) guardForeign(x *planned) *Blocked {
 	return blocked(GuardForeign, "the live rule %s", who).liftedBy(b.flagForRule("take-over", x.Rule))
 }
 
-func (b *builder) guardProtect(x *planned) *Blocked {
+func (b *planner) guardProtect(x *plannedChange) *Blocked {
 	if x.Action != Delete {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (b *builder) guardProtect(x *planned) *Blocked {
 	return nil
 }
 
-func (b *builder) guardEmpty(*planned) *Blocked {
+func (b *planner) guardEmpty(*plannedChange) *Blocked {
 	if len(b.Desired) > 0 || b.Options.AllowEmpty {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (b *builder) guardEmpty(*planned) *Blocked {
 
 // guardSecret holds back a rule whose file waits for a value. Only what shows a
 // plan lets such files through; nothing that writes does.
-func (b *builder) guardSecret(x *planned) *Blocked {
+func (b *planner) guardSecret(x *plannedChange) *Blocked {
 	if x.Action == Delete || len(x.desired.Placeholders) == 0 {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (b *builder) guardSecret(x *planned) *Blocked {
 	return blocked(GuardSecret, "%s %s still to come; %s", strings.Join(paths, ", "), is, how)
 }
 
-func (b *builder) guardAdopt(x *planned) *Blocked {
+func (b *planner) guardAdopt(x *plannedChange) *Blocked {
 	if x.Direction != DirAdopt || x.foreign || x.sameSpec() || MatchRule(b.Options.Adopt, b.Project, x.Rule) {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (b *builder) guardAdopt(x *planned) *Blocked {
 		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields")).liftedBy(b.flagForRule("adopt", x.Rule))
 }
 
-func (b *builder) guardMissingAuth(x *planned) *Blocked {
+func (b *planner) guardMissingAuth(x *plannedChange) *Blocked {
 	if x.Action != Update || x.liveSame || MatchRule(b.Options.DropAuth, b.Project, x.Rule) {
 		return nil
 	}
@@ -129,19 +129,19 @@ func (b *builder) guardMissingAuth(x *planned) *Blocked {
 		strings.Join(paths, ", "), b.lastApplier()).liftedBy(b.flagForRule("drop-auth", x.Rule))
 }
 
-func (b *builder) lastApplier() string {
+func (b *planner) lastApplier() string {
 	if b.Owner == "" {
 		return "anything known was applied, because there is no owner"
 	}
 	return fmt.Sprintf("%q last applied it", b.Owner)
 }
 
-func (b *builder) guardUnknown(x *planned) *Blocked {
+func (b *planner) guardUnknown(x *plannedChange) *Blocked {
 	if x.Action != Update || len(x.live.Spec.Unknown) == 0 || b.Options.DropUnknown {
 		return nil
 	}
 	var paths []string
-	for _, f := range lost(x.live.Spec, webhook.Mask{}) {
+	for _, f := range droppedFields(x.live.Spec, webhook.Mask{}) {
 		paths = append(paths, f.Path)
 	}
 	return blocked(GuardUnknown, "would drop %s, which this version does not know",
@@ -150,7 +150,7 @@ func (b *builder) guardUnknown(x *planned) *Blocked {
 
 // guardDeletes blocks all deletes above the limit. Deletes that are held back
 // anyway do not count.
-func (b *builder) guardDeletes() func(*planned) *Blocked {
+func (b *planner) guardDeletes() func(*plannedChange) *Blocked {
 	deletes := 0
 	for _, x := range b.planned {
 		if x.Action == Delete && x.Blocked == nil {
@@ -161,12 +161,12 @@ func (b *builder) guardDeletes() func(*planned) *Blocked {
 	if b.Owner == "" {
 		whose, n = "without a marker", b.unmarked
 	}
-	limit := b.Options.MaxDeletes.of(n)
+	limit := b.Options.MaxDeletes.countOf(n)
 	share := ""
 	if b.Options.MaxDeletes.Percent > 0 {
 		share = fmt.Sprintf(" (%s of the %s %s)", b.Options.MaxDeletes, plural(n, "rule", "rules"), whose)
 	}
-	return func(x *planned) *Blocked {
+	return func(x *plannedChange) *Blocked {
 		if x.Action != Delete || deletes <= limit {
 			return nil
 		}
@@ -175,7 +175,7 @@ func (b *builder) guardDeletes() func(*planned) *Blocked {
 	}
 }
 
-func (b *builder) guardArchive(x *planned) *Blocked {
+func (b *planner) guardArchive(x *plannedChange) *Blocked {
 	o := b.Options
 	switch {
 	case x.Action != Delete:
@@ -190,9 +190,9 @@ func (b *builder) guardArchive(x *planned) *Blocked {
 
 // guardDependence blocks deletes behind a create that will not be done: the
 // rule that is deleted may be the one that the create replaces.
-func (b *builder) guardDependence() func(*planned) *Blocked {
-	i := slices.IndexFunc(b.planned, func(x planned) bool { return x.Action == Create && x.Blocked != nil })
-	return func(x *planned) *Blocked {
+func (b *planner) guardDependence() func(*plannedChange) *Blocked {
+	i := slices.IndexFunc(b.planned, func(x plannedChange) bool { return x.Action == Create && x.Blocked != nil })
+	return func(x *plannedChange) *Blocked {
 		if i < 0 || x.Action != Delete {
 			return nil
 		}
@@ -205,7 +205,7 @@ func dependsOn(create, what string) *Blocked {
 }
 
 // flagForRule is the flag that lifts a guard for this rule alone.
-func (b *builder) flagForRule(flag, rule string) string {
+func (b *planner) flagForRule(flag, rule string) string {
 	return flagFor(flag, PatternIn(b.Project, rule, b.Options.Several))
 }
 

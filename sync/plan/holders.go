@@ -39,8 +39,8 @@ type held struct {
 
 // elsewhere finds the first holding, by name, of several.
 type elsewhere struct {
-	b     *builder
-	x     *planned
+	b     *planner
+	x     *plannedChange
 	to    webhook.Origin
 	found *webhook.Holding
 }
@@ -67,7 +67,7 @@ func (e *elsewhere) offer(h webhook.Holding) {
 // heldElsewhere looks for the values of a change, each alone and all of them as
 // a list, on a rule with another receiver than to. shared is true if that is
 // about a value of a shared secrets file.
-func (b *builder) heldElsewhere(x *planned, to webhook.Origin) (found webhook.Holding, shared, ok bool) {
+func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webhook.Holding, shared, ok bool) {
 	if b.held == nil {
 		b.findHolders()
 	}
@@ -109,7 +109,7 @@ func (b *builder) heldElsewhere(x *planned, to webhook.Origin) (found webhook.Ho
 // listsOf returns the digests by which a live marker may tell of values of a
 // change: of all of them, and of those that have the names of a live rule. A
 // value of a shared secrets file may have had any name.
-func (b *builder) listsOf(x *planned) []webhook.Digest {
+func (b *planner) listsOf(x *plannedChange) []webhook.Digest {
 	var out []webhook.Digest
 	if x.desired.AuthDigest != webhook.AuthUnknown {
 		out = append(out, x.desired.AuthDigest)
@@ -150,7 +150,7 @@ func samePath(a, b string) bool {
 }
 
 // findHolders notes what the desired rules and the live markers hold.
-func (b *builder) findHolders() {
+func (b *planner) findHolders() {
 	b.held = &held{lists: map[webhook.Digest]map[webhook.Origin]webhook.Holding{}}
 	note := func(list webhook.Digest, r webhook.Rule) {
 		if list == webhook.AuthUnknown {

@@ -7,7 +7,7 @@ func Unread(in Input, why string) *Plan {
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths: nonNil(in.Paths), Only: in.Options.Only, Guards: in.guards(),
 		Unreadable: why,
-		Changes:    []Change{}, Unmanaged: []Unmanaged{}, Unsettled: []Unsettled{}, Warnings: nonNil(in.Warnings),
+		Changes:    []Change{}, Unmanaged: []Unmanaged{}, Uncertain: []Uncertain{}, Warnings: nonNil(in.Warnings),
 	})
 }
 
@@ -60,10 +60,10 @@ func (p *Plan) Doable() int {
 	return n
 }
 
-// Forget lets go of what only [Narrow] needs: all rules of the projects, where
+// DropInSync lets go of what only [Narrow] needs: all rules of the projects, where
 // the plan itself holds changes.
-func (p *Plan) Forget() {
+func (p *Plan) DropInSync() {
 	for i := range p.Projects {
-		p.Projects[i].Settled = nil
+		p.Projects[i].InSyncRules = nil
 	}
 }

@@ -84,12 +84,12 @@ func TestNarrowUnreadable(t *testing.T) {
 func TestForget(t *testing.T) {
 	t.Parallel()
 	p := New(baseInput())
-	if len(p.Projects[0].Settled) == 0 {
+	if len(p.Projects[0].InSyncRules) == 0 {
 		t.Fatal("nothing is settled")
 	}
 	before := p.Digest
-	p.Forget()
-	if p.Projects[0].Settled != nil || p.Digest != before {
+	p.DropInSync()
+	if p.Projects[0].InSyncRules != nil || p.Digest != before {
 		t.Error("a plan forgets its settled rules, and nothing else")
 	}
 }

@@ -18,25 +18,25 @@ func MatchRule(patterns []string, project, rule string) bool {
 
 // Match reports whether a pattern is a name or fits it, as [MatchRule] reads
 // patterns.
-func Match(pattern, name string) bool { return names(pattern, name) }
+func Match(pattern, name string) bool { return matchesPattern(pattern, name) }
 
 // matching returns the first pattern that names the rule, or "".
 func matching(patterns []string, project, rule string) string {
 	for _, p := range patterns {
-		if names(p, rule) {
+		if matchesPattern(p, rule) {
 			return p
 		}
-		if rest, ok := strings.CutPrefix(p, project+"/"); ok && names(rest, rule) {
+		if rest, ok := strings.CutPrefix(p, project+"/"); ok && matchesPattern(rest, rule) {
 			return p
 		}
 	}
 	return ""
 }
 
-// names reports whether a pattern is the rule's name or fits it. A name with a
+// matchesPattern reports whether a pattern is the rule's name or fits it. A name with a
 // lone backslash may stand as it is; one that escapes something may not, because
 // it would name two rules.
-func names(pattern, rule string) bool {
+func matchesPattern(pattern, rule string) bool {
 	return pattern == rule && !strings.Contains(pattern, `\\`) && !strings.Contains(pattern, `\*`) && !strings.Contains(pattern, `\?`) ||
 		glob(pattern, rule)
 }
@@ -126,9 +126,9 @@ func ParseLimit(s string) (Limit, error) {
 	return Limit{Count: n}, nil
 }
 
-// of is the limit among n rules; a share is rounded up, but not for what the
+// countOf is the limit among n rules; a share is rounded up, but not for what the
 // binary form of a decimal fraction is off by.
-func (l Limit) of(n int) int {
+func (l Limit) countOf(n int) int {
 	if l.Percent > 0 {
 		return int(math.Ceil(l.Percent*float64(n)/100 - 1e-9))
 	}

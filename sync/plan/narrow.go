@@ -8,8 +8,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Moved is a reviewed change that the fresh plan no longer holds as it was.
-type Moved struct {
+// Unmatched is a reviewed change that the fresh plan no longer holds as it was.
+type Unmatched struct {
 	Project string
 	Change  Change
 	// Now is what the fresh plan does with the rule; nil where it does nothing.
@@ -29,7 +29,7 @@ type Moved struct {
 // a create that is not done now. moved are the reviewed changes of the fresh plan's projects
 // that are no longer the same, unreviewed is how many changes have come up since.
 // What was reviewed of other projects is [Elsewhere].
-func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed int) {
+func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Unmatched, unreviewed int) {
 	out := *fresh
 	out.Projects = make([]Project, 0, len(fresh.Projects))
 	for _, project := range fresh.Projects {
@@ -59,12 +59,12 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Moved, unreviewed in
 }
 
 // Elsewhere are the reviewed changes of projects that the fresh plan is not for.
-func Elsewhere(reviewed, fresh *Plan) []Moved {
-	var moved []Moved
+func Elsewhere(reviewed, fresh *Plan) []Unmatched {
+	var moved []Unmatched
 	for _, p := range reviewed.Projects {
 		if !slices.ContainsFunc(fresh.Projects, p.same) {
 			for _, c := range p.Changes {
-				moved = append(moved, Moved{Project: p.Name, Change: c, Why: "this run is not for project " + p.Name + " at " + p.BaseURL})
+				moved = append(moved, Unmatched{Project: p.Name, Change: c, Why: "this run is not for project " + p.Name + " at " + p.BaseURL})
 			}
 		}
 	}
@@ -82,7 +82,7 @@ type narrowing struct {
 	live     map[string]bool // live rules that no change concerns
 	reviewed map[string]bool
 	kept     map[string]bool // of those, the ones that are still the same
-	moved    []Moved
+	moved    []Unmatched
 	waiting  *Blocked // what deletes wait for
 }
 
@@ -94,7 +94,7 @@ func newNarrowing(fresh Project) *narrowing {
 	for _, u := range fresh.Unmanaged {
 		n.live[u.Rule] = true
 	}
-	for rule := range fresh.Settled {
+	for rule := range fresh.InSyncRules {
 		n.live[rule] = true
 	}
 	return n
@@ -124,9 +124,9 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 			n.kept[c.Rule] = true
 			continue
 		}
-		m := Moved{Project: n.fresh.Name, Change: old, Now: n.changes[old.Rule], Done: n.done(old)}
+		m := Unmatched{Project: n.fresh.Name, Change: old, Now: n.changes[old.Rule], Done: n.done(old)}
 		if !m.Done {
-			m.Why = n.why(m)
+			m.Why = n.staleReason(m)
 		}
 		if !m.Done {
 			n.waits(old, "is stale")
@@ -144,14 +144,14 @@ func (n *narrowing) done(old Change) bool {
 	if old.Action == Delete {
 		return !n.live[old.Rule]
 	}
-	d := n.fresh.Settled[old.Rule]
+	d := n.fresh.InSyncRules[old.Rule]
 	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest && shows(old.After, d.Spec)
 }
 
-// why says what moved since a change was reviewed.
-func (n *narrowing) why(m Moved) string {
+// staleReason says what moved since a change was reviewed.
+func (n *narrowing) staleReason(m Unmatched) string {
 	old, now := m.Change, m.Now
-	settled, known := n.fresh.Settled[old.Rule]
+	settled, known := n.fresh.InSyncRules[old.Rule]
 	if now != nil && now.LiveDigest == old.LiveDigest && now.DesiredDigest == old.DesiredDigest {
 		if parts := n.unlike(old, *now); len(parts) > 0 {
 			return "the reviewed plan does not show the change as it is: " + strings.Join(parts, ", ")

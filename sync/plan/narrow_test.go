@@ -27,7 +27,7 @@ func reviewed(t *testing.T, p *Plan) *Plan {
 
 // narrowed tells what Narrow leaves, a line a change: + what is kept, ! what is
 // kept and blocked, then what moved.
-func narrowed(p *Plan, moved []Moved) string {
+func narrowed(p *Plan, moved []Unmatched) string {
 	var lines []string
 	for _, c := range p.Projects[0].Changes {
 		if c.Blocked != nil {
@@ -175,7 +175,7 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 		saved := reviewed(t, New(in))
 		tt.since(&in)
 		_, moved, _ := Narrow(saved, New(in))
-		i := slices.IndexFunc(moved, func(m Moved) bool { return m.Change.Rule == tt.rule })
+		i := slices.IndexFunc(moved, func(m Unmatched) bool { return m.Change.Rule == tt.rule })
 		if i < 0 {
 			t.Errorf("%s: rule %s did not move", tt.name, tt.rule)
 		} else if moved[i].Why != tt.want {
@@ -196,9 +196,9 @@ func TestWhy(t *testing.T) {
 		fresh    Project
 		old, now *Change
 	}{
-		"this run does not look at the rule":                    {Project{Settled: map[string]*webhook.Desired{"a": nil}}, change(Update, one, one), nil},
-		"a file names the rule again":                           {Project{Settled: map[string]*webhook.Desired{"a": there}}, change(Delete, webhook.Absent, one), nil},
-		"the file changed, and the live rule is as it says now": {Project{Settled: map[string]*webhook.Desired{"a": there}}, change(Update, one, one), nil},
+		"this run does not look at the rule":                    {Project{InSyncRules: map[string]*webhook.Desired{"a": nil}}, change(Update, one, one), nil},
+		"a file names the rule again":                           {Project{InSyncRules: map[string]*webhook.Desired{"a": there}}, change(Delete, webhook.Absent, one), nil},
+		"the file changed, and the live rule is as it says now": {Project{InSyncRules: map[string]*webhook.Desired{"a": there}}, change(Update, one, one), nil},
 		"this run does not delete the rule":                     {Project{Unmanaged: []Unmanaged{{Rule: "a"}}}, change(Delete, webhook.Absent, one), nil},
 		"no file names the rule any more":                       {Project{Unmanaged: []Unmanaged{{Rule: "a"}}}, change(Update, one, one), nil},
 		"neither a file nor a live rule has this name any more": {Project{}, change(Delete, webhook.Absent, one), nil},
@@ -209,7 +209,7 @@ func TestWhy(t *testing.T) {
 		"a file names the rule again ":                          {Project{}, change(Delete, webhook.Absent, one), change(Update, one, one)},
 		"the file changed: another secret, or another owner":    {Project{}, change(Update, one, one), change(Update, two, one)},
 	} {
-		got := newNarrowing(tt.fresh).why(Moved{Change: *tt.old, Now: tt.now})
+		got := newNarrowing(tt.fresh).staleReason(Unmatched{Change: *tt.old, Now: tt.now})
 		if got != strings.TrimSpace(want) {
 			t.Errorf("%s, want %s", got, want)
 		}

@@ -12,25 +12,25 @@ import (
 // New returns the plan of one project: what apply would do so that the live
 // rules match the files.
 func New(in Input) *Plan {
-	b := &builder{Input: in, settled: map[string]*webhook.Desired{}}
+	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
 	b.match()
 	b.guard()
 	return b.document(in)
 }
 
 // document is the plan as it is told.
-func (b *builder) document(in Input) *Plan {
+func (b *planner) document(in Input) *Plan {
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
-		Paths:     nonNil(in.Paths),
-		Only:      in.Options.Only,
-		Guards:    in.guards(),
-		Changes:   make([]Change, 0, len(b.planned)),
-		Unmanaged: nonNil(b.unmanaged),
-		Unsettled: nonNil(b.unsettled),
-		Warnings:  nonNil(slices.Concat(in.Warnings, b.warnings)),
-		InSync:    b.inSync,
-		Settled:   b.settled,
+		Paths:       nonNil(in.Paths),
+		Only:        in.Options.Only,
+		Guards:      in.guards(),
+		Changes:     make([]Change, 0, len(b.planned)),
+		Unmanaged:   nonNil(b.unmanaged),
+		Uncertain:   nonNil(b.unsettled),
+		Warnings:    nonNil(slices.Concat(in.Warnings, b.warnings)),
+		InSync:      b.inSync,
+		InSyncRules: b.settled,
 	}
 	for _, x := range b.planned {
 		project.Changes = append(project.Changes, x.Change)
@@ -46,12 +46,12 @@ func nonNil[T any](s []T) []T {
 	return s
 }
 
-// builder makes one project's part of a plan.
-type builder struct {
+// planner makes one project's part of a plan.
+type planner struct {
 	Input
-	planned   []planned
+	planned   []plannedChange
 	unmanaged []Unmanaged
-	unsettled []Unsettled
+	unsettled []Uncertain
 	settled   map[string]*webhook.Desired
 	warnings  []string
 	inSync    int
@@ -62,22 +62,22 @@ type builder struct {
 	secretNames *webhook.AuthNames // of all files; nil until it is asked for
 }
 
-// planned is a change with what the guards look at.
-type planned struct {
+// plannedChange is a change with what the guards look at.
+type plannedChange struct {
 	Change
-	facts
+	comparison
 }
 
-func (b *builder) warn(format string, args ...any) {
+func (b *planner) addWarning(format string, args ...any) {
 	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
 }
 
 // match pairs files and live rules by name and sorts every rule into change,
 // in sync, unsettled or unmanaged. What it makes is in order of the rules'
 // names, whatever the order of the input.
-func (b *builder) match() {
+func (b *planner) match() {
 	if b.Options.narrowed() && b.Options.Prune != PruneNone && b.Options.Prune != "" {
-		b.warn("this run looks at a part of the files only, so it deletes nothing")
+		b.addWarning("this run looks at a part of the files only, so it deletes nothing")
 	}
 	live := make(map[string]*webhook.Rule, len(b.Live))
 	for i := range b.Live {
@@ -91,34 +91,34 @@ func (b *builder) match() {
 			b.settled[d.Name] = nil
 			continue
 		}
-		b.consider(b.factsOf(d, live[d.Name]))
+		b.planListed(b.compareRule(d, live[d.Name]))
 	}
 	for i := range b.Live {
 		switch name := b.Live[i].Name; {
 		case wanted[name]:
 		case b.looksAt(name):
-			b.unnamed(b.factsOf(nil, &b.Live[i]))
+			b.planUnlisted(b.compareRule(nil, &b.Live[i]))
 		default:
 			b.settled[name] = nil
 		}
 	}
-	slices.SortFunc(b.planned, func(x, y planned) int { return cmp.Compare(x.Rule, y.Rule) })
+	slices.SortFunc(b.planned, func(x, y plannedChange) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.SortFunc(b.unmanaged, func(x, y Unmanaged) int { return cmp.Compare(x.Rule, y.Rule) })
-	slices.SortFunc(b.unsettled, func(x, y Unsettled) int { return cmp.Compare(x.Rule, y.Rule) })
+	slices.SortFunc(b.unsettled, func(x, y Uncertain) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.Sort(b.warnings)
 	b.renames()
 }
 
 // looksAt reports whether the run is about a rule.
-func (b *builder) looksAt(rule string) bool {
+func (b *planner) looksAt(rule string) bool {
 	if b.Options.Narrowed != nil && !b.Options.Narrowed[rule] {
 		return false
 	}
 	return len(b.Options.Only) == 0 || MatchRule(b.Options.Only, b.Project, rule)
 }
 
-// count adds a live rule to those of this owner, or of nobody.
-func (b *builder) count(f facts) {
+// countOwner adds a live rule to those of this owner, or of nobody.
+func (b *planner) countOwner(f comparison) {
 	switch {
 	case f.ours:
 		b.owned++
@@ -127,15 +127,15 @@ func (b *builder) count(f facts) {
 	}
 }
 
-// consider looks at a rule that a file names.
-func (b *builder) consider(f facts) {
+// planListed looks at a rule that a file names.
+func (b *planner) planListed(f comparison) {
 	if f.live == nil {
-		b.add(f, b.create(f))
+		b.addChange(f, b.create(f))
 		return
 	}
-	b.count(f)
+	b.countOwner(f)
 	if f.state == webhook.CopiedMarker {
-		b.warn("rule %q carries a marker that was made for another rule or project; it counts as made elsewhere", f.live.Name)
+		b.addWarning("rule %q carries a marker that was made for another rule or project; it counts as made elsewhere", f.live.Name)
 	}
 	if f.kept() {
 		b.warnKept(f)
@@ -146,26 +146,26 @@ func (b *builder) consider(f facts) {
 		direction, differs = DirUnknown, true
 	}
 	if !differs {
-		b.settle(f, auth)
+		b.markInSync(f, auth)
 		return
 	}
-	b.add(f, b.update(f, auth, direction))
+	b.addChange(f, b.update(f, auth, direction))
 }
 
 // warnKept names what the service spells in its own way.
-func (b *builder) warnKept(f facts) {
+func (b *planner) warnKept(f comparison) {
 	var paths []string
 	for _, x := range Compare(f.live.Spec, f.desired.Spec) {
 		paths = append(paths, x.Path)
 	}
-	b.warn("rule %q: the service keeps %s in a spelling of its own; it counts as the same",
+	b.addWarning("rule %q: the service keeps %s in a spelling of its own; it counts as the same",
 		f.live.Name, strings.Join(slices.Compact(paths), ", "))
 }
 
-// settle records a rule without a visible difference.
-func (b *builder) settle(f facts, auth AuthState) {
+// markInSync records a rule without a visible difference.
+func (b *planner) markInSync(f comparison, auth AuthState) {
 	b.settled[f.desired.Name] = f.desired
-	u := Unsettled{Rule: f.desired.Name, Auth: auth == AuthUnverifiable}
+	u := Uncertain{Rule: f.desired.Name, Auth: auth == AuthUnverifiable}
 	for path := range f.live.Spec.Unknown {
 		u.Unknown = append(u.Unknown, "spec."+path)
 	}
@@ -177,11 +177,11 @@ func (b *builder) settle(f facts, auth AuthState) {
 	b.inSync++
 }
 
-func (b *builder) add(f facts, c Change) {
-	b.planned = append(b.planned, planned{c, f})
+func (b *planner) addChange(f comparison, c Change) {
+	b.planned = append(b.planned, plannedChange{c, f})
 }
 
-func (b *builder) create(f facts) Change {
+func (b *planner) create(f comparison) Change {
 	d, mask := f.desired, b.mask(f)
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
@@ -189,22 +189,22 @@ func (b *builder) create(f facts) Change {
 	}
 	return Change{
 		Rule: d.Name, Action: Create, Direction: DirNew, Auth: auth,
-		Fields: compare(nil, &d.Spec, mask), After: shown(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
+		Fields: compare(nil, &d.Spec, mask), After: redactSpec(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.Absent,
 	}
 }
 
-func (b *builder) update(f facts, auth AuthState, direction Direction) Change {
+func (b *planner) update(f comparison, auth AuthState, direction Direction) Change {
 	d, mask := f.desired, b.mask(f)
 	fields := []Field{}
 	if !f.sameSpec() {
 		fields = compare(&f.live.Spec, &d.Spec, mask)
 	}
-	fields = append(fields, lost(f.live.Spec, mask)...)
+	fields = append(fields, droppedFields(f.live.Spec, mask)...)
 	sortFields(fields)
 	return Change{
 		Rule: d.Name, Action: Update, Direction: direction, Auth: auth,
-		Fields: fields, Before: shown(f.live.Spec, mask), After: shown(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
+		Fields: fields, Before: redactSpec(f.live.Spec, mask), After: redactSpec(d.Spec, mask), File: d.File, Over: d.Over, SecretTo: secretTo(d.Spec),
 		Paused:        webhook.LeftPaused(b.Project, *f.live),
 		DesiredDigest: webhook.DesiredDigest(*d, b.Owner), LiveDigest: webhook.LiveDigest(f.live),
 	}
@@ -226,9 +226,9 @@ func receiver(url string) string {
 	return beforePath(url)
 }
 
-// unnamed looks at a live rule that no file names.
-func (b *builder) unnamed(f facts) {
-	b.count(f)
+// planUnlisted looks at a live rule that no file names.
+func (b *planner) planUnlisted(f comparison) {
+	b.countOwner(f)
 	rule := f.live.Name
 	leave := func(reason UnmanagedReason) {
 		b.unmanaged = append(b.unmanaged, Unmanaged{Rule: rule, Reason: reason})
@@ -237,7 +237,7 @@ func (b *builder) unnamed(f facts) {
 	takenOver := f.foreign && MatchRule(b.Options.TakeOver, b.Project, rule)
 	switch {
 	case f.state == webhook.CopiedMarker:
-		b.warn("rule %q carries a marker that was made for another rule or project; it is left alone", rule)
+		b.addWarning("rule %q carries a marker that was made for another rule or project; it is left alone", rule)
 		leave(ReasonCopied)
 	case f.foreign && !(takenOver && prune == PruneAll):
 		leave(ReasonForeign)
@@ -246,11 +246,11 @@ func (b *builder) unnamed(f facts) {
 	case !f.ours && prune != PruneAll:
 		leave(ReasonUnmanaged)
 	default:
-		b.add(f, b.remove(f))
+		b.addChange(f, b.remove(f))
 	}
 }
 
-func (b *builder) remove(f facts) Change {
+func (b *planner) remove(f comparison) Change {
 	direction := DirUnknown
 	if f.ours || f.foreign && b.Owner != "" {
 		direction = DirGone
@@ -260,15 +260,15 @@ func (b *builder) remove(f facts) Change {
 		auth = AuthRemoved
 	}
 	return Change{
-		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: shown(f.live.Spec, b.mask(f)),
+		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: redactSpec(f.live.Spec, b.mask(f)),
 		DesiredDigest: webhook.Absent, LiveDigest: webhook.LiveDigest(f.live),
 	}
 }
 
 // renames points out creates and deletes with equal specs. Names are in order
 // here, so that of several candidates it is always the same that is told.
-func (b *builder) renames() {
-	deletes := map[webhook.Digest][]*planned{}
+func (b *planner) renames() {
+	deletes := map[webhook.Digest][]*plannedChange{}
 	for i := range b.planned {
 		if x := &b.planned[i]; x.Action == Delete {
 			spec := x.haveSpec
@@ -286,7 +286,7 @@ func (b *builder) renames() {
 		old := deletes[x.wantSpec][0]
 		deletes[x.wantSpec] = deletes[x.wantSpec][1:]
 		x.RenameOf, old.RenameOf = old.Rule, x.Rule
-		b.warn("rule %q looks like a rename of %q: a rename starts a new delivery history, the old one goes to the archive",
+		b.addWarning("rule %q looks like a rename of %q: a rename starts a new delivery history, the old one goes to the archive",
 			x.Rule, old.Rule)
 	}
 }

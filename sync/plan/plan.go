@@ -95,9 +95,9 @@ type Project struct {
 	// Changes are sorted by rule name.
 	Changes   []Change    `json:"changes"`
 	Unmanaged []Unmanaged `json:"unmanaged"`
-	// Unsettled are rules without a visible difference of which not all is
+	// Uncertain are rules without a visible difference of which not all is
 	// known; they are neither changes nor in sync.
-	Unsettled []Unsettled `json:"unsettled"`
+	Uncertain []Uncertain `json:"unsettled"`
 	// Failing are rules whose latest deliveries failed, where that was asked
 	// for: no difference, but what a secret broken by hand looks like.
 	Failing []Failing `json:"failing,omitempty"`
@@ -105,9 +105,9 @@ type Project struct {
 	DeliveriesUnknown []string `json:"deliveriesUnknown,omitempty"`
 	Warnings          []string `json:"warnings"`
 	InSync            int      `json:"inSync"`
-	// Settled are the desired rules that need no change, by name, for [Narrow];
+	// InSyncRules are the desired rules that need no change, by name, for [Narrow];
 	// a rule that the run did not look at is nil. It is no part of the document.
-	Settled map[string]*webhook.Desired `json:"-"`
+	InSyncRules map[string]*webhook.Desired `json:"-"`
 }
 
 // Failing is a rule whose latest deliveries failed, as far as one page of its
@@ -311,8 +311,8 @@ const (
 	ReasonKept      UnmanagedReason = "kept"      // ours, but this run prunes nothing
 )
 
-// Unsettled is a rule without a visible difference of which not all is known.
-type Unsettled struct {
+// Uncertain is a rule without a visible difference of which not all is known.
+type Uncertain struct {
 	Rule string `json:"rule"`
 	// Auth is true where the authentication values can't be verified.
 	Auth bool `json:"auth"`

@@ -106,7 +106,7 @@ func TestLimitOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := limit.of(tt.n); got != tt.want {
+		if got := limit.countOf(tt.n); got != tt.want {
 			t.Errorf("%s of %d = %d, want %d", tt.limit, tt.n, got, tt.want)
 		}
 		if again, err := ParseLimit(limit.String()); err != nil || again != limit {
@@ -396,7 +396,7 @@ func TestOnly(t *testing.T) {
 	if len(p.Unmanaged) != 1 || p.Unmanaged[0] != (Unmanaged{"gone", ReasonKept}) {
 		t.Errorf("unmanaged %+v, want gone, which this run does not delete", p.Unmanaged)
 	}
-	for rule, d := range p.Settled {
+	for rule, d := range p.InSyncRules {
 		if d != nil {
 			t.Errorf("rule %s counts as settled, and was not asked for", rule)
 		}

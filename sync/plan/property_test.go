@@ -222,13 +222,13 @@ func TestEveryRuleIsToldOnce(t *testing.T) {
 		if got, want := s.Create, len(in.Desired)-both; got != want {
 			t.Errorf("%d creates, want %d", got, want)
 		}
-		if got := s.Update + s.InSync + len(project.Unsettled); got != both {
-			t.Errorf("%d updates, %d in sync and %d unsettled, want %d together", s.Update, s.InSync, len(project.Unsettled), both)
+		if got := s.Update + s.InSync + len(project.Uncertain); got != both {
+			t.Errorf("%d updates, %d in sync and %d unsettled, want %d together", s.Update, s.InSync, len(project.Uncertain), both)
 		}
 		if got, want := s.Delete+s.Unmanaged, len(in.Live)-both; got != want {
 			t.Errorf("%d deletes and %d unmanaged, want %d together", s.Delete, s.Unmanaged, want)
 		}
-		if got, want := len(project.Settled), s.InSync+len(project.Unsettled); got != want {
+		if got, want := len(project.InSyncRules), s.InSync+len(project.Uncertain); got != want {
 			t.Errorf("%d settled, want %d", got, want)
 		}
 		if p.HasDifferences() != (len(project.Changes) > 0) {

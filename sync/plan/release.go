@@ -15,7 +15,7 @@ import (
 // desired is what is sent: the files' rules, and those live ones without a file
 // of which everything is known.
 func Release(in Input) (p *Plan, desired []webhook.Desired) {
-	b := &builder{Input: in, settled: map[string]*webhook.Desired{}}
+	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
 	files := make(map[string]*webhook.Desired, len(in.Desired))
 	for i := range in.Desired {
 		files[in.Desired[i].Name] = &in.Desired[i]
@@ -25,22 +25,22 @@ func Release(in Input) (p *Plan, desired []webhook.Desired) {
 		if len(in.Options.Only) == 0 || !b.looksAt(live.Name) {
 			continue
 		}
-		f := b.factsOf(files[live.Name], live)
+		f := b.compareRule(files[live.Name], live)
 		d := asItIs(live)
 		if f.desired != nil {
 			d = *f.desired
 		}
 		desired = append(desired, d)
-		b.add(f, released(d, live))
+		b.addChange(f, released(d, live))
 		b.planned[len(b.planned)-1].Blocked = b.notReleasable(f)
 	}
-	b.each(func(x *planned) *Blocked {
+	b.blockWith(func(x *plannedChange) *Blocked {
 		if x.desired == nil {
 			return nil // it has no secret that could go astray
 		}
 		return b.guardDestination(x)
 	}, b.guardUnknown)
-	slices.SortFunc(b.planned, func(x, y planned) int { return cmp.Compare(x.Rule, y.Rule) })
+	slices.SortFunc(b.planned, func(x, y plannedChange) int { return cmp.Compare(x.Rule, y.Rule) })
 	// Without an owner in the plan, what is sent carries no marker.
 	in.Owner = ""
 	p = b.document(in)
@@ -63,13 +63,13 @@ func released(d webhook.Desired, live *webhook.Rule) Change {
 	mask := webhook.MaskOf(&live.Spec, &d.Spec)
 	return Change{
 		Rule: live.Name, Action: Update, Direction: DirUnknown, Auth: auth, Fields: []Field{},
-		Before: shown(live.Spec, mask), After: shown(d.Spec, mask), File: d.File, SecretTo: secretTo(d.Spec),
+		Before: redactSpec(live.Spec, mask), After: redactSpec(d.Spec, mask), File: d.File, SecretTo: secretTo(d.Spec),
 		DesiredDigest: webhook.DesiredDigest(d, ""), LiveDigest: webhook.LiveDigest(live),
 	}
 }
 
 // notReleasable says why a rule can't be released, or nil.
-func (b *builder) notReleasable(f facts) *Blocked {
+func (b *planner) notReleasable(f comparison) *Blocked {
 	switch {
 	case !f.ours:
 		return blocked(GuardForeign, "carries no marker of owner %q, so there is nothing to release", b.Owner)

@@ -72,7 +72,7 @@ func project(changes ...plan.Change) plan.Project {
 	return plan.Project{
 		Name: "demo", BaseURL: "https://app.mk.io", Owner: "video-platform", Paths: []string{"rules/"},
 		Guards:  plan.Guards{Prune: plan.PruneOwned, InForce: slices.Clone(allGuards), Lifted: []string{}, Settings: setTo("30%", "billing-*")},
-		Changes: changes, Unmanaged: []plan.Unmanaged{}, Unsettled: []plan.Unsettled{}, Warnings: []string{},
+		Changes: changes, Unmanaged: []plan.Unmanaged{}, Uncertain: []plan.Uncertain{}, Warnings: []string{},
 		InSync: 41,
 	}
 }
@@ -242,7 +242,7 @@ func mixedPlan() *plan.Plan {
 		{Rule: "ours-kept", Reason: plan.ReasonKept},
 		{Rule: "playout-main", Reason: plan.ReasonForeign},
 	}
-	p.Unsettled = []plan.Unsettled{
+	p.Uncertain = []plan.Uncertain{
 		{Rule: "clear-secret", Auth: true},
 		{Rule: "new-api", Unknown: []string{"spec.retryPolicy"}},
 	}

@@ -121,7 +121,7 @@ func floods() map[string]*plan.Plan {
 	left := flooded()
 	for i := range 500 {
 		left.Projects[0].Unmanaged = append(left.Projects[0].Unmanaged, plan.Unmanaged{Rule: id(i) + long, Reason: plan.ReasonUnmanaged})
-		left.Projects[0].Unsettled = append(left.Projects[0].Unsettled, plan.Unsettled{Rule: id(i) + long, Unknown: []string{long, wide}})
+		left.Projects[0].Uncertain = append(left.Projects[0].Uncertain, plan.Uncertain{Rule: id(i) + long, Unknown: []string{long, wide}})
 		left.Projects[0].Failing = append(left.Projects[0].Failing, plan.Failing{Rule: id(i) + long, Records: 1})
 	}
 	out["rules left alone"] = left

@@ -79,7 +79,7 @@ func TestMarkdownOfMuchFits(t *testing.T) {
 		x.Name, x.Owner, x.BaseURL, x.Paths, x.Only, x.Warnings = long, long, long, much(long, 5), much(long, 10), much(long, 100)
 		x.Guards.InForce, x.Guards.Lifted = much(long, 100), much(long, 100)
 		x.Unmanaged = slices.Repeat([]plan.Unmanaged{{Rule: long, Reason: plan.ReasonUnmanaged}}, 100)
-		x.Unsettled = slices.Repeat([]plan.Unsettled{{Rule: long, Unknown: much(long, 10)}}, 100)
+		x.Uncertain = slices.Repeat([]plan.Uncertain{{Rule: long, Unknown: much(long, 10)}}, 100)
 	}
 	r := mixedResult()
 	r.Warnings = much(long, 1000)

@@ -431,9 +431,9 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 		out = details(countNoun(len(p.Unmanaged), "unmanaged rule, left alone", "unmanaged rules, left alone"), strings.TrimSuffix(bullets(items), "\n"), false)
 	}
 	items = nil
-	for _, u := range p.Unsettled {
+	for _, u := range p.Uncertain {
 		if len(items) == maxList {
-			items = append(items, "and "+count(len(p.Unsettled)-maxList)+" more")
+			items = append(items, "and "+count(len(p.Uncertain)-maxList)+" more")
 			break
 		}
 		var why list
@@ -446,7 +446,7 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 		items = append(items, code(quoteName(u.Rule))+": "+why.String())
 	}
 	if len(items) > 0 {
-		out += details(countNoun(len(p.Unsettled), "unsettled rule", "unsettled rules")+": no difference seen, but not all is known", strings.TrimSuffix(bullets(items), "\n"), false)
+		out += details(countNoun(len(p.Uncertain), "unsettled rule", "unsettled rules")+": no difference seen, but not all is known", strings.TrimSuffix(bullets(items), "\n"), false)
 	}
 	return out
 }
@@ -455,7 +455,7 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 func (m *planMarkdown) rest(p *plan.Project) string {
 	var l list
 	l.addCount(p.InSync, "in sync")
-	l.addCount(len(p.Unsettled), "unsettled")
+	l.addCount(len(p.Uncertain), "unsettled")
 	l.addCount(len(p.Unmanaged), "unmanaged")
 	if len(l) == 0 {
 		return ""

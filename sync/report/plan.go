@@ -44,7 +44,7 @@ func (p *printer) printProject(project *plan.Project) {
 	}
 	p.changes(project)
 	p.unmanaged(project.Unmanaged)
-	p.unsettled(project.Unsettled)
+	p.unsettled(project.Uncertain)
 	p.printFailing(project.Failing)
 	if len(project.Warnings) > 0 {
 		p.blank()
@@ -55,7 +55,7 @@ func (p *printer) printProject(project *plan.Project) {
 // quiet reports whether there is nothing to say of a project, of which there
 // are others.
 func quiet(p *plan.Project) bool {
-	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Unsettled)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
+	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Uncertain)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
 }
 
 // printNext are the command lines that come next, each on a line to be pasted.
@@ -260,7 +260,7 @@ func (p *printer) unmanaged(rules []plan.Unmanaged) {
 	p.groups("Unmanaged: live rules that no file names, left alone", groups)
 }
 
-func (p *printer) unsettled(rules []plan.Unsettled) {
+func (p *printer) unsettled(rules []plan.Uncertain) {
 	auth, unknown := group{why: "whose secret can't be verified"}, group{why: "with unknown fields"}
 	for _, u := range rules {
 		if u.Auth {
@@ -284,7 +284,7 @@ func (p *printer) planSum(doc *plan.Plan) {
 	unsettled := 0
 	blocked := map[plan.Action]int{}
 	for _, project := range doc.Projects {
-		unsettled += len(project.Unsettled)
+		unsettled += len(project.Uncertain)
 		for _, c := range project.Changes {
 			if c.Blocked != nil {
 				blocked[c.Action]++
