@@ -36,7 +36,7 @@ func openLocked(path string) (file *os.File, lock io.Closer, err error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, locked.Close())
 		}
-		if lockPath(path) != path || same(locked, file) {
+		if lockPath(path) != path || sameFile(locked, file) {
 			return file, locked, nil
 		}
 		if err := errors.Join(file.Close(), locked.Close()); err != nil {
@@ -45,8 +45,8 @@ func openLocked(path string) (file *os.File, lock io.Closer, err error) {
 	}
 }
 
-// same reports whether two open files are one.
-func same(a, b interface{ Stat() (fs.FileInfo, error) }) bool {
+// sameFile reports whether two open files are one.
+func sameFile(a, b interface{ Stat() (fs.FileInfo, error) }) bool {
 	x, err := a.Stat()
 	y, err2 := b.Stat()
 	return err == nil && err2 == nil && os.SameFile(x, y)

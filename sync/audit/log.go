@@ -93,7 +93,7 @@ func Open(path string, now func() time.Time) (*Log, error) {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
 	l := &Log{path: path, file: file, lock: lock, now: now, run: hex.EncodeToString(id)}
-	if err := l.begin(); err != nil {
+	if err := l.resumeChain(); err != nil {
 		return nil, errors.Join(err, l.close()) // nothing was written
 	}
 	return l, nil
@@ -102,8 +102,8 @@ func Open(path string, now func() time.Time) (*Log, error) {
 // close gives the file free for others.
 func (l *Log) close() error { return errors.Join(l.file.Close(), l.lock.Close()) }
 
-// begin takes up the chain where the file ends.
-func (l *Log) begin() error {
+// resumeChain takes up the chain where the file ends.
+func (l *Log) resumeChain() error {
 	end, err := lastLine(l.file)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (l *Log) begin() error {
 		return err
 	}
 	l.healed = &Healed{Bytes: end.tornBytes, SHA256: Sum(end.torn), Text: cut(string(end.torn))}
-	return l.add(&Entry{Kind: KindHealed, Healed: l.healed})
+	return l.appendSynced(&Entry{Kind: KindHealed, Healed: l.healed})
 }
 
 // Healed is the half-written line that this run found and took off; nil where
@@ -155,7 +155,7 @@ func (l *Log) Start(s Start) error {
 	if s.Lifted == nil {
 		s.Lifted = []string{}
 	}
-	return l.add(&Entry{Kind: KindStart, Start: &s})
+	return l.appendSynced(&Entry{Kind: KindStart, Start: &s})
 }
 
 // Intent records that a write is about to leave, and returns only when that is
@@ -166,13 +166,13 @@ func (l *Log) Intent(w Write) (of int, err error) {
 		return 0, err
 	}
 	e := &Entry{Kind: KindIntent, Write: &w}
-	err = l.add(e)
+	err = l.appendSynced(e)
 	return e.Seq, err
 }
 
 // Result records what came of a write.
 func (l *Log) Result(w Write, r Result) error {
-	return l.add(&Entry{Kind: KindResult, Write: &w, Result: short(r)})
+	return l.appendSynced(&Entry{Kind: KindResult, Write: &w, Result: short(r)})
 }
 
 // Step records something that writes nothing. It may reach the disk later than
@@ -193,15 +193,15 @@ func short(r Result) *Result {
 
 // Close records how the run ended and gives the file free for others.
 func (l *Log) Close(end End) error {
-	err := l.add(&Entry{Kind: KindEnd, End: &end})
+	err := l.appendSynced(&Entry{Kind: KindEnd, End: &end})
 	if err == nil {
 		err = replaced(l.path, l.file)
 	}
 	return errors.Join(err, l.close())
 }
 
-// add adds an entry and makes it durable.
-func (l *Log) add(e *Entry) error {
+// appendSynced adds an entry and makes it durable.
+func (l *Log) appendSynced(e *Entry) error {
 	n, err := l.append(e)
 	if err != nil {
 		return err
