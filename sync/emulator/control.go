@@ -12,7 +12,7 @@ type Rule struct {
 }
 
 // Headers returns spec.headers.
-func (r Rule) Headers() map[string]string { return texts(r.Spec["headers"]) }
+func (r Rule) Headers() map[string]string { return stringMap(r.Spec["headers"]) }
 
 // Auth returns the stored authentication values by their path below
 // authentication, such as "headers.X-Secret".
@@ -20,14 +20,14 @@ func (r Rule) Auth() map[string]string {
 	out := map[string]string{}
 	auth, _ := r.Spec["authentication"].(map[string]any)
 	for _, part := range []string{"headers", "queryParams"} {
-		for name, value := range texts(auth[part]) {
+		for name, value := range stringMap(auth[part]) {
 			out[part+"."+name] = value
 		}
 	}
 	return out
 }
 
-func texts(v any) map[string]string {
+func stringMap(v any) map[string]string {
 	out := map[string]string{}
 	m, _ := v.(map[string]any)
 	for name, value := range m {
@@ -109,7 +109,7 @@ func (s *Server) Recreate(name string) {
 func (s *Server) AddEvents(name string, events ...Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(s.must(name), events)
+	s.appendRecords(s.must(name), events)
 }
 
 // Allow says anew what a token may do, from the next request on.

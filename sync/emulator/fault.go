@@ -172,7 +172,7 @@ func (x *exchange) match() (before, after []func()) {
 func (x *exchange) rewrite(f Fault, a answer) answer {
 	if f.Status != 0 {
 		x.s.mu.Lock()
-		a = x.failed(fail(f.Status, "Fault", "%s", http.StatusText(f.Status)))
+		a = x.failed(newFailure(f.Status, "Fault", "%s", http.StatusText(f.Status)))
 		x.s.mu.Unlock()
 	}
 	if f.Body != "" {

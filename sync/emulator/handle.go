@@ -88,7 +88,7 @@ type failure struct {
 	header       http.Header
 }
 
-func fail(status int, code, format string, args ...any) *failure {
+func newFailure(status int, code, format string, args ...any) *failure {
 	return &failure{status: status, code: code, detail: fmt.Sprintf(format, args...)}
 }
 
@@ -131,18 +131,18 @@ func (x *exchange) admit() *failure {
 	case mortal && !s.o.Now().Before(end):
 		return unauthorized("the token has expired")
 	case x.at.project == "" && x.at.kind == Other:
-		return fail(http.StatusNotFound, "NotFound", "there is no %s", x.r.URL.EscapedPath())
+		return newFailure(http.StatusNotFound, "NotFound", "there is no %s", x.r.URL.EscapedPath())
 	case x.at.project != s.o.Project:
-		return fail(http.StatusNotFound, "ProjectNotFound", "project %q was not found", x.at.project)
+		return newFailure(http.StatusNotFound, "ProjectNotFound", "project %q was not found", x.at.project)
 	}
 	if f := x.limit(); f != nil {
 		return f
 	}
 	switch {
 	case x.at.methods == nil:
-		return fail(http.StatusNotFound, "NotFound", "there is no %s", x.r.URL.EscapedPath())
+		return newFailure(http.StatusNotFound, "NotFound", "there is no %s", x.r.URL.EscapedPath())
 	case x.at.kind == Other:
-		f := fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s is not one of %s", x.r.Method, strings.Join(x.at.methods, ", "))
+		f := newFailure(http.StatusMethodNotAllowed, "MethodNotAllowed", "%s is not one of %s", x.r.Method, strings.Join(x.at.methods, ", "))
 		f.header = http.Header{"Allow": {strings.Join(x.at.methods, ", ")}}
 		return f
 	}
@@ -167,7 +167,7 @@ func (x *exchange) mayDo() *failure {
 		need = CanDelete
 	}
 	if !slices.Contains(x.s.o.Tokens[x.token], need) {
-		return fail(http.StatusForbidden, "Forbidden", "the token lacks the capability %s", need)
+		return newFailure(http.StatusForbidden, "Forbidden", "the token lacks the capability %s", need)
 	}
 	return nil
 }

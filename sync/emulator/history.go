@@ -29,8 +29,8 @@ type record struct {
 	Event
 }
 
-// add appends records to the history of r.
-func (s *Server) add(r *rule, events []Event) {
+// appendRecords appends records to the history of r.
+func (s *Server) appendRecords(r *rule, events []Event) {
 	for _, e := range events {
 		if e.Created.IsZero() {
 			e.Created = s.o.Now()
@@ -66,7 +66,7 @@ func (x *exchange) events() (answer, *failure) {
 		}
 		return readable[i]
 	}
-	p, f := x.page(listing{n: len(readable), total: len(r.history), desc: newest, key: func(i int) string { return seqKey(at(i).seq) }})
+	p, f := x.findPage(listing{n: len(readable), total: len(r.history), desc: newest, key: func(i int) string { return seqKey(at(i).seq) }})
 	if f != nil {
 		return answer{}, f
 	}
@@ -124,7 +124,7 @@ func (s *Server) Deliver(eventType, status string) []string {
 	for name, r := range s.rules {
 		events, _ := r.spec["events"].([]any)
 		if r.spec["enabled"] == true && slices.Contains(events, any(eventType)) {
-			s.add(r, []Event{{Type: eventType, Status: status}})
+			s.appendRecords(r, []Event{{Type: eventType, Status: status}})
 			names = append(names, name)
 		}
 	}

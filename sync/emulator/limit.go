@@ -34,7 +34,7 @@ func (x *exchange) limit() *failure {
 		*times = append(*times, now)
 		return nil
 	}
-	f := fail(http.StatusTooManyRequests, "TooManyRequests", "more than %d requests of this kind in %s", most, window)
+	f := newFailure(http.StatusTooManyRequests, "TooManyRequests", "more than %d requests of this kind in %s", most, window)
 	free := (*times)[0].Add(window)
 	switch o.RetryAfter {
 	case RetrySeconds:

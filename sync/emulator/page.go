@@ -26,8 +26,8 @@ type page struct {
 
 func seqKey(seq uint64) string { return fmt.Sprintf("%020d", seq) }
 
-// page finds the part that $top and $skiptoken ask for. A fault may bend it.
-func (x *exchange) page(l listing) (page, *failure) {
+// findPage finds the part that $top and $skiptoken ask for. A fault may bend it.
+func (x *exchange) findPage(l listing) (page, *failure) {
 	query := x.r.URL.Query()
 	size := x.s.o.PageSize
 	if top := query.Get("$top"); top != "" {
@@ -41,7 +41,7 @@ func (x *exchange) page(l listing) (page, *failure) {
 	start := 0
 	if token := query.Get("$skiptoken"); token != "" {
 		var ok bool
-		if start, ok = l.find(token); !ok {
+		if start, ok = l.indexOf(token); !ok {
 			return page{}, invalidf("$skiptoken is not one of this list")
 		}
 	}
@@ -92,8 +92,8 @@ func (l listing) token(kind SkipTokens, i int) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(plain))
 }
 
-// find returns the place that a token names.
-func (l listing) find(token string) (int, bool) {
+// indexOf returns the place that a token names.
+func (l listing) indexOf(token string) (int, bool) {
 	token, _, _ = strings.Cut(token, ".")
 	data, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(data) == 0 {

@@ -36,7 +36,7 @@ func (s *Server) newRule(name string, spec map[string]any) *rule {
 }
 
 func (s *Server) missing(name string) *failure {
-	return fail(http.StatusNotFound, "NotFound", "webhook rule %q was not found", name)
+	return newFailure(http.StatusNotFound, "NotFound", "webhook rule %q was not found", name)
 }
 
 // view is the rule as it is answered.
@@ -77,7 +77,7 @@ func (x *exchange) list() (answer, *failure) {
 	})
 	p := page{end: len(rules), total: len(rules)}
 	if !s.o.WholeList {
-		p, f = x.page(listing{n: len(rules), total: len(rules), desc: desc, key: func(i int) string { return key(rules[i]) }})
+		p, f = x.findPage(listing{n: len(rules), total: len(rules), desc: desc, key: func(i int) string { return key(rules[i]) }})
 		if f != nil {
 			return answer{}, f
 		}
@@ -113,7 +113,7 @@ func (x *exchange) put() (answer, *failure) {
 	if !ok {
 		return answer{}, invalidf("spec is required, and an object")
 	}
-	if f := s.check(spec); f != nil {
+	if f := s.checkSpec(spec); f != nil {
 		return answer{}, f
 	}
 	s.trim(spec)

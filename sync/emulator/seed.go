@@ -61,10 +61,10 @@ func (s *Server) Load(r io.Reader) error {
 		if rule.Metadata.Name == "" {
 			return fmt.Errorf("rule %d has no metadata.name", i+1)
 		}
-		if f := s.check(rule.Spec); f != nil {
+		if f := s.checkSpec(rule.Spec); f != nil {
 			return fmt.Errorf("rule %q: %s", rule.Metadata.Name, f.detail)
 		}
-		if histories[i], err = rule.events(); err != nil {
+		if histories[i], err = rule.parseEvents(); err != nil {
 			return fmt.Errorf("rule %q: %w", rule.Metadata.Name, err)
 		}
 	}
@@ -75,8 +75,8 @@ func (s *Server) Load(r io.Reader) error {
 	return nil
 }
 
-// events are the records of a rule, oldest first.
-func (r seedRule) events() ([]Event, error) {
+// parseEvents are the records of a rule, oldest first.
+func (r seedRule) parseEvents() ([]Event, error) {
 	var out []Event
 	for _, e := range r.Events {
 		out = append(out, Event(e))

@@ -169,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.Answer(w)
 		return
 	}
-	x.write(w, f, a)
+	x.writeResponse(w, f, a)
 }
 
 func (s *Server) begin(r *http.Request, body []byte) (*exchange, func(int, *http.Request)) {
@@ -189,8 +189,8 @@ func (s *Server) end() {
 	s.active--
 }
 
-// write sends the answer, or the beginning of it.
-func (x *exchange) write(w http.ResponseWriter, f Fault, a answer) {
+// writeResponse sends the answer, or the beginning of it.
+func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}

@@ -32,7 +32,7 @@ const scheduledPrefix = "MediaKind.ScheduledOperation"
 const markerHeader = "x-mkhooks"
 
 func invalidf(format string, args ...any) *failure {
-	return fail(http.StatusBadRequest, "BadRequest", format, args...)
+	return newFailure(http.StatusBadRequest, "BadRequest", format, args...)
 }
 
 // decodeObject reads one JSON object and nothing after it. Numbers keep their
@@ -53,8 +53,8 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return out, nil
 }
 
-// check is the service's validation of a spec.
-func (s *Server) check(spec map[string]any) *failure {
+// checkSpec is the service's validation of a spec.
+func (s *Server) checkSpec(spec map[string]any) *failure {
 	if url, ok := spec["url"].(string); !ok || url == "" {
 		return invalidf("spec.url is required, and a string")
 	}
