@@ -83,14 +83,14 @@ func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
-	if err := o.check(a); err != nil {
+	if err := o.checkFlags(a); err != nil {
 		return err
 	}
 	reviewed, err := o.readPlan()
 	if err != nil {
 		return err
 	}
-	targets, err := o.settle(a, cmd, args)
+	targets, err := o.resolveSettings(a, cmd, args)
 	if err != nil {
 		return err
 	}
@@ -100,14 +100,14 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	rec, err := targets[0].record()
+	rec, err := targets[0].newAuditRecorder()
 	if err != nil {
 		return err
 	}
-	if reviewed, err = o.fitting(a, reviewed, targets); err != nil {
+	if reviewed, err = o.selectProjects(a, reviewed, targets); err != nil {
 		return err
 	}
-	t, err := o.toDo(ctx, a, targets, reviewed)
+	t, err := o.loadApplySet(ctx, a, targets, reviewed)
 	if err != nil {
 		return err
 	}
@@ -118,38 +118,38 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	}
 	if reviewed != nil && t.unreviewed > 0 {
 		a.warn("%s of the plan of now %s not in %s and will not be done",
-			count(t.unreviewed, "change", "changes"), verb(t.unreviewed, "is", "are"), o.planFile)
+			countNoun(t.unreviewed, "change", "changes"), pluralVerb(t.unreviewed, "is", "are"), o.planFile)
 	}
-	if reviewed != nil && !t.todo.HasDifferences() {
+	if reviewed != nil && !t.toApply.HasDifferences() {
 		a.warn("nothing of %s is left to be done as it was reviewed", o.planFile)
-	} else if err := a.showPlan(t.todo, o.noPause); err != nil {
+	} else if err := a.showPlan(t.toApply, o.noPause); err != nil {
 		return err
 	}
-	if why := o.unexpected(reviewed, t.plan); why != "" {
+	if why := o.digestProblem(reviewed, t.plan); why != "" {
 		refused := *t.plan
 		refused.Digest = standing(reviewed, t.plan)
 		return o.refuse(ctx, a, cmd, args, rec, &refused, why)
 	}
-	if err := t.prepare(ctx, a, o.deps(a, t.todo, store, rec)); err != nil {
+	if err := t.prepareAll(ctx, a, o.deps(a, t.toApply, store, rec)); err != nil {
 		return err
 	}
-	since, yes, err := o.ask(ctx, a, t)
+	since, yes, err := o.confirmAndReread(ctx, a, t)
 	if err != nil {
 		return err
 	}
-	result, notRecorded := rec.around(ctx, a, "apply", t.todo, func() *apply.Result {
-		r := apply.Declined(t.todo)
+	result, notRecorded := rec.runRecorded(ctx, a, "apply", t.toApply, func() *apply.Result {
+		r := apply.Declined(t.toApply)
 		if yes {
-			r = t.run(a)
+			r = t.applyAll(a)
 		}
-		r.Add(append(t.moved, since...))
+		r.Add(append(t.unmatched, since...))
 		return r
 	})
 	if result == nil {
 		return notRecorded
 	}
-	notWritten := a.write(resultDocument(result, o.afterApply(cmd, args, t.todo, result)))
-	unreadable := t.unreadable()
+	notWritten := a.writeDocument(resultDocument(result, o.afterApply(cmd, args, t.toApply, result)))
+	unreadable := t.readError()
 	if result.Outcome == apply.Interrupted {
 		unreadable = nil // the document says it, and the exit code says more
 	}
@@ -176,7 +176,7 @@ func withRecord(r *apply.Result, troubles ...error) error {
 	return exit(outcomeCode(r.Outcome))
 }
 
-func (o *applyOptions) check(a *app) error {
+func (o *applyOptions) checkFlags(a *app) error {
 	switch {
 	case o.concurrency < 1 || o.concurrency > 256:
 		return invalidf("", "--concurrency %d: expected 1 to 256", o.concurrency)
@@ -191,10 +191,10 @@ func (o *applyOptions) check(a *app) error {
 }
 
 // deps are what applying needs beside what planning had.
-func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *recorder) apply.Deps {
+func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *auditRecorder) apply.Deps {
 	who := whoRuns(a.Getenv)
 	return apply.Deps{
-		Archive: store, Audit: rec.of(), Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
+		Archive: store, Audit: rec.applyRecorder(), Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
 		By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, p.Source.Commit), Finished: a.logChange(len(p.Projects) > 1),
 	}
 }
@@ -213,7 +213,7 @@ func (o *planOptions) openArchive() (archive.Store, error) {
 
 // prepare opens and checks every secret that a project's plan would send:
 // contract, section 7, before the first write anywhere.
-func (t *target) prepare(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
+func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
 	deps.Client = client
 	deps.Secrets = a.logged(a.decrypter(&t.ruleOptions))
 	deps.Now = a.Now

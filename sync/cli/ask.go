@@ -40,9 +40,9 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 				return nil, err
 			}
 			if problem := problemOf(value); problem != "" {
-				a.line("error", "what was typed "+problem)
+				a.printMessage("error", "what was typed "+problem)
 				if value.IsOdd() {
-					a.line("hint", sops.Odd)
+					a.printMessage("hint", sops.Odd)
 				}
 				continue
 			}
@@ -67,7 +67,7 @@ func (a *app) readSecrets(paths []string, values map[string]secrets.String) erro
 		return invalidf("", "standard input holds more than %d KiB; expected a secret", maxSecret*len(paths)>>10)
 	}
 	if len(data) == 0 {
-		return invalidf("", "standard input is empty; expected %s", count(len(paths), "value", "values, a line each"))
+		return invalidf("", "standard input is empty; expected %s", countNoun(len(paths), "value", "values, a line each"))
 	}
 	if len(paths) == 1 {
 		values[paths[0]] = secretOf(data)
@@ -75,7 +75,7 @@ func (a *app) readSecrets(paths []string, values map[string]secrets.String) erro
 	}
 	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
 	if len(lines) != len(paths) {
-		return invalidf("", "standard input holds %s; expected %d, one for each PATH", count(len(lines), "line", "lines"), len(paths))
+		return invalidf("", "standard input holds %s; expected %d, one for each PATH", countNoun(len(lines), "line", "lines"), len(paths))
 	}
 	for i, l := range lines {
 		values[paths[i]] = secretOf(l)
@@ -98,7 +98,7 @@ func (a *app) askTwice(ctx context.Context, terminal *os.File, what string) (sec
 		if subtle.ConstantTimeCompare(first, second) == 1 {
 			return secretOf(first), nil
 		}
-		a.line("error", "the two differ")
+		a.printMessage("error", "the two differ")
 	}
 	return secrets.String{}, invalidf("", "the two values differed three times; nothing was changed")
 }

@@ -133,7 +133,7 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 	defer cancel()
 	v := &verification{options: o}
 	for _, arg := range args {
-		if err := v.file(ctx, arg); err != nil {
+		if err := v.checkFile(ctx, arg); err != nil {
 			return err
 		}
 	}
@@ -147,15 +147,15 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 		}
 		return err
 	}
-	notWritten := a.write(doc)
+	notWritten := a.writeDocument(doc)
 	var verdict error
 	switch faults := errorsAmong(v.problems) - v.unreached; {
 	case faults > 0:
-		verdict = invalid(errors.New(count(faults, "problem", "problems") + " in what was checked"))
+		verdict = invalid(errors.New(countNoun(faults, "problem", "problems") + " in what was checked"))
 	case v.unreached > 0:
-		verdict = failed(errors.New(count(v.unreached, "archive", "archives")+" could not be looked at"), "nothing is known of them: run it again when their store can be reached")
+		verdict = failed(errors.New(countNoun(v.unreached, "archive", "archives")+" could not be looked at"), "nothing is known of them: run it again when their store can be reached")
 	case o.head == "" && v.chains > 0:
-		a.line("hint", "a record that was cut at its end shows only against a head that was kept elsewhere: --head HASH")
+		a.printMessage("hint", "a record that was cut at its end shows only against a head that was kept elsewhere: --head HASH")
 	}
 	return a.first(verdict, notWritten)
 }
@@ -172,7 +172,7 @@ type verification struct {
 	unreached int
 }
 
-func (v *verification) problem(severity schema.Severity, file string, line int, hint, format string, args ...any) {
+func (v *verification) addProblem(severity schema.Severity, file string, line int, hint, format string, args ...any) {
 	p := schema.Problem{Position: schema.Position{File: file, Line: line}, Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity}
 	if line > 0 {
 		p.Column = 1
@@ -180,8 +180,8 @@ func (v *verification) problem(severity schema.Severity, file string, line int, 
 	v.problems = append(v.problems, p)
 }
 
-// file checks one file, of which its name says what it is.
-func (v *verification) file(ctx context.Context, path string) error {
+// checkFile checks one file, of which its name says what it is.
+func (v *verification) checkFile(ctx context.Context, path string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -192,14 +192,14 @@ func (v *verification) file(ctx context.Context, path string) error {
 	v.chains++
 	chain, err := readChain(path)
 	if err != nil {
-		v.problem(schema.Error, path, 0, recordHint(path, err), "can't be read: %v", withoutPath(err))
+		v.addProblem(schema.Error, path, 0, recordHint(path, err), "can't be read: %v", withoutPath(err))
 		return nil
 	}
 	v.chain(path, chain)
 	if !v.options.archives {
 		return nil
 	}
-	return v.named(ctx, path, chain)
+	return v.checkArchives(ctx, path, chain)
 }
 
 // recordHint says what to name instead of what is no audit file; "" where that
@@ -233,36 +233,36 @@ func readChain(path string) (*audit.Chain, error) {
 func (v *verification) chain(path string, c *audit.Chain) {
 	before := len(v.problems)
 	for _, f := range c.Faults {
-		v.problem(schema.Error, path, f.Line, f.Hint, "%s", f.Message)
+		v.addProblem(schema.Error, path, f.Line, f.Hint, "%s", f.Message)
 	}
 	if h := v.options.head; h != "" && !c.Has(h) {
-		v.problem(schema.Error, path, 0, "compare with a copy of the file, such as an earlier commit's",
+		v.addProblem(schema.Error, path, 0, "compare with a copy of the file, such as an earlier commit's",
 			"holds no line with the head %s: the record was cut at its end, or rewritten", h)
 	}
 	if c.Torn {
-		v.problem(schema.Warning, path, len(c.Entries)+1, "the next apply takes it off and keeps its text", "is only half written, by a run that died")
+		v.addProblem(schema.Warning, path, len(c.Entries)+1, "the next apply takes it off and keeps its text", "is only half written, by a run that died")
 	}
 	if len(c.Entries) == 0 && len(c.Faults) == 0 {
-		v.problem(schema.Warning, path, 0, "compare with a copy of the file, such as an earlier commit's", "holds no entry: no apply has used it, or all of its entries were removed")
+		v.addProblem(schema.Warning, path, 0, "compare with a copy of the file, such as an earlier commit's", "holds no entry: no apply has used it, or all of its entries were removed")
 	}
 	runs := c.Runs()
 	for _, r := range runs {
-		v.run(path, r)
+		v.reportRun(path, r)
 	}
 	if len(v.problems) == before || !schema.HasErrors(v.problems[before:]) {
-		v.said = append(v.said, fmt.Sprintf("%s: %s of %s, head %s", path, count(len(c.Entries), "entry", "entries"), count(len(runs), "run", "runs"), c.Head))
+		v.said = append(v.said, fmt.Sprintf("%s: %s of %s, head %s", path, countNoun(len(c.Entries), "entry", "entries"), countNoun(len(runs), "run", "runs"), c.Head))
 	}
 }
 
-// run points out what a run that died had under way.
-func (v *verification) run(path string, r audit.Run) {
+// reportRun points out what a run that died had under way.
+func (v *verification) reportRun(path string, r audit.Run) {
 	for _, w := range r.Writes {
 		if w.InFlight() {
-			v.problem(schema.Warning, path, w.Intent.Seq, "the service knows: mkhooks plan says what is left to do",
+			v.addProblem(schema.Warning, path, w.Intent.Seq, "the service knows: mkhooks plan says what is left to do",
 				"the %s of rule %q has no result (step %s): it was under way when the run died, and may have taken effect", w.Intent.Write.Action, w.Intent.Write.Rule, w.Intent.Write.Step)
 		}
 	}
 	if r.End == nil && r.Start != nil {
-		v.problem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it %s", r.Fate())
+		v.addProblem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it %s", r.Fate())
 	}
 }

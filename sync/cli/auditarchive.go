@@ -13,8 +13,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/audit"
 )
 
-// named checks the archives that an audit file names.
-func (v *verification) named(ctx context.Context, path string, c *audit.Chain) error {
+// checkArchives checks the archives that an audit file names.
+func (v *verification) checkArchives(ctx context.Context, path string, c *audit.Chain) error {
 	seen := map[string]bool{}
 	for _, e := range c.Entries {
 		if e.Result == nil || e.Result.Archive == nil || seen[e.Result.Archive.Location] {
@@ -35,7 +35,7 @@ func (v *verification) named(ctx context.Context, path string, c *audit.Chain) e
 // archive checks one archive, against what an entry of the record says of it
 // where one names it.
 func (v *verification) archive(ctx context.Context, path string, e *audit.Entry) {
-	at, m, err := v.look(ctx, path, e != nil)
+	at, m, err := v.readArchive(ctx, path, e != nil)
 	var odd string
 	if err == nil && e != nil {
 		odd = notOf(e, m)
@@ -54,19 +54,19 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 			v.unreached++
 			hint = hintOf(err)
 		}
-		v.problem(schema.Error, at, 0, hint, "%s", text)
+		v.addProblem(schema.Error, at, 0, hint, "%s", text)
 	case odd != "":
-		v.problem(schema.Error, at, 0, "compare with a copy of it", "%s", odd)
+		v.addProblem(schema.Error, at, 0, "compare with a copy of it", "%s", odd)
 	default:
-		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", at, count(m.Records, "record", "records"), m.Rule.Name))
+		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", at, countNoun(m.Records, "record", "records"), m.Rule.Name))
 	}
 }
 
-// look reads an archive where it is said to be, otherwise by its name in the
+// readArchive reads an archive where it is said to be, otherwise by its name in the
 // place for archives, and returns where that was. A record is a file that others
 // can write to: what it says leads to no other server and no credentials of
 // somebody's choice.
-func (v *verification) look(ctx context.Context, path string, byRecord bool) (at string, m archive.Manifest, err error) {
+func (v *verification) readArchive(ctx context.Context, path string, byRecord bool) (at string, m archive.Manifest, err error) {
 	var refused error
 	if byRecord {
 		refused = archive.CheckConfigured(path)

@@ -49,7 +49,7 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 	}
 	runs := o.filter(chain.Runs(), from)
 	record := report.AuditLog{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}
-	return a.write(document{
+	return a.writeDocument(document{
 		text:     func(w io.Writer, t report.TextOptions) error { return report.AuditLogText(w, record, t) },
 		json:     func(w io.Writer) error { return report.AuditLogJSON(w, record) },
 		markdown: func(w io.Writer) error { return report.AuditLogMarkdown(w, record, report.MarkdownOptions{}) },

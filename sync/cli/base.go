@@ -17,8 +17,8 @@ import (
 // noBase is the comparison of a plan that was asked for none.
 func noBase() *plan.Base { return &plan.Base{Reason: "--base was not given"} }
 
-// against returns what guards the rules less than in the commit that ref names.
-func (o *runOptions) against(ctx context.Context, a *app, ref string, targets []*target) (*plan.Base, error) {
+// loosenedSince returns what guards the rules less than in the commit that ref names.
+func (o *runOptions) loosenedSince(ctx context.Context, a *app, ref string, targets []*projectSettings) (*plan.Base, error) {
 	repo, err := git.Open(ctx, a.Getenv, o.gitDirectory())
 	switch {
 	case err != nil:
@@ -40,7 +40,7 @@ func (o *runOptions) against(ctx context.Context, a *app, ref string, targets []
 	}
 	base := &plan.Base{Compared: true, Commit: commit, Loosened: []plan.Loosening{}}
 	for _, l := range found {
-		if l.Project == "" || slices.ContainsFunc(targets, func(t *target) bool { return t.name == l.Project }) {
+		if l.Project == "" || slices.ContainsFunc(targets, func(t *projectSettings) bool { return t.name == l.Project }) {
 			base.Loosened = append(base.Loosened, plan.Loosening(l))
 		}
 	}
@@ -58,7 +58,7 @@ func notComparedError(ctx context.Context, ref string, err error) error {
 }
 
 // compare reads both states of the repository and compares them.
-func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, commit string, targets []*target) ([]config.Loosening, error) {
+func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, commit string, targets []*projectSettings) ([]config.Loosening, error) {
 	tree, err := repo.Tree(ctx, commit)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (a *app) run() (code int) {
 		// Everything that cobra itself says is about how it was called.
 		err = a.usageError(root, err)
 	}
-	return a.finish(err)
+	return a.reportError(err)
 }
 
 // stackWithoutValues is the trace with the arguments cut off: a string's
@@ -131,7 +131,7 @@ func (a *app) command() *cobra.Command {
 		if err := a.openSinks(a.out); err != nil {
 			return err
 		}
-		return a.meter.open(a.Now())
+		return a.meter.openFile(a.Now())
 	}
 	root.AddCommand(
 		newValidateCommand(a),

@@ -67,21 +67,21 @@ func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc
 	case "report":
 		return completeReport(formatNames(c))
 	case "config":
-		return files("yaml", "yml")
+		return completeFiles("yaml", "yml")
 	case "plan":
-		return files("json")
+		return completeFiles("json")
 	case "seed":
-		return files("json", "yaml", "yml")
+		return completeFiles("json", "yaml", "yml")
 	}
 	switch value, _ := pflag.UnquoteUsage(f); value {
 	case "FILE":
-		return files()
+		return completeFiles()
 	case "PATH":
-		return files("yaml", "yml")
+		return completeFiles("yaml", "yml")
 	case "DIR":
 		return folders
 	case "PLACE":
-		return files()
+		return completeFiles()
 	case "PROJECT":
 		return a.completeProject
 	case "RULE":
@@ -99,17 +99,17 @@ func (a *app) completeArgs(c *cobra.Command) cobra.CompletionFunc {
 	case c.Name() == "set": // secret set RULE [PATH...]
 		return a.completeSecret
 	case strings.Contains(c.Use, "PATH"):
-		return files("yaml", "yml")
+		return completeFiles("yaml", "yml")
 	case strings.Contains(c.Use, "RULE"):
 		return a.completeRules()
 	case strings.Contains(c.Use, "DIR"):
 		return atMost(1, folders)
 	case strings.Contains(c.Use, "ARCHIVE"):
-		return atMost(1, files("json", "gz"))
+		return atMost(1, completeFiles("json", "gz"))
 	case strings.Contains(c.Use, "FILE..."):
-		return files("jsonl", "json")
+		return completeFiles("jsonl", "json")
 	case strings.Contains(c.Use, "FILE"):
-		return atMost(1, files("json", "jsonl"))
+		return atMost(1, completeFiles("json", "jsonl"))
 	}
 	return cobra.NoFileCompletions
 }
@@ -190,8 +190,8 @@ func writeFish(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// files completes names of files, those with an extension where any is given.
-func files(extensions ...string) cobra.CompletionFunc {
+// completeFiles completes names of files, those with an extension where any is given.
+func completeFiles(extensions ...string) cobra.CompletionFunc {
 	if len(extensions) == 0 {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
@@ -316,7 +316,7 @@ func (a *app) completeSecret(c *cobra.Command, args []string, toComplete string)
 		if len(names) > 0 {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		}
-		return files("yaml", "yml")(c, args, toComplete) // a rule may be named by its file
+		return completeFiles("yaml", "yml")(c, args, toComplete) // a rule may be named by its file
 	}
 	var places []string
 	for _, r := range a.found(c, nil) {

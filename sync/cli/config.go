@@ -38,101 +38,101 @@ func newConfigCommand(a *app) *cobra.Command {
 }
 
 func runConfig(a *app, o configCommandOptions, cmd *cobra.Command) error {
-	targets, err := o.settle(a, cmd, nil)
+	targets, err := o.resolveSettings(a, cmd, nil)
 	if err != nil {
 		return err
 	}
-	in := inForce{a: a, f: cmd.Flags(), file: o.file}
-	doc := &report.Settings{FormatVersion: 1, Settings: in.run(targets[0])}
+	in := settingSources{a: a, f: cmd.Flags(), file: o.file}
+	doc := &report.Settings{FormatVersion: 1, Settings: in.runSettings(targets[0])}
 	if o.file != nil {
 		doc.Config = o.file.Name
 	}
 	for _, t := range targets {
-		doc.Projects = append(doc.Projects, report.ProjectSettings{Name: t.name, Settings: in.project(t)})
+		doc.Projects = append(doc.Projects, report.ProjectSettings{Name: t.name, Settings: in.projectSettings(t)})
 	}
-	return a.write(document{
+	return a.writeDocument(document{
 		text:     func(w io.Writer, o report.TextOptions) error { return report.SettingsText(w, doc, o) },
 		json:     func(w io.Writer) error { return report.SettingsJSON(w, doc) },
 		markdown: func(w io.Writer) error { return report.SettingsMarkdown(w, doc, report.MarkdownOptions{}) },
 	})
 }
 
-// inForce finds out where settings come from.
-type inForce struct {
+// settingSources finds out where settings come from.
+type settingSources struct {
 	a    *app
 	f    *pflag.FlagSet
 	file *config.File // nil where there is none
 }
 
-// run are the settings that are the same for all projects.
-func (in inForce) run(t *target) []report.Setting {
+// runSettings are the settings that are the same for all projects.
+func (in settingSources) runSettings(t *projectSettings) []report.Setting {
 	return []report.Setting{
-		in.of("base URL", cmp.Or(t.baseURL, in.a.Getenv("MKIO_BASE_URL"), defaultBaseURL), "base-url", "MKIO_BASE_URL"),
-		in.of("owner", t.owner, "owner", "", "owner"),
-		in.sum("formerOwners", t.formerOwners, "", "formerOwners"),
-		in.of("archive", t.archive, "archive", "", "archive"),
-		in.of("archiveIsDurable", t.archiveIsDurable, "archive-is-durable", "", "archiveIsDurable"),
-		in.of("audit", t.audit, "audit", "", "audit"),
-		in.of("destinations", orEmpty(t.destinations), "destination", "", "destinations"),
-		in.sum("keyServices", t.keyServices, "key-service", "keyServices"),
-		in.of("parallel", t.parallel, "parallel", ""),
-		in.of("retry-for", t.retryFor.String(), "retry-for", ""),
-		in.of("timeout", t.timeout.String(), "timeout", ""),
+		in.firstSource("base URL", cmp.Or(t.baseURL, in.a.Getenv("MKIO_BASE_URL"), defaultBaseURL), "base-url", "MKIO_BASE_URL"),
+		in.firstSource("owner", t.owner, "owner", "", "owner"),
+		in.mergedSources("formerOwners", t.formerOwners, "", "formerOwners"),
+		in.firstSource("archive", t.archive, "archive", "", "archive"),
+		in.firstSource("archiveIsDurable", t.archiveIsDurable, "archive-is-durable", "", "archiveIsDurable"),
+		in.firstSource("audit", t.audit, "audit", "", "audit"),
+		in.firstSource("destinations", orEmpty(t.destinations), "destination", "", "destinations"),
+		in.mergedSources("keyServices", t.keyServices, "key-service", "keyServices"),
+		in.firstSource("parallel", t.parallel, "parallel", ""),
+		in.firstSource("retry-for", t.retryFor.String(), "retry-for", ""),
+		in.firstSource("timeout", t.timeout.String(), "timeout", ""),
 	}
 }
 
-// project are the settings of one project.
-func (in inForce) project(t *target) []report.Setting {
+// projectSettings are the settings of one project.
+func (in settingSources) projectSettings(t *projectSettings) []report.Setting {
 	at := func(key string) []string { return []string{"projects", t.name, key} }
 	rules := []string{}
 	if p := in.ofFile(t.name); p != nil {
 		rules = p.Rules
 	}
 	out := []report.Setting{
-		in.of("rules", rules, "", "", at("rules")...),
-		in.token(t, at("tokenEnv")),
-		in.or(in.of("prune", t.prune, "prune", "", at("prune")...), "defaults", "prune"),
-		in.or(in.of("maxDeletes", cmp.Or(t.maxDeletes, t.fileMaxDeletes, config.DefaultMaxDeletes), "max-deletes", "", at("maxDeletes")...), "defaults", "maxDeletes"),
-		in.sum("protect", t.protect, "protect", at("protect")...),
+		in.firstSource("rules", rules, "", "", at("rules")...),
+		in.tokenSetting(t, at("tokenEnv")),
+		in.fallbackSource(in.firstSource("prune", t.prune, "prune", "", at("prune")...), "defaults", "prune"),
+		in.fallbackSource(in.firstSource("maxDeletes", cmp.Or(t.maxDeletes, t.fileMaxDeletes, config.DefaultMaxDeletes), "max-deletes", "", at("maxDeletes")...), "defaults", "maxDeletes"),
+		in.mergedSources("protect", t.protect, "protect", at("protect")...),
 	}
 	return out
 }
 
-func (in inForce) ofFile(project string) *config.Project {
+func (in settingSources) ofFile(project string) *config.Project {
 	if in.file == nil {
 		return nil
 	}
 	return in.file.Project(project)
 }
 
-// of is a setting that the first of flag, environment, config file and default
+// firstSource is a setting that the first of flag, environment, config file and default
 // decides.
-func (in inForce) of(name string, value any, flag, env string, path ...string) report.Setting {
+func (in settingSources) firstSource(name string, value any, flag, env string, path ...string) report.Setting {
 	from := "default"
 	switch {
 	case flag != "" && in.f.Changed(flag):
 		from = "--" + flag
 	case env != "" && in.a.Getenv(env) != "":
 		from = env
-	case in.line(path) != "":
-		from = in.line(path)
+	case in.lineOfKey(path) != "":
+		from = in.lineOfKey(path)
 	}
 	return report.Setting{Name: name, Value: value, From: []string{from}}
 }
 
-// or is a setting that the config file may say elsewhere, too, where it comes
+// fallbackSource is a setting that the config file may say elsewhere, too, where it comes
 // from no place before.
-func (in inForce) or(s report.Setting, path ...string) report.Setting {
-	if line := in.line(path); s.From[0] == "default" && line != "" {
+func (in settingSources) fallbackSource(s report.Setting, path ...string) report.Setting {
+	if line := in.lineOfKey(path); s.From[0] == "default" && line != "" {
 		s.From[0] = line
 	}
 	return s
 }
 
-// sum is a list to which config file and flag add up.
-func (in inForce) sum(name string, value []string, flag string, path ...string) report.Setting {
+// mergedSources is a list to which config file and flag add up.
+func (in settingSources) mergedSources(name string, value []string, flag string, path ...string) report.Setting {
 	var from []string
-	if line := in.line(path); line != "" {
+	if line := in.lineOfKey(path); line != "" {
 		from = append(from, line)
 	}
 	if flag != "" && in.f.Changed(flag) {
@@ -144,8 +144,8 @@ func (in inForce) sum(name string, value []string, flag string, path ...string) 
 	return report.Setting{Name: name, Value: orEmpty(value), From: from}
 }
 
-// token says where the token comes from, and whether it is there.
-func (in inForce) token(t *target, path []string) report.Setting {
+// tokenSetting says where the token comes from, and whether it is there.
+func (in settingSources) tokenSetting(t *projectSettings, path []string) report.Setting {
 	if t.tokenFile != "" {
 		return report.Setting{Name: "token", Value: t.tokenFile, From: []string{"--token-file"}}
 	}
@@ -154,11 +154,11 @@ func (in inForce) token(t *target, path []string) report.Setting {
 	if in.a.Getenv(env) != "" {
 		value = env + " (set)"
 	}
-	return in.of("token", value, "", "", path...)
+	return in.firstSource("token", value, "", "", path...)
 }
 
-// line is where the config file has a key; "" where it has not.
-func (in inForce) line(path []string) string {
+// lineOfKey is where the config file has a key; "" where it has not.
+func (in settingSources) lineOfKey(path []string) string {
 	if in.file == nil || len(path) == 0 {
 		return ""
 	}

@@ -58,7 +58,7 @@ func (o *configOptions) load(a *app, name string) error {
 	if file == nil {
 		return &codeError{
 			code: exitInvalid, problems: problems,
-			err:   fmt.Errorf("%s in the config file; nothing was sent", count(errorsAmong(problems), "problem", "problems")),
+			err:   fmt.Errorf("%s in the config file; nothing was sent", countNoun(errorsAmong(problems), "problem", "problems")),
 			hints: []string{"mkhooks schema config"},
 		}
 	}
@@ -110,7 +110,7 @@ func (o *configOptions) noProject(name, asked string) error {
 	if near := schema.Nearest(name, names); near != "" {
 		hint = "did you mean " + asked + quotePaths([]string{near})
 	}
-	return invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, list(names))
+	return invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, joinNames(names))
 }
 
 // pickOne returns the project that is meant by a command for one of them.
@@ -122,7 +122,7 @@ func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error
 	if len(picked) > 1 {
 		names := namesOf(picked)
 		return nil, invalidf("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
-			o.file.Name, count(len(picked), "project", "projects"), list(names))
+			o.file.Name, countNoun(len(picked), "project", "projects"), joinNames(names))
 	}
 	return picked[0], nil
 }
@@ -149,7 +149,7 @@ func (o *connectOptions) projectName(a *app) (string, error) {
 		return o.projects[0], nil
 	case len(o.projects) > 1:
 		return "", invalidf("mkhooks help init", "-p names %s; for more than one project write a config file, which says which rules each has",
-			count(len(o.projects), "project", "projects"))
+			countNoun(len(o.projects), "project", "projects"))
 	}
 	name := a.Getenv("MKIO_PROJECT")
 	if name == "" {
@@ -158,8 +158,8 @@ func (o *connectOptions) projectName(a *app) (string, error) {
 	return name, nil
 }
 
-// list is a list of names in a sentence, cut where nobody would read on.
-func list(names []string) string {
+// joinNames is a list of names in a sentence, cut where nobody would read on.
+func joinNames(names []string) string {
 	const most = 8
 	if more := len(names) - most; more > 0 {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", more)

@@ -14,7 +14,7 @@ import (
 // readDeliveries reads a page of the history of each rule that a file names and
 // that is in use, and puts into the plan which of them fail, and of which that
 // can't be told: those are a warning, too.
-func (g *gathered) readDeliveries(ctx context.Context) error {
+func (g *projectInput) readDeliveries(ctx context.Context) error {
 	enabled := map[string]bool{}
 	for _, r := range g.input.Live {
 		enabled[r.Name] = r.Spec.Enabled
@@ -47,7 +47,7 @@ func (g *gathered) readDeliveries(ctx context.Context) error {
 	}
 	if unknown := project.DeliveriesUnknown; len(unknown) > 0 {
 		project.Warnings = append(project.Warnings,
-			"--deliveries: one page of the history does not tell whether the latest deliveries failed, of "+list(unknown)+"; mkhooks history reads all of it")
+			"--deliveries: one page of the history does not tell whether the latest deliveries failed, of "+joinNames(unknown)+"; mkhooks history reads all of it")
 	}
 	return nil
 }

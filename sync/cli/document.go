@@ -36,8 +36,8 @@ type document struct {
 	data any
 }
 
-// in writes the document in a format. A terminal's options are for text.
-func (d document) in(format report.Format, w io.Writer, o report.TextOptions) error {
+// writeAs writes the document in a format. A terminal's options are for text.
+func (d document) writeAs(format report.Format, w io.Writer, o report.TextOptions) error {
 	switch format {
 	case report.JSON:
 		return d.json(w)
@@ -175,7 +175,7 @@ func (a *app) openSinks(out string) error {
 		if slices.ContainsFunc(sinks[:i], s.samePath) {
 			return invalidf("", "%s %s: this file is to get two documents", s.flag, s.path)
 		}
-		if why := precious(s.path); why != "" {
+		if why := replaceProblem(s.path); why != "" {
 			return invalidf("name another file", "%s %s: %s", s.flag, s.path, why)
 		}
 	}
@@ -221,15 +221,15 @@ func (a *app) openFailureSinks(reports []string) {
 	}
 	for i, s := range sinks {
 		twice := slices.ContainsFunc(sinks[:i], s.samePath) || slices.ContainsFunc(sinks[i+1:], s.samePath)
-		if !twice && !slices.ContainsFunc(a.sinks, s.samePath) && precious(s.path) == "" {
+		if !twice && !slices.ContainsFunc(a.sinks, s.samePath) && replaceProblem(s.path) == "" {
 			_ = a.openSink(s) // stderr has the first error
 		}
 	}
 }
 
-// precious says why a file must not be replaced by a document: a slip of the
+// replaceProblem says why a file must not be replaced by a document: a slip of the
 // finger must not cost a rule, a key or the record. "" where it may be.
-func precious(path string) string {
+func replaceProblem(path string) string {
 	if path == "-" {
 		return "is no file; the document on standard output is what --format is for"
 	}
@@ -322,9 +322,9 @@ func (a *app) closeSinks() {
 	a.sinks = nil
 }
 
-// write writes the document to every file that was asked for, to the CI run's
+// writeDocument writes the document to every file that was asked for, to the CI run's
 // summary page and to stdout. One that can't be written stops no other.
-func (a *app) write(d document) error {
+func (a *app) writeDocument(d document) error {
 	a.known.Mask(d.data, webhook.Redacted)
 	err := a.writeSinks(d, true)
 	if werr := a.writeStdout(d, a.textOptions(a.StdoutTTY)); werr != nil {
@@ -340,7 +340,7 @@ func (a *app) write(d document) error {
 // byte on: a second document behind it could not be told apart.
 func (a *app) writeStdout(d document, o report.TextOptions) error {
 	var b bytes.Buffer
-	err := d.in(report.Format(a.format), &b, o)
+	err := d.writeAs(report.Format(a.format), &b, o)
 	if err == nil {
 		a.documentWritten = true
 		_, err = a.Stdout.Write(b.Bytes())
@@ -355,7 +355,7 @@ func (a *app) writeStdout(d document, o report.TextOptions) error {
 // written.
 func writeWhole(w io.Writer, d document, format report.Format, o report.TextOptions) error {
 	var b bytes.Buffer
-	if err := d.in(format, &b, o); err != nil {
+	if err := d.writeAs(format, &b, o); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())

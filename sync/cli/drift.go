@@ -60,35 +60,35 @@ func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	liveOnly := slices.Contains(o.only, liveSide)
 	o.only = slices.DeleteFunc(slices.Clone(o.only), func(s string) bool { return s == liveSide })
-	targets, err := o.settle(a, cmd, args)
+	targets, err := o.resolveSettings(a, cmd, args)
 	if err != nil {
 		return err
 	}
 	if liveOnly && targets[0].owner == "" {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
-	a.meter.about(targets)
+	a.meter.addProjects(targets)
 	ctx, cancel := a.context()
 	defer cancel()
-	s, err := o.survey(ctx, a, targets, true, func(_ int, g *gathered) error {
+	s, err := o.planProjects(ctx, a, targets, true, func(_ int, g *projectInput) error {
 		if o.deliveries {
 			if err := g.readDeliveries(ctx); err != nil {
 				return err
 			}
 		}
-		a.meter.ended(g.name, a.Now())
+		a.meter.recordEnd(g.name, a.Now())
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	a.meter.read(s, o.deliveries)
+	a.meter.recordResults(s, o.deliveries)
 	differs := s.plan.HasDifferences()
 	if liveOnly {
 		differs = liveSideMoved(s.plan)
 	}
 	says := o.guidance(a, cmd, s.plan, args)
-	unreadable := s.unreadable()
+	unreadable := s.readError()
 	if differs && unreadable == nil {
 		says.Exit = "Exit code 2 means that something differs."
 	}
@@ -96,7 +96,7 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	if differs {
 		verdict = exit(exitDifferences)
 	}
-	return a.first(a.write(planDocument(s.plan, says)), unreadable, verdict)
+	return a.first(a.writeDocument(planDocument(s.plan, says)), unreadable, verdict)
 }
 
 // liveSideMoved reports whether someone changed a live rule.

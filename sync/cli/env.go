@@ -86,8 +86,8 @@ type app struct {
 
 	// common is shared by the clients of all projects; see lineTo. clients are
 	// kept, because the rate limit of a project is one for the whole run.
-	common  wire
-	clients map[wanted]*mkio.Client
+	common  sharedTransport
+	clients map[clientKey]*mkio.Client
 	// tokens are those of which a warning was given, by where they come from.
 	tokens map[string]bool
 
@@ -104,7 +104,7 @@ type app struct {
 	// opened and applied count the secrets and the changes of an apply.
 	opened, applied *progress.Task
 	// meter is what drift --metrics tells.
-	meter meter
+	meter driftMetrics
 
 	// named are the files with secrets of many rules that -v has named.
 	named sync.Map

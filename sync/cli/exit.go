@@ -136,7 +136,7 @@ func (a *app) first(errs ...error) error {
 		}
 		var e *codeError
 		if other != nil && !(errors.As(other, &e) && e.err == nil) {
-			a.line("error", other.Error())
+			a.printMessage("error", other.Error())
 		}
 	}
 	return out
@@ -154,8 +154,8 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
-// finish prints what err has to say and returns the exit code.
-func (a *app) finish(err error) int {
+// reportError prints what err has to say and returns the exit code.
+func (a *app) reportError(err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -168,9 +168,9 @@ func (a *app) finish(err error) int {
 		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
 	}
 	if e.err != nil {
-		a.line("error", e.err.Error())
+		a.printMessage("error", e.err.Error())
 		for _, h := range e.hints {
-			a.line("hint", h)
+			a.printMessage("hint", h)
 		}
 	}
 	if e.err == nil || a.documentWritten {
@@ -198,8 +198,8 @@ func (a *app) annotate(problems []schema.Problem) error {
 // withheld takes the place of a text on stderr that holds a value.
 const withheld = "the text is withheld, because it holds a secret value"
 
-// line prints one message on stderr, in lines that can't begin with foreign text.
-func (a *app) line(kind, text string) {
+// printMessage prints one message on stderr, in lines that can't begin with foreign text.
+func (a *app) printMessage(kind, text string) {
 	if a.known.Holds([]byte(text)) {
 		text = withheld
 	}
@@ -214,4 +214,6 @@ func (a *app) line(kind, text string) {
 	}
 }
 
-func (a *app) warn(format string, args ...any) { a.line("warning", fmt.Sprintf(format, args...)) }
+func (a *app) warn(format string, args ...any) {
+	a.printMessage("warning", fmt.Sprintf(format, args...))
+}

@@ -14,7 +14,7 @@ import (
 // A run that fails before it has a document writes a document of problems in its
 // place: to stdout in the format of --format, to each file of --report, and in
 // GitHub Actions to the summary page and as annotations. This holds for every
-// command and every failure, because [app.finish] is the only way out.
+// command and every failure, because [app.reportError] is the only way out.
 
 // allFormats are the formats of any command.
 var allFormats = []report.Format{report.Text, report.JSON, report.Markdown, report.CSV}
@@ -48,7 +48,7 @@ func (a *app) writeFailure(e *codeError) int {
 		trouble = append(trouble, a.writeStdout(doc, report.TextOptions{}))
 	}
 	if err := errors.Join(trouble...); err != nil {
-		a.line("error", err.Error())
+		a.printMessage("error", err.Error())
 		return exitFailed
 	}
 	return exitOK
@@ -62,7 +62,7 @@ func (a *app) finishPanic() (code int) {
 			a.closeSinks()
 		}
 	}()
-	return a.finish(failed(errors.New("a fault in mkhooks itself ended the run; what it had already applied is applied"),
+	return a.reportError(failed(errors.New("a fault in mkhooks itself ended the run; what it had already applied is applied"),
 		"run the command again, and report the fault with the trace on standard error"))
 }
 

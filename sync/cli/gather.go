@@ -31,19 +31,19 @@ type runOptions struct {
 	parallel int
 }
 
-// gathered is what the plan of one project was made from.
-type gathered struct {
-	*target
+// projectInput is what the plan of one project was made from.
+type projectInput struct {
+	*projectSettings
 	client *mkio.Client
 	rules  *config.Rules
 	input  plan.Input
 	plan   *plan.Plan
 }
 
-// open reads the rule files of a project. Where a problem is an error there is
+// readRuleFiles reads the rule files of a project. Where a problem is an error there is
 // nothing to go on with.
-func (t *target) open(ctx context.Context, a *app, client *mkio.Client) (*gathered, []schema.Problem, error) {
-	rules, problems, err := t.ruleOptions.read(ctx, a, t.paths)
+func (t *projectSettings) readRuleFiles(ctx context.Context, a *app, client *mkio.Client) (*projectInput, []schema.Problem, error) {
+	rules, problems, err := t.ruleOptions.loadRules(ctx, a, t.paths)
 	if err != nil || schema.HasErrors(problems) {
 		return nil, problems, err
 	}
@@ -55,16 +55,16 @@ func (t *target) open(ctx context.Context, a *app, client *mkio.Client) (*gather
 	for _, p := range problems {
 		warnings = append(warnings, p.Position.String()+": "+p.Message)
 	}
-	return &gathered{target: t, client: client, rules: rules, input: plan.Input{
+	return &projectInput{projectSettings: t, client: client, rules: rules, input: plan.Input{
 		Project: t.name, BaseURL: client.BaseURL(), Owner: t.owner,
 		FormerOwners: t.formerOwners,
-		Paths:        named, Desired: desired(rules), Options: t.rests, Warnings: warnings,
+		Paths:        named, Desired: desired(rules), Options: t.planSettings, Warnings: warnings,
 		Tool: plan.Tool{Name: "mkhooks", Version: version()},
 	}}, nil, nil
 }
 
-// read lists the live rules and plans.
-func (g *gathered) read(ctx context.Context, a *app) (err error) {
+// readLive lists the live rules and plans.
+func (g *projectInput) readLive(ctx context.Context, a *app) (err error) {
 	if g.input.Live, err = g.client.Rules(ctx); err != nil {
 		return failed(err)
 	}
@@ -74,7 +74,7 @@ func (g *gathered) read(ctx context.Context, a *app) (err error) {
 }
 
 // names are those of all rules, in files and live.
-func (g *gathered) names() []string {
+func (g *projectInput) names() []string {
 	names := make([]string, 0, len(g.input.Desired)+len(g.input.Live))
 	for _, d := range g.input.Desired {
 		names = append(names, d.Name)
@@ -87,7 +87,7 @@ func (g *gathered) names() []string {
 
 // makePlan plans, and reads one page of the history of each rule that would be
 // deleted.
-func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
+func (g *projectInput) makePlan(ctx context.Context) (*plan.Plan, error) {
 	p := plan.New(g.input)
 	var names []string
 	for _, c := range p.Projects[0].Changes {
@@ -119,7 +119,7 @@ func (g *gathered) makePlan(ctx context.Context) (*plan.Plan, error) {
 
 // firstPages reads the first page of each rule's history, side by side, and hands
 // it to each. Pages are not kept: there may be one for each rule.
-func (g *gathered) firstPages(ctx context.Context, rules []string, each func(i int, page mkio.EventPage)) error {
+func (g *projectInput) firstPages(ctx context.Context, rules []string, each func(i int, page mkio.EventPage)) error {
 	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(historyPages)
 	for i, name := range rules {
@@ -143,7 +143,7 @@ func desired(rules *config.Rules) []webhook.Desired {
 }
 
 // sealed puts the sealed secrets of the files to the rules that are desired.
-func (g *gathered) sealed(desired []webhook.Desired) []apply.Rule {
+func (g *projectInput) sealed(desired []webhook.Desired) []apply.Rule {
 	files := make(map[string]secrets.Sealed, len(g.rules.Rules))
 	for _, r := range g.rules.Rules {
 		files[r.Name] = r.Sealed
@@ -157,7 +157,7 @@ func (g *gathered) sealed(desired []webhook.Desired) []apply.Rule {
 
 // toSend are the rules that a plan would send, with their sealed secrets, and
 // no others: a run keeps changes, not all rules of all projects.
-func (g *gathered) toSend(p *plan.Plan) []apply.Rule {
+func (g *projectInput) toSend(p *plan.Plan) []apply.Rule {
 	sent := map[string]bool{}
 	for _, c := range p.Projects[0].Changes {
 		sent[c.Rule] = c.Blocked == nil && c.Action != plan.Delete
@@ -171,9 +171,9 @@ func (g *gathered) toSend(p *plan.Plan) []apply.Rule {
 	return g.sealed(wanted)
 }
 
-// read loads the rule files below paths.
-func (o *ruleOptions) read(ctx context.Context, a *app, paths []string) (*config.Rules, []schema.Problem, error) {
-	if err := o.check(); err != nil {
+// loadRules loads the rule files below paths.
+func (o *ruleOptions) loadRules(ctx context.Context, a *app, paths []string) (*config.Rules, []schema.Problem, error) {
+	if err := o.checkKeyServices(); err != nil {
 		return nil, nil, err
 	}
 	if len(paths) == 0 {
@@ -217,7 +217,7 @@ func errorsAmong(problems []schema.Problem) int {
 	return n
 }
 
-func count(n int, one, many string) string {
+func countNoun(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -22,8 +22,8 @@ import (
 // histories is how many of them are read side by side: each holds a page or two.
 const histories = 8
 
-// historian reads histories.
-type historian struct {
+// historyReader reads histories.
+type historyReader struct {
 	a          *app
 	client     *mkio.Client
 	store      archive.Store // nil where nothing is stored
@@ -41,7 +41,7 @@ type historian struct {
 }
 
 // sumUp reads all of them and writes what they come to.
-func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
+func (h *historyReader) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
 	done := h.a.progress.Task("read histories", len(h.rules))
 	defer done.Done()
 	if len(h.rules) == 1 {
@@ -53,7 +53,7 @@ func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool
 	group.SetLimit(histories)
 	for i, r := range h.rules {
 		group.Go(func() error {
-			doc.Rules[i] = h.read(ctx, r)
+			doc.Rules[i] = h.readHistory(ctx, r)
 			done.Add(1)
 			return ctx.Err()
 		})
@@ -65,12 +65,12 @@ func (h *historian) sumUp(ctx context.Context, doc *history.Document, brief bool
 		history.SortWorstFirst(doc.Rules)
 	}
 	doc.Close()
-	return h.a.write(historyDocument(doc, brief))
+	return h.a.writeDocument(historyDocument(doc, brief))
 }
 
-// list writes the records of all of them, one history after the other, and what
+// listRecords writes the records of all of them, one history after the other, and what
 // they come to.
-func (h *historian) list(ctx context.Context, doc *history.Document) error {
+func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) error {
 	h.task = h.a.progress.Task("read records", 0)
 	defer h.task.Done()
 	h.a.documentWritten = true
@@ -79,8 +79,8 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 	for _, r := range h.rules {
 		reading := history.NewReading(h.since, h.now)
 		var broken error
-		err := h.ask(r.Name, func() error {
-			return h.events(ctx, r.Name, func(p mkio.EventPage) error {
+		err := h.callService(r.Name, func() error {
+			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				for _, e := range p.Events {
 					if broken != nil || !reading.Looks(e) {
@@ -111,8 +111,8 @@ func (h *historian) list(ctx context.Context, doc *history.Document) error {
 	return ctx.Err()
 }
 
-// events reads a history and counts its records.
-func (h *historian) events(ctx context.Context, rule string, each func(mkio.EventPage) error) error {
+// readEvents reads a history and counts its records.
+func (h *historyReader) readEvents(ctx context.Context, rule string, each func(mkio.EventPage) error) error {
 	begun := false
 	return h.client.Events(ctx, rule, func(p mkio.EventPage) error {
 		if !begun && p.HasTotal {
@@ -124,8 +124,8 @@ func (h *historian) events(ctx context.Context, rule string, each func(mkio.Even
 	})
 }
 
-// first is the first error in the order of the rules.
-func (h *historian) first() error {
+// firstError is the first error in the order of the rules.
+func (h *historyReader) firstError() error {
 	for _, r := range h.rules {
 		if err := h.errs[r.Name]; err != nil {
 			return fmt.Errorf("that of rule %q: %w", r.Name, err)
@@ -134,8 +134,8 @@ func (h *historian) first() error {
 	return errors.New("not known")
 }
 
-// ask asks the service, unless it has failed for good before.
-func (h *historian) ask(rule string, request func() error) error {
+// callService asks the service, unless it has failed for good before.
+func (h *historyReader) callService(rule string, request func() error) error {
 	if before := h.given.Load(); before != nil {
 		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
 	}
@@ -152,22 +152,22 @@ func (h *historian) ask(rule string, request func() error) error {
 	return err
 }
 
-// read reads one history to its end, and stores it where that was asked for.
-func (h *historian) read(ctx context.Context, r webhook.Rule) history.Rule {
+// readHistory reads one history to its end, and stores it where that was asked for.
+func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history.Rule {
 	if h.store == nil {
 		reading := history.NewReading(h.since, h.now)
-		err := h.ask(r.Name, func() error {
-			return h.events(ctx, r.Name, func(p mkio.EventPage) error {
+		err := h.callService(r.Name, func() error {
+			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
 				return nil
 			})
 		})
 		return reading.Result(r.Name, r.Spec.Enabled, err)
 	}
-	s := &summedSource{h: h, rule: r.Name}
+	s := &countingSource{h: h, rule: r.Name}
 	var c *archive.Copy
-	err := h.ask(r.Name, func() (err error) {
-		c, err = archive.Save(ctx, h.store, h.request(r), s.read, archive.NewPatience(defaultDrain, sleep))
+	err := h.callService(r.Name, func() (err error) {
+		c, err = archive.Save(ctx, h.store, h.archiveRequest(r), s.readPages, archive.NewPatience(defaultDrain, sleep))
 		return err
 	})
 	out := s.result(r.Spec.Enabled, err)
@@ -189,7 +189,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (h *historian) request(r webhook.Rule) archive.Request {
+func (h *historyReader) archiveRequest(r webhook.Rule) archive.Request {
 	who := whoRuns(h.a.Getenv)
 	return archive.Request{
 		Project: h.client.Project(), BaseURL: h.client.BaseURL(), Rule: r, WasEnabled: r.Spec.Enabled,
@@ -198,20 +198,20 @@ func (h *historian) request(r webhook.Rule) archive.Request {
 	}
 }
 
-// summedSource sums up what the archive reads. It reads more than once; the
+// countingSource sums up what the archive reads. It reads more than once; the
 // last reading that went to its end is the one that was stored.
-type summedSource struct {
-	h      *historian
+type countingSource struct {
+	h      *historyReader
 	rule   string
 	whole  *history.Reading
 	part   *history.Reading
 	active int
 }
 
-func (s *summedSource) read(ctx context.Context, each func(archive.Page) error) error {
+func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) error) error {
 	reading, active := history.NewReading(s.h.since, s.h.now), 0
 	s.part = reading
-	err := s.h.events(ctx, s.rule, func(p mkio.EventPage) error {
+	err := s.h.readEvents(ctx, s.rule, func(p mkio.EventPage) error {
 		reading.Page(p.Events, p.Total, p.HasTotal)
 		for _, e := range p.Events {
 			if e.Status.Active() {
@@ -226,7 +226,7 @@ func (s *summedSource) read(ctx context.Context, each func(archive.Page) error) 
 	return err
 }
 
-func (s *summedSource) result(enabled bool, err error) history.Rule {
+func (s *countingSource) result(enabled bool, err error) history.Rule {
 	if s.whole != nil {
 		out := s.whole.Result(s.rule, enabled, nil)
 		var notWhole *archive.NotWholeError

@@ -81,9 +81,9 @@ func (o *historyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.export, "export", "", "`DIR` to store the whole history of each rule in; nothing is deleted")
 }
 
-// check checks the flags against each other, and returns the beginning of what
+// checkFlags checks the flags against each other, and returns the beginning of what
 // counts.
-func (o *historyOptions) check(a *app, cmd *cobra.Command) (since time.Time, err error) {
+func (o *historyOptions) checkFlags(a *app, cmd *cobra.Command) (since time.Time, err error) {
 	f := cmd.Flags()
 	switch history.FailOn(o.failOn) {
 	case "", history.OnFailed, history.OnRetrying:
@@ -110,7 +110,7 @@ func (o *historyOptions) check(a *app, cmd *cobra.Command) (since time.Time, err
 }
 
 func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string) error {
-	since, err := o.check(a, cmd)
+	since, err := o.checkFlags(a, cmd)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if err != nil {
 		return err
 	}
-	h := &historian{errs: map[string]error{}, a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
+	h := &historyReader{errs: map[string]error{}, a: a, client: client, store: store, rules: rules, since: since, now: a.Now().UTC()}
 	if store != nil {
 		h.commit = o.gitSource(ctx, a, nil).Commit
 	}
@@ -150,7 +150,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	}
 	brief := o.all || len(patterns) == 0
 	if o.records {
-		err = h.list(ctx, doc)
+		err = h.listRecords(ctx, doc)
 	} else {
 		err = h.sumUp(ctx, doc, brief)
 	}
@@ -195,15 +195,15 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 // verdict returns how the run ends, and warns of what its document may lack. A
 // record that failed does not make up for a history of which not all is known:
 // exit code 1 comes before 2.
-func (h *historian) verdict(doc *history.Document, records bool) error {
+func (h *historyReader) verdict(doc *history.Document, records bool) error {
 	h.warnNotWhole(doc, records)
 	if n := doc.Summary.Errors; n > 0 {
-		return failed(fmt.Errorf("%s could not be read or stored; the first is %w%s", count(n, "history", "histories"), h.first(), foundToo(doc)))
+		return failed(fmt.Errorf("%s could not be read or stored; the first is %w%s", countNoun(n, "history", "histories"), h.firstError(), foundToo(doc)))
 	}
 	if n := doc.Summary.Undecided; n > 0 && doc.FailOn != "" {
 		i := slices.IndexFunc(doc.Rules, func(r history.Rule) bool { return r.Undecided != "" })
 		return failed(fmt.Errorf("--fail-on %s can't tell for %s, because not all of their records are known; the first is rule %q: %s%s",
-			doc.FailOn, count(n, "rule", "rules"), doc.Rules[i].Rule, doc.Rules[i].Undecided, foundToo(doc)),
+			doc.FailOn, countNoun(n, "rule", "rules"), doc.Rules[i].Rule, doc.Rules[i].Undecided, foundToo(doc)),
 			"run it again; if that does not help, ask the service's support why its history is not whole")
 	}
 	if doc.Summary.Alerts > 0 {
@@ -217,7 +217,7 @@ func foundToo(doc *history.Document) string {
 	if doc.Summary.Alerts == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; records to alert on were found in %s", count(doc.Summary.Alerts, "rule", "rules"))
+	return fmt.Sprintf("; records to alert on were found in %s", countNoun(doc.Summary.Alerts, "rule", "rules"))
 }
 
 // maxNotWhole is the most rules that are warned of one by one.
@@ -225,7 +225,7 @@ const maxNotWhole = 10
 
 // warnNotWhole warns of histories of which records may be missing: CSV has no
 // place for it beside records, and a monitor reads stderr alone.
-func (h *historian) warnNotWhole(doc *history.Document, records bool) {
+func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
 	n := 0
 	for _, r := range doc.Rules {
 		if r.NotWhole == "" || !records && doc.FailOn == "" {

@@ -17,8 +17,8 @@ import (
 // holdings returns what all projects of the config file hold, and a warning if
 // some of it could not be read. With destinations it is nil: then the host
 // alone decides.
-func (s *survey) holdings(ctx context.Context) (*plan.Holders, string, error) {
-	if !slices.ContainsFunc(s.targets, (*target).comparesAll) {
+func (s *multiPlan) holdings(ctx context.Context) (*plan.Holders, string, error) {
+	if !slices.ContainsFunc(s.targets, (*projectSettings).comparesAll) {
 		return nil, "", nil
 	}
 	type part struct {
@@ -57,13 +57,13 @@ func notCompared(unread []string) string {
 		return ""
 	}
 	return fmt.Sprintf("%s could not be read or is empty, so secrets copied from there are not found: %s; set destinations, which does not depend on it",
-		count(len(unread), "file or folder", "files and folders"), list(unread))
+		countNoun(len(unread), "file or folder", "files and folders"), joinNames(unread))
 }
 
 // comparesAll reports whether a project needs to know what others hold: without
 // destinations, if there are others, or if files of its own are left out.
-func (t *target) comparesAll() bool {
-	if len(t.rests.Destinations) > 0 {
+func (t *projectSettings) comparesAll() bool {
+	if len(t.planSettings.Destinations) > 0 {
 		return false
 	}
 	return t.file != nil && (len(t.file.Projects) > 1 || len(t.paths) > 1) || t.about != nil

@@ -82,11 +82,11 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	if err := o.settle(a, cmd); err != nil {
+	if err := o.resolveSettings(a, cmd); err != nil {
 		return err
 	}
 	w := &ruleWriter{a: a, cmd: cmd, config: o.file, layers: o.layers, dryRun: o.dryRun}
-	if err := w.open(o.out, o.rules); err != nil {
+	if err := w.openDirs(o.out, o.rules); err != nil {
 		return err
 	}
 	client, err := o.client(a, o.projects[0], true)
@@ -116,11 +116,11 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 			return err
 		}
 	}
-	return w.write(ctx)
+	return w.writeAll(ctx)
 }
 
-// settle fills in what the config file says and no flag does.
-func (o *importOptions) settle(a *app, cmd *cobra.Command) error {
+// resolveSettings fills in what the config file says and no flag does.
+func (o *importOptions) resolveSettings(a *app, cmd *cobra.Command) error {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
@@ -142,16 +142,16 @@ func (o *importOptions) settle(a *app, cmd *cobra.Command) error {
 func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string) error {
 	switch files := w.files[r.Name]; {
 	case len(files) > 0 && len(patterns) > 0:
-		return w.take(r, files)
+		return w.updateFile(r, files)
 	case len(files) > 0:
 		w.say("%s: has rule %q already", files[0].File, r.Name)
 	case o.out != "":
-		if err := w.add(r); err != nil {
+		if err := w.addRule(r); err != nil {
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
 			w.held = true
 		}
 	case slices.Contains(patterns, r.Name) || slices.Contains(patterns, w.project+"/"+r.Name):
-		w.refuse(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(folderOf(w.paths[0]), r.Name))
+		w.addRefusal(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(folderOf(w.paths[0]), r.Name))
 	default:
 		w.say("rule %q has no file", r.Name)
 	}

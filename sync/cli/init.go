@@ -102,7 +102,7 @@ func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 			r.release()
 		}
 	}()
-	for _, step := range []func(context.Context, *app) error{r.check, r.hold, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.write} {
+	for _, step := range []func(context.Context, *app) error{r.checkArgs, r.hold, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.writeMissing} {
 		if err := step(ctx, a); err != nil {
 			return err
 		}
@@ -110,9 +110,9 @@ func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	return a.sayInit(r)
 }
 
-// call is this command line with one flag changed, as it is given. It can be
+// commandLine is this command line with one flag changed, as it is given. It can be
 // pasted.
-func (r *initRun) call(flag, value string) string {
+func (r *initRun) commandLine(flag, value string) string {
 	words := []string{"mkhooks", "init"}
 	r.cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name != flag && !slices.Contains(ownFlags, f.Name) {
@@ -130,8 +130,8 @@ func (r *initRun) call(flag, value string) string {
 	return strings.Join(words, " ")
 }
 
-// check refuses a folder that can't be one, and a call that can't be meant.
-func (r *initRun) check(context.Context, *app) error {
+// checkArgs refuses a folder that can't be one, and a call that can't be meant.
+func (r *initRun) checkArgs(context.Context, *app) error {
 	switch info, err := os.Stat(r.dir); {
 	case r.dir == "":
 		return invalidf("mkhooks init -p PROJECT .", "init: the folder has no name")
@@ -176,7 +176,7 @@ func (r *initRun) survey(context.Context, *app) error {
 func (r *initRun) checkConfig(context.Context, *app) error {
 	if f := r.new(scaffold.ConfigPath); f != nil {
 		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
-			return invalidf(r.call("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
+			return invalidf(r.commandLine("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
 		}
 	}
 	return nil
@@ -306,8 +306,8 @@ func (r *initRun) hold(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// write writes what is missing.
-func (r *initRun) write(context.Context, *app) error {
+// writeMissing writes what is missing.
+func (r *initRun) writeMissing(context.Context, *app) error {
 	written, err := scaffold.Write(r.dir, r.missing)
 	if err != nil {
 		at := filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path))
@@ -320,7 +320,7 @@ func (r *initRun) write(context.Context, *app) error {
 func (r *initRun) soFar(written int) string {
 	done := "nothing was written"
 	if written > 0 {
-		done = count(written, "file was", "files were") + " written; run it again when that is mended, and it goes on"
+		done = countNoun(written, "file was", "files were") + " written; run it again when that is mended, and it goes on"
 	}
 	if r.key != nil && r.key.Made {
 		done += "; an age key was made in " + r.key.File + ", which the next run uses"

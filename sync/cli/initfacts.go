@@ -62,7 +62,7 @@ func inspectGit(ctx context.Context, a *app, dir string) gitFacts {
 		problem, hint := gitProblem(err)
 		a.warn("Git tells nothing of this folder: %s", problem)
 		if hint != "" {
-			a.line("hint", hint)
+			a.printMessage("hint", hint)
 		}
 	}
 	if repo == nil {
@@ -99,7 +99,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 	}
 	s := &r.settings
 	if err := webhook.CheckOwner(r.owner); r.owner != "" && err != nil {
-		return invalidf(r.call("owner", "video-platform"), "--%w", err)
+		return invalidf(r.commandLine("owner", "video-platform"), "--%w", err)
 	}
 	switch {
 	case r.again.file != nil:
@@ -119,7 +119,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 		r.know("owner", s.Owner, "from the git remote")
 	default:
 		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
-			return invalidf(r.call("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
+			return invalidf(r.commandLine("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
 		}
 		r.know("owner", s.Owner, "from the folder, as there is no git remote")
 	}
@@ -146,7 +146,7 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 		}
 		s.Project = p.Name
 	case s.Project == "":
-		return invalidf(r.call("project", "PROJECT"), "no project is given, and its name can't be found out")
+		return invalidf(r.commandLine("project", "PROJECT"), "no project is given, and its name can't be found out")
 	case strings.Contains(s.Project, "${{"):
 		return invalidf("", "-p %q: a workflow of GitHub would take this for an expression", s.Project)
 	}
@@ -171,7 +171,7 @@ func (r *initRun) findBranch(_ *app, git gitFacts) error {
 		s.Branch, from = "main", "as nothing names another; --branch does"
 	}
 	if !plainBranch.MatchString(s.Branch) {
-		return invalidf(r.call("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
+		return invalidf(r.commandLine("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
 	}
 	r.know("branch", s.Branch, from)
 	return nil
@@ -206,7 +206,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 		r.settings.Destinations = []string{scaffold.ExampleHost}
 		r.know("hosts", scaffold.ExampleHost, "from the example rule")
 	} else if len(r.settings.Destinations) > 0 {
-		r.know("hosts", list(r.settings.Destinations), "from the rules that are there")
+		r.know("hosts", joinNames(r.settings.Destinations), "from the rules that are there")
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ var (
 func (r *initRun) checkCodeOwners() error {
 	for _, c := range r.codeOwners {
 		if !ownerHandle.MatchString(c) && !mailAddress.MatchString(c) {
-			return invalidf(r.call("codeowner", "@org/team"), "--codeowner %q: expected @user, @org/team or a mail address", c)
+			return invalidf(r.commandLine("codeowner", "@org/team"), "--codeowner %q: expected @user, @org/team or a mail address", c)
 		}
 	}
 	return nil
@@ -249,7 +249,7 @@ func (r *initRun) findCodeOwners(_ *app, git gitFacts) error {
 	return nil
 }
 
-var release = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`)
+var releaseVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`)
 
 // toolRef is the commit that this program was made of, or its release; where
 // neither is known, the branch.
@@ -265,7 +265,7 @@ func toolRef() string {
 	switch {
 	case settings["vcs.revision"] != "" && settings["vcs.modified"] == "false":
 		return settings["vcs.revision"]
-	case release.MatchString(info.Main.Version):
+	case releaseVersion.MatchString(info.Main.Version):
 		return info.Main.Version
 	}
 	return "main"

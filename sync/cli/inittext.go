@@ -18,10 +18,10 @@ func (t *initText) part(title string) {
 	if t.Len() > 0 {
 		t.WriteByte('\n')
 	}
-	t.line("%s", title)
+	t.addLine("%s", title)
 }
 
-func (t *initText) line(format string, args ...any) {
+func (t *initText) addLine(format string, args ...any) {
 	t.WriteString(strings.TrimRight(report.Escape(fmt.Sprintf(format, args...)), " ") + "\n")
 }
 
@@ -31,7 +31,7 @@ func (t *initText) item(mark, text string) {
 		if i > 0 {
 			mark = strings.Repeat(" ", len(mark))
 		}
-		t.line("%s%s", mark, line)
+		t.addLine("%s%s", mark, line)
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *initRun) sayFacts(t *initText) {
 		width = max(width, len(f.value))
 	}
 	for _, f := range r.facts {
-		t.line("  %-8s %-*s  %s", f.name, min(width, 40), f.value, f.from)
+		t.addLine("  %-8s %-*s  %s", f.name, min(width, 40), f.value, f.from)
 	}
 }
 
@@ -74,17 +74,17 @@ func (r *initRun) sayFiles(t *initText) {
 	if len(r.missing) == 0 {
 		t.part("Nothing was written: all files are there.")
 	} else {
-		t.part(fmt.Sprintf("Written: %s", count(len(r.missing), "file", "files")))
+		t.part(fmt.Sprintf("Written: %s", countNoun(len(r.missing), "file", "files")))
 	}
 	for _, f := range r.missing {
-		t.line("  %-36s %s", f.Path, f.Why)
+		t.addLine("  %-36s %s", f.Path, f.Why)
 	}
 	if len(r.kept) == 0 {
 		return
 	}
 	t.part("Kept as they were:")
 	for _, e := range r.kept {
-		t.line("  %s", e.At)
+		t.addLine("  %s", e.At)
 		for _, advice := range r.settings.Advice(e) {
 			t.item("    ", advice)
 		}
@@ -103,19 +103,19 @@ func (r *initRun) sayKey(t *initText) {
 	default:
 		t.part("The age key that is there is used, of " + r.key.File)
 	}
-	t.line("  public part %s", r.key.Recipient)
+	t.addLine("  public part %s", r.key.Recipient)
 	if r.key.More > 0 {
-		t.line("  %s; it is the first. --age-recipient names another", count(r.key.More, "more key is there", "more keys are there"))
+		t.addLine("  %s; it is the first. --age-recipient names another", countNoun(r.key.More, "more key is there", "more keys are there"))
 	}
 	if r.key.File == "" {
 		return
 	}
 	if r.key.Open {
-		t.line("  others may read it: chmod 600 %s", shell.Path(r.key.File))
+		t.addLine("  others may read it: chmod 600 %s", shell.Path(r.key.File))
 	}
-	t.line("  Back the file up where only you can read it: without it, no secret that is")
-	t.line("  encrypted for it can be opened again. For CI, in the environment mkhooks:")
-	t.line("    gh secret set SOPS_AGE_KEY --env mkhooks < %s", shell.Path(r.key.File))
+	t.addLine("  Back the file up where only you can read it: without it, no secret that is")
+	t.addLine("  encrypted for it can be opened again. For CI, in the environment mkhooks:")
+	t.addLine("    gh secret set SOPS_AGE_KEY --env mkhooks < %s", shell.Path(r.key.File))
 }
 
 // task is something that is left to the user, with the command that does it,
@@ -168,7 +168,7 @@ func (r *initRun) sayTasks(t *initText) {
 	for _, task := range tasks {
 		t.item("  - ", task.what)
 		if task.command != "" {
-			t.line("      %s", task.command)
+			t.addLine("      %s", task.command)
 		}
 	}
 }
@@ -194,15 +194,15 @@ func wrap(text string, width int) []string {
 func (r *initRun) sayNext(t *initText, a *app) {
 	t.part("Next:")
 	if r.dir != "." {
-		t.line("  cd %s", shell.Path(r.dir))
+		t.addLine("  cd %s", shell.Path(r.dir))
 	}
 	if a.Getenv("MKIO_TOKEN") == "" {
-		t.line("  export MKIO_TOKEN=...")
+		t.addLine("  export MKIO_TOKEN=...")
 	}
 	project := r.projectFlag()
-	t.line("  mkhooks validate")
-	t.line("  mkhooks plan%s", project)
-	t.line("  mkhooks apply%s", project)
+	t.addLine("  mkhooks validate")
+	t.addLine("  mkhooks plan%s", project)
+	t.addLine("  mkhooks apply%s", project)
 }
 
 // projectFlag names the project where the config file has several.

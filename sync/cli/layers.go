@@ -38,7 +38,7 @@ func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 	}
 	about := fmt.Sprintf("rule %q comes of several layers, %s, and import edits none of them", live.Name, strings.Join(files, ", "))
 	if merged == nil {
-		w.refuse(errors.New(about+"; they are not valid together"), nextCommand(w.cmd, "validate", nil))
+		w.addRefusal(errors.New(about+"; they are not valid together"), nextCommand(w.cmd, "validate", nil))
 		return nil
 	}
 	var fields []string
@@ -51,7 +51,7 @@ func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 		w.say("%s: rule %q says already what is live, with its other layers", merged.File, live.Name)
 		return nil
 	}
-	w.refuse(fmt.Errorf("%s; live differs in %s", about, strings.Join(fields, ", ")),
+	w.addRefusal(fmt.Errorf("%s; live differs in %s", about, strings.Join(fields, ", ")),
 		nextCommand(w.cmd, "show-rule", ruleWords(live.Name))+" says which file says what; then edit the one that should say it")
 	return nil
 }

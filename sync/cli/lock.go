@@ -36,7 +36,7 @@ func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err e
 		return nil, fmt.Errorf("make the directory: %w", err)
 	}
 	wait := time.AfterFunc(sayWaitAfter, func() {
-		a.line("hint", "another mkhooks writes to "+report.Escape(dir)+"; waiting until it ends")
+		a.printMessage("hint", "another mkhooks writes to "+report.Escape(dir)+"; waiting until it ends")
 	})
 	unlock, err := atomicfile.LockFolder(ctx, dir)
 	wait.Stop()

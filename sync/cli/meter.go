@@ -14,36 +14,36 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// meter is what drift --metrics tells of a run. It is written whatever comes of
+// driftMetrics is what drift --metrics tells of a run. It is written whatever comes of
 // the run, so that an alert sees that, too. The zero meter writes nothing.
-type meter struct {
+type driftMetrics struct {
 	path  string
 	file  *metrics.File
 	began time.Time
 
 	mu       sync.Mutex
-	projects []*metered
+	projects []*projectMetrics
 }
 
-// metered is one project of the run.
-type metered struct {
+// projectMetrics is one project of the run.
+type projectMetrics struct {
 	metrics.Project
 	began atomic.Int64 // when its first request was sent, in Unix nanoseconds; 0 before
 }
 
-func (m *meter) AddFlags(f *pflag.FlagSet) {
+func (m *driftMetrics) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&m.path, "metrics", "", "`FILE` for Prometheus, ending in "+metrics.Extension+" as the node exporter wants it: rules by state, last success, requests, retries, duration")
 }
 
-// about says which projects the run is about.
-func (m *meter) about(targets []*target) {
+// addProjects says which projects the run is about.
+func (m *driftMetrics) addProjects(targets []*projectSettings) {
 	for _, t := range targets {
-		m.project(t.name, time.Time{})
+		m.startProject(t.name, time.Time{})
 	}
 }
 
-// open reads the file of the run before, and sees whether it can be written.
-func (m *meter) open(now time.Time) (err error) {
+// openFile reads the file of the run before, and sees whether it can be written.
+func (m *driftMetrics) openFile(now time.Time) (err error) {
 	m.began = now
 	if m.path == "" {
 		return nil
@@ -54,14 +54,14 @@ func (m *meter) open(now time.Time) (err error) {
 	return nil
 }
 
-// project returns where the requests to a project are counted. expiry is when
+// startProject returns where the requests to a project are counted. expiry is when
 // its token ends, zero where that is not known.
-func (m *meter) project(name string, expiry time.Time) *metered {
+func (m *driftMetrics) startProject(name string, expiry time.Time) *projectMetrics {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := m.find(name)
+	p := m.findProject(name)
 	if p == nil {
-		p = &metered{Project: metrics.Project{Name: report.Escape(name), Requests: &metrics.Requests{}}}
+		p = &projectMetrics{Project: metrics.Project{Name: report.Escape(name), Requests: &metrics.Requests{}}}
 		m.projects = append(m.projects, p)
 	}
 	if !expiry.IsZero() {
@@ -70,29 +70,29 @@ func (m *meter) project(name string, expiry time.Time) *metered {
 	return p
 }
 
-func (m *meter) find(name string) *metered {
-	i := slices.IndexFunc(m.projects, func(p *metered) bool { return p.Name == report.Escape(name) })
+func (m *driftMetrics) findProject(name string) *projectMetrics {
+	i := slices.IndexFunc(m.projects, func(p *projectMetrics) bool { return p.Name == report.Escape(name) })
 	if i < 0 {
 		return nil
 	}
 	return m.projects[i]
 }
 
-// ended says that all was read of a project that is told of it.
-func (m *meter) ended(name string, now time.Time) {
+// recordEnd says that all was read of a project that is told of it.
+func (m *driftMetrics) recordEnd(name string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.find(name); p != nil {
+	if p := m.findProject(name); p != nil {
 		p.Duration = now.Sub(time.Unix(0, p.began.Load()))
 	}
 }
 
-// read says what came of the projects.
-func (m *meter) read(s *survey, deliveries bool) {
+// recordResults says what came of the projects.
+func (m *driftMetrics) recordResults(s *multiPlan, deliveries bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range s.plan.Projects {
-		if p := m.find(s.targets[i].name); p != nil && s.found[i].err == nil {
+		if p := m.findProject(s.targets[i].name); p != nil && s.results[i].err == nil {
 			p.Plan, p.Deliveries = &s.plan.Projects[i], deliveries
 		}
 	}
@@ -112,14 +112,14 @@ func (a *app) writeMetrics(code int) int {
 		run.Projects = append(run.Projects, p.Project)
 	}
 	if err := m.file.Write(run); err != nil {
-		return worse(code, a.finish(failed(errors.New(report.Escape(err.Error())))))
+		return worse(code, a.reportError(failed(errors.New(report.Escape(err.Error())))))
 	}
 	return code
 }
 
 // requestLog is told of each request to a project: what -v prints of it, and
 // what is counted.
-func (a *app) requestLog(p *metered) func(mkio.RequestLog) {
+func (a *app) requestLog(p *projectMetrics) func(mkio.RequestLog) {
 	return func(l mkio.RequestLog) {
 		p.began.CompareAndSwap(0, a.Now().Add(-l.Duration).UnixNano())
 		p.Requests.Add(l.Method, l.Status, l.Attempt)

@@ -96,7 +96,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 				return nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.PatternIn(project, rule, ambiguous))}, args...)
 			},
 			Import: func(project, rule string) string {
-				where := just(project, ambiguous)
+				where := projectFlag(project, ambiguous)
 				for _, path := range args {
 					if len(args) == 1 && filepath.Clean(path) == "rules" && o.file == nil {
 						break // where import looks by itself
@@ -106,7 +106,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 				return nextCommand(cmd, "import", append(where, patternWords(rule)...))
 			},
 			Origins: func(project, rule string) string {
-				return nextCommand(cmd, "show-rule", append(just(project, ambiguous), ruleWords(rule)...))
+				return nextCommand(cmd, "show-rule", append(projectFlag(project, ambiguous), ruleWords(rule)...))
 			},
 		}
 	}
@@ -115,8 +115,8 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	} else {
 		out.Next = unblock(p)
 	}
-	if project, rule, ok := worst(p); ok {
-		out.Next = append(out.Next, nextCommand(cmd, "history", append(just(project, ambiguous), patternWords(rule)...)))
+	if project, rule, ok := mostFailing(p); ok {
+		out.Next = append(out.Next, nextCommand(cmd, "history", append(projectFlag(project, ambiguous), patternWords(rule)...)))
 	}
 	return out
 }
@@ -128,8 +128,8 @@ func (o *runOptions) ambiguous(cmd *cobra.Command, projects int) bool {
 	return projects > 1 || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
 }
 
-// worst is the rule with the longest run of failed deliveries.
-func worst(p *plan.Plan) (project, rule string, ok bool) {
+// mostFailing is the rule with the longest run of failed deliveries.
+func mostFailing(p *plan.Plan) (project, rule string, ok bool) {
 	most := 0
 	for _, pr := range p.Projects {
 		for _, f := range pr.Failing {
@@ -141,9 +141,9 @@ func worst(p *plan.Plan) (project, rule string, ok bool) {
 	return project, rule, most > 0
 }
 
-// just are the words that pick one of several projects, for a command that is
+// projectFlag are the words that pick one of several projects, for a command that is
 // for one.
-func just(project string, several bool) []string {
+func projectFlag(project string, several bool) []string {
 	if !several {
 		return nil
 	}

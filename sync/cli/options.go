@@ -62,7 +62,7 @@ func (o *ruleOptions) addPlaceholders(f *pflag.FlagSet) {
 // keyServiceNames are the values of --key-service.
 var keyServiceNames = []string{"awskms", "gcpkms", "azkv", "hcvault", "hckms"}
 
-func (o *ruleOptions) check() error {
+func (o *ruleOptions) checkKeyServices() error {
 	for _, k := range o.keyServices {
 		if !slices.Contains(keyServiceNames, k) {
 			return invalidf("", "--key-service %q: expected one of %s", k, strings.Join(keyServiceNames, ", "))
@@ -111,15 +111,15 @@ func addProjects(f *pflag.FlagSet, projects *[]string, usage string) {
 	f.StringArrayVarP(projects, "project", "p", nil, usage)
 }
 
-// wanted is what a client is for.
-type wanted struct {
+// clientKey is what a client is for.
+type clientKey struct {
 	project  string
 	readOnly bool
 }
 
 // client is the client of a project. readOnly refuses anything but GET.
 func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Client, error) {
-	is := wanted{project, readOnly}
+	is := clientKey{project, readOnly}
 	if c, ok := a.clients[is]; ok {
 		return c, nil
 	}
@@ -128,7 +128,7 @@ func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Cl
 		return nil, err
 	}
 	if a.clients == nil {
-		a.clients = map[wanted]*mkio.Client{}
+		a.clients = map[clientKey]*mkio.Client{}
 	}
 	a.clients[is] = c
 	return c, nil
@@ -143,13 +143,13 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 	if o.retryFor <= 0 || o.timeout <= 0 {
 		return nil, invalidf("", "--retry-for and --timeout: expected more than 0s")
 	}
-	token, err := o.token(a)
+	token, err := o.readToken(a)
 	if err != nil {
 		return nil, err
 	}
 	a.warnOfExpiry(cmp.Or(o.tokenFile, o.tokenEnv), token)
 	expiry, _ := mkio.TokenExpiry(token)
-	common := a.lineTo(base)
+	common := a.transportTo(base)
 	client, err := mkio.New(mkio.Options{
 		BaseURL:   base,
 		Project:   project,
@@ -161,7 +161,7 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 		RetryFor:  o.retryFor,
 		Timeout:   o.timeout,
 		UserAgent: "mkhooks/" + version(),
-		Log:       a.requestLog(a.meter.project(project, expiry)),
+		Log:       a.requestLog(a.meter.startProject(project, expiry)),
 	})
 	if err != nil {
 		return nil, invalid(err)
@@ -173,18 +173,18 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 // over all its projects.
 const inFlight = 64
 
-// wire is what the clients of a run have in common.
-type wire struct {
+// sharedTransport is what the clients of a run have in common.
+type sharedTransport struct {
 	transport http.RoundTripper
 	gate      mkio.Gate
 }
 
-// lineTo is the same for all clients: one pool of connections, and one limit
+// transportTo is the same for all clients: one pool of connections, and one limit
 // on the whole. Rate limits are each project's own.
-func (a *app) lineTo(base string) wire {
+func (a *app) transportTo(base string) sharedTransport {
 	if a.common.transport == nil {
 		a.logProxy(base)
-		a.common = wire{mkio.Pooled(a.Transport), mkio.NewGate(inFlight)}
+		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewGate(inFlight)}
 	}
 	return a.common
 }
@@ -192,8 +192,8 @@ func (a *app) lineTo(base string) wire {
 // maxTokenFile is the most bytes of a file with a token.
 const maxTokenFile = 64 << 10
 
-// token reads the token from --token-file or MKIO_TOKEN.
-func (o *connectOptions) token(a *app) (secrets.String, error) {
+// readToken reads the token from --token-file or MKIO_TOKEN.
+func (o *connectOptions) readToken(a *app) (secrets.String, error) {
 	from := cmp.Or(o.tokenEnv, "MKIO_TOKEN")
 	value := a.Getenv(from)
 	if o.tokenFile != "" {

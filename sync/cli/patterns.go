@@ -15,31 +15,31 @@ import (
 // several projects. This file says which project a pattern is for, and what is
 // said of one that fits nothing.
 
-// ofItsOwn leaves out what flags say of the rules of another project: what a
+// keepOwnFlags leaves out what flags say of the rules of another project: what a
 // flag lifts is in force where it was meant to be, and nowhere else.
-func (t *target) ofItsOwn() {
+func (t *projectSettings) keepOwnFlags() {
 	for _, list := range []*[]string{&t.only, &t.dropAuth, &t.takeOver, &t.adopt} {
-		*list = slices.DeleteFunc(slices.Clone(*list), t.elsewhere)
+		*list = slices.DeleteFunc(slices.Clone(*list), t.namesOtherProject)
 	}
 }
 
-// elsewhere reports whether a pattern of a rule names another project of the
+// namesOtherProject reports whether a pattern of a rule names another project of the
 // config file: PROJECT/RULE.
-func (t *target) elsewhere(pattern string) bool {
+func (t *projectSettings) namesOtherProject(pattern string) bool {
 	project, _, ok := strings.Cut(pattern, "/")
 	return ok && project != t.name && t.file != nil && slices.Contains(t.file.Names(), project)
 }
 
-// misses are the patterns that fit no rule of the project, with the name that
+// unmatchedPatterns are the patterns that fit no rule of the project, with the name that
 // was probably meant.
-func (t *target) misses(patterns []string, names func() []string) map[string]string {
+func (t *projectSettings) unmatchedPatterns(patterns []string, names func() []string) map[string]string {
 	if len(patterns) == 0 {
 		return nil
 	}
 	all, out := names(), map[string]string{}
 	for _, p := range patterns {
 		switch {
-		case t.elsewhere(p):
+		case t.namesOtherProject(p):
 			out[p] = ""
 		case !fits(p, t.name, all):
 			out[p] = t.meant(p, all)
@@ -50,7 +50,7 @@ func (t *target) misses(patterns []string, names func() []string) map[string]str
 
 // meant is the pattern that was probably meant by one that fits no rule, or "":
 // where a project was named, one is again, so that no more rules fit.
-func (t *target) meant(pattern string, names []string) string {
+func (t *projectSettings) meant(pattern string, names []string) string {
 	if !strings.Contains(pattern, "/") {
 		return plan.Pattern(schema.Nearest(pattern, names))
 	}
@@ -67,7 +67,7 @@ func (t *target) meant(pattern string, names []string) string {
 
 // warnOfMisses says which patterns of protect, in the config file, protect
 // nothing: a misspelt one would show on the day when the rule is deleted.
-func (g *gathered) warnOfMisses(misses map[string]string) {
+func (g *projectInput) warnOfMisses(misses map[string]string) {
 	project := &g.plan.Projects[0]
 	for _, pattern := range g.fileProtect {
 		near, missed := misses[pattern]
@@ -82,10 +82,10 @@ func (g *gathered) warnOfMisses(misses map[string]string) {
 	}
 }
 
-// missed is the name that was probably meant by a pattern that fits no rule of
+// nearestUnmatched is the name that was probably meant by a pattern that fits no rule of
 // any project. Of one that could not be read, nothing is known.
-func (s *survey) missed(pattern string) (near string, missed bool) {
-	for _, f := range s.found {
+func (s *multiPlan) nearestUnmatched(pattern string) (near string, missed bool) {
+	for _, f := range s.results {
 		n, misses := f.misses[pattern]
 		if !misses {
 			return "", false
@@ -98,10 +98,10 @@ func (s *survey) missed(pattern string) (near string, missed bool) {
 // checkPatterns refuses a name or pattern of --only that fits no rule of any
 // project: it is more often misspelt than meant. Of flags that a run can do
 // without it only warns.
-func (s *survey) checkPatterns(a *app) error {
+func (s *multiPlan) checkPatterns(a *app) error {
 	o := s.flags
 	for _, pattern := range o.only {
-		near, missed := s.missed(pattern)
+		near, missed := s.nearestUnmatched(pattern)
 		if !missed {
 			continue
 		}
@@ -116,7 +116,7 @@ func (s *survey) checkPatterns(a *app) error {
 		patterns []string
 	}{{"protect", o.protect}, {"drop-auth", o.dropAuth}, {"take-over", o.takeOver}, {"adopt", o.adopt}} {
 		for _, pattern := range list.patterns {
-			if near, missed := s.missed(pattern); missed {
+			if near, missed := s.nearestUnmatched(pattern); missed {
 				text := fmt.Sprintf("--%s %q: neither a file nor a live rule has this name", list.flag, pattern)
 				if near != "" {
 					text += "; did you mean " + shell.Word(near) + "?"

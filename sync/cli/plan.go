@@ -56,7 +56,7 @@ func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) error {
-	targets, err := o.settle(a, cmd, args)
+	targets, err := o.resolveSettings(a, cmd, args)
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	defer cancel()
 	base := noBase()
 	if o.base != "" {
-		if base, err = o.against(ctx, a, o.base, targets); err != nil {
+		if base, err = o.loosenedSince(ctx, a, o.base, targets); err != nil {
 			return err
 		}
 	}
 	notOpened := make([]error, len(targets))
-	s, err := o.survey(ctx, a, targets, true, func(i int, g *gathered) error {
+	s, err := o.planProjects(ctx, a, targets, true, func(i int, g *projectInput) error {
 		if o.decrypt { // proves that what apply would send opens, and throws it away
 			_, notOpened[i] = g.prepare(ctx, a, g.client, g.plan, g.toSend(g.plan), apply.Deps{})
 		}
@@ -83,6 +83,6 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	if o.detailedExitcode && s.plan.HasDifferences() {
 		differs = exit(exitDifferences)
 	}
-	notWritten := a.write(planDocument(s.plan, o.guidance(a, cmd, s.plan, args)))
-	return a.first(joinInvalid(notOpened), notWritten, s.unreadable(), differs)
+	notWritten := a.writeDocument(planDocument(s.plan, o.guidance(a, cmd, s.plan, args)))
+	return a.first(joinInvalid(notOpened), notWritten, s.readError(), differs)
 }

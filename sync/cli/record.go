@@ -17,37 +17,37 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// recorder writes what a run does into the audit file. It is opened once
+// auditRecorder writes what a run does into the audit file. It is opened once
 // something is about to be done: nobody waits for a question that someone else
 // is asked.
-type recorder struct {
+type auditRecorder struct {
 	path string
 	log  *audit.Log
 
 	mu      sync.Mutex
-	intents map[writing]int // their numbers, for the results
+	intents map[writeKey]int // their numbers, for the results
 }
 
-// writing is one write of a rule: it has one under way at a time.
-type writing struct {
+// writeKey is one write of a rule: it has one under way at a time.
+type writeKey struct {
 	project, rule string
 	step          apply.Step
 }
 
-// record returns who keeps the record; nil where none is asked for. What keeps
+// newAuditRecorder returns who keeps the record; nil where none is asked for. What keeps
 // it from being kept is found out before anything is sent.
-func (o *planOptions) record() (*recorder, error) {
+func (o *planOptions) newAuditRecorder() (*auditRecorder, error) {
 	if o.audit == "" {
 		return nil, nil
 	}
 	if err := audit.Check(o.audit); err != nil {
 		return nil, invalidf("name a file with --audit FILE that is a record, or none yet, and can be written to", "the record can't be kept: %w", err)
 	}
-	return &recorder{path: o.audit, intents: map[writing]int{}}, nil
+	return &auditRecorder{path: o.audit, intents: map[writeKey]int{}}, nil
 }
 
-// of is what package apply is told; it must be nil, and no nil recorder.
-func (r *recorder) of() apply.Recorder {
+// applyRecorder is what package apply is told; it must be nil, and no nil recorder.
+func (r *auditRecorder) applyRecorder() apply.Recorder {
 	if r == nil {
 		return nil
 	}
@@ -58,13 +58,13 @@ func (r *recorder) of() apply.Recorder {
 // so.
 const lockPatience = 2 * time.Second
 
-// around opens the record, does what is to be recorded, and closes it.
-func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.Plan, do func() *apply.Result) (*apply.Result, error) {
-	do = a.telling(do)
+// runRecorded opens the record, does what is to be recorded, and closes it.
+func (r *auditRecorder) runRecorded(ctx context.Context, a *app, command string, p *plan.Plan, do func() *apply.Result) (*apply.Result, error) {
+	do = a.warnOnInterrupt(do)
 	if r == nil {
 		return do(), nil
 	}
-	if err := r.open(ctx, a); err != nil {
+	if err := r.lockLog(ctx, a); err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, err
 		}
@@ -72,7 +72,7 @@ func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.P
 	}
 	if f := r.log.Faults(); len(f) > 0 {
 		a.warn("%s: %s in what earlier runs wrote, the first on line %d: %s; this run adds to it all the same; look at it with mkhooks audit verify %s",
-			r.path, count(len(f), "fault", "faults"), f[0].Line, f[0].Message, shell.Path(r.path))
+			r.path, countNoun(len(f), "fault", "faults"), f[0].Line, f[0].Message, shell.Path(r.path))
 	}
 	if h := r.log.Healed(); h != nil {
 		a.warn("%s: its last line was only half written, by a run that died; it was taken off and is kept in an entry of its own", r.path)
@@ -94,8 +94,8 @@ func (r *recorder) around(ctx context.Context, a *app, command string, p *plan.P
 	return result, nil
 }
 
-// open waits for the lock; a signal ends the wait.
-func (r *recorder) open(ctx context.Context, a *app) error {
+// lockLog waits for the lock; a signal ends the wait.
+func (r *auditRecorder) lockLog(ctx context.Context, a *app) error {
 	type opened struct {
 		log *audit.Log
 		err error
@@ -145,28 +145,28 @@ func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 }
 
 // Intent is told before a write leaves.
-func (r *recorder) Intent(_ context.Context, w apply.Write) error {
+func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
 	of, err := r.log.Intent(entryOf(w))
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.intents[writing{w.Project, w.Rule, w.Step}] = of
+	r.intents[writeKey{w.Project, w.Rule, w.Step}] = of
 	return nil
 }
 
 // Result is told after a write.
-func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
 	entry := resultOf(d)
 	r.mu.Lock()
-	entry.Of = r.intents[writing{w.Project, w.Rule, w.Step}]
+	entry.Of = r.intents[writeKey{w.Project, w.Rule, w.Step}]
 	r.mu.Unlock()
 	return r.log.Result(entryOf(w), entry)
 }
 
 // Step is told of what writes nothing.
-func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *auditRecorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
 	return r.log.Step(entryOf(w), resultOf(d))
 }
 

@@ -73,7 +73,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if len(p.Projects[0].Changes) == 0 {
 		return invalidf("", "none of these rules is live in project %s", g.name)
 	}
-	prepared, err := g.prepare(ctx, a, g.client, p, g.sealed(desired), apply.Deps{Audit: rec.of(), Finished: a.logChange(false)})
+	prepared, err := g.prepare(ctx, a, g.client, p, g.sealed(desired), apply.Deps{Audit: rec.applyRecorder(), Finished: a.logChange(false)})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if err != nil {
 		return err
 	}
-	result, notRecorded := rec.around(ctx, a, "release", p, func() *apply.Result {
+	result, notRecorded := rec.runRecorded(ctx, a, "release", p, func() *apply.Result {
 		if yes {
 			return prepared.Run(a.root, a.Stop, p)
 		}
@@ -90,13 +90,13 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	if result == nil {
 		return notRecorded
 	}
-	notWritten := a.write(resultDocument(result, afterRelease(cmd, p)))
+	notWritten := a.writeDocument(resultDocument(result, afterRelease(cmd, p)))
 	a.sayReleased(p, result)
 	return withRecord(result, notRecorded, notWritten)
 }
 
 // gather reads the one project that the command is for, and opens its record.
-func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*gathered, *recorder, error) {
+func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*projectInput, *auditRecorder, error) {
 	ctx, cancel := a.context()
 	defer cancel()
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
@@ -110,21 +110,21 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*ga
 	}
 	// What a rule is released from is all that its owner has, whatever prune says.
 	o.only, o.asked, o.prune = rules, "release ", string(plan.PruneNone)
-	targets, err := o.settle(a, cmd, o.rules)
+	targets, err := o.resolveSettings(a, cmd, o.rules)
 	if err != nil {
 		return nil, nil, err
 	}
 	t := targets[0]
-	t.rests.Prune = plan.PruneNone
+	t.planSettings.Prune = plan.PruneNone
 	if t.owner == "" {
 		return nil, nil, invalidf("pass --owner NAME", "release needs the owner whose marker is to go")
 	}
-	rec, err := t.record()
+	rec, err := t.newAuditRecorder()
 	if err != nil {
 		return nil, nil, err
 	}
-	var g *gathered
-	s, err := o.survey(ctx, a, targets, false, func(_ int, found *gathered) error {
+	var g *projectInput
+	s, err := o.planProjects(ctx, a, targets, false, func(_ int, found *projectInput) error {
 		g = found
 		return nil
 	})
@@ -136,7 +136,7 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*ga
 }
 
 // agree says what will be done and asks.
-func (o *releaseOptions) agree(ctx context.Context, a *app, g *gathered, p *plan.Plan) (bool, error) {
+func (o *releaseOptions) agree(ctx context.Context, a *app, g *projectInput, p *plan.Plan) (bool, error) {
 	n := 0
 	for _, c := range p.Projects[0].Changes {
 		if c.Blocked != nil {
@@ -148,7 +148,7 @@ func (o *releaseOptions) agree(ctx context.Context, a *app, g *gathered, p *plan
 	if o.yes || n == 0 {
 		return true, nil
 	}
-	return a.confirm(ctx, "Release "+count(n, "rule", "rules"), p)
+	return a.confirm(ctx, "Release "+countNoun(n, "rule", "rules"), p)
 }
 
 // sayReleased names the files that would bring the marker back.
@@ -164,6 +164,6 @@ func (a *app) sayReleased(p *plan.Plan, r *apply.Result) {
 		}
 	}
 	if len(left) > 0 {
-		a.line("hint", "the next apply would adopt what has a file: git rm "+quotePaths(left))
+		a.printMessage("hint", "the next apply would adopt what has a file: git rm "+quotePaths(left))
 	}
 }

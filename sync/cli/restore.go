@@ -95,7 +95,7 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		}
 	}
 	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun, project: m.Project}
-	if err := w.open(o.out, o.rules); err != nil {
+	if err := w.openDirs(o.out, o.rules); err != nil {
 		return err
 	}
 	release, err := w.hold(ctx)
@@ -107,9 +107,9 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 		return invalidf(w.planCommand(), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
 	}
 	m.Rule.Spec.Enabled = m.WasEnabled
-	if err := w.add(m.Rule); err != nil {
+	if err := w.addRule(m.Rule); err != nil {
 		return invalid(fmt.Errorf("rule %q can't have a file: %w", shortName(m.Rule.Name), err))
 	}
 	w.describe(m, checked)
-	return w.write(ctx)
+	return w.writeAll(ctx)
 }

@@ -67,10 +67,10 @@ func (o *applyOptions) readPlan() (*plan.Plan, error) {
 	return readPlanDocument(o.planFile, data)
 }
 
-// fitting is the saved plan as far as it is for the projects that -p, or paths,
+// selectProjects is the saved plan as far as it is for the projects that -p, or paths,
 // pick. One that is for none of them, or for another service, is refused before
 // anything is sent.
-func (o *applyOptions) fitting(a *app, reviewed *plan.Plan, targets []*target) (*plan.Plan, error) {
+func (o *applyOptions) selectProjects(a *app, reviewed *plan.Plan, targets []*projectSettings) (*plan.Plan, error) {
 	if reviewed == nil {
 		return nil, nil
 	}
@@ -82,7 +82,7 @@ func (o *applyOptions) fitting(a *app, reviewed *plan.Plan, targets []*target) (
 	out.Projects = nil
 	for _, p := range reviewed.Projects {
 		known := o.file != nil && o.file.Project(p.Name) != nil && p.BaseURL == client.BaseURL()
-		meant := slices.ContainsFunc(targets, func(t *target) bool { return t.name == p.Name })
+		meant := slices.ContainsFunc(targets, func(t *projectSettings) bool { return t.name == p.Name })
 		if meant || !known { // what is not known ends as stale, and says so
 			out.Projects = append(out.Projects, p)
 		}
@@ -97,16 +97,16 @@ func (o *applyOptions) fitting(a *app, reviewed *plan.Plan, targets []*target) (
 	return nil, invalid(fmt.Errorf("%s: %w", o.planFile, err))
 }
 
-func verb(n int, one, many string) string {
+func pluralVerb(n int, one, many string) string {
 	if n == 1 {
 		return one
 	}
 	return many
 }
 
-// unexpected says why the plan is not the one that --expect names, or "".
+// digestProblem says why the plan is not the one that --expect names, or "".
 // Nothing left to do is what everybody wanted.
-func (o *applyOptions) unexpected(reviewed, fresh *plan.Plan) string {
+func (o *applyOptions) digestProblem(reviewed, fresh *plan.Plan) string {
 	switch {
 	case o.expect == "" || !fresh.HasDifferences():
 		return ""
@@ -120,8 +120,8 @@ func (o *applyOptions) unexpected(reviewed, fresh *plan.Plan) string {
 }
 
 // refuse ends a run that does nothing, with a document that says why.
-func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *recorder, p *plan.Plan, why string) error {
-	result, notRecorded := rec.around(ctx, a, "apply", p, func() *apply.Result {
+func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *auditRecorder, p *plan.Plan, why string) error {
+	result, notRecorded := rec.runRecorded(ctx, a, "apply", p, func() *apply.Result {
 		r := apply.Declined(p)
 		r.Warnings = append(r.Warnings, "refused: "+why)
 		return r
@@ -129,10 +129,10 @@ func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, a
 	if result == nil {
 		return notRecorded
 	}
-	if err := a.write(resultDocument(result, report.Advice{})); err != nil {
+	if err := a.writeDocument(resultDocument(result, report.Advice{})); err != nil {
 		return err
 	}
-	a.line("hint", "look at the plan of now, and pass its digest once it is reviewed: "+nextCommand(cmd, "plan", nil, args...))
+	a.printMessage("hint", "look at the plan of now, and pass its digest once it is reviewed: "+nextCommand(cmd, "plan", nil, args...))
 	if notRecorded != nil {
 		return notRecorded
 	}
@@ -143,32 +143,32 @@ func isDigest(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// ask takes the answer to what was shown. After it the lists are read again,
+// confirmAndReread takes the answer to what was shown. After it the lists are read again,
 // because minutes may have passed: only what is still the same is done, with
 // the secrets that were prepared before.
-func (o *applyOptions) ask(ctx context.Context, a *app, t *todo) (moved []plan.Unmatched, yes bool, err error) {
-	n := t.todo.Doable()
+func (o *applyOptions) confirmAndReread(ctx context.Context, a *app, t *applySet) (moved []plan.Unmatched, yes bool, err error) {
+	n := t.toApply.Doable()
 	if n == 0 || o.yes {
 		return nil, true, nil
 	}
-	agreed, err := a.confirm(ctx, "Apply "+count(n, "change", "changes"), t.todo)
+	agreed, err := a.confirm(ctx, "Apply "+countNoun(n, "change", "changes"), t.toApply)
 	if err != nil || !agreed {
 		return nil, false, err
 	}
-	fresh, err := o.toDo(ctx, a, t.targets, t.todo)
+	fresh, err := o.loadApplySet(ctx, a, t.targets, t.toApply)
 	if err != nil {
 		return nil, false, err
 	}
 	if o.planFile == "" && fresh.unreviewed > 0 {
-		a.warn("%s came up since the plan was shown and will not be done; run apply again", count(fresh.unreviewed, "change", "changes"))
+		a.warn("%s came up since the plan was shown and will not be done; run apply again", countNoun(fresh.unreviewed, "change", "changes"))
 	}
-	t.todo, t.found = fresh.todo, fresh.found
-	for i, f := range t.found {
+	t.toApply, t.results = fresh.toApply, fresh.results
+	for i, f := range t.results {
 		if f.err != nil {
 			t.prepared[i] = nil
 		}
 	}
-	return fresh.moved, true, nil
+	return fresh.unmatched, true, nil
 }
 
 // confirm asks whether something is to be done to the projects of a plan that
@@ -180,9 +180,9 @@ func (a *app) confirm(ctx context.Context, what string, p *plan.Plan) (bool, err
 			names = append(names, report.Escape(project.Name))
 		}
 	}
-	where := "project " + list(names)
+	where := "project " + joinNames(names)
 	if len(names) > 1 {
-		where = fmt.Sprintf("%d projects (%s)", len(names), list(names))
+		where = fmt.Sprintf("%d projects (%s)", len(names), joinNames(names))
 	}
 	fmt.Fprintf(a.Stderr, "\n%s to %s at %s? Only \"yes\" is taken: ", what, where, report.Escape(p.Projects[0].BaseURL))
 	answer, err := readLine(ctx, a.Stdin)

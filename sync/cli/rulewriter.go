@@ -57,8 +57,8 @@ type item struct {
 	live          *webhook.Rule // of which a file that exists is to say what is live
 }
 
-// open looks at the folders before anything is asked of the service.
-func (w *ruleWriter) open(dir string, rules []string) error {
+// openDirs looks at the folders before anything is asked of the service.
+func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	w.dir, w.rules = dir, rules
 	if err := w.scan(); err != nil {
 		return err
@@ -139,8 +139,8 @@ func nearestSchema(dir string) string {
 	}
 }
 
-// add makes a new file for a rule. A rule that no file can hold is said and left.
-func (w *ruleWriter) add(r webhook.Rule) error {
+// addRule makes a new file for a rule. A rule that no file can hold is said and left.
+func (w *ruleWriter) addRule(r webhook.Rule) error {
 	file, err := rulefile.FileName(r.Name, func(file string) bool { return w.taken[strings.ToLower(file)] })
 	path := filepath.Join(w.dir, file)
 	var f *rulefile.File
@@ -165,17 +165,17 @@ func (w *ruleWriter) add(r webhook.Rule) error {
 	w.sayLeft(r)
 	for _, p := range f.Problems {
 		w.a.warn("%s: %s", p.Position, p.Message)
-		w.hint(p.Hint)
+		w.printHint(p.Hint)
 		w.mend = true
 	}
 	return nil
 }
 
-// hint prints what to do about a warning, once.
-func (w *ruleWriter) hint(text string) {
+// printHint prints what to do about a warning, once.
+func (w *ruleWriter) printHint(text string) {
 	if text != "" && !slices.Contains(w.hinted, text) {
 		w.hinted = append(w.hinted, text)
-		w.a.line("hint", text)
+		w.a.printMessage("hint", text)
 	}
 }
 
@@ -194,8 +194,8 @@ func (w *ruleWriter) say(format string, args ...any) {
 	w.items = append(w.items, item{line: fmt.Sprintf(format, args...)})
 }
 
-// refuse keeps everything from being written.
-func (w *ruleWriter) refuse(err error, hints ...string) {
+// addRefusal keeps everything from being written.
+func (w *ruleWriter) addRefusal(err error, hints ...string) {
 	w.refused = append(w.refused, err)
 	for _, h := range withHint(err, hints) {
 		if !slices.Contains(w.hints, h) {
@@ -208,7 +208,7 @@ func (w *ruleWriter) refuse(err error, hints ...string) {
 func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
-		w.hint("put such a value in the place of these words if everyone may read it, for validate, plan and apply with --allow-plain-credentials; otherwise take the line out, and have mkhooks secret set FILE --add PATH write it under spec.authentication")
+		w.printHint("put such a value in the place of these words if everyone may read it, for validate, plan and apply with --allow-plain-credentials; otherwise take the line out, and have mkhooks secret set FILE --add PATH write it under spec.authentication")
 		w.unready = true
 	}
 }
@@ -228,8 +228,8 @@ func (w *ruleWriter) sayLeft(r webhook.Rule) {
 	}
 }
 
-// write writes the files, prints the summary and says what comes next.
-func (w *ruleWriter) write(ctx context.Context) error {
+// writeAll writes the files, prints the summary and says what comes next.
+func (w *ruleWriter) writeAll(ctx context.Context) error {
 	if len(w.refused) > 0 {
 		return invalid(fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), w.hints...)
 	}
@@ -312,7 +312,7 @@ func (w *ruleWriter) summary(done int) error {
 	if w.dryRun {
 		verb = "to be written; this was a dry run"
 	}
-	b.WriteString(count(w.written(done), "file ", "files ") + verb + "\n")
+	b.WriteString(countNoun(w.written(done), "file ", "files ") + verb + "\n")
 	_, err := io.WriteString(w.a.Stdout, b.String())
 	return err
 }
@@ -339,7 +339,7 @@ func (w *ruleWriter) sayNext() {
 	if len(w.waiting) > 0 {
 		next = nextCommand(w.cmd, "secret set", w.waiting[:1])
 	}
-	w.a.line("hint", "next: "+next)
+	w.a.printMessage("hint", "next: "+next)
 }
 
 // planCommand is the command line that plans the files.

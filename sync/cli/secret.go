@@ -107,7 +107,7 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 		return invalidf("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
 	}
 	o.cmd, o.rule = cmd, args[0]
-	if err := o.check(); err != nil {
+	if err := o.checkKeyServices(); err != nil {
 		return err
 	}
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
@@ -143,7 +143,7 @@ type secretSetting struct {
 // [atomicfile.ErrChanged] if the file is another one at the end.
 func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 	o := s.options
-	if s.found, err = o.find(s.args); err != nil {
+	if s.found, err = o.findRuleFile(s.args); err != nil {
 		return err
 	}
 	file := s.found.File
@@ -185,8 +185,8 @@ func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 	return nil
 }
 
-// call is this command line again, for a rule and PATHS. It can be pasted.
-func (o *secretOptions) call(rule string, paths ...string) string {
+// commandLine is this command line again, for a rule and PATHS. It can be pasted.
+func (o *secretOptions) commandLine(rule string, paths ...string) string {
 	words := ruleWords(rule)
 	for _, p := range paths {
 		words = append(words, shell.Word(dotted(p)))
@@ -194,8 +194,8 @@ func (o *secretOptions) call(rule string, paths ...string) string {
 	return nextCommand(o.cmd, "secret set", words)
 }
 
-// find returns the one file of the rule, which is named by its name or its file.
-func (o *secretOptions) find(args []string) (config.RuleFile, error) {
+// findRuleFile returns the one file of the rule, which is named by its name or its file.
+func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
 		if o.isSharedFile(rule) {
@@ -227,7 +227,7 @@ func (o *secretOptions) find(args []string) (config.RuleFile, error) {
 		return hits[0], nil
 	case 0:
 		if near := schema.Nearest(rule, names); near != "" {
-			return config.RuleFile{}, invalidf("did you mean: "+o.call(near), "there is no rule %q in %s", rule, quotePaths(paths))
+			return config.RuleFile{}, invalidf("did you mean: "+o.commandLine(near), "there is no rule %q in %s", rule, quotePaths(paths))
 		}
 		return config.RuleFile{}, invalid(fmt.Errorf("argument 1 is neither a rule in %s nor a file; expected the name of a rule, then the PATHs of its secrets", quotePaths(paths)),
 			"mkhooks validate "+quotePaths(paths), exposed)
@@ -238,8 +238,8 @@ func (o *secretOptions) find(args []string) (config.RuleFile, error) {
 	}
 	likely := o.likely(hits, args)
 	known := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !slices.Contains(authPaths(likely.Auth), arg) })
-	return config.RuleFile{}, invalidf(o.call(likely.File, known...),
-		"rule %q is in several files, %s; expected the file that is meant", rule, list(files))
+	return config.RuleFile{}, invalidf(o.commandLine(likely.File, known...),
+		"rule %q is in several files, %s; expected the file that is meant", rule, joinNames(files))
 }
 
 // likely is the file that was probably meant: the only one that has a value at
@@ -315,15 +315,15 @@ func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) (
 	case err != nil:
 		return nil, invalid(err)
 	case len(paths) == 0 && o.isShared:
-		return nil, invalidf(o.call(o.rule, "KEY"), "%s waits for no secret; expected the KEY of one to set", found.File)
+		return nil, invalidf(o.commandLine(o.rule, "KEY"), "%s waits for no secret; expected the KEY of one to set", found.File)
 	case len(paths) == 0:
 		example := "headers.NAME"
 		if names := authPaths(found.Auth); len(names) > 0 {
 			example = names[0]
 		}
-		return nil, invalidf(o.call(o.rule, example), "rule %q waits for no secret; expected the PATH of one to set", found.Name)
+		return nil, invalidf(o.commandLine(o.rule, example), "rule %q waits for no secret; expected the PATH of one to set", found.Name)
 	case !a.StdinTTY:
-		return nil, invalidf(o.call(o.rule, paths...), "expected the PATH of the secret that comes on standard input")
+		return nil, invalidf(o.commandLine(o.rule, paths...), "expected the PATH of the secret that comes on standard input")
 	}
 	return paths, nil
 }
@@ -336,7 +336,7 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 		return err // interrupted
 	}
 	if e.Kind == sops.Unset {
-		return invalid(err, o.call(o.rule, append(slices.Clone(paths), e.Unset()...)...)+" takes a line of standard input for each, or asks for them on a terminal")
+		return invalid(err, o.commandLine(o.rule, append(slices.Clone(paths), e.Unset()...)...)+" takes a line of standard input for each, or asks for them on a terminal")
 	}
 	return invalid(err)
 }
@@ -395,7 +395,7 @@ func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, 
 	}
 	o.warnOfLayers(a, found, paths)
 	if len(set) > 0 {
-		a.line("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.where(found)...))
+		a.printMessage("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.where(found)...))
 	}
 	return nil
 }

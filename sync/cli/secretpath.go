@@ -38,7 +38,7 @@ func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, e
 			near := nearestName(part, name, names)
 			same := part == "headers" && strings.EqualFold(near, name)
 			if near != "" && (same || !o.add) {
-				hint := "did you mean: " + o.call(o.rule, part+"."+near)
+				hint := "did you mean: " + o.commandLine(o.rule, part+"."+near)
 				if !same {
 					hint += "; to add the other one, too: --add"
 				}
@@ -67,15 +67,15 @@ func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, er
 	for i, key := range args {
 		switch {
 		case key == "" || key == "sops" || key == "metadata" || key == "spec" || strings.HasPrefix(key, "$") || strings.ContainsFunc(key, unicode.IsControl):
-			return nil, o.noPath(i, "it can't be the key of a shared secret", o.call(o.rule, "webhookSecret"))
+			return nil, o.noPath(i, "it can't be the key of a shared secret", o.commandLine(o.rule, "webhookSecret"))
 		case slices.Contains(keys, key):
 			return nil, invalidf("", "argument %d is given twice", i+2)
 		case !slices.Contains(o.shared, key) && !o.add:
 			if near := schema.Nearest(key, o.shared); near != "" {
-				return nil, invalidf("did you mean: "+o.call(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
+				return nil, invalidf("did you mean: "+o.commandLine(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
 			}
 			// It may be the value, which would be written as a key.
-			return nil, o.noPath(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.call(o.rule, append(slices.Clone(keys), o.shared[:min(len(o.shared), 1)]...)...))
+			return nil, o.noPath(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.commandLine(o.rule, append(slices.Clone(keys), o.shared[:min(len(o.shared), 1)]...)...))
 		}
 		keys = append(keys, key)
 	}
@@ -134,14 +134,14 @@ func (o *secretOptions) didYouMean(found config.RuleFile, arg string, before []s
 		names []string
 	}{{"headers", found.Auth.Headers}, {"queryParams", found.Auth.QueryParams}} {
 		if near := nearestName(part.name, name, part.names); near != "" {
-			return "did you mean: " + o.call(o.rule, part.name+"."+near)
+			return "did you mean: " + o.commandLine(o.rule, part.name+"."+near)
 		}
 	}
 	if len(before) > 0 {
-		return "did you mean: " + o.call(o.rule, before...)
+		return "did you mean: " + o.commandLine(o.rule, before...)
 	}
 	if names := authPaths(found.Auth); len(names) > 0 {
-		return "did you mean: " + o.call(o.rule, names[0])
+		return "did you mean: " + o.commandLine(o.rule, names[0])
 	}
 	return "mkhooks help secret set"
 }

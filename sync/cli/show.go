@@ -51,7 +51,7 @@ func runShow(a *app, file string, drift bool) error {
 		return err
 	}
 	doc.summary = false // it is not what this run found
-	return a.write(doc)
+	return a.writeDocument(doc)
 }
 
 // savedDocument reads a document of any kind.
@@ -79,7 +79,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 	if kind == schema.ResultDocument {
 		var r apply.Result
 		if err := json.Unmarshal(data, &r); err != nil {
-			return document{}, unreadable(file, kind, err)
+			return document{}, documentError(file, kind, err)
 		}
 		return resultDocument(&r, report.Advice{}), nil
 	}
@@ -87,7 +87,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 		Problems []schema.Problem `json:"problems"`
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
-		return document{}, unreadable(file, kind, err)
+		return document{}, documentError(file, kind, err)
 	}
 	return problemsDocument(p.Problems), nil
 }
@@ -118,7 +118,7 @@ func checkVersion(file string, data []byte, kind string) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&head); err != nil {
-		return unreadable(file, kind, err)
+		return documentError(file, kind, err)
 	}
 	if head.FormatVersion != "1" {
 		return invalidf("use the version of mkhooks that wrote it", "%s: has format version %q; this version reads format version 1", file, head.FormatVersion.String())
@@ -126,9 +126,9 @@ func checkVersion(file string, data []byte, kind string) error {
 	return nil
 }
 
-// unreadable says what a document has where something else is expected; never
+// documentError says what a document has where something else is expected; never
 // the value itself.
-func unreadable(file, kind string, err error) error {
+func documentError(file, kind string, err error) error {
 	var shape *json.UnmarshalTypeError
 	if errors.As(err, &shape) {
 		return invalid(fmt.Errorf("%s: is no %s: %s is a JSON %s", file, kind, shape.Field, shape.Value))

@@ -69,7 +69,7 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	defer cancel()
 	o.about, o.silent = func(name string) bool { return name == rule }, true
 	o.trace, o.allowPlaceholders = rule, true // nothing is sent
-	rules, problems, err := o.read(ctx, a, paths)
+	rules, problems, err := o.loadRules(ctx, a, paths)
 	if err != nil {
 		return err
 	}
@@ -79,14 +79,14 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	if schema.HasErrors(problems) {
 		return &codeError{
 			code: exitInvalid, problems: problems,
-			err: fmt.Errorf("%s in the rule files", count(errorsAmong(problems), "problem", "problems")),
+			err: fmt.Errorf("%s in the rule files", countNoun(errorsAmong(problems), "problem", "problems")),
 		}
 	}
 	i := slices.IndexFunc(rules.Rules, func(r config.Rule) bool { return r.Name == rule })
 	if i < 0 {
 		return o.unknown(cmd, rule, paths)
 	}
-	return a.write(originsDocument(o.origins(&rules.Rules[i])))
+	return a.writeDocument(originsDocument(o.origins(&rules.Rules[i])))
 }
 
 // where are the rule that is meant and the paths of its project.

@@ -30,10 +30,10 @@ func Signals() (ctx context.Context, stop <-chan struct{}, holdPipe func()) {
 	return ctx, first, func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 }
 
-// telling is a run that says on stderr at once that a signal came: what is
+// warnOnInterrupt is a run that says on stderr at once that a signal came: what is
 // under way may take minutes to end, and whoever pressed Ctrl-C would take it
 // for stuck.
-func (a *app) telling(run func() *apply.Result) func() *apply.Result {
+func (a *app) warnOnInterrupt(run func() *apply.Result) func() *apply.Result {
 	return func() *apply.Result {
 		if a.HoldPipe != nil {
 			a.HoldPipe()

@@ -20,11 +20,11 @@ import (
 // all of them. One that can't be read stops no other; a file that is not valid
 // stops the run, after the files of all projects were looked at.
 
-// survey is what came of reading all projects of a run.
-type survey struct {
-	targets []*target
+// multiPlan is what came of reading all projects of a run.
+type multiPlan struct {
+	targets []*projectSettings
 	flags   *runOptions // as they were given
-	found   []finding
+	results []projectResult
 	// held is what the guard destination compares secrets with, and notHeld says
 	// what of it could not be read.
 	held    *plan.Holders
@@ -33,8 +33,8 @@ type survey struct {
 	plan *plan.Plan
 }
 
-// finding is what came of one project.
-type finding struct {
+// projectResult is what came of one project.
+type projectResult struct {
 	client *mkio.Client
 	plan   *plan.Plan // nil where the files are not valid
 	// err is why the project could not be read whole.
@@ -45,13 +45,13 @@ type finding struct {
 	misses map[string]string
 }
 
-// survey reads the files and the live rules of every project, and plans. plan,
+// planProjects reads the files and the live rules of every project, and plans. plan,
 // drift and apply share it, so that what was shown is what is done. Each project
 // is handed to keep once it is planned; it is forgotten afterwards.
-func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, readOnly bool, keep func(i int, g *gathered) error) (*survey, error) {
-	s := &survey{targets: targets, flags: o, found: make([]finding, len(targets))}
+func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projectSettings, readOnly bool, keep func(i int, g *projectInput) error) (*multiPlan, error) {
+	s := &multiPlan{targets: targets, flags: o, results: make([]projectResult, len(targets))}
 	notReady := s.connect(a, readOnly)
-	source := parallel.Start(func() plan.Source { return o.gitSource(ctx, a, s.paths()) })
+	source := parallel.Start(func() plan.Source { return o.gitSource(ctx, a, s.allRulePaths()) })
 	// Files that are not valid end the run: then the service is not asked any more.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
@@ -68,26 +68,26 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	for i := range targets {
 		group.Go(func() error {
 			defer task.Add(1)
-			return s.look(inner, a, i, &offline, keep)
+			return s.planProject(inner, a, i, &offline, keep)
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	if problems := s.problems(); schema.HasErrors(problems) {
-		return nil, s.refuse(a, problems, notReady != nil || len(targets) == 1)
+		return nil, s.refuseInvalid(a, problems, notReady != nil || len(targets) == 1)
 	}
 	switch {
 	case notReady != nil:
 		return nil, notReady
-	case len(targets) == 1 && s.found[0].err != nil:
-		return nil, s.found[0].err
+	case len(targets) == 1 && s.results[0].err != nil:
+		return nil, s.results[0].err
 	}
 	if err := s.checkPatterns(a); err != nil {
 		return nil, err
 	}
 	parts := make([]*plan.Plan, 0, len(targets))
-	for _, f := range s.found {
+	for _, f := range s.results {
 		parts = append(parts, f.plan)
 	}
 	s.plan = plan.Join(parts)
@@ -95,7 +95,7 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 	if p := s.plan.Source.Problem; p != "" {
 		a.warn("the commit of the files is not known for sure: %s", p)
 		if h := s.plan.Source.Hint; h != "" {
-			a.line("hint", h)
+			a.printMessage("hint", h)
 		}
 	}
 	return s, nil
@@ -103,10 +103,10 @@ func (o *runOptions) survey(ctx context.Context, a *app, targets []*target, read
 
 // connect makes the clients: what keeps one from being made keeps the whole run
 // from sending anything.
-func (s *survey) connect(a *app, readOnly bool) error {
+func (s *multiPlan) connect(a *app, readOnly bool) error {
 	for i, t := range s.targets {
 		var err error
-		if s.found[i].client, err = t.client(a, t.name, readOnly); err != nil {
+		if s.results[i].client, err = t.client(a, t.name, readOnly); err != nil {
 			if len(s.targets) > 1 {
 				return ofProject(t.name, err)
 			}
@@ -127,16 +127,16 @@ func ofProject(name string, err error) error {
 	return &named
 }
 
-// look reads one project. Its error ends the run: that of the context, or
+// planProject reads one project. Its error ends the run: that of the context, or
 // invalid input.
-func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, keep func(int, *gathered) error) error {
-	t, f := s.targets[i], &s.found[i]
+func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *atomic.Bool, keep func(int, *projectInput) error) error {
+	t, f := s.targets[i], &s.results[i]
 	if f.client == nil { // the files are looked at all the same
-		_, problems, err := t.ruleOptions.read(ctx, a, t.paths)
+		_, problems, err := t.ruleOptions.loadRules(ctx, a, t.paths)
 		f.problems = problems
 		return err
 	}
-	g, problems, err := t.open(ctx, a, f.client)
+	g, problems, err := t.readRuleFiles(ctx, a, f.client)
 	f.problems = problems
 	switch {
 	case err != nil:
@@ -151,7 +151,7 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 	if s.notHeld != "" {
 		g.input.Warnings = append(g.input.Warnings, s.notHeld)
 	}
-	err = g.read(ctx, a)
+	err = g.readLive(ctx, a)
 	if err == nil && keep != nil {
 		err = keep(i, g)
 	}
@@ -167,23 +167,23 @@ func (s *survey) look(ctx context.Context, a *app, i int, offline *atomic.Bool, 
 		return nil
 	}
 	o := s.flags
-	f.misses = t.misses(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.names)
+	f.misses = t.unmatchedPatterns(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.names)
 	g.warnOfMisses(f.misses)
 	f.plan = g.plan
 	f.plan.DropInSync()
 	return nil
 }
 
-// refuse ends a run of which a rule file is not valid. unsent says that the
+// refuseInvalid ends a run of which a rule file is not valid. unsent says that the
 // service was not asked for anything.
-func (s *survey) refuse(a *app, problems []schema.Problem, unsent bool) error {
+func (s *multiPlan) refuseInvalid(a *app, problems []schema.Problem, unsent bool) error {
 	nothing := "nothing was changed"
 	if unsent {
 		nothing = "nothing was sent"
 	}
 	var paths []string
 	if s.targets[0].file == nil { // otherwise validate knows them
-		paths = s.paths()
+		paths = s.allRulePaths()
 	}
 	return a.refuseFiles(problems, nothing, paths)
 }
@@ -196,16 +196,16 @@ func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []str
 	}
 	return &codeError{
 		code: exitInvalid, problems: problems,
-		err:   fmt.Errorf("%s in the rule files; %s", count(errorsAmong(problems), "problem", "problems"), nothing),
+		err:   fmt.Errorf("%s in the rule files; %s", countNoun(errorsAmong(problems), "problem", "problems"), nothing),
 		hints: []string{strings.TrimSpace("mkhooks validate " + quotePaths(paths))},
 	}
 }
 
 // problems are those of all files, each once: projects may share layers.
-func (s *survey) problems() []schema.Problem {
+func (s *multiPlan) problems() []schema.Problem {
 	var all []schema.Problem
 	seen := map[schema.Problem]bool{}
-	for _, f := range s.found {
+	for _, f := range s.results {
 		for _, p := range f.problems {
 			if !seen[p] {
 				seen[p] = true
@@ -217,8 +217,8 @@ func (s *survey) problems() []schema.Problem {
 	return all
 }
 
-// paths are the rule paths of all projects, each once.
-func (s *survey) paths() []string {
+// allRulePaths are the rule paths of all projects, each once.
+func (s *multiPlan) allRulePaths() []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, t := range s.targets {
@@ -232,12 +232,12 @@ func (s *survey) paths() []string {
 	return out
 }
 
-// unreadable is how a run ends of which some projects could not be read whole;
+// readError is how a run ends of which some projects could not be read whole;
 // nil where all were. Documents say it, too.
-func (s *survey) unreadable() error {
+func (s *multiPlan) readError() error {
 	n := 0
 	var first error
-	for i, f := range s.found {
+	for i, f := range s.results {
 		if f.err == nil {
 			continue
 		}
@@ -253,7 +253,7 @@ func (s *survey) unreadable() error {
 		e = &codeError{code: exitFailed, err: first}
 	}
 	if n > 1 {
-		e.err = fmt.Errorf("%d of %d projects could not be read; the first is %w", n, len(s.found), e.err)
+		e.err = fmt.Errorf("%d of %d projects could not be read; the first is %w", n, len(s.results), e.err)
 	}
 	return e
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// take makes the file of a live rule say what is live.
-func (w *ruleWriter) take(live webhook.Rule, files []config.RuleFile) error {
+// updateFile makes the file of a live rule say what is live.
+func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) error {
 	file := files[0].File
 	if layers := w.layersOf(live.Name); len(layers) > 1 {
 		return w.refuseLayers(live, layers)
 	}
 	if len(files) > 1 {
-		w.refuse(fmt.Errorf("rule %q is in several files, %s and %s; expected one", live.Name, file, files[1].File), "name the path that is meant with --rules")
+		w.addRefusal(fmt.Errorf("rule %q is in several files, %s and %s; expected one", live.Name, file, files[1].File), "name the path that is meant with --rules")
 		return nil
 	}
 	if !w.dryRun {
@@ -33,7 +33,7 @@ func (w *ruleWriter) take(live webhook.Rule, files []config.RuleFile) error {
 	}
 	u, err := w.takeInto(file, data, live)
 	if err != nil {
-		w.refuse(fmt.Errorf("%s: %w", file, err))
+		w.addRefusal(fmt.Errorf("%s: %w", file, err))
 		return nil
 	}
 	if len(changed(u)) > 0 {
@@ -45,7 +45,7 @@ func (w *ruleWriter) take(live webhook.Rule, files []config.RuleFile) error {
 	} else if u.Whole() {
 		w.say("%s: rule %q says already what is live", file, live.Name)
 	}
-	w.sayHeld(file, live.Name, u)
+	w.reportSkipped(file, live.Name, u)
 	w.sayUnknown(live)
 	return nil
 }
@@ -75,16 +75,16 @@ func changed(u *rulefile.Update) []string {
 	return out
 }
 
-// sayHeld names what stays as it was because it takes a value and a key.
-func (w *ruleWriter) sayHeld(file, rule string, u *rulefile.Update) {
+// reportSkipped names what stays as it was because it takes a value and a key.
+func (w *ruleWriter) reportSkipped(file, rule string, u *rulefile.Update) {
 	missing, extra := authPaths(u.Missing), authPaths(u.Extra)
 	if len(missing) > 0 {
 		w.a.warn("%s: left out: %s of rule %q, live under authentication, where no value can be read", file, strings.Join(missing, ", "), rule)
-		w.a.line("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+" --add "+quotePaths(missing))
+		w.a.printMessage("hint", "if you have the value: mkhooks secret set "+shell.Path(file)+" --add "+quotePaths(missing))
 	}
 	if len(extra) > 0 {
 		w.a.warn("%s: left in: authentication of %s, which live rule %q does not have", file, strings.Join(extra, ", "), rule)
-		w.a.line("hint", "to take it out of the file: sops edit "+shell.Path(file))
+		w.a.printMessage("hint", "to take it out of the file: sops edit "+shell.Path(file))
 	}
 	if len(u.Held) > 0 {
 		w.a.warn("%s: left out: %s, plain in live rule %q and secret in the file", file, strings.Join(u.Held, ", "), rule)

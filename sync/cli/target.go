@@ -12,18 +12,18 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// target is one project of a run: the options, with all that is in force for
+// projectSettings is one project of a run: the options, with all that is in force for
 // this project filled in.
-type target struct {
+type projectSettings struct {
 	runOptions
-	name  string
-	paths []string     // of its rule files, in the order of the layers
-	rests plan.Options // what its plan rests on
+	name         string
+	paths        []string     // of its rule files, in the order of the layers
+	planSettings plan.Options // what its plan rests on
 }
 
-// settle fills in what the config file says and no flag does, and returns the
+// resolveSettings fills in what the config file says and no flag does, and returns the
 // projects that the run is about, in the order of the file.
-func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*target, error) {
+func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) ([]*projectSettings, error) {
 	f := cmd.Flags()
 	if f.Lookup("parallel") == nil {
 		o.parallel = 1 // a command for one project
@@ -41,8 +41,8 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 		if err != nil {
 			return nil, err
 		}
-		t := &target{runOptions: *o, name: name, paths: args}
-		return []*target{t}, t.check(a)
+		t := &projectSettings{runOptions: *o, name: name, paths: args}
+		return []*projectSettings{t}, t.checkSettings(a)
 	}
 	picked, err := o.pick(a, o.projects)
 	if err != nil {
@@ -52,26 +52,26 @@ func (o *runOptions) settle(a *app, cmd *cobra.Command, args []string) ([]*targe
 	if err != nil {
 		return nil, err
 	}
-	targets := make([]*target, 0, len(picked))
+	targets := make([]*projectSettings, 0, len(picked))
 	for _, p := range picked {
-		t := &target{runOptions: *o, name: p.Name}
+		t := &projectSettings{runOptions: *o, name: p.Name}
 		t.fill(p, f)
-		if t.ofItsOwn(); len(o.only) > 0 && len(t.only) == 0 {
+		if t.keepOwnFlags(); len(o.only) > 0 && len(t.only) == 0 {
 			continue // --only is about rules of other projects
 		}
 		if t.paths, err = t.narrow(p, args); err != nil {
 			return nil, err
 		}
-		if err := t.check(a); err != nil {
+		if err := t.checkSettings(a); err != nil {
 			return nil, err
 		}
 		targets = append(targets, t)
 	}
 	if len(targets) == 0 {
-		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.askedRule(), o.only[0], list(namesOf(picked)))
+		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.askedRule(), o.only[0], joinNames(namesOf(picked)))
 	}
 	for _, t := range targets {
-		t.rests.Several = o.ambiguous(cmd, len(targets))
+		t.planSettings.Several = o.ambiguous(cmd, len(targets))
 	}
 	return targets, nil
 }
@@ -85,7 +85,7 @@ func namesOf(projects []*config.Project) []string {
 }
 
 // fill takes from the config file what no flag says.
-func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
+func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
 	t.tokenEnv = p.TokenEnv
 	for _, s := range []struct {
 		flag  string
@@ -118,18 +118,18 @@ func (t *target) fill(p *config.Project, f *pflag.FlagSet) {
 	}
 }
 
-// check checks the settings against each other, and says which rules the run
+// checkSettings checks the settings against each other, and says which rules the run
 // is about.
-func (t *target) check(a *app) (err error) {
-	if t.rests, err = t.planOptions.plan(a); err != nil {
+func (t *projectSettings) checkSettings(a *app) (err error) {
+	if t.planSettings, err = t.planOptions.plan(a); err != nil {
 		return err
 	}
 	if t.archiveIsShared { // as the file writes it: where that leads differs from machine to machine
-		t.rests.Archive = t.file.Archive
+		t.planSettings.Archive = t.file.Archive
 	}
-	t.rests.KeyServices = t.keyServices
-	t.rests.AllowPlaintextAuth, t.rests.AllowPlainCredentials = t.allowPlaintextAuth, t.allowPlainCredentials
-	t.rests.AllowEmpty = t.allowEmpty
+	t.planSettings.KeyServices = t.keyServices
+	t.planSettings.AllowPlaintextAuth, t.planSettings.AllowPlainCredentials = t.allowPlaintextAuth, t.allowPlainCredentials
+	t.planSettings.AllowEmpty = t.allowEmpty
 	if len(t.only) > 0 || t.narrowed != nil {
 		t.about = func(rule string) bool {
 			return (t.narrowed == nil || t.narrowed[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))
@@ -160,7 +160,7 @@ func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*co
 func notWithin(file *config.File, projects []*config.Project, arg string) error {
 	const hint = "name one of them, or add the path to rules in "
 	if len(projects) == 1 {
-		return invalidf(hint+file.Name, "%s is not among the rule files of project %q: %s", arg, projects[0].Name, list(projects[0].Rules))
+		return invalidf(hint+file.Name, "%s is not among the rule files of project %q: %s", arg, projects[0].Name, joinNames(projects[0].Rules))
 	}
 	var rules []string
 	for _, p := range projects {
@@ -170,12 +170,12 @@ func notWithin(file *config.File, projects []*config.Project, arg string) error 
 			}
 		}
 	}
-	return invalidf(hint+file.Name, "%s is not among the rule files of any project: %s", arg, list(rules))
+	return invalidf(hint+file.Name, "%s is not among the rule files of any project: %s", arg, joinNames(rules))
 }
 
 // narrow takes paths as those of the project's files that the run is about. All
 // files are read all the same: what guards look at must not depend on it.
-func (t *target) narrow(p *config.Project, args []string) ([]string, error) {
+func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, error) {
 	paths := t.file.Paths(p)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.Within(arg, paths) })
 	if len(args) == 0 {

@@ -11,14 +11,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// todo is what an apply is about to do, project by project.
-type todo struct {
-	*survey
+// applySet is what an apply is about to do, project by project.
+type applySet struct {
+	*multiPlan
 	parallel int
-	// todo is the plan of now with what is to be done: all of it, or what was
+	// toApply is the plan of now with what is to be done: all of it, or what was
 	// reviewed, too. moved is what was reviewed and is no longer the same.
-	todo  *plan.Plan
-	moved []plan.Unmatched
+	toApply   *plan.Plan
+	unmatched []plan.Unmatched
 	// unreviewed is how many changes came up since the review.
 	unreviewed int
 	// rules are those to be sent, prepared what they were made into, by target.
@@ -26,10 +26,10 @@ type todo struct {
 	prepared []*apply.Prepared
 }
 
-// toDo reads all projects and takes of each what is to be done: all that its
+// loadApplySet reads all projects and takes of each what is to be done: all that its
 // plan says, or what of it reviewed says, too.
-func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, reviewed *plan.Plan) (*todo, error) {
-	t := &todo{parallel: o.parallel, rules: make([][]apply.Rule, len(targets))}
+func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projectSettings, reviewed *plan.Plan) (*applySet, error) {
+	t := &applySet{parallel: o.parallel, rules: make([][]apply.Rule, len(targets))}
 	parts := make([]*plan.Plan, len(targets))
 	moved := make([][]plan.Unmatched, len(targets))
 	unreviewed := make([]int, len(targets))
@@ -40,7 +40,7 @@ func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, review
 		}
 	}
 	var err error
-	t.survey, err = o.survey(ctx, a, targets, false, func(i int, g *gathered) error {
+	t.multiPlan, err = o.planProjects(ctx, a, targets, false, func(i int, g *projectInput) error {
 		narrow(i, g.plan)
 		t.rules[i] = g.toSend(parts[i])
 		return nil
@@ -48,20 +48,20 @@ func (o *runOptions) toDo(ctx context.Context, a *app, targets []*target, review
 	if err != nil {
 		return nil, err
 	}
-	for i, f := range t.found {
+	for i, f := range t.results {
 		if f.err != nil {
 			narrow(i, f.plan)
 		}
 		parts[i].DropInSync()
 		t.unreviewed += unreviewed[i]
 	}
-	t.todo = plan.Join(parts)
-	t.todo.Source = t.plan.Source
-	t.moved = slices.Concat(moved...)
+	t.toApply = plan.Join(parts)
+	t.toApply.Source = t.plan.Source
+	t.unmatched = slices.Concat(moved...)
 	if reviewed != nil {
-		t.moved = append(t.moved, plan.Elsewhere(reviewed, t.plan)...)
+		t.unmatched = append(t.unmatched, plan.Elsewhere(reviewed, t.plan)...)
 	}
-	t.todo.Digest = standing(reviewed, t.plan)
+	t.toApply.Digest = standing(reviewed, t.plan)
 	return t, nil
 }
 
@@ -76,9 +76,9 @@ func standing(reviewed, fresh *plan.Plan) webhook.Digest {
 	return fresh.Digest
 }
 
-// prepare opens and checks the secrets of all projects, before the first write
+// prepareAll opens and checks the secrets of all projects, before the first write
 // to any of them.
-func (t *todo) prepare(ctx context.Context, a *app, deps apply.Deps) error {
+func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) error {
 	t.prepared = make([]*apply.Prepared, len(t.targets))
 	errs := make([]error, len(t.targets))
 	a.opened = a.progress.Task("open secrets", 0)
@@ -86,11 +86,11 @@ func (t *todo) prepare(ctx context.Context, a *app, deps apply.Deps) error {
 	var group parallel.Group
 	group.SetLimit(t.parallel)
 	for i, target := range t.targets {
-		if t.found[i].err != nil {
+		if t.results[i].err != nil {
 			continue
 		}
 		group.Go(func() error {
-			t.prepared[i], errs[i] = target.prepare(ctx, a, t.found[i].client, t.todo, t.rules[i], deps)
+			t.prepared[i], errs[i] = target.prepare(ctx, a, t.results[i].client, t.toApply, t.rules[i], deps)
 			return nil
 		})
 	}
@@ -132,15 +132,15 @@ func joinInvalid(errs []error) error {
 }
 
 // changes are how many there are, of all projects.
-func (t *todo) changes() (n int) {
-	for _, p := range t.todo.Projects {
+func (t *applySet) changes() (n int) {
+	for _, p := range t.toApply.Projects {
 		n += len(p.Changes)
 	}
 	return n
 }
 
-// run does it, several projects side by side.
-func (t *todo) run(a *app) *apply.Result {
+// applyAll does it, several projects side by side.
+func (t *applySet) applyAll(a *app) *apply.Result {
 	results := make([]*apply.Result, len(t.targets))
 	a.applied = a.progress.Task("apply", t.changes())
 	defer a.applied.Done()
@@ -151,10 +151,10 @@ func (t *todo) run(a *app) *apply.Result {
 			continue
 		}
 		group.Go(func() error {
-			results[i] = p.Run(a.root, a.Stop, t.todo)
+			results[i] = p.Run(a.root, a.Stop, t.toApply)
 			return nil
 		})
 	}
 	_ = group.Wait() // each change keeps its own error
-	return apply.Join(t.todo, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
+	return apply.Join(t.toApply, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
 }

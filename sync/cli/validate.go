@@ -83,16 +83,16 @@ func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) e
 	}
 	var verdict error
 	if bad {
-		verdict = invalid(errors.New(count(errorsAmong(problems), "problem", "problems") + " in the rule files"))
+		verdict = invalid(errors.New(countNoun(errorsAmong(problems), "problem", "problems") + " in the rule files"))
 	}
-	return a.first(verdict, a.write(doc), a.annotate(problems))
+	return a.first(verdict, a.writeDocument(doc), a.annotate(problems))
 }
 
 // valid is the last line where nothing is wrong.
 func (o *validateOptions) valid(rules *config.Rules, opened int) string {
-	line := fmt.Sprintf("%s in %s", count(len(rules.Rules), "valid rule", "valid rules"), count(rules.Files, "file", "files"))
+	line := fmt.Sprintf("%s in %s", countNoun(len(rules.Rules), "valid rule", "valid rules"), countNoun(rules.Files, "file", "files"))
 	if o.decrypt {
-		line += fmt.Sprintf("; %s opened", count(opened, "file with secrets", "files with secrets"))
+		line += fmt.Sprintf("; %s opened", countNoun(opened, "file with secrets", "files with secrets"))
 	}
 	return line
 }

@@ -45,7 +45,7 @@ func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fil
 		}
 	}
 	if len(args) > 0 {
-		return o.named(projects, args), nil
+		return o.setsOfPaths(projects, args), nil
 	}
 	var sets []fileSet
 	for _, p := range projects {
@@ -63,9 +63,9 @@ func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
 	return o.pick(a, []string{"*"})
 }
 
-// named are the sets of paths that were named. A file of a project with layers
+// setsOfPaths are the sets of paths that were named. A file of a project with layers
 // may be half of a rule: it is checked with the others of its rule.
-func (o *validateOptions) named(projects []*config.Project, args []string) []fileSet {
+func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string) []fileSet {
 	var sets []fileSet
 	var flat, layered []string
 	for _, p := range projects {
@@ -163,7 +163,7 @@ func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*co
 	if set.rules != nil {
 		options.about, options.silent = func(rule string) bool { return set.rules[rule] }, true
 	}
-	rules, problems, err := options.read(ctx, a, set.paths)
+	rules, problems, err := options.loadRules(ctx, a, set.paths)
 	if err != nil {
 		return nil, nil, err
 	}

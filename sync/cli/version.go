@@ -27,7 +27,7 @@ func newVersionCommand(a *app) *cobra.Command {
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{formatsKey: "text,json"},
 		RunE: func(*cobra.Command, []string) error {
-			return a.write(document{
+			return a.writeDocument(document{
 				text: func(w io.Writer, _ report.TextOptions) error { return writeLine(w, readBuild().String()) },
 				json: func(w io.Writer) error {
 					enc := json.NewEncoder(w)
