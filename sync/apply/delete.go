@@ -12,26 +12,26 @@ import (
 
 // delete is steps 6 and 7. It reports false where the history has to be
 // stored anew.
-func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) {
-	w, err := d.intend(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
+func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool) {
+	w, err := d.recordIntent(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), roomForRecord)
 		return true
 	}
 	before := d.attempted
 	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Look{Again: func(ctx context.Context) error {
-		err := d.look(ctx, stored)
-		d.step(ctx, d.c, StepLook, w.Before, looked(err))
+		err := d.recheck(ctx, stored)
+		d.recordStep(ctx, d.c, StepLook, w.Before, looked(err))
 		return err
 	}})
-	d.out.took(result.Write)
+	d.out.addAttempts(result.Write)
 	d.lost = d.lost || result.Lost
 	d.attempted = d.attempted || result.Attempts > 0
 	refused := err
 	if d.attempted {
 		if is := d.inspect(ctx, err); is != nil {
 			err = is
-			d.step(ctx, d.c, StepLook, w.Before, looked(err))
+			d.recordStep(ctx, d.c, StepLook, w.Before, looked(err))
 		}
 	}
 	over = true
@@ -43,7 +43,7 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	case errors.Is(err, errMoved):
 		over, unsent = false, looked(err).Error
 	case errors.Is(err, errGone) && before:
-		d.tooLate()
+		d.failLateDelete()
 	case errors.Is(err, errGone):
 		d.gone(refused)
 	case errors.Is(err, errAnother):
@@ -58,37 +58,37 @@ func (d *removal) delete(ctx context.Context, stored *archive.Copy) (over bool) 
 	default:
 		d.out.Status = StatusApplied
 	}
-	d.record(ctx, w, Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: cmp.Or(unsent, d.out.Error)})
+	d.recordResult(ctx, w, WriteResult{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: cmp.Or(unsent, d.out.Error)})
 	return over
 }
 
-// tooLate ends a delete whose lost attempt took effect only after newer records
+// failLateDelete ends a delete whose lost attempt took effect only after newer records
 // had come.
-func (d *removal) tooLate() {
+func (d *deletion) failLateDelete() {
 	d.left = nil
 	d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
 }
 
 // looked is what a look found, for the record.
-func looked(err error) Written {
+func looked(err error) WriteResult {
 	switch {
 	case err == nil:
-		return Written{}
+		return WriteResult{}
 	case errors.Is(err, errGone), errors.Is(err, errAnother), errors.Is(err, errChanged), errors.Is(err, errMoved):
-		return Written{Error: &Error{Kind: KindStale, Message: err.Error()}}
+		return WriteResult{Error: &Error{Kind: KindStale, Message: err.Error()}}
 	}
-	return Written{Error: &Error{Kind: KindService, Message: err.Error()}}
+	return WriteResult{Error: &Error{Kind: KindService, Message: err.Error()}}
 }
 
 // inspect reads the rule after a DELETE that was answered with an error: it may
 // have taken effect. It returns errGone or errAnother, or nil if the rule is
 // there, or if nothing is known.
-func (d *removal) inspect(ctx context.Context, err error) error {
+func (d *deletion) inspect(ctx context.Context, err error) error {
 	var service *mkio.Error
 	if !errors.As(err, &service) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, secondLook)
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	live, err := d.client.Rule(ctx, d.c.Rule)
 	switch {
@@ -105,7 +105,7 @@ func (d *removal) inspect(ctx context.Context, err error) error {
 // gone ends the delete of a rule that is absent. If a DELETE of this run was
 // sent before, it counts as the one that deleted the rule, unless the service
 // refused it with the error refused.
-func (d *removal) gone(refused error) {
+func (d *deletion) gone(refused error) {
 	d.left = nil
 	var service *mkio.Error
 	switch {
@@ -119,7 +119,7 @@ func (d *removal) gone(refused error) {
 }
 
 // another ends the delete of a rule whose name another rule has by now.
-func (d *removal) another() {
+func (d *deletion) another() {
 	d.left = nil
 	if !d.attempted {
 		d.out.stale("the rule was deleted and made anew by someone else")
@@ -129,8 +129,8 @@ func (d *removal) another() {
 		"the rule is deleted, by this run or by another client; another client has created a rule with its name since, which was left alone", planAgain)
 }
 
-// look is step 6: it says whether the rule may be deleted now.
-func (d *removal) look(ctx context.Context, stored *archive.Copy) error {
+// recheck is step 6: it says whether the rule may be deleted now.
+func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 	live, err := d.client.Rule(ctx, d.c.Rule)
 	switch {
 	case err != nil:

@@ -20,7 +20,7 @@ type Deps struct {
 	// Archive is where histories go before a delete; nil blocks every delete.
 	Archive archive.Store
 	// Audit is told of every write, before and after it; nil means nobody is.
-	Audit Recorder
+	Audit AuditLog
 	// Now is the clock of manifests; nil means [time.Now].
 	Now func() time.Time
 	// Concurrency is the most changes side by side; 0 means 16.
@@ -69,14 +69,14 @@ type Rule struct {
 	Sealed secrets.Sealed
 }
 
-// Recorder keeps a record of every write.
-type Recorder interface {
+// AuditLog keeps a record of every write.
+type AuditLog interface {
 	// Intent is called before a write leaves. An error stops that write.
 	Intent(ctx context.Context, w Write) error
 	// Result is called after it, also where it failed.
-	Result(ctx context.Context, w Write, d Written) error
+	Result(ctx context.Context, w Write, d WriteResult) error
 	// Step is called after a step of a delete that writes nothing.
-	Step(ctx context.Context, w Write, d Written) error
+	Step(ctx context.Context, w Write, d WriteResult) error
 }
 
 // Step is one of the steps that a change consists of.
@@ -115,8 +115,8 @@ type Write struct {
 	AuthRemoved []string
 }
 
-// Written is what came of a write or a step.
-type Written struct {
+// WriteResult is what came of a write or a step.
+type WriteResult struct {
 	HTTPStatus, Attempts int
 	Ref                  string
 	// Live is the digest of the rule as the service answered it; empty where

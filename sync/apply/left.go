@@ -39,12 +39,12 @@ func authPaths(a webhook.AuthNames) []string {
 }
 
 // leaves returns what the rule lacks, compared with what was seen of it.
-func (d *removal) leaves(live webhook.Rule) *Left {
+func (d *deletion) leaves(live webhook.Rule) *Left {
 	return &Left{Enabled: live.Spec.Enabled, AuthRemoved: authPaths(d.seen.Spec.Auth.Without(live.Spec.Auth)), Earlier: d.earlier}
 }
 
 // finish adds what the delete left behind, to the change and to the audit log.
-func (d *removal) finish(ctx context.Context) Change {
+func (d *deletion) finish(ctx context.Context) Change {
 	d.out.wrote = d.wrote
 	if d.out.Status == StatusApplied || d.out.Status == StatusDone {
 		return d.out
@@ -64,7 +64,7 @@ func (d *removal) finish(ctx context.Context) Change {
 		if d.left != nil {
 			before = webhook.LiveDigest(d.left)
 		}
-		d.step(ctx, d.c, StepLeft, before, Written{Left: d.out.Left})
+		d.recordStep(ctx, d.c, StepLeft, before, WriteResult{Left: d.out.Left})
 	}
 	return d.out
 }

@@ -13,7 +13,7 @@ func Declined(p *plan.Plan) *Result {
 	r := newResult(p)
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
-			out := begin(project.Name, c)
+			out := newChange(project.Name, c)
 			out.Status = StatusSkipped
 			if c.Blocked != nil {
 				out.blockedAs(*c.Blocked)
@@ -59,7 +59,7 @@ func (r *Result) Add(moved []plan.Unmatched) {
 }
 
 func movedChange(m plan.Unmatched) Change {
-	out := begin(m.Project, m.Change)
+	out := newChange(m.Project, m.Change)
 	if m.Done {
 		out.Status = StatusDone
 		return out
@@ -100,8 +100,8 @@ func newResult(p *plan.Plan) *Result {
 	return r
 }
 
-// begin is a change of which nothing has come yet.
-func begin(project string, c plan.Change) Change {
+// newChange is a change of which nothing has come yet.
+func newChange(project string, c plan.Change) Change {
 	return Change{Project: project, Rule: c.Rule, Action: c.Action, SecretTo: c.SecretTo}
 }
 

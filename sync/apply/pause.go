@@ -12,7 +12,7 @@ import (
 
 // recall adds to what was seen of a rule what an earlier run saw before it
 // paused the rule. It returns false if that cannot be read.
-func (d *removal) recall(ctx context.Context) bool {
+func (d *deletion) recall(ctx context.Context) bool {
 	live := d.live
 	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
 		return true // no pause leaves a rule so
@@ -41,28 +41,28 @@ func (d *removal) recall(ctx context.Context) bool {
 	return true
 }
 
-// note stores what the pause is about to take away, for a run that comes after
+// addPausedNote stores what the pause is about to take away, for a run that comes after
 // a crash of this one. It returns false if that failed: then nothing is paused.
-func (d *removal) note(ctx context.Context, paused webhook.Rule) bool {
-	err := archive.NotePause(ctx, d.deps.Archive, d.request(), webhook.LiveDigest(&paused))
+func (d *deletion) addPausedNote(ctx context.Context, paused webhook.Rule) bool {
+	err := archive.NotePause(ctx, d.deps.Archive, d.archiveRequest(), webhook.LiveDigest(&paused))
 	if err != nil {
 		d.out.failArchive(ctx, err)
 	}
-	d.step(ctx, d.c, StepNote, d.c.LiveDigest, Written{Error: d.why()})
+	d.recordStep(ctx, d.c, StepNote, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 	return err == nil
 }
 
 // pause is step 2. It returns false if the delete ends here.
-func (d *removal) pause(ctx context.Context) bool {
+func (d *deletion) pause(ctx context.Context) bool {
 	before, paused := d.live, d.live
 	paused.Spec = d.live.Spec.Clone()
 	paused.Spec.Enabled = false
 	// The values are unknown, and a mask must never be sent.
 	paused.Spec.Auth = webhook.AuthNames{}
-	if !d.note(ctx, paused) {
+	if !d.addPausedNote(ctx, paused) {
 		return false
 	}
-	answer, found := d.send(ctx, &d.out, d.c, sending{
+	answer, found := d.send(ctx, &d.out, d.c, putRequest{
 		step: StepPause, before: webhook.LiveDigest(&before), seen: d.at, spec: paused.Spec, auth: secrets.Auth{}, removes: authPaths(before.Spec.Auth),
 	})
 	if answer == nil {
@@ -85,14 +85,14 @@ func (d *removal) pause(ctx context.Context) bool {
 		return false
 	case webhook.LiveDigest(answer) != webhook.LiveDigest(&paused):
 		// The service has a spelling of its own: the note must fit that.
-		return d.note(ctx, *answer)
+		return d.addPausedNote(ctx, *answer)
 	}
 	return true
 }
 
 // notPaused ends a delete whose pause did not succeed. found is the rule as it
 // was read before a retry, if it was.
-func (d *removal) notPaused(found *webhook.Rule) {
+func (d *deletion) notPaused(found *webhook.Rule) {
 	if d.out.Status == StatusStale {
 		if d.out.lost && found != nil && !found.Spec.Enabled && found.Spec.Auth.Len() == 0 {
 			d.wrote, d.left = true, found // an attempt took effect, then another client changed the rule

@@ -21,11 +21,11 @@ import (
 type Prepared struct {
 	deps  Deps
 	plan  *plan.Plan
-	items map[string]item // by rule
+	items map[string]preparedRule // by rule
 }
 
-// item is a rule ready to be sent.
-type item struct {
+// preparedRule is a rule ready to be sent.
+type preparedRule struct {
 	desired webhook.Desired
 	auth    secrets.Auth
 	digest  webhook.Digest // the desired digest
@@ -36,7 +36,7 @@ type item struct {
 // what is wrong with each file, in the order of the files; none of it holds a
 // value.
 func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepared, error) {
-	out := &Prepared{deps: deps.withDefaults(), plan: p, items: map[string]item{}}
+	out := &Prepared{deps: deps.withDefaults(), plan: p, items: map[string]preparedRule{}}
 	byName := make(map[string]*Rule, len(rules))
 	for i := range rules {
 		byName[rules[i].Name] = &rules[i]
@@ -57,14 +57,14 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 				return nil, fmt.Errorf("rule %q: the plan was not made from these files", c.Rule)
 			}
 			group.Go(func() error {
-				auth, err := out.open(ctx, rule)
+				auth, err := out.decryptRule(ctx, rule)
 				out.deps.Client.Remember(auth)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
 					problems = append(problems, problem{rule.File, rule.Name, err})
 				}
-				out.items[c.Rule] = item{desired: rule.Desired, auth: auth, digest: c.DesiredDigest}
+				out.items[c.Rule] = preparedRule{desired: rule.Desired, auth: auth, digest: c.DesiredDigest}
 				return nil
 			})
 		}
@@ -112,8 +112,8 @@ func joined(problems []problem) error {
 	return errors.Join(errs...)
 }
 
-// open returns the checked authentication of one rule.
-func (p *Prepared) open(ctx context.Context, rule *Rule) (auth secrets.Auth, err error) {
+// decryptRule returns the checked authentication of one rule.
+func (p *Prepared) decryptRule(ctx context.Context, rule *Rule) (auth secrets.Auth, err error) {
 	defer func() {
 		// The panic's own text could hold a value.
 		if recover() != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// put creates or updates one rule.
-func (r *run) put(ctx context.Context, c plan.Change) Change {
-	out := begin(r.project.Name, c)
+// putRule creates or updates one rule.
+func (r *run) putRule(ctx context.Context, c plan.Change) Change {
+	out := newChange(r.project.Name, c)
 	it, ok := r.items[c.Rule]
 	if !ok || it.digest != c.DesiredDigest {
 		out.fail(StatusFailed, KindInternal, "its secrets were not opened before the first write, which is a fault in mkhooks; nothing was sent", "")
@@ -39,30 +39,30 @@ func (r *run) put(ctx context.Context, c plan.Change) Change {
 	if r.project.Owner != "" {
 		spec = spec.WithMarker(r.marker(it))
 	}
-	answer, _ := r.send(ctx, &out, c, sending{step: StepPut, before: c.LiveDigest, seen: seen, spec: spec, auth: it.auth})
+	answer, _ := r.send(ctx, &out, c, putRequest{step: StepPut, before: c.LiveDigest, seen: seen, spec: spec, auth: it.auth})
 	if answer == nil {
 		return out
 	}
-	r.noteOthers(out, live, answer)
+	r.warnOverwritten(out, live, answer)
 	r.verify(ctx, &out, c, it, answer)
 	return out
 }
 
-// noteOthers warns where the answer to a PUT shows that someone else was at work
+// warnOverwritten warns where the answer to a PUT shows that someone else was at work
 // between the last look at the rule and the write: the service has no
 // compare-and-swap, and what they did is overwritten.
-func (r *run) noteOthers(out Change, live, answer *webhook.Rule) {
+func (r *run) warnOverwritten(out Change, live, answer *webhook.Rule) {
 	switch {
 	case out.Attempts != 1: // it may have been an attempt of our own
 	case live == nil && out.HTTPStatus == http.StatusOK:
-		r.warn(quoted(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
+		r.addWarning(quoted(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
 	case live != nil && live.ID != answer.ID:
-		r.warn(quoted(out.Action, out.Rule) + " made it anew, without its delivery history: someone else deleted it at this very moment")
+		r.addWarning(quoted(out.Action, out.Rule) + " made it anew, without its delivery history: someone else deleted it at this very moment")
 	}
 }
 
 // marker is what says on the live rule that this was applied.
-func (r *run) marker(it item) webhook.Marker {
+func (r *run) marker(it preparedRule) webhook.Marker {
 	return webhook.Marker{
 		Owner: r.project.Owner, ID: webhook.RuleID(r.project.Name, it.desired.Name),
 		Spec: webhook.SpecDigest(it.desired.Spec), Auth: it.desired.AuthDigest,
@@ -71,7 +71,7 @@ func (r *run) marker(it item) webhook.Marker {
 
 // asDesired reports whether a live rule is known to be what would be written.
 // Of values that no marker tells of nothing is known.
-func (r *run) asDesired(live *webhook.Rule, it item) bool {
+func (r *run) asDesired(live *webhook.Rule, it preparedRule) bool {
 	if live == nil || len(live.Spec.Unknown) > 0 {
 		return false
 	}
@@ -85,8 +85,8 @@ func (r *run) asDesired(live *webhook.Rule, it item) bool {
 	return state == webhook.ValidMarker && same && marker == r.marker(it) && it.desired.AuthDigest != webhook.AuthUnknown
 }
 
-// sending is one PUT.
-type sending struct {
+// putRequest is one PUT.
+type putRequest struct {
 	step Step
 	// before is the digest of the live rule that the PUT rests on, seen when
 	// that was read.
@@ -106,8 +106,8 @@ var (
 
 // send makes one PUT. If it does not succeed, out says so and the answer is
 // nil. found is the rule as the last precheck read it, if there was one.
-func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) (answer, found *webhook.Rule) {
-	w, err := r.intend(ctx, c, s.step, s.before, c.DesiredDigest, s.removes...)
+func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest) (answer, found *webhook.Rule) {
+	w, err := r.recordIntent(ctx, c, s.step, s.before, c.DesiredDigest, s.removes...)
 	if err != nil {
 		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
 		return nil, nil
@@ -122,7 +122,7 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) (
 		}
 		return errMovedOn
 	}})
-	out.took(result.Write)
+	out.addAttempts(result.Write)
 	switch unknown := result.Lost || result.Status/100 == 2; {
 	case err == nil:
 		answer = &result.Rule
@@ -136,14 +136,14 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s sending) (
 	case unknown && ctx.Err() == nil:
 		answer = r.tookEffect(ctx, c.Rule, s)
 	}
-	d := Written{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
+	d := WriteResult{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
 	if answer != nil {
 		d.Live = webhook.LiveDigest(answer)
 	} else if out.Status == "" {
 		out.failWrite(ctx, err, result.Write)
 	}
 	d.Error = out.Error
-	r.record(ctx, w, d)
+	r.recordResult(ctx, w, d)
 	return answer, found
 }
 
@@ -155,14 +155,14 @@ func movedAt(step Step, c plan.Change, live *webhook.Rule) string {
 	return moved(c, live)
 }
 
-// secondLook is how long it is tried to find out what became of a PUT.
-const secondLook = 10 * time.Second
+// verifyTimeout is how long it is tried to find out what became of a PUT.
+const verifyTimeout = 10 * time.Second
 
 // tookEffect reads the rule after a PUT whose answer was lost or can't be read.
 // It returns the rule where it is known to be what was sent, and nil where
 // nothing is known.
-func (r *run) tookEffect(ctx context.Context, rule string, s sending) *webhook.Rule {
-	ctx, cancel := context.WithTimeout(ctx, secondLook)
+func (r *run) tookEffect(ctx context.Context, rule string, s putRequest) *webhook.Rule {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	live, err := r.client.Rule(ctx, rule)
 	if err != nil || webhook.LiveDigest(live) == s.before || !r.isSent(live, s) {
@@ -173,19 +173,19 @@ func (r *run) tookEffect(ctx context.Context, rule string, s sending) *webhook.R
 
 // isSent reports whether a live rule is known to be what a PUT sends. Of values
 // that no marker tells of nothing is known.
-func (r *run) isSent(live *webhook.Rule, s sending) bool {
+func (r *run) isSent(live *webhook.Rule, s putRequest) bool {
 	return live != nil && (r.project.Owner != "" || s.spec.Auth.Len() == 0) && len(live.Spec.Unknown) == 0 &&
 		webhook.SpecDigest(live.Spec) == webhook.SpecDigest(s.spec) && sameMarker(webhook.Rule{Spec: s.spec}, *live)
 }
 
-// took adds what a write took.
-func (c *Change) took(w mkio.Write) {
+// addAttempts adds what a write took.
+func (c *Change) addAttempts(w mkio.Write) {
 	c.HTTPStatus, c.Ref, c.lost = w.Status, w.Ref, c.lost || w.Lost
 	c.Attempts += w.Attempts
 }
 
 // verify compares the answer to a PUT with what was sent.
-func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it item, answer *webhook.Rule) {
+func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	want := it.desired.Spec
 	owned := r.project.Owner != ""
 	if owned && !r.keptMarker(answer, r.marker(it)) {
@@ -226,7 +226,7 @@ func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
 // putKept writes the rule once more, with the digest of what the service made
 // of it, so that its own spelling is no drift for ever. It leaves out.Status
 // empty where that went well.
-func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, answer *webhook.Rule) {
+func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	seen := time.Now()
 	live, err := r.client.Rule(ctx, c.Rule)
 	switch {
@@ -239,7 +239,7 @@ func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it item, 
 	}
 	marker := r.marker(it)
 	marker.Kept = webhook.SpecDigest(answer.Spec)
-	again, _ := r.send(ctx, out, c, sending{step: StepKept, before: webhook.LiveDigest(live), seen: seen, spec: it.desired.Spec.WithMarker(marker), auth: it.auth})
+	again, _ := r.send(ctx, out, c, putRequest{step: StepKept, before: webhook.LiveDigest(live), seen: seen, spec: it.desired.Spec.WithMarker(marker), auth: it.auth})
 	switch {
 	case again == nil:
 	case !r.keptMarker(again, marker):

@@ -23,8 +23,8 @@ import (
 // held the delete back, they would be lost on a rule that is still there. Its
 // history may then move while it is read, which is noticed.
 
-// removal is one delete in progress.
-type removal struct {
+// deletion is one delete in progress.
+type deletion struct {
 	*run
 	c   plan.Change
 	out Change
@@ -61,7 +61,7 @@ var (
 
 // remove deletes one rule.
 func (r *run) remove(ctx context.Context, c plan.Change) (out Change) {
-	d := &removal{run: r, c: c, out: begin(r.project.Name, c), patience: archive.NewPatience(r.deps.Drain, r.sleep)}
+	d := &deletion{run: r, c: c, out: newChange(r.project.Name, c), patience: archive.NewPatience(r.deps.Drain, r.sleep)}
 	defer func() {
 		if recover() != nil {
 			d.out.broke()
@@ -72,7 +72,7 @@ func (r *run) remove(ctx context.Context, c plan.Change) (out Change) {
 	return d.out
 }
 
-func (d *removal) do(ctx context.Context) {
+func (d *deletion) do(ctx context.Context) {
 	if d.deps.Archive == nil {
 		d.out.block(plan.GuardArchive, "there is no place for the delivery history, which the delete destroys; pass --archive DIR")
 		return
@@ -87,22 +87,22 @@ func (d *removal) do(ctx context.Context) {
 	case webhook.LiveDigest(live) != d.c.LiveDigest:
 		d.out.stale(moved(d.c, live))
 	}
-	read := Written{Error: d.out.Error}
+	read := WriteResult{Error: d.out.Error}
 	if err == nil {
 		read.Live = webhook.LiveDigest(live)
 	}
-	d.step(ctx, d.c, StepRead, d.c.LiveDigest, read)
+	d.recordStep(ctx, d.c, StepRead, d.c.LiveDigest, read)
 	if d.out.Status != "" {
 		return
 	}
 	d.seen, d.live, d.at = *live, *live, at
 	if !d.recall(ctx) {
-		d.step(ctx, d.c, StepArchive, d.c.LiveDigest, Written{Error: d.why()})
+		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
 	}
 	if err := archive.Probe(ctx, d.deps.Archive); err != nil {
 		d.out.failArchive(ctx, err) // before the pause: the rule goes on delivering
-		d.step(ctx, d.c, StepArchive, d.c.LiveDigest, Written{Error: d.why()})
+		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
 	}
 	if live.Spec.Enabled && !d.deps.NoPause && len(live.Spec.Unknown) == 0 && !d.pause(ctx) {
@@ -124,7 +124,7 @@ func (d *removal) do(ctx context.Context) {
 		default:
 			d.out.block(plan.GuardArchive, "the history moved again and again, in "+d.patience.Spent()+"; run it again when fewer events come, raise --drain, or pause the rule by hand first")
 		}
-		d.step(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), Written{Error: d.why()})
+		d.recordStep(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), WriteResult{Error: d.stepError()})
 		return
 	}
 }
@@ -137,22 +137,22 @@ const (
 
 // store is steps 3 to 5: it stores the history whole once no record is on its
 // way any more. nil means that out says why not.
-func (d *removal) store(ctx context.Context) *archive.Copy {
-	w, err := d.intend(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
+func (d *deletion) store(ctx context.Context) *archive.Copy {
+	w, err := d.recordIntent(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was stored or deleted: "+err.Error(), roomForRecord)
 		return nil
 	}
 	for wait := firstDrainWait; ; wait = min(2*wait, longDrainWait) {
-		stored, err := archive.Save(ctx, d.deps.Archive, d.request(), d.history, d.patience)
+		stored, err := archive.Save(ctx, d.deps.Archive, d.archiveRequest(), d.history, d.patience)
 		var active *archive.ActiveError
 		var stopped *archive.StoppedError
 		left := d.deps.Drain - d.drained
 		switch {
 		case err == nil:
 			d.out.Archive = &stored.Receipt
-			d.step(ctx, d.c, StepHistory, w.Before, Written{Records: &stored.Receipt.Records})
-			d.record(ctx, w, Written{Archive: &stored.Receipt})
+			d.recordStep(ctx, d.c, StepHistory, w.Before, WriteResult{Records: &stored.Receipt.Records})
+			d.recordResult(ctx, w, WriteResult{Archive: &stored.Receipt})
 			return stored
 		case errors.As(err, &stopped):
 			d.out.skip(err.Error() + "; nothing was deleted")
@@ -161,7 +161,7 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 		case left <= 0:
 			d.out.blockedAs(plan.Blocked{Guard: plan.GuardActive, Reason: fmt.Sprintf("%s after %s; run it again later", active, d.deps.Drain), Lift: "--delete-active"})
 		default:
-			d.step(ctx, d.c, StepWait, w.Before, Written{Records: &active.Records, Active: &active.Active})
+			d.recordStep(ctx, d.c, StepWait, w.Before, WriteResult{Records: &active.Records, Active: &active.Active})
 			wait = min(wait, left)
 			d.drained += wait
 			if d.sleep(ctx, wait) {
@@ -169,13 +169,13 @@ func (d *removal) store(ctx context.Context) *archive.Copy {
 			}
 			d.out.skip("stopped while it waited for deliveries on their way; nothing was deleted")
 		}
-		d.record(ctx, w, Written{Error: d.why()})
+		d.recordResult(ctx, w, WriteResult{Error: d.stepError()})
 		return nil
 	}
 }
 
-// why is what the record says of a step that did not come to its end.
-func (d *removal) why() *Error {
+// stepError is what the record says of a step that did not come to its end.
+func (d *deletion) stepError() *Error {
 	if b := d.out.Blocked; b != nil {
 		return &Error{Kind: KindGuard, Message: "blocked by " + string(b.Guard) + ": " + b.Reason}
 	}
@@ -183,18 +183,18 @@ func (d *removal) why() *Error {
 }
 
 // failStore ends a delete whose history could not be stored.
-func (d *removal) failStore(ctx context.Context, err error) {
+func (d *deletion) failStore(ctx context.Context, err error) {
 	switch {
 	case !mkio.NotFound(err) || ctx.Err() != nil:
 		d.out.failArchive(ctx, err)
 	case d.attempted: // it is stored anew because the copy lacked records
-		d.tooLate()
+		d.failLateDelete()
 	default:
 		d.gone(nil)
 	}
 }
 
-func (d *removal) request() archive.Request {
+func (d *deletion) archiveRequest() archive.Request {
 	return archive.Request{
 		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.seen.Spec.Enabled, AuthUnknown: d.authUnknown,
 		When: d.deps.Now(), By: d.deps.By, Host: d.deps.Host, Commit: d.deps.Commit,
@@ -204,6 +204,6 @@ func (d *removal) request() archive.Request {
 }
 
 // history is where the archive reads from.
-func (d *removal) history(ctx context.Context, each func(archive.Page) error) error {
+func (d *deletion) history(ctx context.Context, each func(archive.Page) error) error {
 	return d.client.Events(ctx, d.c.Rule, func(p mkio.EventPage) error { return each(archive.Page(p)) })
 }

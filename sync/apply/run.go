@@ -36,7 +36,7 @@ func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan)
 	result := newResult(p.plan)
 	for _, project := range p.projects(pl) {
 		r := &run{Prepared: p, client: p.deps.Client, project: project, stop: stop}
-		result.Changes = append(result.Changes, r.all(ctx)...)
+		result.Changes = append(result.Changes, r.runAll(ctx)...)
 		result.Warnings = append(result.Warnings, r.warnings...)
 	}
 	slices.Sort(result.Warnings)
@@ -50,8 +50,8 @@ func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan)
 	return result
 }
 
-// all does creates and updates, then deletes.
-func (r *run) all(ctx context.Context) []Change {
+// runAll does creates and updates, then deletes.
+func (r *run) runAll(ctx context.Context) []Change {
 	changes := r.project.Changes
 	out := make([]Change, len(changes))
 	var writes, deletes []int
@@ -67,17 +67,17 @@ func (r *run) all(ctx context.Context) []Change {
 	for r.project.Owner != "" && len(writes) > 0 {
 		i := writes[0]
 		writes = writes[1:]
-		out[i] = r.told(ctx, changes[i], r.put)
+		out[i] = r.runChange(ctx, changes[i], r.putRule)
 		if s := out[i].Status; s != StatusBlocked && s != StatusStale && s != StatusDone {
 			break
 		}
 	}
-	r.sideBySide(writes, func(i int) { out[i] = r.told(ctx, changes[i], r.put) })
+	r.sideBySide(writes, func(i int) { out[i] = r.runChange(ctx, changes[i], r.putRule) })
 	reason := dependence(out)
 	r.sideBySide(deletes, func(i int) {
-		out[i] = r.told(ctx, changes[i], func(ctx context.Context, c plan.Change) Change {
+		out[i] = r.runChange(ctx, changes[i], func(ctx context.Context, c plan.Change) Change {
 			if reason != "" {
-				blocked := begin(r.project.Name, c)
+				blocked := newChange(r.project.Name, c)
 				blocked.block(plan.GuardDependence, reason)
 				return blocked
 			}
@@ -99,9 +99,9 @@ func (r *run) sideBySide(indexes []int, do func(i int)) {
 	_ = group.Wait() // each change keeps its own error
 }
 
-// told does one change and tells what came of it.
-func (r *run) told(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
-	out := r.one(ctx, c, do)
+// runChange does one change and tells what came of it.
+func (r *run) runChange(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
+	out := r.runGuarded(ctx, c, do)
 	r.search(&out)
 	if r.deps.Finished != nil {
 		r.mu.Lock()
@@ -111,9 +111,9 @@ func (r *run) told(ctx context.Context, c plan.Change, do func(context.Context, 
 	return out
 }
 
-// one does one change, unless something holds it back.
-func (r *run) one(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
-	out = begin(r.project.Name, c)
+// runGuarded does one change, unless something holds it back.
+func (r *run) runGuarded(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
+	out = newChange(r.project.Name, c)
 	if c.Blocked != nil {
 		out.blockedAs(*c.Blocked)
 		return out
@@ -130,7 +130,7 @@ func (r *run) one(ctx context.Context, c plan.Change, do func(context.Context, p
 		// A fault in one change must not end the others, and what a panic
 		// says could hold a value.
 		if recover() != nil {
-			out = begin(r.project.Name, c)
+			out = newChange(r.project.Name, c)
 			out.broke()
 		}
 	}()
@@ -174,7 +174,7 @@ func (r *run) haltReason() string {
 	return r.halted
 }
 
-func (r *run) warn(text string) {
+func (r *run) addWarning(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.warnings = append(r.warnings, r.client.Shown(text))
@@ -199,8 +199,8 @@ func dependence(out []Change) string {
 	return ""
 }
 
-// intend records that a write is about to leave.
-func (r *run) intend(ctx context.Context, c plan.Change, step Step, before, after webhook.Digest, removes ...string) (Write, error) {
+// recordIntent records that a write is about to leave.
+func (r *run) recordIntent(ctx context.Context, c plan.Change, step Step, before, after webhook.Digest, removes ...string) (Write, error) {
 	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: after, AuthRemoved: removes}
 	if r.deps.Audit == nil {
 		return w, nil
@@ -208,21 +208,21 @@ func (r *run) intend(ctx context.Context, c plan.Change, step Step, before, afte
 	return w, r.deps.Audit.Intent(ctx, w)
 }
 
-// record records what came of a write. It also runs after an interrupt,
+// recordResult records what came of a write. It also runs after an interrupt,
 // because that is when the record matters most.
-func (r *run) record(ctx context.Context, w Write, d Written) {
+func (r *run) recordResult(ctx context.Context, w Write, d WriteResult) {
 	if r.deps.Audit == nil {
 		return
 	}
 	r.searchWritten(&d)
 	if err := r.deps.Audit.Result(context.WithoutCancel(ctx), w, d); err != nil {
-		r.warn("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
+		r.addWarning("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
 	}
 }
 
-// step records a step that writes nothing. That it can't be is told by the
+// recordStep records a step that writes nothing. That it can't be is told by the
 // next intent, which then stops the write.
-func (r *run) step(ctx context.Context, c plan.Change, step Step, before webhook.Digest, d Written) {
+func (r *run) recordStep(ctx context.Context, c plan.Change, step Step, before webhook.Digest, d WriteResult) {
 	if r.deps.Audit == nil {
 		return
 	}

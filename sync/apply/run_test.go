@@ -197,7 +197,7 @@ func (r *recorder) Intent(_ context.Context, w apply.Write) error {
 	return nil
 }
 
-func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *recorder) Result(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := fmt.Sprintf("%s %s: %d", w.Step, w.Rule, d.HTTPStatus)
@@ -214,7 +214,7 @@ func (r *recorder) Result(_ context.Context, w apply.Write, d apply.Written) err
 	return nil
 }
 
-func (r *recorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *recorder) Step(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := fmt.Sprintf("- %s %s", w.Step, w.Rule)

@@ -16,7 +16,7 @@ func (r *run) search(c *Change) {
 }
 
 // searchWritten withholds the texts of a step that hold a value.
-func (r *run) searchWritten(d *Written) {
+func (r *run) searchWritten(d *WriteResult) {
 	d.Ref = r.client.Shown(d.Ref)
 	d.Error = r.searchError(d.Error)
 }

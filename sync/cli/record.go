@@ -47,7 +47,7 @@ func (o *planOptions) newAuditRecorder() (*auditRecorder, error) {
 }
 
 // applyRecorder is what package apply is told; it must be nil, and no nil recorder.
-func (r *auditRecorder) applyRecorder() apply.Recorder {
+func (r *auditRecorder) applyRecorder() apply.AuditLog {
 	if r == nil {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
 }
 
 // Result is told after a write.
-func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	entry := resultOf(d)
 	r.mu.Lock()
 	entry.Of = r.intents[writeKey{w.Project, w.Rule, w.Step}]
@@ -166,7 +166,7 @@ func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.Written
 }
 
 // Step is told of what writes nothing.
-func (r *auditRecorder) Step(_ context.Context, w apply.Write, d apply.Written) error {
+func (r *auditRecorder) Step(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	return r.log.Step(entryOf(w), resultOf(d))
 }
 
@@ -177,7 +177,7 @@ func entryOf(w apply.Write) audit.Write {
 	}
 }
 
-func resultOf(d apply.Written) audit.Result {
+func resultOf(d apply.WriteResult) audit.Result {
 	out := audit.Result{
 		HTTPStatus: d.HTTPStatus, Attempts: d.Attempts, Ref: d.Ref, Live: string(d.Live), Records: d.Records, Active: d.Active,
 	}
