@@ -54,10 +54,10 @@ func New(location string) (*Bucket, error) {
 }
 
 // Location is where an object is, as [Split] takes it apart.
-func (b *Bucket) Location(name string) string { return b.place.at(name) }
+func (b *Bucket) Location(name string) string { return b.place.objectLocation(name) }
 
-// open connects to the bucket.
-func (b *Bucket) open(ctx context.Context) (*blob.Bucket, error) {
+// connect connects to the bucket.
+func (b *Bucket) connect(ctx context.Context) (*blob.Bucket, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.opened != nil {
@@ -86,7 +86,7 @@ func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	op := b.begin(ctx, false)
 	var r *blob.Reader
 	err := op.step(func() error {
-		opened, err := b.open(op.ctx)
+		opened, err := b.connect(op.ctx)
 		if err == nil {
 			r, err = opened.NewReader(op.ctx, name, nil)
 		}
@@ -141,7 +141,7 @@ func (b *Bucket) Create(ctx context.Context, name string) (*Writer, error) {
 	op := b.begin(ctx, true)
 	var to *blob.Bucket
 	err := op.step(func() (err error) {
-		to, err = b.open(op.ctx)
+		to, err = b.connect(op.ctx)
 		return err
 	})
 	if err != nil {
@@ -305,7 +305,7 @@ func (b *Bucket) Probe(ctx context.Context, name string) error {
 	op := b.begin(ctx, true)
 	defer op.end()
 	return op.step(func() error {
-		to, err := b.open(op.ctx)
+		to, err := b.connect(op.ctx)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func TestWhole(t *testing.T) {
 	t.Parallel()
 	s := buckettest.New(t, "gs")
 	s.Put(t, "x", "0123")
-	opened, err := bucketAt(t, s.Location("")).open(t.Context())
+	opened, err := bucketAt(t, s.Location("")).connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

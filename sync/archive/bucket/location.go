@@ -113,7 +113,7 @@ func parse(location string) (place, error) {
 	l := place{scheme: scheme, bucket: u.Host, query: query}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if _, ok := known[name]; !ok {
-			return wrong("has a parameter that it can't have, %s; it can have %s", shown(name), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			return wrong("has a parameter that it can't have, %s; it can have %s", printableName(name), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 		if values := query[name]; len(values) != 1 || values[0] == "" {
 			return wrong("has the parameter %s without a value, or more than once", name)
@@ -145,9 +145,9 @@ func parse(location string) (place, error) {
 	return l, nil
 }
 
-// shown is the name of a parameter that is not known, where it can't be a key
+// printableName is the name of a parameter that is not known, where it can't be a key
 // that stands in the wrong place.
-func shown(name string) string {
+func printableName(name string) string {
 	if len(name) > 24 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "" {
 		return "whose name is not repeated here"
 	}
@@ -161,10 +161,10 @@ func isServer(text string) bool {
 }
 
 // String is the location, in one spelling.
-func (l place) String() string { return l.at("") }
+func (l place) String() string { return l.objectLocation("") }
 
-// at is the location of an object.
-func (l place) at(name string) string {
+// objectLocation is the location of an object.
+func (l place) objectLocation(name string) string {
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: "/" + l.prefix + name, RawQuery: l.query.Encode()}
 	if u.Path == "/" {
 		u.Path = ""

@@ -16,7 +16,7 @@ func TestS3Options(t *testing.T) {
 		"?s3ForcePathStyle=true": {true, false},
 		"?accelerate=true":       {false, true},
 	} {
-		opened, err := bucketAt(t, "s3://b/f"+query).open(t.Context())
+		opened, err := bucketAt(t, "s3://b/f"+query).connect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
