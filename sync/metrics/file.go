@@ -41,7 +41,7 @@ func Open(path string) (*File, error) {
 	if filepath.Ext(path) != Extension {
 		return nil, fmt.Errorf("expected a name that ends in %s: the node exporter passes over others", Extension)
 	}
-	data, err := read(path)
+	data, err := readMetricsFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -49,30 +49,30 @@ func Open(path string) (*File, error) {
 		return nil, errors.New("is there already, and holds something else than metrics of mkhooks; it is not replaced")
 	}
 	if err := atomicfile.CheckFolder(filepath.Dir(path)); err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
-	return &File{path, parse(data)}, nil
+	return &File{path, parseSuccesses(data)}, nil
 }
 
-// read returns the content of a regular file, nothing where there is none.
-func read(path string) ([]byte, error) {
+// readMetricsFile returns the content of a regular file, nothing where there is none.
+func readMetricsFile(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	case !info.Mode().IsRegular():
 		return nil, errors.New("is a link or no file; name the file itself")
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("is there already, and larger than %d MiB; it is not replaced", maxFile>>20)
@@ -80,8 +80,8 @@ func read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// reason is what a file error says besides the path.
-func reason(err error) error {
+// withoutPath is what a file error says besides the path.
+func withoutPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
@@ -93,7 +93,7 @@ func reason(err error) error {
 func (f *File) Write(r Run) error {
 	before := f.before.until(r.Finished)
 	if err := atomicfile.Put(f.path, Text(r, before), 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", f.path, reason(err))
+		return fmt.Errorf("write %s: %w", f.path, withoutPath(err))
 	}
 	return nil
 }
@@ -117,9 +117,9 @@ func (s Successes) until(now time.Time) Successes {
 	return out
 }
 
-// parse reads back what [Text] wrote of successes. Lines that it did not write
+// parseSuccesses reads back what [Text] wrote of successes. Lines that it did not write
 // so count for nothing.
-func parse(data []byte) Successes {
+func parseSuccesses(data []byte) Successes {
 	s := Successes{projects: map[string]time.Time{}}
 	for line := range strings.Lines(string(data)) {
 		metric, value, ok := cutLast(strings.TrimSuffix(line, "\n"), ' ')

@@ -171,7 +171,7 @@ func TestNames(t *testing.T) {
 	}
 	text := Text(r, Successes{})
 	got := parsed(t, text)
-	back := parse(text)
+	back := parseSuccesses(text)
 	for _, n := range names {
 		if _, ok := got[fmt.Sprintf("mkhooks_project_readable{project=%q}", n)]; !ok {
 			t.Errorf("Prometheus does not know the project %q", n)

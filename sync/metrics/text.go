@@ -36,7 +36,7 @@ func (f *family) add(value string, labels ...string) {
 
 // Text is the run in the text format; before is what the file before it said.
 func Text(r Run, before Successes) []byte {
-	return write(append(ofRun(r, before), ofProjects(r, before)...))
+	return formatFamilies(append(ofRun(r, before), ofProjects(r, before)...))
 }
 
 func ofRun(r Run, before Successes) []family {
@@ -138,8 +138,8 @@ func unix(t time.Time) string {
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
-// write is the text format, of metrics that have a sample.
-func write(families []family) []byte {
+// formatFamilies is the text format, of metrics that have a sample.
+func formatFamilies(families []family) []byte {
 	var b bytes.Buffer
 	for _, f := range families {
 		if len(f.samples) == 0 {
