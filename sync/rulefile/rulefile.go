@@ -40,7 +40,7 @@ func New(file, name string, live webhook.Spec, schema string) (*File, error) {
 		return nil, &Error{Message: "its name " + problem}
 	}
 	f := &File{Spec: Public(live, webhook.AuthNames{})}
-	f.Data = write(name, f.Spec, schema)
+	f.Data = formatRule(name, f.Spec, schema)
 	found, problems := config.ScanFile(file, f.Data, config.Options{AllowPlaceholders: true})
 	f.Problems = errorsOf(problems)
 	switch {
@@ -56,24 +56,24 @@ func errorsOf(problems []schema.Problem) []schema.Problem {
 	return slices.DeleteFunc(slices.Clone(problems), func(p schema.Problem) bool { return p.Severity != schema.Error })
 }
 
-// write is the text of a rule file, its keys in order.
-func write(name string, spec webhook.Spec, schema string) []byte {
+// formatRule is the text of a rule file, its keys in order.
+func formatRule(name string, spec webhook.Spec, schema string) []byte {
 	var w writer
 	if schema != "" {
-		w.line(0, "# yaml-language-server: $schema="+schema)
+		w.writeLine(0, "# yaml-language-server: $schema="+schema)
 	}
-	w.line(0, "metadata:")
-	w.text(1, "name", name)
-	w.line(0, "spec:")
-	w.text(1, "url", spec.URL)
-	w.line(1, fmt.Sprintf("enabled: %t", spec.Enabled))
-	w.events(spec.Events)
-	w.texts(1, "headers", spec.Headers)
-	w.texts(1, "queryParams", spec.QueryParams)
+	w.writeLine(0, "metadata:")
+	w.writeText(1, "name", name)
+	w.writeLine(0, "spec:")
+	w.writeText(1, "url", spec.URL)
+	w.writeLine(1, fmt.Sprintf("enabled: %t", spec.Enabled))
+	w.writeEvents(spec.Events)
+	w.writeMap(1, "headers", spec.Headers)
+	w.writeMap(1, "queryParams", spec.QueryParams)
 	if spec.Auth.Len() > 0 {
-		w.line(1, "authentication:")
-		w.texts(2, "headers", placeholders(spec.Auth.Headers))
-		w.texts(2, "queryParams", placeholders(spec.Auth.QueryParams))
+		w.writeLine(1, "authentication:")
+		w.writeMap(2, "headers", placeholders(spec.Auth.Headers))
+		w.writeMap(2, "queryParams", placeholders(spec.Auth.QueryParams))
 	}
 	return []byte(w.String())
 }
@@ -132,30 +132,30 @@ func placeholders(names []string) map[string]string {
 // writer writes lines in blocks of two spaces.
 type writer struct{ strings.Builder }
 
-func (w *writer) line(depth int, text string) {
+func (w *writer) writeLine(depth int, text string) {
 	w.WriteString(strings.Repeat("  ", depth) + text + "\n")
 }
 
-func (w *writer) text(depth int, name, value string) {
+func (w *writer) writeText(depth int, name, value string) {
 	indent := strings.Repeat("  ", depth)
 	w.WriteString(indent + yamltext.Key(name, indent) + " " + yamltext.Plain(value) + "\n")
 }
 
-func (w *writer) texts(depth int, name string, values map[string]string) {
+func (w *writer) writeMap(depth int, name string, values map[string]string) {
 	if len(values) == 0 {
 		return
 	}
-	w.line(depth, name+":")
+	w.writeLine(depth, name+":")
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		w.text(depth+1, key, values[key])
+		w.writeText(depth+1, key, values[key])
 	}
 }
 
 // maxLine is how long a list in brackets may be.
 const maxLine = 100
 
-// events writes the list in brackets where it fits a line, as people do.
-func (w *writer) events(events []webhook.EventType) {
+// writeEvents writes the list in brackets where it fits a line, as people do.
+func (w *writer) writeEvents(events []webhook.EventType) {
 	var names []string
 	for _, e := range events {
 		if name := yamltext.Plain(string(e)); !slices.Contains(names, name) {
@@ -165,11 +165,11 @@ func (w *writer) events(events []webhook.EventType) {
 	line := "events: [" + strings.Join(names, ", ") + "]"
 	odd := func(e webhook.EventType) bool { return !yamltext.Simple(string(e)) }
 	if len(line) <= maxLine && !slices.ContainsFunc(events, odd) {
-		w.line(1, line)
+		w.writeLine(1, line)
 		return
 	}
-	w.line(1, "events:")
+	w.writeLine(1, "events:")
 	for _, name := range names {
-		w.line(2, "- "+name)
+		w.writeLine(2, "- "+name)
 	}
 }

@@ -81,7 +81,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	if p := added(problems, after); p != nil {
 		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Hint}
 	}
-	if now == nil || now.Name != old.Name || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(want) || !same(data, e.data) {
+	if now == nil || now.Name != old.Name || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(want) || !sameContent(data, e.data) {
 		return nil, unknownForm()
 	}
 	u.Data, u.After = e.data, now.Spec
@@ -182,10 +182,10 @@ func rootOf(data []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
-// same reports whether an edited file still has what is not to be touched: all
+// sameContent reports whether an edited file still has what is not to be touched: all
 // of authentication and of the SOPS metadata, and every comment that stands on
 // a line of its own.
-func same(before, after []byte) bool {
+func sameContent(before, after []byte) bool {
 	a, b := rootOf(before), rootOf(after)
 	for _, path := range [][]string{{"sops"}, {"spec", "authentication"}} {
 		x, y := a, b

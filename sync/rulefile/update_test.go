@@ -150,15 +150,15 @@ func TestSame(t *testing.T) {
 	t.Parallel()
 	const data = "# a\nspec:\n  url: a # behind\n  # b\n  authentication:\n    headers: {X: \"1\"}\n  headers:\n    X: |\n      # c\nsops:\n  mac: m\n"
 	for _, ok := range []string{"url: b", "url: a", "# d\n  url: a # behind"} {
-		if !same([]byte(data), []byte(strings.Replace(data, "url: a # behind", ok, 1))) {
+		if !sameContent([]byte(data), []byte(strings.Replace(data, "url: a # behind", ok, 1))) {
 			t.Errorf("%q is refused", ok)
 		}
 	}
-	if !same([]byte(data), []byte(strings.Replace(data, "# c", "d", 1))) {
+	if !sameContent([]byte(data), []byte(strings.Replace(data, "# c", "d", 1))) {
 		t.Error("a text that begins with # is no comment")
 	}
 	for old, by := range map[string]string{"mac: m": "mac: n", "# a": "", "  # b\n": "", `"1"`: `"2"`, `{X: "1"}`: `{Y: "1"}`, "sops": "spos"} {
-		if same([]byte(data), []byte(strings.Replace(data, old, by, 1))) {
+		if sameContent([]byte(data), []byte(strings.Replace(data, old, by, 1))) {
 			t.Errorf("%q instead of %q is the same", by, old)
 		}
 	}
@@ -297,7 +297,7 @@ func FuzzTake(f *testing.F) {
 	_, sops, _ := strings.Cut(sealedFile(f), "  authentication:\n")
 	f.Fuzz(func(t *testing.T, from, to []byte, style byte) {
 		old, live := specOf(from), specOf(to)
-		data := string(write("x", old, ""))
+		data := string(formatRule("x", old, ""))
 		if style&1 != 0 { // a comment before each line, deeper at times
 			var b strings.Builder
 			for i, l := range strings.SplitAfter(strings.TrimSuffix(data, "\n"), "\n") {
