@@ -19,7 +19,7 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 		return true
 	}
 	before := d.attempted
-	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Look{Again: func(ctx context.Context) error {
+	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Precheck{Run: func(ctx context.Context) error {
 		err := d.recheck(ctx, stored)
 		d.recordStep(ctx, d.c, StepLook, w.Before, looked(err))
 		return err

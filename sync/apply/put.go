@@ -112,7 +112,7 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
 		return nil, nil
 	}
-	result, err := r.client.Put(ctx, c.Rule, s.spec, s.auth, mkio.Look{At: s.seen, Again: func(ctx context.Context) (err error) {
+	result, err := r.client.Put(ctx, c.Rule, s.spec, s.auth, mkio.Precheck{ReadAt: s.seen, Run: func(ctx context.Context) (err error) {
 		found, err = r.client.Rule(ctx, c.Rule)
 		switch {
 		case err != nil || webhook.LiveDigest(found) == s.before:

@@ -176,7 +176,7 @@ const inFlight = 64
 // sharedTransport is what the clients of a run have in common.
 type sharedTransport struct {
 	transport http.RoundTripper
-	gate      mkio.Gate
+	gate      mkio.Semaphore
 }
 
 // transportTo is the same for all clients: one pool of connections, and one limit
@@ -184,7 +184,7 @@ type sharedTransport struct {
 func (a *app) transportTo(base string) sharedTransport {
 	if a.common.transport == nil {
 		a.logProxy(base)
-		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewGate(inFlight)}
+		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewSemaphore(inFlight)}
 	}
 	return a.common
 }

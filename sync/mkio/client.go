@@ -41,7 +41,7 @@ type Options struct {
 	Limits Limits
 	// Gate is shared by clients whose requests together have a limit; nil means
 	// none. Each client keeps its own project's rate limit.
-	Gate Gate
+	Gate Semaphore
 	// MaxBody is the most bytes of one answer; 0 means 64 MiB.
 	MaxBody int64
 	// MaxRules and MaxHistory end a list of rules and a delivery history; a field
@@ -83,7 +83,7 @@ type Client struct {
 	o        Options
 	base     *url.URL
 	http     *http.Client
-	get, put *lane
+	get, put *limiter
 }
 
 // New returns a client for one project.
@@ -108,7 +108,7 @@ func New(o Options) (*Client, error) {
 		o.Known = secrets.NewScrubber()
 	}
 	o.Known.Add(o.Token)
-	c := &Client{o: o, base: u, get: newLane(o.Limits.Get), put: newLane(o.Limits.Write)}
+	c := &Client{o: o, base: u, get: newLimiter(o.Limits.Get), put: newLimiter(o.Limits.Write)}
 	c.http = &http.Client{
 		Transport: transport(o.Transport, o.ReadOnly),
 		// A redirect could carry the token or a secret to another host.

@@ -62,7 +62,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{})
 	for _, name := range names {
-		if _, err := c.Put(t.Context(), name, webhook.Spec{URL: "https://hooks.example.com/", Events: []webhook.EventType{"MediaKind.JobFinished"}}, secrets.Auth{}, mkio.Look{}); err != nil {
+		if _, err := c.Put(t.Context(), name, webhook.Spec{URL: "https://hooks.example.com/", Events: []webhook.EventType{"MediaKind.JobFinished"}}, secrets.Auth{}, mkio.Precheck{}); err != nil {
 			t.Errorf("PUT %q: %v", name, err)
 			continue
 		}
@@ -82,7 +82,7 @@ func TestNames(t *testing.T) {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}
 	for _, name := range names {
-		if res, err := c.Delete(t.Context(), name, mkio.Look{Again: func(context.Context) error { return nil }}); err != nil || !res.Existed {
+		if res, err := c.Delete(t.Context(), name, mkio.Precheck{Run: func(context.Context) error { return nil }}); err != nil || !res.Existed {
 			t.Errorf("DELETE %q: %+v, %v", name, res, err)
 		}
 	}
@@ -265,7 +265,7 @@ func TestRetries(t *testing.T) {
 				s.Fault(f)
 			}
 			once(emulator.Put)
-			res, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://hooks.example.com/", Events: []webhook.EventType{"MediaKind.JobFinished"}}, secrets.Auth{}, mkio.Look{})
+			res, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://hooks.example.com/", Events: []webhook.EventType{"MediaKind.JobFinished"}}, secrets.Auth{}, mkio.Precheck{})
 			if err != nil || res.Attempts < 2 || res.Rule.Name != "a" {
 				t.Errorf("PUT: %+v, %v", res, err)
 			}
@@ -278,7 +278,7 @@ func TestRetries(t *testing.T) {
 			}
 			once(emulator.Delete)
 			asked := 0
-			del, err := c.Delete(t.Context(), "a", mkio.Look{Again: func(context.Context) error { asked++; return nil }})
+			del, err := c.Delete(t.Context(), "a", mkio.Precheck{Run: func(context.Context) error { asked++; return nil }})
 			if err != nil || !del.Existed || asked != del.Attempts || asked < 2 {
 				t.Errorf("DELETE: %+v, asked %d times, %v", del, asked, err)
 			}
@@ -293,7 +293,7 @@ func TestDelete(t *testing.T) {
 	go404 := func(on bool) emulator.Options { return emulator.Options{DeleteMissing404: on} }
 	for _, on := range []bool{false, true} {
 		_, c := serve(t, go404(on), patient)
-		if res, err := c.Delete(t.Context(), "nothing", mkio.Look{}); err != nil || res.Existed || res.Attempts != 1 {
+		if res, err := c.Delete(t.Context(), "nothing", mkio.Precheck{}); err != nil || res.Existed || res.Attempts != 1 {
 			t.Errorf("%+v, %v", res, err)
 		}
 	}
@@ -302,7 +302,7 @@ func TestDelete(t *testing.T) {
 	s.Fault(emulator.Fault{Kind: emulator.Delete, Status: 503, Nth: 1, Times: 1})
 	stop := errors.New("changed")
 	n := 0
-	_, err := c.Delete(t.Context(), "a", mkio.Look{Again: func(context.Context) error {
+	_, err := c.Delete(t.Context(), "a", mkio.Precheck{Run: func(context.Context) error {
 		if n++; n == 2 {
 			return stop
 		}
@@ -317,10 +317,10 @@ func TestDelete(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{}, func(o *mkio.Options) { o.ReadOnly = true })
-	if _, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{}, mkio.Look{}); err == nil {
+	if _, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{}, mkio.Precheck{}); err == nil {
 		t.Error("a PUT went through")
 	}
-	if _, err := c.Delete(t.Context(), "a", mkio.Look{}); err == nil {
+	if _, err := c.Delete(t.Context(), "a", mkio.Precheck{}); err == nil {
 		t.Error("a DELETE went through")
 	}
 	if _, err := c.Rules(t.Context()); err != nil || len(s.Requests()) != 1 {
@@ -333,7 +333,7 @@ func TestMaskIsNeverSent(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{})
 	for _, v := range []string{"********", "REPLACE_ME", "", " padded "} {
-		_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString(v)}}, mkio.Look{})
+		_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString(v)}}, mkio.Precheck{})
 		if err == nil || !strings.Contains(err.Error(), "spec.authentication.headers.X-Secret") || v != "" && strings.Contains(err.Error(), v) {
 			t.Errorf("value %q: error %v", v, err)
 		}
@@ -351,7 +351,7 @@ func TestEchoes(t *testing.T) {
 	s, c := serve(t, emulator.Options{EchoErrors: true})
 	auth := secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString(secret)}}
 	s.Fault(emulator.Fault{Kind: emulator.Put, Status: 400})
-	_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, auth, mkio.Look{})
+	_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, auth, mkio.Precheck{})
 	if err == nil || !strings.Contains(err.Error(), "withheld") || strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), token) {
 		t.Errorf("error %v", err)
 	}

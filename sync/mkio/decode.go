@@ -23,7 +23,7 @@ type page struct {
 
 // decodePage reads a list's page.
 func decodePage(body []byte) (page, error) {
-	o, err := parse(body, "the answer")
+	o, err := parseObject(body, "the answer")
 	if err != nil {
 		return page{}, err
 	}
@@ -33,7 +33,7 @@ func decodePage(body []byte) (page, error) {
 		return page{}, o.wrong("value", "a list")
 	}
 	if !o.absent("@odata.nextLink") {
-		if p.next, err = o.text("@odata.nextLink"); err != nil {
+		if p.next, err = o.textField("@odata.nextLink"); err != nil {
 			return page{}, err
 		}
 	}
@@ -67,13 +67,13 @@ func ruleOf(o object) (webhook.Rule, error) {
 	if err != nil {
 		return r, err
 	}
-	if r.Name, err = m.text("name"); err != nil {
+	if r.Name, err = m.textField("name"); err != nil {
 		return r, err
 	}
 	if r.Name == "" {
 		return r, errors.New("metadata.name is empty")
 	}
-	r.ID, err = m.text("id")
+	r.ID, err = m.textField("id")
 	if err == nil && r.ID == "" {
 		err = errors.New("metadata.id is empty")
 	}
@@ -91,7 +91,7 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.URL, err = o.text("url"); err != nil {
+	if s.URL, err = o.textField("url"); err != nil {
 		return s, err
 	}
 	if kind(o.get("enabled")) != "true or false" {
@@ -111,7 +111,7 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 		switch f.name {
 		case "url", "enabled", "events", "headers", "queryParams", "authentication":
 		default:
-			keep(&s, f.name, f.raw)
+			keepUnknown(&s, f.name, f.raw)
 		}
 	}
 	a, err := o.inner("authentication")
@@ -168,7 +168,7 @@ func decodeAuth(a object, s *webhook.Spec) (err error) {
 	}
 	for _, f := range a.list {
 		if f.name != "headers" && f.name != "queryParams" {
-			keep(s, "authentication."+f.name, f.raw)
+			keepUnknown(s, "authentication."+f.name, f.raw)
 		}
 	}
 	return nil
@@ -193,9 +193,9 @@ func decodeNames(o object, name string) ([]string, error) {
 	return out, nil
 }
 
-// keep keeps a field that this version does not know: a PUT would drop it. An
+// keepUnknown keeps a field that this version does not know: a PUT would drop it. An
 // unknown null says nothing and is let go.
-func keep(s *webhook.Spec, path string, raw rawJSON) {
+func keepUnknown(s *webhook.Spec, path string, raw rawJSON) {
 	if kind(raw) == "null" {
 		return
 	}
@@ -215,7 +215,7 @@ func decodeEvent(raw rawJSON) (webhook.Event, error) {
 		name string
 		to   *string
 	}{{"created", &created}, {"source", &source}, {"type", &kind}, {"status", &status}} {
-		if *f.to, err = o.text(f.name); err != nil {
+		if *f.to, err = o.textField(f.name); err != nil {
 			return webhook.Event{}, err
 		}
 	}

@@ -188,8 +188,8 @@ func (c *Client) network(e *Error, err error) {
 	}
 }
 
-// describe fills e from an answer that is no success.
-func (c *Client) describe(e *Error, resp *http.Response, body []byte) {
+// fillFromResponse fills e from an answer that is no success.
+func (c *Client) fillFromResponse(e *Error, resp *http.Response, body []byte) {
 	e.retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
 	e.retryAfter = retryAfter(resp.Header, time.Now())
 	var shape struct {

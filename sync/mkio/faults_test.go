@@ -44,7 +44,7 @@ func TestBodyThatDoesNotCount(t *testing.T) {
 		s.Put("a", spec(nil))
 		f.Effect = true
 		s.Fault(f)
-		if d, err := c.Delete(t.Context(), "a", mkio.Look{}); !d.Existed || err != nil {
+		if d, err := c.Delete(t.Context(), "a", mkio.Precheck{}); !d.Existed || err != nil {
 			t.Errorf("%s: DELETE: %+v, %v", name, d, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestForeignNotFound(t *testing.T) {
 		if err := c.Events(t.Context(), "a", func(mkio.EventPage) error { return nil }); err == nil || mkio.NotFound(err) {
 			t.Errorf("%s: events: %v", name, err)
 		}
-		_, err := c.Delete(t.Context(), "a", mkio.Look{})
+		_, err := c.Delete(t.Context(), "a", mkio.Precheck{})
 		var e *mkio.Error
 		if !errors.As(err, &e) || !strings.Contains(e.Hint(), "check the base URL") {
 			t.Errorf("%s: DELETE: %v", name, err)
@@ -94,7 +94,7 @@ func TestDeleteThatDidNotLeave(t *testing.T) {
 	s, c := serve(t, emulator.Options{})
 	s.Put("a", spec(nil))
 	s.Fault(emulator.Fault{Kind: emulator.Get, Body: `{"metadata":7}`})
-	d, err := c.Delete(t.Context(), "a", mkio.Look{Again: func(ctx context.Context) error {
+	d, err := c.Delete(t.Context(), "a", mkio.Precheck{Run: func(ctx context.Context) error {
 		_, err := c.Rule(ctx, "a")
 		return err
 	}})

@@ -179,8 +179,8 @@ func afterRequest(answer func() string) func(net.Conn) {
 func everything(t *testing.T, c *mkio.Client, log *strings.Builder) (reads, writes string) {
 	t.Helper()
 	auth := secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString(sentSecret)}}
-	put, putErr := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, auth, mkio.Look{})
-	gone, deleteErr := c.Delete(t.Context(), "a", mkio.Look{})
+	put, putErr := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, auth, mkio.Precheck{})
+	gone, deleteErr := c.Delete(t.Context(), "a", mkio.Precheck{})
 	says := func(err error) string {
 		hint := ""
 		if h, ok := err.(interface{ Hint() string }); ok { //nolint:errorlint // the client's own
@@ -281,7 +281,7 @@ func TestForeignNames(t *testing.T) {
 					"list": func() error { _, err := c.Rules(t.Context()); return err },
 					"rule": func() error { _, err := c.Rule(t.Context(), "a"); return err },
 					"PUT": func() error {
-						_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{}, mkio.Look{})
+						_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{}, mkio.Precheck{})
 						return err
 					},
 				} {
@@ -297,7 +297,7 @@ func TestForeignNames(t *testing.T) {
 	}))
 	c := client(t, "http://"+address, func(o *mkio.Options) { o.Transport = &http.Transport{DisableKeepAlives: true} })
 	auth := secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString("ordinary-word")}}
-	got, err := c.Put(t.Context(), "ordinary-word", webhook.Spec{Headers: map[string]string{"X-Ordinary-Word": ""}}, auth, mkio.Look{})
+	got, err := c.Put(t.Context(), "ordinary-word", webhook.Spec{Headers: map[string]string{"X-Ordinary-Word": ""}}, auth, mkio.Precheck{})
 	if err != nil || got.Rule.Spec.Headers["X-Ordinary-Word"] != "an ordinary-word" {
 		t.Errorf("names of the request came back: %+v, %v", got, err)
 	}

@@ -44,8 +44,8 @@ type object struct {
 // manyFields is from how many fields on a map finds duplicates faster.
 const manyFields = 16
 
-// parse checks a whole answer and reads it as an object.
-func parse(body []byte, at string) (object, error) {
+// parseObject checks a whole answer and reads it as an object.
+func parseObject(body []byte, at string) (object, error) {
 	if len(body) == 0 {
 		return object{}, fmt.Errorf("%s is empty, expected a JSON object", at)
 	}
@@ -143,7 +143,7 @@ func (c *cursor) value() rawJSON {
 	for c.i < len(c.b) {
 		switch c.b[c.i] {
 		case '"':
-			c.text()
+			c.skipString()
 		case '{', '[':
 			depth++
 			c.deepest = max(c.deepest, depth)
@@ -161,9 +161,9 @@ func (c *cursor) value() rawJSON {
 	return rawJSON(c.b[from:c.i:c.i])
 }
 
-// text goes behind a string. Most have no escape, and then the next quote ends
+// skipString goes behind a string. Most have no escape, and then the next quote ends
 // it.
-func (c *cursor) text() {
+func (c *cursor) skipString() {
 	c.i++
 	if n := bytes.IndexByte(c.b[c.i:], '"'); n >= 0 && bytes.IndexByte(c.b[c.i:c.i+n], '\\') < 0 {
 		c.i += n + 1
@@ -260,8 +260,8 @@ func (o object) wrong(name, expected string) error {
 	return quote("%s.%s is %s, expected %s", o.at, foreign{name}, kind(o.get(name)), expected)
 }
 
-// text reads a field that must be text.
-func (o object) text(name string) (string, error) {
+// textField reads a field that must be text.
+func (o object) textField(name string) (string, error) {
 	raw := o.get(name)
 	if kind(raw) != "text" {
 		return "", o.wrong(name, "text")

@@ -9,7 +9,7 @@ import (
 // window is the time over which the service counts requests.
 const window = 60 * time.Second
 
-// lane is one kind of requests (reading or writing), which share a rate limit
+// limiter is one kind of requests (reading or writing), which share a rate limit
 // and, after a 429, a pause.
 //
 // The limit is a number of places. A request takes one before it leaves, and
@@ -17,23 +17,23 @@ const window = 60 * time.Second
 // never sees more requests in a window than there are places, whatever the
 // time in transit, and below the limit nothing waits. A token bucket would let
 // nearly twice as many through.
-type lane struct {
+type limiter struct {
 	places chan struct{} // nil means no limit
 
 	mu    sync.Mutex
 	until time.Time
 }
 
-// newLane returns a lane of limit places; a negative limit is none.
-func newLane(limit int) *lane {
+// newLimiter returns a lane of limit places; a negative limit is none.
+func newLimiter(limit int) *limiter {
 	if limit < 0 {
-		return &lane{}
+		return &limiter{}
 	}
-	return &lane{places: make(chan struct{}, limit)}
+	return &limiter{places: make(chan struct{}, limit)}
 }
 
-// take waits for a place and says how long that took.
-func (l *lane) take(ctx context.Context) (waited time.Duration, err error) {
+// acquire waits for a place and says how long that took.
+func (l *limiter) acquire(ctx context.Context) (waited time.Duration, err error) {
 	if l.places == nil {
 		return 0, nil
 	}
@@ -46,23 +46,23 @@ func (l *lane) take(ctx context.Context) (waited time.Duration, err error) {
 	return time.Since(began), err
 }
 
-// untake gives a place back with which nothing was sent.
-func (l *lane) untake() {
+// release gives a place back with which nothing was sent.
+func (l *limiter) release() {
 	if l.places != nil {
 		<-l.places
 	}
 }
 
-// leave gives a place back once the service has forgotten the request: the
+// releaseAfterWindow gives a place back once the service has forgotten the request: the
 // answer came just now, or none will.
-func (l *lane) leave() {
+func (l *limiter) releaseAfterWindow() {
 	if l.places != nil {
-		time.AfterFunc(window, l.untake)
+		time.AfterFunc(window, l.release)
 	}
 }
 
 // pause holds back every request of this kind for d.
-func (l *lane) pause(d time.Duration) {
+func (l *limiter) pause(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if until := time.Now().Add(d); until.After(l.until) {
@@ -71,14 +71,14 @@ func (l *lane) pause(d time.Duration) {
 }
 
 // paused is how long the pause still lasts; 0 or less where there is none.
-func (l *lane) paused() time.Duration {
+func (l *limiter) paused() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Until(l.until)
 }
 
 // waitPause returns when there is no pause, or with the error of ctx.
-func (l *lane) waitPause(ctx context.Context) error {
+func (l *limiter) waitPause(ctx context.Context) error {
 	for {
 		d := l.paused()
 		if d <= 0 {
@@ -90,14 +90,14 @@ func (l *lane) waitPause(ctx context.Context) error {
 	}
 }
 
-// Gate limits how many requests of several clients are on their way at once.
-type Gate chan struct{}
+// Semaphore limits how many requests of several clients are on their way at once.
+type Semaphore chan struct{}
 
-// NewGate returns a gate for most requests.
-func NewGate(most int) Gate { return make(Gate, most) }
+// NewSemaphore returns a gate for most requests.
+func NewSemaphore(most int) Semaphore { return make(Semaphore, most) }
 
-// enter waits for a place and says how long that took.
-func (g Gate) enter(ctx context.Context) (waited time.Duration, err error) {
+// acquire waits for a place and says how long that took.
+func (g Semaphore) acquire(ctx context.Context) (waited time.Duration, err error) {
 	if g == nil {
 		return 0, nil
 	}
@@ -110,7 +110,7 @@ func (g Gate) enter(ctx context.Context) (waited time.Duration, err error) {
 	return time.Since(began), err
 }
 
-func (g Gate) leave() {
+func (g Semaphore) release() {
 	if g != nil {
 		<-g
 	}

@@ -165,7 +165,7 @@ func TestPause(t *testing.T) {
 				t.Errorf("another read went after %s, in the pause", at)
 			}
 		})
-		if _, err := c.Delete(t.Context(), "a", mkio.Look{}); err != nil || time.Since(began) > 2*time.Second {
+		if _, err := c.Delete(t.Context(), "a", mkio.Precheck{}); err != nil || time.Since(began) > 2*time.Second {
 			t.Errorf("a write waited until %s: %v", time.Since(began), err)
 		}
 		wg.Wait()

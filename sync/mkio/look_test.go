@@ -22,8 +22,8 @@ func TestLook(t *testing.T) {
 		looks []time.Time
 		took  time.Duration // of one look
 	}
-	look := func(r *run, at time.Time) mkio.Look {
-		return mkio.Look{At: at, Again: func(context.Context) error {
+	look := func(r *run, at time.Time) mkio.Precheck {
+		return mkio.Precheck{ReadAt: at, Run: func(context.Context) error {
 			r.looks = append(r.looks, time.Now())
 			time.Sleep(r.took)
 			return nil
@@ -64,7 +64,7 @@ func TestLook(t *testing.T) {
 		"PUT tried again soon": {answer: func(n int) (int, map[string]string) {
 			return map[bool]int{true: 503, false: 200}[n == 1], nil
 		}, do: put, looks: 0},
-		"behind the gate": {change: func(o *mkio.Options) { o.Gate = mkio.NewGate(1) }, before: func(t *testing.T, r *run) {
+		"behind the gate": {change: func(o *mkio.Options) { o.Gate = mkio.NewSemaphore(1) }, before: func(t *testing.T, r *run) {
 			r.s.most = 0
 			r.s.answer = func(n int) (int, map[string]string) {
 				if n == 1 {

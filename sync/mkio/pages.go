@@ -12,16 +12,16 @@ import (
 	"github.com/mkhooks/mkhooks/sync/parallel"
 )
 
-// endless notices pages that come again and again, each by another link.
-type endless struct {
+// loopGuard notices pages that come again and again, each by another link.
+type loopGuard struct {
 	read        int
 	first, last string // of the page before
 }
 
-// next takes a page that another one follows. A history may move while it is
+// checkPage takes a page that another one follows. A history may move while it is
 // read, but not as far as to list twice what it counts; where it counts
 // nothing, a page is not the one before it.
-func (e *endless) next(p page, size int) error {
+func (e *loopGuard) checkPage(p page, size int) error {
 	n := len(p.value)
 	if e.read += n; p.hasTotal && e.read > 2*p.total+size {
 		return fmt.Errorf("the service counts %d and goes on to list more", p.total)
@@ -48,7 +48,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 	visited := visits{}
 	visited.first(u.RawQuery)
 	ctx, cancel := context.WithCancel(ctx)
-	empty, round, so := 0, endless{}, listed{began: time.Now()}
+	empty, round, so := 0, loopGuard{}, listed{began: time.Now()}
 	for got, n := c.page(ctx, &u, what), 1; ; n++ {
 		if got.err != nil {
 			cancel()
@@ -69,7 +69,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 				lost = fmt.Errorf("%d pages in a row are empty and name a next one", empty)
 			}
 			if lost == nil {
-				lost = round.next(got.page, c.o.PageSize)
+				lost = round.checkPage(got.page, c.o.PageSize)
 			}
 			if lost != nil {
 				next = nil
@@ -109,7 +109,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 type fetched struct {
 	page
 	call   call
-	answer answer
+	answer response
 	err    error
 }
 

@@ -29,7 +29,7 @@ type Write struct {
 	Lost bool
 }
 
-func written(a answer, err error) Write {
+func written(a response, err error) Write {
 	w := Write{Status: a.status, Attempts: a.attempts, Lost: a.lost}
 	if e, ok := asError(err); ok {
 		w.Status, w.Ref = e.Status, e.Ref
@@ -129,9 +129,9 @@ func (c *Client) Rule(ctx context.Context, name string) (*webhook.Rule, error) {
 
 // decodeNamed reads the rule that an answer holds and checks that it is the
 // one asked for. known are names that the request had.
-func (c *Client) decodeNamed(k call, a answer, name string, known ...string) (webhook.Rule, error) {
+func (c *Client) decodeNamed(k call, a response, name string, known ...string) (webhook.Rule, error) {
 	var r webhook.Rule
-	o, err := parse(a.body, "the answer")
+	o, err := parseObject(a.body, "the answer")
 	if err == nil {
 		r, err = ruleOf(o)
 	}
@@ -149,7 +149,7 @@ func (c *Client) decodeNamed(k call, a answer, name string, known ...string) (we
 
 // unreadable is the error of an answer that came and says nothing. Of an
 // answer to a write its words are not shown.
-func (c *Client) unreadable(k call, a answer, err error) *Error {
+func (c *Client) unreadable(k call, a response, err error) *Error {
 	why := errUnread
 	if errors.Is(err, errNotJSON) {
 		why = errForeign
@@ -175,7 +175,7 @@ func (c *Client) unreadable(k call, a answer, err error) *Error {
 // not looked at. An error of the look is returned as it is. An answer that can't
 // be read is an error with the status of success: the rule is written, and
 // nothing more is known.
-func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth secrets.Auth, look Look) (PutResult, error) {
+func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth secrets.Auth, look Precheck) (PutResult, error) {
 	what := fmt.Sprintf("PUT rule %q", name)
 	body, err := putBody(spec, auth)
 	if err != nil {
@@ -183,7 +183,7 @@ func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth s
 	}
 	c.Remember(auth)
 	k := call{method: http.MethodPut, url: c.rulesURL(name), body: body, what: what, needs: capWrite}
-	a, w, err := c.write(ctx, k, look)
+	a, w, err := c.sendWrite(ctx, k, look)
 	out := PutResult{Created: a.status == http.StatusCreated, Write: w}
 	if err != nil {
 		return out, err
@@ -193,10 +193,10 @@ func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth s
 }
 
 // Delete deletes a rule. An error of the look is returned as it is.
-func (c *Client) Delete(ctx context.Context, name string, look Look) (DeleteResult, error) {
+func (c *Client) Delete(ctx context.Context, name string, look Precheck) (DeleteResult, error) {
 	k := call{method: http.MethodDelete, url: c.rulesURL(name), what: fmt.Sprintf("DELETE rule %q", name),
 		needs: capDelete, accept: http.StatusNotFound, bodiless: true}
-	a, w, err := c.write(ctx, k, look)
+	a, w, err := c.sendWrite(ctx, k, look)
 	out := DeleteResult{Write: w}
 	if err == nil {
 		nothing := a.status == http.StatusNoContent || a.status == http.StatusNotFound
@@ -205,8 +205,8 @@ func (c *Client) Delete(ctx context.Context, name string, look Look) (DeleteResu
 	return out, err
 }
 
-// write sends a call that writes, and says what it took.
-func (c *Client) write(ctx context.Context, k call, look Look) (answer, Write, error) {
+// sendWrite sends a call that writes, and says what it took.
+func (c *Client) sendWrite(ctx context.Context, k call, look Precheck) (response, Write, error) {
 	k.look = look
 	a, err := c.send(ctx, k)
 	var by stopped

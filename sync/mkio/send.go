@@ -29,34 +29,34 @@ type call struct {
 	// bodiless is true where the status alone says all: what is wrong with the
 	// body then counts for nothing.
 	bodiless bool
-	// look runs directly before an attempt; see [Look].
-	look Look
+	// look runs directly before an attempt; see [Precheck].
+	look Precheck
 }
 
-// Look is what is looked at again directly before a write leaves: the service
+// Precheck is what is looked at again directly before a write leaves: the service
 // has no compare-and-swap.
-type Look struct {
-	// Again looks; its error ends the call, and nothing more is sent. nil means
+type Precheck struct {
+	// Run looks; its error ends the call, and nothing more is sent. nil means
 	// that there is nothing to look at.
-	Again func(context.Context) error
-	// At is when it was looked before the call. Zero means that no look counts
+	Run func(context.Context) error
+	// ReadAt is when it was looked before the call. Zero means that no look counts
 	// but one made directly before each attempt; otherwise one that is older than
 	// a few seconds, because the write had to wait, is made again.
-	At time.Time
+	ReadAt time.Time
 }
 
-// due reports whether it has to be looked again before a write leaves.
-func (l Look) due() bool { return l.Again != nil && time.Since(l.At) > maxLookAge }
+// isStale reports whether it has to be looked again before a write leaves.
+func (l Precheck) isStale() bool { return l.Run != nil && time.Since(l.ReadAt) > maxPrecheckAge }
 
 const (
-	// maxLookAge is how old a look may be when the write leaves.
-	maxLookAge = 5 * time.Second
-	// maxLooks is how often it is looked again where each look takes longer.
-	maxLooks = 3
+	// maxPrecheckAge is how old a look may be when the write leaves.
+	maxPrecheckAge = 5 * time.Second
+	// maxPrechecks is how often it is looked again where each look takes longer.
+	maxPrechecks = 3
 )
 
-// answer is what came back.
-type answer struct {
+// response is what came back.
+type response struct {
 	status   int
 	body     []byte
 	attempts int
@@ -77,7 +77,7 @@ const (
 
 // send sends a call until an answer comes that settles it, or time is up. The
 // error is an [*Error], the context's, or the one of before.
-func (c *Client) send(ctx context.Context, k call) (answer, error) {
+func (c *Client) send(ctx context.Context, k call) (response, error) {
 	waits := &backoff.ExponentialBackOff{
 		InitialInterval: firstWait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: longWait,
 	}
@@ -89,14 +89,14 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 		lane = c.put
 	}
 	for lost, n := false, 1; ; n++ {
-		held, err := c.enter(ctx, lane, k.look)
+		held, err := c.waitToSend(ctx, lane, k.look)
 		limited += held
 		if err != nil {
-			return answer{attempts: n - 1, lost: lost}, err
+			return response{attempts: n - 1, lost: lost}, err
 		}
 		a, failure := c.attempt(ctx, k, n)
-		c.o.Gate.leave()
-		lane.leave()
+		c.o.Gate.release()
+		lane.releaseAfterWindow()
 		a.attempts, a.lost = n, lost
 		if failure == nil {
 			return a, nil
@@ -130,49 +130,49 @@ func (c *Client) send(ctx context.Context, k call) (answer, error) {
 	}
 }
 
-// enter waits until an attempt may leave: for a place in the lane, until no
+// waitToSend waits until an attempt may leave: for a place in the lane, until no
 // pause holds it back, and for room at the gate. What has to be looked at again
 // is looked at behind all waits but that for the gate, which a look passes, too:
 // where the gate, or the look itself, took long, it is looked once more. A pause
 // may begin while a request waits at the gate, where it must not stay.
-func (c *Client) enter(ctx context.Context, l *lane, look Look) (waited time.Duration, err error) {
-	if waited, err = l.take(ctx); err != nil {
+func (c *Client) waitToSend(ctx context.Context, l *limiter, look Precheck) (waited time.Duration, err error) {
+	if waited, err = l.acquire(ctx); err != nil {
 		return waited, err
 	}
 	defer func() {
 		if err != nil {
-			l.untake()
+			l.release()
 		}
 	}()
 	for looks := 0; ; {
 		if err = l.waitPause(ctx); err != nil {
 			return waited, err
 		}
-		if look.due() && looks < maxLooks {
+		if look.isStale() && looks < maxPrechecks {
 			at := time.Now()
-			if err = look.Again(ctx); err != nil {
+			if err = look.Run(ctx); err != nil {
 				return waited, stopped{err}
 			}
-			look.At = at
+			look.ReadAt = at
 			looks++
 		}
-		held, err := c.o.Gate.enter(ctx)
+		held, err := c.o.Gate.acquire(ctx)
 		waited += held
 		if err != nil {
 			return waited, err
 		}
 		paused := l.paused() > 0
-		if !paused && (!look.due() || looks == maxLooks) {
+		if !paused && (!look.isStale() || looks == maxPrechecks) {
 			return waited, nil
 		}
-		if c.o.Gate.leave(); paused {
+		if c.o.Gate.release(); paused {
 			looks = 0 // a pause may be long
 		}
 	}
 }
 
 // attempt sends a call once.
-func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
+func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	began := time.Now()
@@ -187,7 +187,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	req, err := http.NewRequestWithContext(ctx, k.method, k.url.String(), bytes.NewReader(k.body))
 	if err != nil {
 		fail.Cause = errors.New("the request can't be made")
-		return answer{}, fail
+		return response{}, fail
 	}
 	c.authorize(req)
 	req.Header.Set("Accept", "application/json")
@@ -201,14 +201,14 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 	if err != nil {
 		c.network(fail, err)
 		log.Err = fail.Cause.Error()
-		return answer{}, fail
+		return response{}, fail
 	}
 	defer resp.Body.Close()
 	log.Status, fail.Status = resp.StatusCode, resp.StatusCode
 	ok := resp.StatusCode/100 == 2
 	if ok && k.bodiless {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection can be used again
-		return answer{status: resp.StatusCode}, nil
+		return response{status: resp.StatusCode}, nil
 	}
 	limit := c.o.MaxBody
 	if !ok {
@@ -220,19 +220,19 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (answer, *Error) {
 		c.network(fail, err)
 		fail.Cause = fmt.Errorf("%w: %w", errCut, fail.Cause)
 		log.Err = "cut short"
-		return answer{status: resp.StatusCode}, fail
+		return response{status: resp.StatusCode}, fail
 	case ok && int64(len(body)) > limit:
 		fail.Cause = fmt.Errorf("%w: it is larger than %d MiB", errForeign, limit>>20)
-		return answer{status: resp.StatusCode}, fail
+		return response{status: resp.StatusCode}, fail
 	case ok:
-		return answer{status: resp.StatusCode, body: body}, nil
+		return response{status: resp.StatusCode, body: body}, nil
 	}
-	c.describe(fail, resp, body)
+	c.fillFromResponse(fail, resp, body)
 	log.Ref = fail.Ref
 	if resp.StatusCode == k.accept && fail.own { // a proxy says so, too, when it does not find the service
-		return answer{status: resp.StatusCode}, nil
+		return response{status: resp.StatusCode}, nil
 	}
-	return answer{status: resp.StatusCode}, fail
+	return response{status: resp.StatusCode}, fail
 }
 
 // retryAfter reads the header in both forms, capped. 0 means that there is
