@@ -143,7 +143,7 @@ func compareNames(a, b string) int {
 // Message says in words what is wrong: where, what was found, and what was
 // expected. Texts of the document are in it only where they are names of fields.
 func (v Violation) Message() string {
-	at := v.place()
+	at := v.formatPath()
 	switch v.Kind {
 	case Missing:
 		return at + " lacks " + strings.Join(v.Names, ", ")
@@ -165,8 +165,8 @@ func (v Violation) Message() string {
 	return at + " does not fit the schema"
 }
 
-// place is the path in the words of a program: projects[0].changes[2].rule.
-func (v Violation) place() string {
+// formatPath is the path in the words of a program: projects[0].changes[2].rule.
+func (v Violation) formatPath() string {
 	var b strings.Builder
 	for _, name := range v.Path {
 		switch {

@@ -143,7 +143,7 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	switch at[len(at)-1] {
 	case "required":
 		out.Kind = Missing
-		for _, name := range texts(parent["required"]) {
+		for _, name := range stringsOf(parent["required"]) {
 			if _, ok := found[name]; !ok {
 				out.Names = append(out.Names, name)
 			}
@@ -161,16 +161,16 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 		slices.Sort(out.Names)
 	case "type":
 		out.Kind = WrongType
-		out.Allowed = texts(parent["type"])
+		out.Allowed = stringsOf(parent["type"])
 	case "enum":
 		out.Kind = NotListed
-		out.Allowed = texts(parent["enum"])
+		out.Allowed = stringsOf(parent["enum"])
 	case "const":
 		out.Kind = NotListed
-		out.Allowed = texts(parent["const"])
+		out.Allowed = stringsOf(parent["const"])
 	case "pattern":
 		out.Kind = Misshapen
-		out.Allowed = texts(parent["pattern"])
+		out.Allowed = stringsOf(parent["pattern"])
 	case "minimum", "maximum":
 		out.Kind = NotListed
 		out.Allowed = bounds(parent)
@@ -188,15 +188,15 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 func bounds(schema map[string]any) []string {
 	var out []string
 	for _, b := range []struct{ keyword, words string }{{"minimum", "at least "}, {"maximum", "at most "}} {
-		if n := texts(schema[b.keyword]); n != nil {
+		if n := stringsOf(schema[b.keyword]); n != nil {
 			out = append(out, b.words+n[0])
 		}
 	}
 	return out
 }
 
-// texts reads a text, a number or a list of texts.
-func texts(v any) []string {
+// stringsOf reads a text, a number or a list of texts.
+func stringsOf(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}

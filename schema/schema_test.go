@@ -34,7 +34,7 @@ func TestRule(t *testing.T) {
 	for _, e := range webhook.EventTypes() {
 		events = append(events, string(e))
 	}
-	got := texts(lookup(raw, []string{"properties", "spec", "properties", "events", "items", "enum"}))
+	got := stringsOf(lookup(raw, []string{"properties", "spec", "properties", "events", "items", "enum"}))
 	if diff := cmp.Diff(events, got); diff != "" {
 		t.Errorf("events differ from the API's (-want +got):\n%s", diff)
 	}
