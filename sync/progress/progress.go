@@ -212,22 +212,22 @@ func (p *Progress) draw(now time.Time) {
 		if w := p.o.Width(); w > 0 {
 			wide = max(w-1, 1)
 		}
-		line := t.line(now, wide)
+		line := t.formatLine(now, wide)
 		if line == p.drawn && wide == p.wide {
 			return
 		}
 		blank := p.blank()
 		p.drawn, p.wide = line, wide
-		p.put(blank)
+		p.showLine(blank)
 		return
 	}
 	p.erase()
 }
 
-// put writes the bar, after what clears the line. The cursor goes back to the
+// showLine writes the bar, after what clears the line. The cursor goes back to the
 // line's beginning, so that the ^C which a terminal shows of an interrupt does
 // not begin a line below the bar.
-func (p *Progress) put(blank string) {
+func (p *Progress) showLine(blank string) {
 	_, _ = io.WriteString(p.o.Out, blank+p.drawn+"\r") // a terminal that is gone shows nothing
 }
 
@@ -283,7 +283,7 @@ func (w *writer) Write(text []byte) (int, error) {
 	}
 	if bar != "" && !p.within {
 		p.drawn = bar
-		p.put("")
+		p.showLine("")
 	}
 	return n, err
 }

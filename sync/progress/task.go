@@ -82,9 +82,9 @@ const (
 	counting pb.ProgressBarTemplate = `{{string . "name"}} {{string . "count"}}, {{string . "time"}}`
 )
 
-// line is the task's bar in at most so many columns. Package pb does no more
+// formatLine is the task's bar in at most so many columns. Package pb does no more
 // than that here: it starts nothing and writes nowhere.
-func (t *Task) line(now time.Time, columns int) string {
+func (t *Task) formatLine(now time.Time, columns int) string {
 	total, done := t.total.Load(), t.done.Load()
 	if t.bar == nil {
 		name := t.name
