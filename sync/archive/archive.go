@@ -212,7 +212,7 @@ func sumOf(data []byte) string {
 // Unchanged looks at the history once more: whether it is still what was
 // stored, as far as its total and its first page tell.
 func (c *Copy) Unchanged(ctx context.Context, src Source) (bool, error) {
-	again, err := look(ctx, src)
+	again, err := readFirstPage(ctx, src)
 	if err != nil {
 		return false, err
 	}
@@ -252,8 +252,8 @@ func (s snapshot) same(again snapshot) bool {
 
 var errEnough = errors.New("enough")
 
-// look reads the first page alone.
-func look(ctx context.Context, src Source) (snapshot, error) {
+// readFirstPage reads the first page alone.
+func readFirstPage(ctx context.Context, src Source) (snapshot, error) {
 	var s snapshot
 	err := src(ctx, func(p Page) error {
 		s = snapshotOf(p)
@@ -314,7 +314,7 @@ func (r *reading) all(ctx context.Context, src Source) error {
 	if err := r.zip.Close(); err != nil {
 		return &writeError{err}
 	}
-	after, err := look(ctx, src)
+	after, err := readFirstPage(ctx, src)
 	switch {
 	case err != nil:
 		return err
@@ -344,7 +344,7 @@ func (r *reading) page(p Page) error {
 		return &movedError{fmt.Sprintf("the service counts %d records and lists more", p.Total), waitItOut}
 	}
 	for i, raw := range p.Raw {
-		r.note(p.Events[i])
+		r.countRecord(p.Events[i])
 		r.line.Reset()
 		if bytes.ContainsAny(raw, " \t\r\n") {
 			if err := json.Compact(&r.line, raw); err != nil {
@@ -361,8 +361,8 @@ func (r *reading) page(p Page) error {
 	return nil
 }
 
-// note counts a record.
-func (r *reading) note(e webhook.Event) {
+// countRecord counts a record.
+func (r *reading) countRecord(e webhook.Event) {
 	if e.Status.Active() {
 		r.active++
 	}

@@ -73,11 +73,11 @@ func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
 
 // rests reports whether two looks at a history in a row find the same.
 func rests(ctx context.Context, src Source) (bool, error) {
-	one, err := look(ctx, src)
+	one, err := readFirstPage(ctx, src)
 	if err != nil {
 		return false, err
 	}
-	two, err := look(ctx, src)
+	two, err := readFirstPage(ctx, src)
 	return one.same(two), err
 }
 
