@@ -48,7 +48,7 @@ const section = "1"
 
 // Pages returns a page for root and each command below it that is not hidden.
 func Pages(root *cobra.Command, o Options) []Page {
-	pages := []Page{page(root, o)}
+	pages := []Page{renderPage(root, o)}
 	for _, c := range root.Commands() {
 		if c.Hidden || c.Deprecated != "" {
 			continue
@@ -61,7 +61,7 @@ func Pages(root *cobra.Command, o Options) []Page {
 // name is a command's as its page has it: mkhooks-audit-verify.
 func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
-func page(c *cobra.Command, o Options) Page {
+func renderPage(c *cobra.Command, o Options) Page {
 	c.InitDefaultHelpFlag()
 	w := &writer{}
 	w.line(fmt.Sprintf(`.TH "%s" "%s" "%s" "%s" "%s"`, escapeLiteral(strings.ToUpper(name(c))), section,
