@@ -212,7 +212,7 @@ func (s *Store) Objects(t testing.TB) map[string]string {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		data, err := s.get(t.Context(), name)
+		data, err := s.getObject(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func (s *Store) names(ctx context.Context) ([]string, error) {
 	}
 }
 
-func (s *Store) get(ctx context.Context, name string) ([]byte, error) {
+func (s *Store) getObject(ctx context.Context, name string) ([]byte, error) {
 	if s.Kind == "gs" {
 		return s.call(ctx, "GET", "/storage/v1/b/"+s.Name+"/o/"+url.PathEscape(name)+"?alt=media", "")
 	}
