@@ -26,13 +26,13 @@ func (b *bench) start() error {
 	if err != nil {
 		return err
 	}
-	b.add(float64(x) <= 1.5*float64(y), "start (`mkhooks version`), medians of 20", ms(x),
+	b.addRow(float64(x) <= 1.5*float64(y), "start (`mkhooks version`), medians of 20", ms(x),
 		"a program that only links SOPS: "+ms(y)+", ratio "+ratio(x, y), "ratio 1.5")
 	return nil
 }
 
-// serve starts an emulator in this process.
-func (b *bench) serve(wait time.Duration, pageSize int) (s *emulator.Server, env []string, stop func()) {
+// serveEmulator starts an emulator in this process.
+func (b *bench) serveEmulator(wait time.Duration, pageSize int) (s *emulator.Server, env []string, stop func()) {
 	s = benchServer(wait, pageSize)
 	h := httptest.NewServer(s)
 	return s, append(serverEnv(h.URL), "SOPS_AGE_KEY_FILE="+b.identity), h.Close
@@ -57,7 +57,7 @@ func (b *bench) planInSync() error {
 	if err != nil {
 		return err
 	}
-	s, env, stop := b.serve(latency, 100)
+	s, env, stop := b.serveEmulator(latency, 100)
 	defer stop()
 	plan := []string{"plan", "--owner", "bench", "--detailed-exitcode", dir}
 	if _, err := b.run1(env, b.bin("mkhooks"), "apply", "--owner", "bench", "--yes", "--concurrency", "64", dir); err != nil {
@@ -75,7 +75,7 @@ func (b *bench) planInSync() error {
 			others++
 		}
 	}
-	b.add(gets == 10 && others == 0, "requests of a plan, 1,000 live rules in pages of 100",
+	b.addRow(gets == 10 && others == 0, "requests of a plan, 1,000 live rules in pages of 100",
 		fmt.Sprintf("%d GET, %d others", gets, others), "–", "10 GET")
 	// No key: planning opens none.
 	noKey := append([]string{"SOPS_AGE_KEY_FILE=/nonexistent"}, env[:3]...)
@@ -84,7 +84,7 @@ func (b *bench) planInSync() error {
 		return err
 	}
 	limit := time.Duration(1.3*float64(10*latency+v)) + 150*time.Millisecond
-	b.add(p <= limit, "plan, 1,000 encrypted rules in sync, latency 20 ms, no key at hand, medians of 9", ms(p),
+	b.addRow(p <= limit, "plan, 1,000 encrypted rules in sync, latency 20 ms, no key at hand, medians of 9", ms(p),
 		"10 × 20 ms + version ("+ms(v)+"), ratio "+ratio(p, 10*latency+v), "1.3 × that + 150 ms = "+ms(limit))
 	return nil
 }
@@ -105,9 +105,9 @@ func (b *bench) validateMany() error {
 		return err
 	}
 	peak = u.peak
-	b.add(x <= 2*y, "validate, 10,000 encrypted rule files, medians of 5", ms(x),
+	b.addRow(x <= 2*y, "validate, 10,000 encrypted rule files, medians of 5", ms(x),
 		"decoding the same files into yaml.Node on all cores: "+ms(y)+", ratio "+ratio(x, y), "ratio 2")
-	b.add(peak <= 300<<20, "peak memory of that", fmt.Sprintf("%d MiB", peak>>20), "–", "300 MiB")
+	b.addRow(peak <= 300<<20, "peak memory of that", fmt.Sprintf("%d MiB", peak>>20), "–", "300 MiB")
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (b *bench) applyCreations(auth bool) error {
 	var alone time.Duration
 	opened := 0
 	for range 3 {
-		_, env, stop := b.serve(latency, 100)
+		_, env, stop := b.serveEmulator(latency, 100)
 		u, err := b.run1(env, b.bin("mkhooks"), "apply", "-v", "--owner", "bench", "--yes", dir)
 		if err == nil && auth {
 			var d usage
@@ -183,9 +183,9 @@ func (b *bench) applyCreations(auth bool) error {
 	if auth {
 		floor += ", decrypting alone (`validate --decrypt`) " + ms(alone)
 	}
-	b.add(got <= limit, what+", medians of 3", ms(got), floor+"; ratio "+ratio(got, ideal+version.wall+alone), "1.6 × the first + the rest = "+ms(limit))
+	b.addRow(got <= limit, what+", medians of 3", ms(got), floor+"; ratio "+ratio(got, ideal+version.wall+alone), "1.6 × the first + the rest = "+ms(limit))
 	if auth {
-		b.add(opened == n, "keys opened by that apply", fmt.Sprintf("%d files", opened), "by the plans above: none", "one file a rule sent")
+		b.addRow(opened == n, "keys opened by that apply", fmt.Sprintf("%d files", opened), "by the plans above: none", "one file a rule sent")
 	}
 	return nil
 }

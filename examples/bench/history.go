@@ -69,14 +69,14 @@ func (b *bench) history() error {
 	floor, read, store := median(floors), median(reads), median(stores)
 	const what = "history of 1,000,000 records in pages of 1,000, "
 	beside := "reading the same pages with net/http and encoding/json: " + ms(floor.wall)
-	b.add(2*read.wall <= 3*floor.wall, what+"summed up, medians of 3", ms(read.wall), beside+", ratio "+ratio(read.wall, floor.wall), "ratio 1.5")
-	b.add(2*store.wall <= 3*floor.wall, "the same, archived and read back", ms(store.wall), beside+", ratio "+ratio(store.wall, floor.wall), "ratio 1.5")
+	b.addRow(2*read.wall <= 3*floor.wall, what+"summed up, medians of 3", ms(read.wall), beside+", ratio "+ratio(read.wall, floor.wall), "ratio 1.5")
+	b.addRow(2*store.wall <= 3*floor.wall, "the same, archived and read back", ms(store.wall), beside+", ratio "+ratio(store.wall, floor.wall), "ratio 1.5")
 	for _, m := range []struct {
 		what string
 		u    usage
 	}{{"memory of summing up", read}, {"memory of archiving", store}} {
 		above := m.u.peak - version.peak
-		b.add(above <= 64<<20, m.what+", above start", fmt.Sprintf("%d MiB", above>>20), fmt.Sprintf("`mkhooks version`: %d MiB", version.peak>>20), "64 MiB")
+		b.addRow(above <= 64<<20, m.what+", above start", fmt.Sprintf("%d MiB", above>>20), fmt.Sprintf("`mkhooks version`: %d MiB", version.peak>>20), "64 MiB")
 	}
 	return nil
 }

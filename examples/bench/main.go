@@ -180,7 +180,7 @@ func (b *bench) pair(n int, env []string, first, second []string) (x, y time.Dur
 
 func (b *bench) bin(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) add(kept bool, what, measured, floor, limit string) {
+func (b *bench) addRow(kept bool, what, measured, floor, limit string) {
 	fmt.Fprintf(os.Stderr, "bench: %s: %s (%s; must reach: %s)\n", what, measured, floor, limit)
 	b.rows = append(b.rows, row{what, measured, floor, limit, kept})
 }

@@ -69,14 +69,14 @@ func (b *bench) scale() error {
 		}
 	}
 	big := sizes[len(sizes)-1]
-	b.add(big.plan*10 <= big.floor*25, "plan of 200 projects × 500 encrypted rules, latency 20 ms, local work (time of all cores)",
+	b.addRow(big.plan*10 <= big.floor*25, "plan of 200 projects × 500 encrypted rules, latency 20 ms, local work (time of all cores)",
 		ms(big.plan), "decoding the same files into yaml.Node: "+ms(big.floor)+", ratio "+ratio(big.plan, big.floor), "ratio 2.5")
-	b.add(big.wall*10 <= big.noDelay*11, "how long that takes, requests and local work side by side",
+	b.addRow(big.wall*10 <= big.noDelay*11, "how long that takes, requests and local work side by side",
 		ms(big.wall), "without latency "+ms(big.noDelay)+"; its requests one after the other alone: "+ms(200*latency), "1.1 × without latency")
-	b.add(big.peak <= 600<<20, "peak memory of that", fmt.Sprintf("%d MiB", big.peak>>20), "–", "600 MiB")
+	b.addRow(big.peak <= 600<<20, "peak memory of that", fmt.Sprintf("%d MiB", big.peak>>20), "–", "600 MiB")
 	for i := 1; i < len(sizes); i++ {
 		less, more := sizes[i-1], sizes[i]
-		b.add(more.plan <= 11*less.plan && more.peak <= 10*less.peak,
+		b.addRow(more.plan <= 11*less.plan && more.peak <= 10*less.peak,
 			fmt.Sprintf("10 times the rules: from %s to %s", count(less.rules), count(more.rules)),
 			fmt.Sprintf("%s times the work, %.1f times the memory", ratio(more.plan, less.plan), float64(more.peak)/float64(less.peak)),
 			fmt.Sprintf("%s and %d MiB, then %s and %d MiB", ms(less.plan), less.peak>>20, ms(more.plan), more.peak>>20),
@@ -236,7 +236,7 @@ func (b *bench) limitedApply() error {
 		}
 	}
 	allowed := (n - 1) / 1000 * time.Minute
-	b.add(refused == 0 && puts == n && u.wall*100 <= allowed*105, "apply of 2,500 creations in one project, 1,000 writes a minute",
+	b.addRow(refused == 0 && puts == n && u.wall*100 <= allowed*105, "apply of 2,500 creations in one project, 1,000 writes a minute",
 		fmt.Sprintf("%.1f s, %d answers of 429", u.wall.Seconds(), refused), fmt.Sprintf("the limit allows it in %.0f s, ratio %s", allowed.Seconds(), ratio(u.wall, allowed)),
 		"no 429, within 5 %")
 	return nil
