@@ -39,7 +39,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := runDemo(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "demo: error:", err)
 		os.Exit(1)
 	}
@@ -53,7 +53,7 @@ type demo struct {
 	url string
 }
 
-func run(ctx context.Context) (err error) {
+func runDemo(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "mkhooks-demo-")
 	if err != nil {
 		return err
