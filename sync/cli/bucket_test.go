@@ -55,7 +55,8 @@ func TestArchiveInBuckets(t *testing.T) {
 			if _, ok := s.Rule("jobs"); ok {
 				t.Error("the rule is still there")
 			}
-			if got := bucket.Names(t); len(got) != 2 || !strings.HasPrefix(got[0], "mkhooks/demo_jobs_") {
+			// The note of the rule as it was before its pause, the records, the manifest.
+			if got := bucket.Names(t); len(got) != 3 || !strings.HasPrefix(got[0], "mkhooks/demo_jobs_") || !strings.HasSuffix(got[0], ".paused.json") {
 				t.Fatalf("the bucket holds %q", got)
 			}
 			location := archivedAt(t, filepath.Join(r.dir, "audit.jsonl"))

@@ -345,7 +345,7 @@ func TestPassphraseOfPGP(t *testing.T) {
 	cmd.Env = append(cmd.Env, "GNUPGHOME="+home)
 	screen := onTerminal(t, cmd)
 	screen.shows("Passphrase:", 1)
-	time.Sleep(700 * time.Millisecond) // longer than it takes for a bar to be shown
+	time.Sleep(700 * time.Millisecond)                                   // longer than it takes for a bar to be shown
 	if text := screen.String(); strings.Contains(text, "open secrets") { // pinentry may still draw
 		t.Errorf("while a passphrase was awaited, the terminal got\n%q", text)
 	}
