@@ -1,5 +1,5 @@
-// Package fair orders lists of which only the first part may be shown. Whoever
-// fills a list with many items of one kind must not push those of other kinds out.
+// Package fair orders lists that may be cut at the end. Many items of one kind
+// must not push out the items of other kinds.
 package fair
 
 import (
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// Order returns the items with those of all kinds in turn: the first of each kind,
-// then the second of each, and so on. Kinds come in the order of their first item,
-// and the items of a kind keep their order.
+// Order returns the items with all kinds in turn: the first of each kind, then
+// the second of each, and so on. Kinds come in the order of their first item.
+// The items of a kind keep their order.
 func Order[T any](items []T, kind func(T) string) []T {
 	count := map[string]int{}
 	var rounds [][]T
@@ -28,12 +28,12 @@ func Order[T any](items []T, kind func(T) string) []T {
 	return out
 }
 
-// Shape returns a message without its names and numbers, so that messages of one
-// kind have one shape. It only serves to order them.
+// Shape returns a message without its names and numbers, so that all messages
+// of a kind have the same shape. It only serves as a kind for [Order].
 func Shape(message string) string { return varying().ReplaceAllString(message, "") }
 
-// varying is what messages of one kind differ in: text in quotes, words with
-// another character than a letter, numbers.
+// varying matches the parts in which messages of one kind differ: text in
+// quotes, numbers, and words with a character that is not a letter.
 var varying = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[^ ]*[^A-Za-z ,;:.'()-][^ ]*|[^ ]*[A-Za-z][./:_][^ ]*`)
 })

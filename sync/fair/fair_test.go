@@ -12,7 +12,7 @@ func TestOrder(t *testing.T) {
 		"": "", "a": "a", "aaa": "aaa", "aaab": "abaa", "aabbc": "abcab", "cbaabc": "cbaabc",
 	} {
 		got := strings.Join(Order(strings.Split(in, ""), func(s string) string { return s }), "")
-		// Each kind comes once before any comes twice, and nothing is lost.
+		// Each kind comes once before any comes twice, and no item is lost.
 		if sorted(got) != sorted(in) {
 			t.Errorf("Order(%s) = %s, which has other items", in, got)
 		}
@@ -39,8 +39,8 @@ func sorted(s string) string {
 	return string(r)
 }
 
-// TestShape: names, numbers, paths and what looks like our own words within quotes
-// make no other kind of a message.
+// TestShape: names, numbers, paths and quoted text that resembles our own words
+// do not change the shape of a message.
 func TestShape(t *testing.T) {
 	t.Parallel()
 	one := Shape(`rule "a" looks like a rename of "b": a rename starts a new delivery history`)
