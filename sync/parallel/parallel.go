@@ -1,7 +1,7 @@
-// Package parallel runs functions at the same time. A panic in one of them ends
-// where their results are awaited, and not the process: Go would print the
-// panic's value, which may be a secret, and exit with 2, which means that a
-// difference was found.
+// Package parallel runs functions at the same time. A panic in a function
+// surfaces at the caller that awaits its result; it does not end the process.
+// Go would print the panic's value, which may be a secret. It would also exit
+// with 2, which means that a difference was found.
 package parallel
 
 import (
@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Panic is what a panic of a function becomes. It has the stack and not the value.
+// Panic replaces the panic value of a function. It has the stack and omits the
+// value.
 type Panic struct {
 	// Stack is the trace of the function that panicked.
 	Stack []byte
@@ -22,7 +23,7 @@ type Panic struct {
 // Group is an errgroup that keeps panics. The zero Group has no limit.
 type Group struct {
 	group    errgroup.Group
-	of       *errgroup.Group // of a context; otherwise nil
+	of       *errgroup.Group // group with a context; otherwise nil
 	panicked atomic.Pointer[Panic]
 }
 
@@ -45,7 +46,7 @@ func (g *Group) SetLimit(n int) { g.errgroup().SetLimit(n) }
 // errPanicked ends the context of a group. [Group.Wait] never returns it.
 var errPanicked = errors.New("a function panicked")
 
-// Go runs a function, once the limit allows it.
+// Go runs a function when the limit allows it.
 func (g *Group) Go(f func() error) {
 	g.errgroup().Go(func() (err error) {
 		defer keep(&g.panicked, func() { err = errPanicked })
@@ -54,7 +55,7 @@ func (g *Group) Go(f func() error) {
 }
 
 // Wait waits for all functions and returns their first error. It panics with a
-// [*Panic] if one of them did.
+// [*Panic] if a function panicked.
 func (g *Group) Wait() error {
 	err := g.errgroup().Wait()
 	if p := g.panicked.Load(); p != nil {
@@ -63,8 +64,8 @@ func (g *Group) Wait() error {
 	return err
 }
 
-// Start runs a function and returns a function that awaits its result, which
-// panics with a [*Panic] if the first one did.
+// Start runs a function and returns a function that awaits the result. The
+// returned function panics with a [*Panic] if f panicked.
 func Start[T any](f func() T) (await func() T) {
 	var panicked atomic.Pointer[Panic]
 	var out T
@@ -83,7 +84,8 @@ func Start[T any](f func() T) (await func() T) {
 	}
 }
 
-// keep recovers a panic and keeps the first one; then is called behind it.
+// keep recovers a panic, stores it unless an earlier panic is stored, and calls
+// then.
 func keep(first *atomic.Pointer[Panic], then func()) {
 	r := recover()
 	if r == nil {

@@ -23,8 +23,8 @@ func caught(t *testing.T, f func()) (p *Panic) {
 
 func boom() error { panic("s3cr3t") }
 
-// TestPanic: a panic reaches whoever waits, with the stack and without its value,
-// and ends the others through their context.
+// TestPanic: a panic reaches the waiting caller, with the stack and without its
+// value. It ends the other functions through their context.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	for name, run := range map[string]func(){
@@ -58,7 +58,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestErrors: without a panic, a group is an errgroup.
+// TestErrors: without a panic, a group behaves like an errgroup.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	want := errors.New("refused")
