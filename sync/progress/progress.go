@@ -1,10 +1,10 @@
-// Package progress shows that long work goes on, and how far it is: on a
-// terminal one bar, elsewhere a line every few seconds where the log was asked
-// for, otherwise nothing.
+// Package progress shows that long work continues, and how much is done. A
+// terminal gets a bar. Any other output gets a line every few seconds if
+// Verbose is set, and otherwise nothing.
 //
-// The bar shares its terminal with all other lines: what is written through
-// [Progress.Writer] takes the bar's place, and the bar is drawn again below it.
-// It is gone once the work is done, and never shown for work that is soon done.
+// The bar shares its terminal with all other lines. Text written through
+// [Progress.Writer] replaces the bar, and the bar is drawn again below it. The
+// bar is erased when the work is done, and never appears for short work.
 package progress
 
 import (
@@ -16,48 +16,48 @@ import (
 )
 
 const (
-	// delay is how long work lasts before a bar shows it.
+	// delay is how long work lasts before a bar appears.
 	delay = 500 * time.Millisecond
-	// refresh is how often the bar is drawn at most.
+	// refresh is the shortest time between two drawings of the bar.
 	refresh = 100 * time.Millisecond
-	// every is how often a line tells of work where there is no bar.
+	// every is the time between two lines about a task if there is no bar.
 	every = 5 * time.Second
-	// usualWidth is for a terminal that doesn't say how wide it is.
+	// usualWidth applies if a terminal does not report its width, in columns.
 	usualWidth = 80
 )
 
-// Options say where and how progress is shown.
+// Options set where and how progress is shown.
 type Options struct {
-	// Out is where the bar and the lines go.
+	// Out receives the bar and the lines.
 	Out io.Writer
-	// Bar is true where Out is a terminal on which a line can be drawn anew.
+	// Bar is true if Out is a terminal on which a line can be redrawn.
 	Bar bool
-	// Width returns the columns of the terminal as it is now; nil, and 0, mean
-	// not known.
+	// Width returns the current columns of the terminal. Nil, or a result of 0,
+	// means unknown.
 	Width func() int
-	// Color and ASCII say how the bar looks.
+	// Color and ASCII set the look of the bar.
 	Color, ASCII bool
-	// Verbose asks for lines where there is no bar, Quiet for neither.
+	// Verbose requests lines if there is no bar. Quiet turns off both.
 	Verbose, Quiet bool
 }
 
-// Progress shows the tasks of a run. It is safe for use by several goroutines;
-// a nil one shows nothing.
+// Progress shows the tasks of a run. It is safe for use by several goroutines.
+// A nil Progress shows nothing.
 type Progress struct {
 	o Options
 
 	mu     sync.Mutex
-	tasks  []*Task       // that are not done, in the order they began
+	tasks  []*Task       // not done, in the order they began
 	stop   chan struct{} // ends the ticks; nil while there is no task
 	closed bool
-	drawn  string // the bar that stands on the terminal's last line, or ""
-	wide   int    // the columns that it may take
-	within bool   // what was last written to the terminal ends within a line
-	held   int    // who has the terminal to itself
-	kept   []kept // what was written meanwhile
+	drawn  string // the bar on the terminal's last line, or ""
+	wide   int    // the columns available to the bar
+	within bool   // the text last written to the terminal does not end its line
+	held   int    // number of holders of the terminal, see Hold
+	kept   []kept // text written while the terminal is held
 }
 
-// kept is text that waits until the terminal is free.
+// kept is text that waits until the terminal is released.
 type kept struct {
 	w    io.Writer
 	text []byte
@@ -71,15 +71,16 @@ func New(o Options) *Progress {
 	return &Progress{o: o}
 }
 
-// shows reports whether tasks are shown at all.
+// shows reports whether any task is shown.
 func (p *Progress) shows() bool {
 	return p != nil && !p.o.Quiet && (p.o.Bar || p.o.Verbose)
 }
 
-// Task begins a task that has total parts, 0 where nobody knows yet. What it is
-// called stands on the terminal as it is, so it must be text of our own.
+// Task begins a task with total parts, 0 if the total is not known yet. The
+// terminal gets the name unescaped, so the name must be a text of mkhooks
+// itself.
 //
-// No task may begin, or be under way, between a question and its answer.
+// No task may begin or be in progress between a question and its reply.
 func (p *Progress) Task(name string, total int) *Task {
 	if !p.shows() {
 		return nil
@@ -93,7 +94,7 @@ func (p *Progress) Task(name string, total int) *Task {
 	t.total.Store(int64(total))
 	t.told = t.began
 	p.tasks = append(p.tasks, t)
-	p.within = false // whoever was asked has answered, and ended the line
+	p.within = false // the person has replied, which ended the line
 	if p.stop == nil {
 		p.stop = make(chan struct{})
 		go p.ticks(p.stop)
@@ -101,7 +102,7 @@ func (p *Progress) Task(name string, total int) *Task {
 	return t
 }
 
-// Close ends all tasks and clears the line. Nothing is shown after it.
+// Close ends all tasks and clears the line. Later tasks are not shown.
 func (p *Progress) Close() {
 	if p == nil {
 		return
@@ -114,9 +115,9 @@ func (p *Progress) Close() {
 	p.writeKept()
 }
 
-// Hold clears the bar and keeps everything else off the terminal, so that
-// somebody else can ask a person there: what is written meanwhile comes out
-// when release is called.
+// Hold clears the bar and keeps all other text off the terminal, so that
+// another program can ask a person there. Text written meanwhile appears when
+// release is called.
 func (p *Progress) Hold() (release func()) {
 	if p == nil {
 		return func() {}
@@ -129,13 +130,13 @@ func (p *Progress) Hold() (release func()) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.held = max(p.held-1, 0); p.held == 0 {
-			p.within = false // whoever was asked has answered, and ended the line
+			p.within = false // the person has replied, which ended the line
 			p.writeKept()
 		}
 	})
 }
 
-// Say writes a line at once, also while the terminal is held.
+// Say writes a line at once, even while the terminal is held.
 func (p *Progress) Say(line string) {
 	if p == nil {
 		return
@@ -143,17 +144,17 @@ func (p *Progress) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
-	_, _ = io.WriteString(p.o.Out, line+"\n") // a terminal that is gone shows nothing
+	_, _ = io.WriteString(p.o.Out, line+"\n") // nothing can be shown on a closed terminal
 }
 
 func (p *Progress) writeKept() {
 	for _, k := range p.kept {
-		_, _ = k.w.Write(k.text) // the write that it came from has ended
+		_, _ = k.w.Write(k.text) // the Write that passed this text has already returned
 	}
 	p.kept = nil
 }
 
-// rest ends the ticks once there is no task.
+// rest ends the ticks if no task is left.
 func (p *Progress) rest() {
 	if len(p.tasks) > 0 {
 		return
@@ -165,7 +166,7 @@ func (p *Progress) rest() {
 	}
 }
 
-// ticks shows the tasks again and again until stop is closed.
+// ticks shows the tasks periodically until stop is closed.
 func (p *Progress) ticks(stop <-chan struct{}) {
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
@@ -177,7 +178,7 @@ func (p *Progress) ticks(stop <-chan struct{}) {
 		}
 		p.mu.Lock()
 		select {
-		case <-stop: // meanwhile
+		case <-stop: // closed while waiting for the lock
 		default:
 			p.show(time.Now())
 		}
@@ -197,7 +198,7 @@ func (p *Progress) show(now time.Time) {
 	}
 }
 
-// draw draws the bar of the task that began last, of those that last.
+// draw draws the bar of the newest task that has lasted at least delay.
 func (p *Progress) draw(now time.Time) {
 	if p.within || p.held > 0 {
 		return
@@ -224,11 +225,11 @@ func (p *Progress) draw(now time.Time) {
 	p.erase()
 }
 
-// showLine writes the bar, after what clears the line. The cursor goes back to the
-// line's beginning, so that the ^C which a terminal shows of an interrupt does
-// not begin a line below the bar.
+// showLine writes blank, which clears the line, and then the bar. The cursor
+// returns to the beginning of the line. Otherwise the ^C that a terminal shows
+// for an interrupt would begin a line below the bar.
 func (p *Progress) showLine(blank string) {
-	_, _ = io.WriteString(p.o.Out, blank+p.drawn+"\r") // a terminal that is gone shows nothing
+	_, _ = io.WriteString(p.o.Out, blank+p.drawn+"\r") // nothing can be shown on a closed terminal
 }
 
 // erase clears the bar's line.
@@ -239,8 +240,8 @@ func (p *Progress) erase() {
 	}
 }
 
-// blank is what clears the bar's line, if there is one. Spaces do that on every
-// terminal.
+// blank returns the text that clears the bar's line, or "" if there is no bar.
+// It uses spaces because they work on every terminal.
 func (p *Progress) blank() string {
 	if p.drawn == "" {
 		return ""
@@ -252,8 +253,8 @@ func (p *Progress) blank() string {
 	return "\r" + strings.Repeat(" ", max(wide, 0)) + "\r"
 }
 
-// Writer returns a writer to w, which must be the terminal of the bar, or no
-// terminal: what goes through it comes out whole, on lines of its own. Text
+// Writer returns a writer to w, which must be the bar's terminal or not a
+// terminal. Text written through it appears complete, on separate lines. Text
 // that does not end its line is a question, and keeps the bar away.
 func (p *Progress) Writer(w io.Writer) io.Writer {
 	if p == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// screen is a terminal of a width: it keeps what its reader sees, and wraps.
+// screen is a terminal with a width. It wraps lines and keeps the visible text.
 type screen struct {
 	mu      sync.Mutex
 	columns int
@@ -54,7 +54,7 @@ func (s *screen) Write(text []byte) (int, error) {
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// String is what is seen, without spaces at the ends of lines.
+// String returns the visible text without spaces at the ends of lines.
 func (s *screen) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *screen) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// written returns all that was written since the last call.
+// written returns all text written since the last call.
 func (s *screen) written() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *screen) wait(d time.Duration) {
 	synctest.Wait()
 }
 
-// width is a terminal's that stays as it is.
+// width returns a constant terminal width.
 func width(n int) func() int { return func() int { return n } }
 
 func bar(s *screen) Options { return Options{Out: s, Bar: true, Width: width(s.columns)} }
@@ -133,7 +133,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestShortWork: what is soon done shows nothing, so that nothing flickers.
+// TestShortWork: short work shows nothing, which prevents flicker.
 func TestShortWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,8 +151,8 @@ func TestShortWork(t *testing.T) {
 	})
 }
 
-// TestRate: a task that moves on all the time is drawn ten times a second, one
-// that stands still once, when its seconds change.
+// TestRate: a task with constant progress is drawn ten times a second. A task
+// without progress is drawn when its seconds change.
 func TestRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestRate(t *testing.T) {
 				}
 			}
 			p.Close()
-			least, most := 90, 96 // of the ten seconds, less the first half
+			least, most := 90, 96 // ten seconds less the delay of half a second
 			if !moves {
 				least, most = 10, 11
 			}
@@ -178,7 +178,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestLines: lines of others stand above the bar, whole.
+// TestLines: other lines appear complete above the bar.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestLines(t *testing.T) {
 	})
 }
 
-// TestInterrupt: a terminal shows the key of an interrupt where the cursor is.
+// TestInterrupt: a terminal shows the interrupt key at the cursor.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,8 +226,8 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
-// TestQuestion: between a question and its answer nothing is drawn, whatever
-// goes on meanwhile.
+// TestQuestion: nothing is drawn between a question and its reply, whatever
+// happens meanwhile.
 func TestQuestion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -253,7 +253,7 @@ func TestQuestion(t *testing.T) {
 	})
 }
 
-// TestSeveral: the bar is that of the work that began last, of what lasts.
+// TestSeveral: the bar shows the newest task that has lasted long enough.
 func TestSeveral(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestSeveral(t *testing.T) {
 			t.Errorf("the terminal shows %q", s.String())
 		}
 		store.Done()
-		store.Done() // is nothing
+		store.Done() // no effect
 		s.wait(refresh)
 		if !strings.HasPrefix(s.String(), "apply 0 / 3 ") {
 			t.Errorf("the terminal shows %q", s.String())
@@ -286,8 +286,8 @@ func TestSeveral(t *testing.T) {
 	})
 }
 
-// TestResize: a terminal that got narrower takes a narrower bar, and no line is
-// left of the old one beyond what the terminal itself wrapped.
+// TestResize: a narrower terminal gets a narrower bar. Of the old bar, only the
+// lines that the terminal itself wrapped remain.
 func TestResize(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -312,7 +312,8 @@ func TestResize(t *testing.T) {
 	})
 }
 
-// TestElsewhere: what is no terminal gets lines with -v, otherwise nothing.
+// TestElsewhere: an output that is not a terminal gets lines with -v, otherwise
+// nothing.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -337,7 +338,7 @@ func TestElsewhere(t *testing.T) {
 					time.Sleep(time.Second)
 					synctest.Wait()
 					if i == 3 {
-						short.Done() // too short to be told of
+						short.Done() // too short for a line
 					}
 					if i == 6 {
 						fmt.Fprintln(p.Writer(&out), "log")
@@ -353,7 +354,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestNil: who shows no progress needs no if.
+// TestNil: a caller without progress needs no nil check.
 func TestNil(t *testing.T) {
 	t.Parallel()
 	var p *Progress
@@ -367,7 +368,8 @@ func TestNil(t *testing.T) {
 	}
 }
 
-// TestSideBySide is for the race detector: tasks, lines and the end at once.
+// TestSideBySide runs tasks, lines and Close in parallel, for the race
+// detector.
 func TestSideBySide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -396,8 +398,8 @@ func TestSideBySide(t *testing.T) {
 	})
 }
 
-// TestHold: while somebody else has the terminal, neither the bar nor a line
-// comes between; afterwards all lines come out in their order.
+// TestHold: while the terminal is held, neither the bar nor a line appears.
+// After release, all lines appear in order.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -416,7 +418,7 @@ func TestHold(t *testing.T) {
 		time.Sleep(2 * delay)
 		synctest.Wait()
 		release()
-		release() // once more changes nothing
+		release() // no effect
 		if got := out.String(); got != before || !strings.HasSuffix(got, "\r") {
 			t.Errorf("while the terminal was held it got %q", strings.TrimPrefix(got, before))
 		}

@@ -10,34 +10,34 @@ import (
 	"github.com/cheggaaa/pb/v3"
 )
 
-// Task is work of which it is known how far it is. It is safe for use by
-// several goroutines; a nil one does nothing.
+// Task is work with known progress. It is safe for use by several goroutines. A
+// nil Task does nothing.
 type Task struct {
 	p     *Progress
 	name  string
 	began time.Time
-	told  time.Time // when a line told of it last
-	lines int       // how many did
+	told  time.Time // time of the last line about the task
+	lines int       // number of lines written
 
 	done, total atomic.Int64
-	bar         *pb.ProgressBar // made when it is first drawn
+	bar         *pb.ProgressBar // created by the first drawing
 }
 
-// Add says that n more parts are done.
+// Add reports that n more parts are done.
 func (t *Task) Add(n int) {
 	if t != nil {
 		t.done.Add(int64(n))
 	}
 }
 
-// Grow says that there are n more parts than was known.
+// Grow adds n parts to the total.
 func (t *Task) Grow(n int) {
 	if t != nil {
 		t.total.Add(int64(n))
 	}
 }
 
-// Done ends the task, whether all of its parts are done or not.
+// Done ends the task, even if some parts are not done.
 func (t *Task) Done() {
 	if t == nil {
 		return
@@ -51,12 +51,12 @@ func (t *Task) Done() {
 	}
 	p.tasks = slices.Delete(p.tasks, i, i+1)
 	if t.lines > 0 {
-		t.tell(time.Now()) // whoever saw it begin sees it end
+		t.tell(time.Now()) // a reader who saw the task begin must see its end
 	}
 	p.rest()
 }
 
-// tell prints a line of how far the task is.
+// tell prints a line with the progress of the task.
 func (t *Task) tell(now time.Time) {
 	t.told = now
 	t.lines++
@@ -69,21 +69,21 @@ func (t *Task) tell(now time.Time) {
 		t.p.kept = append(t.p.kept, kept{t.p.o.Out, []byte(line)})
 		return
 	}
-	_, _ = io.WriteString(t.p.o.Out, line) // a log that is gone keeps nothing
+	_, _ = io.WriteString(t.p.o.Out, line) // nothing can be kept in a closed log
 }
 
 func (t *Task) lasts(now time.Time) string { return now.Sub(t.began).Truncate(time.Second).String() }
 
-// The bar, as a template of package pb, which lays it out.
+// The templates of the bar. Package pb does the layout.
 const (
 	blocks pb.ProgressBarTemplate = `{{string . "name"}} {{counters . }} {{bar . "[" "█" "█" "░" "]"}} {{string . "share"}} {{string . "time"}}`
 	ascii  pb.ProgressBarTemplate = `{{string . "name"}} {{counters . }} {{bar . "[" "=" ">" " " "]"}} {{string . "share"}} {{string . "time"}}`
-	// counting is for a task that does not know its total.
+	// counting is for a task with an unknown total.
 	counting pb.ProgressBarTemplate = `{{string . "name"}} {{string . "count"}}, {{string . "time"}}`
 )
 
-// formatLine is the task's bar in at most so many columns. Package pb does no more
-// than that here: it starts nothing and writes nowhere.
+// formatLine returns the task's bar in at most the given columns. Package pb
+// only formats here: it starts no goroutine and writes nothing.
 func (t *Task) formatLine(now time.Time, columns int) string {
 	total, done := t.total.Load(), t.done.Load()
 	if t.bar == nil {
@@ -101,7 +101,7 @@ func (t *Task) formatLine(now time.Time, columns int) string {
 		template = ascii
 	}
 	t.bar.Set("time", t.lasts(now)).Set("count", done)
-	if total > 0 { // rounded down: 100 % is for what is done
+	if total > 0 { // rounded down: 100 % only appears for completed work
 		t.bar.Set("share", fmt.Sprintf("%d%%", 100*min(done, total)/total))
 	}
 	t.bar.SetTotal(total).SetCurrent(done).SetWidth(columns).SetTemplate(template)
