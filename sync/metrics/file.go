@@ -15,28 +15,29 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
-// Extension is what the name of the file must end in: the textfile collector
-// passes over any other, without a word.
+// Extension is the required ending of the file name. The textfile collector
+// skips all other files without a message.
 const Extension = ".prom"
 
-// maxFile is the most bytes of a file that is read back.
+// maxFile is the largest size of a file that is read back, in bytes.
 const maxFile = 64 << 20
 
-// File is a file of metrics. It is whole at any time, and everybody may read it:
-// the node exporter is another user.
+// File is a file of metrics. It is complete at any time. Everybody may read it,
+// because the node exporter runs as another user.
 type File struct {
 	path   string
 	before Successes
 }
 
-// Successes are when a run last went well, as a file says it.
+// Successes are the times of the last successful runs, as read from a file.
 type Successes struct {
 	run      time.Time
 	projects map[string]time.Time
 }
 
-// Open reads what a file of metrics says of earlier runs, where there is one,
-// and sees whether it can be written. A file that is none of ours is refused.
+// Open reads the earlier successes from a file of metrics, if it exists, and
+// checks whether the file can be written. It refuses a file that mkhooks did
+// not write.
 func Open(path string) (*File, error) {
 	if filepath.Ext(path) != Extension {
 		return nil, fmt.Errorf("expected a name that ends in %s: the node exporter passes over others", Extension)
@@ -54,7 +55,8 @@ func Open(path string) (*File, error) {
 	return &File{path, parseSuccesses(data)}, nil
 }
 
-// readMetricsFile returns the content of a regular file, nothing where there is none.
+// readMetricsFile returns the content of a regular file, or nil if it is
+// absent.
 func readMetricsFile(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -80,7 +82,7 @@ func readMetricsFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// withoutPath is what a file error says besides the path.
+// withoutPath returns a file error without its path.
 func withoutPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -89,7 +91,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Write writes the file anew.
+// Write replaces the file.
 func (f *File) Write(r Run) error {
 	before := f.before.until(r.Finished)
 	if err := atomicfile.Put(f.path, Text(r, before), 0o644); err != nil {
@@ -98,11 +100,11 @@ func (f *File) Write(r Run) error {
 	return nil
 }
 
-// skew is how far a clock may have been set back since the run before.
+// skew is how far a clock may have been set back since the previous run.
 const skew = time.Minute
 
-// until leaves out what lies in the future: a clock was wrong, and an alert on
-// the age of the last success would be silent until then.
+// until clears times in the future. They come from a wrong clock, and an alert
+// on the age of the last success would be silent until then.
 func (s Successes) until(now time.Time) Successes {
 	out := Successes{run: s.run, projects: map[string]time.Time{}}
 	if out.run.After(now.Add(skew)) {
@@ -117,8 +119,8 @@ func (s Successes) until(now time.Time) Successes {
 	return out
 }
 
-// parseSuccesses reads back what [Text] wrote of successes. Lines that it did not write
-// so count for nothing.
+// parseSuccesses reads back the successes that [Text] wrote. It ignores lines
+// that Text would not write.
 func parseSuccesses(data []byte) Successes {
 	s := Successes{projects: map[string]time.Time{}}
 	for line := range strings.Lines(string(data)) {

@@ -1,12 +1,13 @@
-// Package metrics tells a Prometheus what a run of drift found: a file in its
-// text format, for the node exporter's textfile collector or a push gateway.
+// Package metrics reports the result of a drift run to Prometheus. It writes a
+// file in the text format, for the node exporter's textfile collector or a push
+// gateway.
 //
-// A run is no server: nobody counts on from one to the next, so all of it are
-// gauges, and none is called total. What a run could not find out is left out
-// and not told as 0; when a run last went well is kept from the file before, so
-// that it outlives the runs that fail.
+// A run is not a server and no counter continues from run to run. So all
+// metrics are gauges, and no name ends in total. A value that the run could not
+// determine is omitted, not 0. The time of the last success is kept from the
+// previous file, so that it survives failed runs.
 //
-// It knows nothing of how drift is found, and holds no secret.
+// The package does not know how drift is found, and holds no secret.
 package metrics
 
 import (
@@ -19,29 +20,29 @@ import (
 
 // Run is one run, at its end.
 type Run struct {
-	// Version is that of mkhooks.
+	// Version is the version of mkhooks.
 	Version  string
 	Began    time.Time
 	Finished time.Time
-	// ExitCode is what the run ends with.
+	// ExitCode is the exit code of the run.
 	ExitCode int
-	// Projects are those that the run was about; empty where it ended before
-	// they were known.
+	// Projects are the projects of the run, empty if the run ended before they
+	// were known.
 	Projects []Project
 }
 
-// Project is what a run found out about one project.
+// Project is the result of a run for one project.
 type Project struct {
 	Name string
-	// Plan is nil where the project could not be read whole.
+	// Plan is nil if the project could not be read completely.
 	Plan *plan.Project
-	// Deliveries is true where the plan says which deliveries fail.
+	// Deliveries is true if the plan contains the failing deliveries.
 	Deliveries bool
-	// Duration is what reading it took; 0 where that is not known.
+	// Duration is how long the reading took; 0 if unknown.
 	Duration time.Duration
-	// Requests are those that were sent; nil where none was.
+	// Requests counts the sent requests; nil if none was sent.
 	Requests *Requests
-	// TokenExpiry is zero where the token does not say when it ends.
+	// TokenExpiry is zero if the token does not contain its expiry.
 	TokenExpiry time.Time
 }
 
@@ -50,19 +51,20 @@ func (r Run) readable() bool {
 	return len(r.Projects) > 0 && !slices.ContainsFunc(r.Projects, func(p Project) bool { return p.Plan == nil })
 }
 
-// States are the values of the label state of mkhooks_rules. Each rule that the
-// run looked at is in one of them.
+// States are the values of the label state of mkhooks_rules. Each rule of the
+// run is in exactly one state.
 var States = []string{
 	"in_sync",
-	// What would be changed, by which side moved: contract, section 4.
+	// Changes by their direction: contract, section 4.
 	"drift", "pending", "both", "new", "gone", "adopt", "unknown",
-	// No difference is seen, but not all is known.
+	// No difference is seen, but some values are unknown.
 	"unsettled",
-	// What no file names and is left alone, and why.
+	// Rules that no file defines and that are left alone, by reason.
 	"unmanaged", "foreign", "copied", "kept",
 }
 
-// byState counts the rules of a plan. Its directions and reasons are states.
+// byState counts the rules of a plan by state. Directions and reasons are
+// states.
 func byState(p *plan.Project) map[string]int {
 	n := map[string]int{"in_sync": p.InSync, "unsettled": len(p.Uncertain)}
 	for _, c := range p.Changes {
@@ -82,11 +84,11 @@ type Requests struct {
 	retries int
 }
 
-// request is what a count of requests is told by.
+// request is the key of a count of requests.
 type request struct{ method, status string }
 
-// Add counts a request; status 0 means that no answer came. attempt counts from
-// 1: what is above is a retry.
+// Add counts a request. Status 0 means that no response came. Attempts count
+// from 1: a higher number is a retry.
 func (r *Requests) Add(method string, status, attempt int) {
 	class := "none"
 	if status > 0 {

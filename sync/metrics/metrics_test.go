@@ -22,11 +22,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.prom")
 
-// noon is when the runs of these tests end.
+// noon is the end of the runs in these tests.
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// read parses a file as Prometheus does: the value of each sample, by its name
-// and labels.
+// parsed parses a file as Prometheus does. It returns the value of each sample
+// by name and labels.
 func parsed(t *testing.T, text []byte) map[string]float64 {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.LegacyValidation)
@@ -58,7 +58,8 @@ func parsed(t *testing.T, text []byte) map[string]float64 {
 	return out
 }
 
-// has compares some of the samples; a nil value means that there is none.
+// has compares some of the samples; a nil value means that the sample is
+// absent.
 func has(t *testing.T, text []byte, want map[string]any) {
 	t.Helper()
 	got := parsed(t, text)
@@ -88,8 +89,8 @@ func planned() *plan.Project {
 	return p
 }
 
-// run has a project of which all is known, one without anything and one that
-// could not be read.
+// run returns a run with a fully known project, an empty project and an
+// unreadable project.
 func run() Run {
 	sent := &Requests{}
 	for i, status := range []int{200, 200, 429, 503, 0} {
@@ -142,7 +143,7 @@ func TestText(t *testing.T) {
 	})
 }
 
-// TestStates: each rule is counted once, in a state that is among those told.
+// TestStates: each rule is counted once, in a state that States contains.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	p := planned()
@@ -160,7 +161,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestNames: whatever a project is called, Prometheus reads it back, and so do we.
+// TestNames: Prometheus and mkhooks read back any project name.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	names := []string{`a"b`, `a\b`, `a\nb`, "a\nb", "a} 1\n# HELP x", "Ünïcode 项目", "", "with space", `\`, `"} 5`, "a\tb\rc"}
@@ -186,7 +187,8 @@ func TestNames(t *testing.T) {
 	parsed(t, Text(Run{Projects: []Project{{Name: "\xff\xfe"}}}, Successes{}))
 }
 
-// TestKept: a run that fails keeps when one went well, whatever it failed by.
+// TestKept: a failed run keeps the time of the last success, whatever the
+// failure.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "mkhooks.prom")
@@ -217,11 +219,12 @@ func TestKept(t *testing.T) {
 	has(t, write(hour(4), 3), map[string]any{run: at(2), a: at(3), b: at(2), `mkhooks_project_readable{project="a"}`: nil})
 	has(t, write(hour(5), 130, Project{Name: "a"}, Project{Name: "b"}), map[string]any{run: at(2), a: at(3), b: at(2), "mkhooks_run_exit_code": 130})
 	has(t, write(hour(6), 0, Project{Name: "a", Plan: good}), map[string]any{run: at(6), a: at(6), b: nil})
-	// The clock was ahead until now: what it said is worth nothing.
+	// The clock was ahead until now, so the kept times are invalid.
 	has(t, write(hour(-3), 1, Project{Name: "a", Plan: bad}), map[string]any{run: 0, a: 0})
 }
 
-// TestFile: everybody may read it, and nothing else is left in the folder.
+// TestFile: everybody may read the file, and the directory contains no other
+// file.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -305,7 +308,7 @@ func TestRequestsSideBySide(t *testing.T) {
 	}
 }
 
-// TestPromtool: Prometheus' own linter has nothing to say.
+// TestPromtool: the linter of Prometheus reports no problem.
 func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")

@@ -19,7 +19,7 @@ const (
 	projectLastSuccess = "mkhooks_project_last_success_timestamp_seconds"
 )
 
-// family is one metric: a sample for each set of its labels.
+// family is a metric with a sample for each set of labels.
 type family struct {
 	name, help string
 	samples    []sample
@@ -34,7 +34,8 @@ func (f *family) add(value string, labels ...string) {
 	f.samples = append(f.samples, sample{labels, value})
 }
 
-// Text is the run in the text format; before is what the file before it said.
+// Text formats a run in the text format. before holds the successes of the
+// previous file.
 func Text(r Run, before Successes) []byte {
 	return formatFamilies(append(ofRun(r, before), ofProjects(r, before)...))
 }
@@ -110,7 +111,7 @@ func ofProjects(r Run, before Successes) []family {
 			expiry.add(unix(p.TokenExpiry), label...)
 		}
 	}
-	if len(r.Projects) == 0 { // not even their names are known: those of before age on
+	if len(r.Projects) == 0 { // the names are unknown: keep the last successes, so that they age
 		for _, name := range slices.Sorted(maps.Keys(before.projects)) {
 			good.add(unix(before.projects[name]), "project", name)
 		}
@@ -118,8 +119,8 @@ func ofProjects(r Run, before Successes) []family {
 	return []family{readable, good, took, rules, changes, blocked, failing, unknown, requests, retries, expiry}
 }
 
-// counts are how many requests there were of each kind, and how many of them
-// were sent again.
+// counts returns the kinds of requests in order, the number of requests of each
+// kind, and the number of retries.
 func (r *Requests) counts() (kinds []request, sent map[request]int, retries int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,7 +139,7 @@ func unix(t time.Time) string {
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
-// formatFamilies is the text format, of metrics that have a sample.
+// formatFamilies formats the metrics that have a sample.
 func formatFamilies(families []family) []byte {
 	var b bytes.Buffer
 	for _, f := range families {
@@ -161,8 +162,8 @@ func formatFamilies(families []family) []byte {
 	return b.Bytes()
 }
 
-// escape makes the value of a label: the format knows three escapes, and takes
-// UTF-8 alone.
+// escape escapes the value of a label. The format has three escapes and only
+// allows UTF-8.
 func escape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s, "\uFFFD"))
 }
