@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// BaseURLError is a base URL that can't be one.
+// BaseURLError is an invalid base URL.
 type BaseURLError struct{ URL, Problem, Next string }
 
-// Error says what is wrong with it.
+// Error returns the URL and its problem.
 func (e *BaseURLError) Error() string { return fmt.Sprintf("base URL %q %s", e.URL, e.Problem) }
 
-// Hint says what one looks like.
+// Hint returns the next step, or an example of a base URL.
 func (e *BaseURLError) Hint() string {
 	if e.Next != "" {
 		return e.Next
@@ -21,14 +21,14 @@ func (e *BaseURLError) Hint() string {
 	return "--base-url (or MKIO_BASE_URL) expects a scheme and a host, such as https://app.mk.io"
 }
 
-// CheckBaseURL returns raw as a base URL without a slash at its end: https,
-// or http to a loopback host, and nothing but scheme, host and port. The error
-// is a [*BaseURLError].
+// CheckBaseURL returns raw as a base URL without a slash at its end. It accepts
+// https, or http to a loopback host, and only a scheme, host and port. The error is
+// a [*BaseURLError].
 func CheckBaseURL(raw string) (string, error) {
 	fail := func(problem, next string) (string, error) {
 		shown := raw
 		if i := strings.LastIndexByte(shown, '@'); i >= 0 {
-			shown = "…" + shown[i:] // what stands before it may be a password
+			shown = "…" + shown[i:] // the text before @ may be a password
 		}
 		return "", &BaseURLError{URL: shown, Problem: problem, Next: next}
 	}

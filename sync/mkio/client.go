@@ -1,9 +1,9 @@
-// Package mkio talks to the webhook-rules API of one MK.IO project: lists,
-// reads, PUT, DELETE and delivery histories, with retries, the published rate
-// limits, and errors that a person can act on.
+// Package mkio talks to the webhook-rules API of one MK.IO project: lists, reads,
+// PUT, DELETE and delivery histories. It retries, keeps the published rate limits,
+// and returns errors that a person can act on.
 //
-// It knows nothing of files, markers or plans. It is the only package that
-// reveals a secret, and only into the Authorization header and a PUT's body.
+// It knows nothing of files, markers or plans. It is the only package that reveals
+// a secret, and only into the Authorization header and the body of a PUT.
 package mkio
 
 import (
@@ -14,51 +14,51 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 )
 
-// Options say how a [Client] talks to the service. The zero value of each
-// field is the default it names.
+// Options set how a [Client] talks to the service. A zero field means the default
+// that its comment states.
 type Options struct {
-	// BaseURL is what [CheckBaseURL] returned.
+	// BaseURL is a result of [CheckBaseURL].
 	BaseURL string
 	Project string
 	Token   secrets.String
-	// Transport sends the requests; nil means a copy of Go's default, with
-	// HTTPS_PROXY as the standard library has it.
+	// Transport sends the requests. nil means a copy of Go's default, which obeys
+	// HTTPS_PROXY.
 	Transport http.RoundTripper
-	// ReadOnly refuses anything but GET before it leaves the process.
+	// ReadOnly refuses every method but GET before the request leaves the process.
 	ReadOnly bool
-	// RetryFor is how long one request is tried again; 0 means 2 minutes,
-	// longer than the service's rate window. Waiting in our own limiter is
-	// not counted.
+	// RetryFor limits the time for all attempts of one request. 0 means 2 minutes,
+	// which is longer than the service's rate window. Waiting in our own limiter
+	// does not count.
 	RetryFor time.Duration
-	// Timeout is how long one attempt may take, its body included; 0 means 30 s.
+	// Timeout limits one attempt, its body included; 0 means 30 s.
 	Timeout time.Duration
-	// PageSize is $top of the lists; 0 means 1000. The service may give less.
+	// PageSize is $top of the lists; 0 means 1000. The service may return less.
 	PageSize  int
 	UserAgent string
-	// Log is told of each attempt; nil means nobody is.
+	// Log receives each attempt; nil disables it.
 	Log func(RequestLog)
 	// Limits are the most requests in any 60 seconds.
 	Limits Limits
 	// Gate is shared by clients whose requests together have a limit; nil means
-	// none. Each client keeps its own project's rate limit.
+	// none. Each client also keeps the rate limit of its project.
 	Gate Semaphore
-	// MaxBody is the most bytes of one answer; 0 means 64 MiB.
+	// MaxBody limits the bytes of one response; 0 means 64 MiB.
 	MaxBody int64
-	// MaxRules and MaxHistory end a list of rules and a delivery history; a field
-	// that is 0 means the limit that this package sets.
+	// MaxRules and MaxHistory limit a list of rules and a delivery history. A field
+	// that is 0 means the default of this package.
 	MaxRules, MaxHistory ListLimit
-	// Known is what is searched for in the service's text. The client adds its
-	// token and every value that it sends. Clients of one run share it: one
-	// project's response may repeat what was sent to another. nil means that the
-	// client keeps its own.
+	// Known holds the values that are searched for in the service's text. The
+	// client adds its token and every value that it sends. Clients of one run share
+	// it: a response of one project may repeat values that were sent to another.
+	// nil means that the client keeps a separate set.
 	Known *secrets.Scrubber
 }
 
-// Limits are the most requests to a project in any 60 seconds, retries
-// counted: 0 means what the service publishes, a negative number no limit.
+// Limits are the most requests to a project in any 60 seconds, retries included. 0
+// means the published limit; a negative number means no limit.
 type Limits struct{ Get, Write int }
 
-// The published limits of a project, requests a minute.
+// The published limits of a project, in requests a minute.
 const (
 	publishedGet   = 2000
 	publishedWrite = 1000
@@ -69,7 +69,7 @@ type RequestLog struct {
 	Method string
 	// Path is the escaped path without the query.
 	Path string
-	// Status is 0 where there was no answer; then Err says why in few words.
+	// Status is 0 without a response; then Err gives the reason in few words.
 	Status   int
 	Err      string
 	Duration time.Duration
@@ -124,7 +124,7 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// transport is what a client sends its requests through.
+// transport returns rt as a client uses it: pooled, and limited to GET if readOnly.
 func transport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
 	rt = Pooled(rt)
 	if readOnly {
@@ -133,10 +133,10 @@ func transport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
 	return rt
 }
 
-// Pooled makes a transport that keeps enough connections for writes side by
-// side: Go's default keeps two a host and would dial for the others each time. Of
-// another kind of transport it makes nothing else; nil means Go's default.
-// Clients that are given the same one share its connections.
+// Pooled returns a transport that keeps enough connections for writes in parallel.
+// Go's default keeps two for each host and would dial again for every further
+// request. Pooled changes only an [http.Transport]; nil means Go's default. Clients
+// that are given the same transport share its connections.
 func Pooled(rt http.RoundTripper) http.RoundTripper {
 	if rt == nil {
 		rt = http.DefaultTransport
@@ -150,7 +150,7 @@ func Pooled(rt http.RoundTripper) http.RoundTripper {
 	return rt
 }
 
-// idleConns is how many connections to the service are kept.
+// idleConns limits the idle connections to the service that are kept.
 const idleConns = 64
 
 // getOnly is the transport of commands that must not change anything.
@@ -163,14 +163,15 @@ func (t getOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.RoundTripper.RoundTrip(r)
 }
 
-// Project is the project's name.
+// Project returns the project's name.
 func (c *Client) Project() string { return c.o.Project }
 
-// BaseURL is the base URL without a slash at its end.
+// BaseURL returns the base URL without a slash at its end.
 func (c *Client) BaseURL() string { return c.base.String() }
 
-// rulesURL is the collection of rules, or one rule, or what lies below it.
-// Each part becomes one segment of the path, whatever characters it has.
+// rulesURL returns the URL of the rule collection, of one rule, or of a resource
+// below a rule. Each part becomes one segment of the path, whatever characters it
+// has.
 func (c *Client) rulesURL(parts ...string) *url.URL {
 	u := *c.base
 	path := "/api/v1/projects/" + segment(c.o.Project) + "/webhook/rules"
@@ -182,8 +183,8 @@ func (c *Client) rulesURL(parts ...string) *url.URL {
 	return &u
 }
 
-// segment percent-encodes a name into one path segment. Dots are encoded where
-// a client or proxy would take the segment for "this folder" or "the one above".
+// segment percent-encodes a name into one path segment. It encodes the dots of "."
+// and "..", which a client or proxy would take for a relative path.
 func segment(name string) string {
 	if name == "." || name == ".." {
 		out := ""

@@ -54,10 +54,10 @@ func spec(auth map[string]any) map[string]any {
 	return out
 }
 
-// names are odd enough to need escapes in a path.
+// names need escapes in a path.
 var names = []string{"plain", "with space", "a/b", "..", ".", "100%", "%2F", "q?x=1#y", "ünï-✓", "semi;colon", "a+b"}
 
-// TestNames: whatever its name, a rule is one segment of the path.
+// TestNames checks that a rule is one segment of the path, whatever its name.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{})
@@ -88,8 +88,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestListing: all pages, in few requests, in every shape that the service
-// leaves open.
+// TestListing checks that all pages come, in few requests, in every shape that the
+// service leaves open.
 func TestListing(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]emulator.Options{
@@ -118,8 +118,8 @@ func TestListing(t *testing.T) {
 	}
 }
 
-// TestUnreadableLists: absent is not unreadable. A list that contradicts
-// itself, or leads elsewhere, is an error that says so.
+// TestUnreadableLists checks that a list that contradicts itself or leads elsewhere
+// is a clear error. Absent differs from unreadable.
 func TestUnreadableLists(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -184,7 +184,7 @@ func TestUnreadableLists(t *testing.T) {
 	})
 }
 
-// TestUnknownFields: what this version does not know is kept, by its path.
+// TestUnknownFields checks that unknown fields are kept, by their path.
 func TestUnknownFields(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{ExtraFields: map[string]any{"retryPolicy": map[string]any{"attempts": 3}, "nothing": nil}})
@@ -205,7 +205,7 @@ func TestUnknownFields(t *testing.T) {
 	}
 }
 
-// TestRefusals: what the service says, the ref for its support, and what to do.
+// TestRefusals checks the service's text, the ref for its support, and the hint.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -245,7 +245,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRetries: a fault that passes is no error, whatever the kind of request.
+// TestRetries checks that a fault that passes is not an error, for every kind of
+// request.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]emulator.Fault{
@@ -274,7 +275,7 @@ func TestRetries(t *testing.T) {
 				t.Errorf("list: %v, %v", rules, err)
 			}
 			if fault.Cut > 0 {
-				return // a DELETE's answer has no body to cut
+				return // the response to a DELETE has no body to cut
 			}
 			once(emulator.Delete)
 			asked := 0
@@ -286,8 +287,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestDelete: a DELETE that finds nothing at first is told apart from one that
-// finds nothing because an earlier attempt took effect.
+// TestDelete checks that two cases differ: a DELETE finds no rule at first, or it
+// finds none because an earlier attempt took effect.
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	go404 := func(on bool) emulator.Options { return emulator.Options{DeleteMissing404: on} }
@@ -313,7 +314,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestReadOnly: what must not write can't.
+// TestReadOnly checks that a client for reading cannot write.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{}, func(o *mkio.Options) { o.ReadOnly = true })
@@ -328,7 +329,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestMaskIsNeverSent is the last line of defence.
+// TestMaskIsNeverSent tests the last line of defence.
 func TestMaskIsNeverSent(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{})
@@ -343,8 +344,8 @@ func TestMaskIsNeverSent(t *testing.T) {
 	}
 }
 
-// TestEchoes: a service that repeats what it was sent does not get its text
-// through, whichever request fails later.
+// TestEchoes checks that the text of a service that repeats a sent value is
+// withheld, whichever request fails later.
 func TestEchoes(t *testing.T) {
 	t.Parallel()
 	const secret = `s3cr3t/"quoted"+<tag>&Ünï%41`
@@ -394,7 +395,7 @@ func TestTokenExpiry(t *testing.T) {
 	}
 }
 
-// TestLog: a line for each attempt, without query, body or header.
+// TestLog checks that each attempt has a line, without query, body or header.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	var lines []string
@@ -413,7 +414,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestStall: an answer that does not come ends with the time-out.
+// TestStall checks that a response that does not come ends with the timeout.
 func TestStall(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{}, func(o *mkio.Options) { o.Timeout = 50 * time.Millisecond })

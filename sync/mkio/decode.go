@@ -17,11 +17,11 @@ type page struct {
 	total    int
 	hasTotal bool
 	next     string
-	// held is true if the page holds a value that is searched for.
+	// held is true if the page contains a value that is searched for.
 	held bool
 }
 
-// decodePage reads a list's page.
+// decodePage decodes one page of a list.
 func decodePage(body []byte) (page, error) {
 	o, err := parseObject(body, "the answer")
 	if err != nil {
@@ -52,7 +52,7 @@ func decodePage(body []byte) (page, error) {
 	return p, nil
 }
 
-// decodeRule reads a part of a checked answer as a rule.
+// decodeRule decodes a part of a checked response as a rule.
 func decodeRule(raw rawJSON) (webhook.Rule, error) {
 	o, err := objectOf(raw, "the rule")
 	if err != nil {
@@ -121,9 +121,9 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 	return s, decodeAuth(a, &s)
 }
 
-// decodeEventTypes reads the events of a spec, of which there may be types
-// that this version does not know. null is none, as some services write an
-// empty list.
+// decodeEventTypes decodes the events of a spec, which may have types that this
+// version does not know. null means none, because some services write an empty list
+// so.
 func decodeEventTypes(o object) ([]webhook.EventType, error) {
 	raw := o.get("events")
 	if kind(raw) == "null" {
@@ -143,7 +143,8 @@ func decodeEventTypes(o object) ([]webhook.EventType, error) {
 	return out, nil
 }
 
-// decodeTexts reads a field that is a map of text; null, {} and absent are nil.
+// decodeTexts decodes a field that maps text to text. It returns nil for null, {}
+// and an absent field.
 func decodeTexts(o object, name string) (map[string]string, error) {
 	inner, err := o.inner(name)
 	if err != nil || len(inner.list) == 0 {
@@ -174,9 +175,9 @@ func decodeAuth(a object, s *webhook.Spec) (err error) {
 	return nil
 }
 
-// decodeNames reads the names of a map whose values are masked, sorted. The
-// values are not kept: a mask that is written back becomes the secret, and a
-// service that did not mask would have shown one.
+// decodeNames returns the sorted names of a map whose values are masked. It drops
+// the values: a mask that is written back becomes the secret, and a service without
+// masks would have shown a secret.
 func decodeNames(o object, name string) ([]string, error) {
 	inner, err := o.inner(name)
 	if err != nil {
@@ -193,8 +194,8 @@ func decodeNames(o object, name string) ([]string, error) {
 	return out, nil
 }
 
-// keepUnknown keeps a field that this version does not know: a PUT would drop it. An
-// unknown null says nothing and is let go.
+// keepUnknown stores a field that this version does not know, because a PUT would
+// drop it. It ignores an unknown null, which carries no data.
 func keepUnknown(s *webhook.Spec, path string, raw rawJSON) {
 	if kind(raw) == "null" {
 		return
@@ -202,7 +203,7 @@ func keepUnknown(s *webhook.Spec, path string, raw rawJSON) {
 	if s.Unknown == nil {
 		s.Unknown = map[string]json.RawMessage{}
 	}
-	s.Unknown[path] = slices.Clone(raw) // the page it stands in is not kept for it
+	s.Unknown[path] = slices.Clone(raw) // a copy, so that the page can be freed
 }
 
 func decodeEvent(raw rawJSON) (webhook.Event, error) {

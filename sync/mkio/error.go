@@ -16,34 +16,33 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 )
 
-// Error is a request that did not succeed. Its text holds no secret: what the
-// service said is searched for the token and every value sent, and withheld
-// where one is found.
+// Error is a request that failed. Its text holds no secret: the service's text is
+// searched for the token and every value that was sent, and withheld on a match.
 type Error struct {
 	Method, Path string
-	// What the request was for, such as `read rule "x"`.
+	// What names the purpose of the request, such as `read rule "x"`.
 	What string
-	// Status is 0 where there was no answer; then Cause says why.
+	// Status is 0 without a response; then Cause gives the reason.
 	Status int
-	// Code, Detail and Ref are of the service's error body; Body is the first
-	// words of an answer to a GET that has another shape.
+	// Code, Detail and Ref are of the service's error body. Body is the first words
+	// of a response to a GET that has another shape.
 	Code, Detail, Ref, Body string
 	Cause                   error
 	Attempts                int
-	// GaveUp is how long it was tried, where time ran out.
+	// GaveUp is RetryFor if that time ran out; otherwise 0.
 	GaveUp time.Duration
 
 	retry bool
-	// own says that the answer is an error of the API, and not of a proxy
-	// before it.
+	// own is true if the response is an error of the API, and not of a proxy before
+	// it.
 	own        bool
 	retryAfter time.Duration
-	asked      time.Duration // Retry-After, where it is more than there was time for
+	asked      time.Duration // Retry-After, if it exceeds the time left
 	needs      string
 	base       string
 	project    string
 	token      secrets.String
-	host       string // of a name that does not resolve
+	host       string // a name that does not resolve
 }
 
 func asError(err error) (*Error, bool) {
@@ -54,7 +53,7 @@ func asError(err error) (*Error, bool) {
 
 var errReadOnly = errors.New("this command may only read, and the request would write: that is a fault in mkhooks")
 
-// Error says what was tried and what came of it.
+// Error returns the purpose of the request and the reason of its failure.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.What)
@@ -90,22 +89,22 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause of an error without an answer.
+// Unwrap returns the cause of an error without a response.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Network reports whether there was no answer at all.
+// Network reports whether there was no response at all.
 func (e *Error) Network() bool { return e.Status == 0 }
 
-// What may be wrong with an answer that came.
+// The reasons why a response is missing or cannot be used.
 var (
 	errTimeout = errors.New("no answer in time")
 	errCut     = errors.New("the answer was cut short")
 	errUnread  = errors.New("the answer can't be read")
-	// errForeign is an answer that is hardly the API's.
+	// errForeign marks a response that the API hardly sent.
 	errForeign = errors.New("the answer can't be read")
 )
 
-// Hint is what to do next, or "".
+// Hint returns the next step, or "".
 func (e *Error) Hint() string {
 	switch {
 	case errors.Is(e.Cause, errTimeout):
@@ -149,8 +148,8 @@ func (e *Error) Hint() string {
 	return ""
 }
 
-// network fills e with what went wrong below HTTP, without the URL that
-// net/http puts before it. What a library says can quote what came.
+// network fills e from an error below HTTP, without the URL that net/http puts
+// before it. The text of a library can quote the response, so it is searched.
 func (c *Client) network(e *Error, err error) {
 	text := foreign{err.Error()}
 	var u *url.Error
@@ -188,7 +187,7 @@ func (c *Client) network(e *Error, err error) {
 	}
 }
 
-// fillFromResponse fills e from an answer that is no success.
+// fillFromResponse fills e from a response without success.
 func (c *Client) fillFromResponse(e *Error, resp *http.Response, body []byte) {
 	e.retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
 	e.retryAfter = retryAfter(resp.Header, time.Now())

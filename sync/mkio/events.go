@@ -14,16 +14,16 @@ import (
 // EventPage is one page of a delivery history, in the service's order.
 type EventPage struct {
 	Events []webhook.Event
-	// Raw are the same records as they came, with fields that this version
-	// does not know.
+	// Raw are the same records as they came, with fields that this version does not
+	// know.
 	Raw []json.RawMessage
-	// Total is pagination.total: the records of the whole history, where
-	// HasTotal is true.
+	// Total is pagination.total, the number of records in the whole history. It is
+	// valid if HasTotal is true.
 	Total    int
 	HasTotal bool
-	// More is true where another page follows.
+	// More is true if another page follows.
 	More bool
-	// Held is true if the page holds the token or an auth value that was sent.
+	// Held is true if the page contains the token or an auth value that was sent.
 	Held bool
 }
 
@@ -47,8 +47,8 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 	return EventPage{}, c.unreadable(k, a, err)
 }
 
-// Events reads a rule's delivery history to its end, page by page, holding
-// one page at a time. An error of each ends the reading.
+// Events reads a rule's delivery history to its end, page by page. It holds one
+// page at a time. An error of each ends the reading.
 func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
 	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), c.o.MaxHistory, func(p page) error {
 		out, err := decodeEvents(p)
@@ -62,8 +62,8 @@ func (c *Client) Events(ctx context.Context, name string, each func(EventPage) e
 	})
 }
 
-// stopped is an error of whoever takes the pages, or looks before a write, and
-// nothing that is wrong with the request.
+// stopped is an error of the function that takes the pages, or of a precheck. It
+// does not mean that the request failed.
 type stopped struct{ error }
 
 func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }
@@ -82,8 +82,8 @@ func decodeEvents(p page) (EventPage, error) {
 	return out, nil
 }
 
-// NotFound reports whether err is the service's word that there is no such
-// rule. A proxy that does not find the service is none.
+// NotFound reports whether err is the service's response that the rule does not
+// exist. A 404 of a proxy that does not find the service does not count.
 func NotFound(err error) bool {
 	e, ok := asError(err)
 	return ok && e.Status == http.StatusNotFound && e.own

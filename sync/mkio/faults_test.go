@@ -11,8 +11,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/mkio"
 )
 
-// TestEndlessPages: a history whose page comes again and again, each time by
-// another link, ends with an error, with and without a total.
+// TestEndlessPages checks that a history whose page repeats under new links ends
+// with an error, with and without a total.
 func TestEndlessPages(t *testing.T) {
 	t.Parallel()
 	for without, says := range map[bool]string{false: "the service counts 25 and goes on to list more", true: "is the one before it once more"} {
@@ -35,8 +35,8 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestBodyThatDoesNotCount: where the status of a DELETE says all, what is wrong
-// with the body is no error.
+// TestBodyThatDoesNotCount checks that a broken body is not an error if the status
+// of a DELETE is the whole result.
 func TestBodyThatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]emulator.Fault{"cut": {Cut: 5}, "no JSON": {Body: "<html>"}} {
@@ -50,8 +50,8 @@ func TestBodyThatDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestForeignNotFound: a 404 that is not the service's own is no word that a
-// rule is absent.
+// TestForeignNotFound checks that a 404 of a proxy does not mean that a rule is
+// absent.
 func TestForeignNotFound(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]emulator.Fault{
@@ -87,8 +87,8 @@ func TestForeignNotFound(t *testing.T) {
 	}
 }
 
-// TestDeleteThatDidNotLeave: what went wrong before a DELETE is not taken for
-// its answer.
+// TestDeleteThatDidNotLeave checks that an error before a DELETE is not taken for
+// its response.
 func TestDeleteThatDidNotLeave(t *testing.T) {
 	t.Parallel()
 	s, c := serve(t, emulator.Options{})
@@ -103,7 +103,7 @@ func TestDeleteThatDidNotLeave(t *testing.T) {
 	}
 }
 
-// TestWhyItGaveUp: the words and the hint for what a person can do about it.
+// TestWhyItGaveUp checks the error and the hint after the retries end.
 func TestWhyItGaveUp(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

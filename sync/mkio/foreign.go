@@ -11,32 +11,32 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Text that the service, a proxy or a library wrote can repeat the token or a
-// value that was sent. All of it enters this package as [foreign], which shows
-// nothing of itself, and leaves it only through [Client.shown], which searches it
-// first. TestForeignText holds every place where text enters.
+// Text that the service, a proxy or a library wrote can repeat the token or a value
+// that was sent. All of it enters this package as [foreign], which never prints its
+// text. It leaves only through [Client.shown], which searches it first.
+// TestForeignText lists every position where text enters.
 
-// foreign is text that somebody else wrote.
+// foreign is text of the service, a proxy or a library.
 type foreign struct{ text string }
 
-// Format shows nothing of the text, whatever the verb.
+// Format hides the text, whatever the verb.
 func (foreign) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(text that was not searched)") }
 
 // quoted is an error that quotes foreign text.
 type quoted struct {
 	format string
 	args   []any
-	// beside is searched, too, and not shown.
+	// beside is also searched, but not shown.
 	beside []foreign
 }
 
 // quote is fmt.Errorf for foreign text, which is among args as [foreign].
 func quote(format string, args ...any) *quoted { return &quoted{format: format, args: args} }
 
-// Error shows nothing of the foreign text.
+// Error hides the foreign text.
 func (q *quoted) Error() string { return fmt.Errorf(q.format, q.args...).Error() }
 
-// Unwrap returns the errors that it wraps.
+// Unwrap returns the wrapped errors.
 func (q *quoted) Unwrap() []error {
 	var out []error
 	for _, a := range q.args {
@@ -49,17 +49,17 @@ func (q *quoted) Unwrap() []error {
 
 var errWithheld = errors.New("the service's text is withheld, because it holds a secret value")
 
-// shown returns err with its foreign text, if that holds no secret value;
-// otherwise errWithheld in its place.
+// shown returns err with its foreign text if that text holds no secret value;
+// otherwise errWithheld.
 func (c *Client) shown(err error) error {
 	text, ok := c.render(err)
-	if !ok || c.leaks(text) { // numbers and names, too
+	if !ok || c.leaks(text) { // also searches numbers and names
 		return errWithheld
 	}
 	return wrapped{text, err}
 }
 
-// wrapped is an error in other words.
+// wrapped is an error with another text.
 type wrapped struct {
 	text  string
 	cause error
@@ -68,7 +68,8 @@ type wrapped struct {
 func (w wrapped) Error() string { return w.text }
 func (w wrapped) Unwrap() error { return w.cause }
 
-// render is the text of err; ok is false if foreign text in it holds a value.
+// render returns the text of err. ok is false if foreign text in it holds a secret
+// value.
 func (c *Client) render(err error) (text string, ok bool) {
 	q, is := err.(*quoted) //nolint:errorlint // what wraps one is one
 	if !is {
@@ -100,8 +101,8 @@ func (c *Client) render(err error) (text string, ok bool) {
 	return fmt.Errorf(q.format, args...).Error(), true
 }
 
-// words returns the beginning of a foreign text; ok is false if the text holds a
-// value.
+// words returns the beginning of a foreign text. ok is false if the text holds a
+// secret value.
 func (c *Client) words(f foreign) (text string, ok bool) {
 	if c.leaks(f.text) {
 		return "", false
@@ -112,8 +113,8 @@ func (c *Client) words(f foreign) (text string, ok bool) {
 // leaks reports whether text holds the token or a value that was sent.
 func (c *Client) leaks(text string) bool { return c.o.Known.Found(text) }
 
-// Shown returns text, or a sentence in its place if it holds the token or a value
-// that was sent. It is for messages in our words that name parts of live rules.
+// Shown returns text, or a replacement if text holds the token or a value that was
+// sent. It is for our own messages that name parts of live rules.
 func (c *Client) Shown(text string) string {
 	if c.o.Known.Holds([]byte(text)) {
 		return errWithheld.Error()
@@ -121,8 +122,8 @@ func (c *Client) Shown(text string) string {
 	return text
 }
 
-// ShownForeign does the same for a message that quotes what somebody else wrote,
-// such as an object store: short values and parts of values count, too.
+// ShownForeign does the same for a message that quotes foreign text, such as the
+// text of an object store. Short values and parts of values also count.
 func (c *Client) ShownForeign(text string) string {
 	if c.leaks(text) {
 		return "the store's text is withheld, because it holds a secret value"
@@ -134,12 +135,12 @@ func (c *Client) ShownForeign(text string) string {
 // a value that was sent.
 func (c *Client) Mask(v any) { c.o.Known.Mask(v, webhook.Redacted) }
 
-// errHeld is a response with a name that can't be shown.
+// errHeld marks a response with a name that can't be shown.
 var errHeld = errors.New("a name in it is withheld, because it holds the token or an auth value that was sent: replace that value")
 
-// checkNames refuses a rule with a name that holds a value: names are shown, and
-// a rule without its names is none. Values of headers and parameters are masked
-// where they are shown. known are names that were sent.
+// checkNames refuses a rule with a name that holds a secret value. Names are shown,
+// and a rule cannot do without its names. Values of headers and parameters pass,
+// because they are masked before they are shown. known are names that were sent.
 func (c *Client) checkNames(r webhook.Rule, known ...string) error {
 	held := func(name string) bool {
 		for _, k := range known {
@@ -173,7 +174,7 @@ func namesOf[V any](m map[string]V) []string {
 	return out
 }
 
-// sentNames are the names in a spec that was sent.
+// sentNames returns the names in a spec that was sent.
 func sentNames(name string, spec webhook.Spec) []string {
 	out := append([]string{name}, spec.Auth.Headers...)
 	out = append(out, spec.Auth.QueryParams...)
@@ -184,7 +185,7 @@ func sentNames(name string, spec webhook.Spec) []string {
 	return append(out, namesOf(spec.QueryParams)...)
 }
 
-// Remember adds values that will be sent to those that are searched for: the
+// Remember adds values that will be sent to the values that are searched for. The
 // service may know them from an earlier run.
 func (c *Client) Remember(auth secrets.Auth) {
 	paths, values := auth.Values()
@@ -193,7 +194,7 @@ func (c *Client) Remember(auth secrets.Auth) {
 	}
 }
 
-// firstWords is the beginning of a foreign text, on one line.
+// firstWords returns the beginning of a foreign text, on one line.
 func firstWords(s string) string {
 	const most = 300
 	s = strings.Join(strings.Fields(clean(s)), " ")
@@ -203,7 +204,7 @@ func firstWords(s string) string {
 	return s
 }
 
-// clean takes control characters out of foreign text.
+// clean replaces control characters in foreign text with spaces.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -28,11 +28,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// sentSecret has characters that each escape changes in its own way.
+// sentSecret has characters that each escape changes in a different way.
 const sentSecret = `s3cr3t-one/"quoted"+<tag>&more='Ünïcode'`
 
-// spoken are the forms in which a place of the service's text holds a value; a form
-// of a form, too.
+// spoken returns the forms in which the service's text can hold a value. It
+// includes forms of forms.
 func spoken(value string) map[string]string {
 	forms := map[string]func(string) string{
 		"raw":    func(s string) string { return s },
@@ -50,12 +50,13 @@ func spoken(value string) map[string]string {
 	return out
 }
 
-// place is a place where foreign text enters. answer is all that a server sends.
+// place is a position where foreign text enters. answer returns all that a server
+// sends.
 type place struct {
 	answer func(text string) string
-	// shows says that a harmless text is shown: otherwise nothing is tested.
+	// shows is true if a harmless text is shown: otherwise nothing is tested.
 	shows bool
-	// gets says that only a GET shows it.
+	// gets is true if only a GET shows the text.
 	gets bool
 }
 
@@ -126,7 +127,7 @@ var places = map[string]place{
 	"next link":             {func(s string) string { return nextLink(s) }, false, true},
 }
 
-// listOrRule is an answer to every kind of GET and to a PUT.
+// listOrRule returns a response to every kind of GET and to a PUT.
 func listOrRule(rule string) string {
 	return body("200 OK", "", `{"value":[`+rule+`],`+strings.TrimPrefix(rule, "{"))
 }
@@ -135,7 +136,7 @@ func nextLink(to string) string {
 	return body("200 OK", "", `{"value":[],"@odata.nextLink":`+quoteJSON(to)+`}`)
 }
 
-// answering serves whatever text says on every connection, once the request came.
+// answering serves the response of answer on every connection, after the request.
 func answering(t *testing.T, wrap func(net.Listener) net.Listener, answer func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -162,7 +163,7 @@ func answering(t *testing.T, wrap func(net.Listener) net.Listener, answer func(n
 	return address
 }
 
-// afterRequest sends an answer behind a request of HTTP/1.
+// afterRequest reads an HTTP/1 request, then sends a response.
 func afterRequest(answer func() string) func(net.Conn) {
 	return func(conn net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(conn))
@@ -174,8 +175,8 @@ func afterRequest(answer func() string) func(net.Conn) {
 	}
 }
 
-// everything asks for everything that a client can be asked for, and returns all
-// that it says.
+// everything sends every kind of request, and returns all text that the client
+// shows.
 func everything(t *testing.T, c *mkio.Client, log *strings.Builder) (reads, writes string) {
 	t.Helper()
 	auth := secrets.Auth{Headers: map[string]secrets.String{"X-Secret": secrets.NewString(sentSecret)}}
@@ -200,7 +201,7 @@ func everything(t *testing.T, c *mkio.Client, log *strings.Builder) (reads, writ
 	return reads + says(err) + log.String(), writes
 }
 
-// shownOf lists what of a value a text shows: words of any form of it.
+// shownOf lists the parts of a value that a text shows: words of any form of it.
 func shownOf(text, form string) []string {
 	var out []string
 	for _, word := range regexp.MustCompile(`[A-Za-z0-9]{6,}`).FindAllString(form, -1) {
@@ -211,8 +212,8 @@ func shownOf(text, form string) []string {
 	return out
 }
 
-// TestForeignText: wherever text enters, and in whatever form it repeats the token or
-// a value that was sent, nothing of it is shown.
+// TestForeignText checks that no part of the token or of a sent value is shown,
+// wherever text enters, and in every form.
 func TestForeignText(t *testing.T) {
 	t.Parallel()
 	for name, p := range places {
@@ -246,8 +247,8 @@ func TestForeignText(t *testing.T) {
 	}
 }
 
-// TestForeignNames: a rule whose names hold a value is no rule. Names that a request
-// had may come back, and values are kept, because digests rest on them.
+// TestForeignNames checks that a rule whose names hold a value is refused. Names
+// that the request had may come back. Values are kept, because digests cover them.
 func TestForeignNames(t *testing.T) {
 	t.Parallel()
 	for name, rule := range map[string]func(s string) string{
@@ -303,7 +304,7 @@ func TestForeignNames(t *testing.T) {
 	}
 }
 
-// TestForeignTextOfHTTP2: names of headers that HTTP/2 does not allow.
+// TestForeignTextOfHTTP2 checks names of headers that HTTP/2 does not allow.
 func TestForeignTextOfHTTP2(t *testing.T) {
 	t.Parallel()
 	var name string
@@ -348,13 +349,13 @@ func TestForeignTextOfHTTP2(t *testing.T) {
 	}
 }
 
-// frame is a frame of HTTP/2.
+// frame returns a frame of HTTP/2.
 func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	n := len(payload)
 	return append([]byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags, byte(stream >> 24), byte(stream >> 16), byte(stream >> 8), byte(stream)}, payload...)
 }
 
-// literal is a header of HTTP/2 that no table holds.
+// literal returns a header of HTTP/2 that no table holds.
 func literal(name, value string) []byte {
 	text := func(s string) []byte {
 		if len(s) < 127 {
@@ -369,7 +370,7 @@ func literal(name, value string) []byte {
 	return append(append([]byte{0}, text(name)...), text(value)...)
 }
 
-// certificate is a certificate for a name that signs itself.
+// certificate returns a self-signed certificate for a name.
 func certificate(t *testing.T, name string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -384,7 +385,7 @@ func certificate(t *testing.T, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestForeignTextOfTLS: the names of a certificate.
+// TestForeignTextOfTLS checks the names of a certificate.
 func TestForeignTextOfTLS(t *testing.T) {
 	t.Parallel()
 	for form, said := range map[string]string{"harmless": "harmless.example", "raw": "t0ken-of-the-client-tests.example", "base64": base64.RawURLEncoding.EncodeToString([]byte(token)) + ".example"} {
@@ -410,8 +411,8 @@ func TestForeignTextOfTLS(t *testing.T) {
 	}
 }
 
-// TestForeignTextOfProxies: what a proxy says in place of a connection, and the
-// password that the environment has for it.
+// TestForeignTextOfProxies checks the text of a proxy that refuses a connection,
+// and the proxy password of the environment.
 func TestForeignTextOfProxies(t *testing.T) {
 	t.Parallel()
 	text := "harmless"

@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// Answers are read field by field and by exact names. encoding/json would take
-// "URL" for "url", let the last of two equal names win, leave a field of the
-// wrong type out of a map, and say nothing of a field that is missing. Here
-// each of these is an error that names the field, because a rule that is read
-// wrongly is written wrongly.
+// Responses are read field by field and by exact names. encoding/json would take
+// "URL" for "url" and use the last of two equal names. It would omit a field of the
+// wrong type from a map, and not report a missing field. Here each of these is an
+// error that names the field, because a rule that is read wrongly is written
+// wrongly.
 //
-// encoding/json checks a whole answer once (its nesting, too, to 10,000
-// levels); what follows may therefore trust the syntax and only cuts it into
-// parts, which is many times faster than decoding each level anew.
+// encoding/json checks a whole response once, also its nesting, to 10,000 levels.
+// The code below may therefore trust the syntax and only cuts the response into
+// parts. That is many times faster than decoding each level anew.
 
 type rawJSON = json.RawMessage
 
-// maxDepth is how deep an answer may be nested. A rule has five levels, and a
-// field that this version does not know is shown and compared, which takes the
+// maxDepth limits the nesting of a response. A rule has five levels. A field that
+// this version does not know is shown and compared, which takes time with the
 // square of its depth.
 const maxDepth = 64
 
@@ -34,23 +34,23 @@ type field struct {
 	raw  rawJSON
 }
 
-// object is a JSON object in its own order, and its place in words, for
+// object is a JSON object in its original order, and its position in words, for
 // messages.
 type object struct {
 	at   string
 	list []field
 }
 
-// manyFields is from how many fields on a map finds duplicates faster.
+// manyFields is the number of fields from which a map finds duplicates faster.
 const manyFields = 16
 
-// parseObject checks a whole answer and reads it as an object.
+// parseObject checks a whole response and parses it as an object.
 func parseObject(body []byte, at string) (object, error) {
 	if len(body) == 0 {
 		return object{}, fmt.Errorf("%s is empty, expected a JSON object", at)
 	}
 	if !json.Valid(body) {
-		// encoding/json has a limit of its own.
+		// encoding/json has a separate limit.
 		if err := json.Unmarshal(body, new(rawJSON)); err != nil && strings.Contains(err.Error(), "max depth") {
 			return object{}, tooDeep(at)
 		}
@@ -67,14 +67,14 @@ func parseObject(body []byte, at string) (object, error) {
 
 func tooDeep(at string) error { return fmt.Errorf("%s is nested deeper than %d levels", at, maxDepth) }
 
-// objectOf reads a part of a checked answer as an object.
+// objectOf parses a part of a checked response as an object.
 func objectOf(raw rawJSON, at string) (object, error) {
 	o := object{at: at}
 	if kind(raw) != "an object" {
 		return o, fmt.Errorf("%s is %s, expected an object", at, kind(raw))
 	}
 	c := cursor{b: raw, i: 1}
-	o.list = make([]field, 0, 4) // as a record has
+	o.list = make([]field, 0, 4) // the fields of a record
 	var seen map[string]bool
 	for c.next('}') {
 		f := field{name: fieldName(c.value())}
@@ -100,8 +100,8 @@ func objectOf(raw rawJSON, at string) (object, error) {
 	return o, nil
 }
 
-// listOf reads a part of a checked answer as a list; ok is false where it is
-// none.
+// listOf parses a part of a checked response as a list; ok is false if it is not a
+// list.
 func listOf(raw rawJSON) (out []rawJSON, ok bool) {
 	if kind(raw) != "a list" {
 		return nil, false
@@ -117,7 +117,7 @@ func listOf(raw rawJSON) (out []rawJSON, ok bool) {
 type cursor struct {
 	b []byte
 	i int
-	// deepest is the most levels of a value that was gone over.
+	// deepest is the most levels of a value so far.
 	deepest int
 }
 
@@ -127,7 +127,7 @@ func (c *cursor) space() {
 	}
 }
 
-// next goes to the next value, over a comma or colon. It is false at end.
+// next moves to the next value, over a comma or colon. It returns false at end.
 func (c *cursor) next(end byte) bool {
 	c.space()
 	if c.b[c.i] == ',' || c.b[c.i] == ':' {
@@ -137,7 +137,7 @@ func (c *cursor) next(end byte) bool {
 	return c.b[c.i] != end
 }
 
-// value returns the value that begins here and goes behind it.
+// value returns the value that begins here and moves behind it.
 func (c *cursor) value() rawJSON {
 	from, depth := c.i, 0
 	for c.i < len(c.b) {
@@ -161,8 +161,8 @@ func (c *cursor) value() rawJSON {
 	return rawJSON(c.b[from:c.i:c.i])
 }
 
-// skipString goes behind a string. Most have no escape, and then the next quote ends
-// it.
+// skipString moves behind a string. Most strings have no escape; then the next
+// quote ends the string.
 func (c *cursor) skipString() {
 	c.i++
 	if n := bytes.IndexByte(c.b[c.i:], '"'); n >= 0 && bytes.IndexByte(c.b[c.i:c.i+n], '\\') < 0 {
@@ -177,8 +177,8 @@ func (c *cursor) skipString() {
 	c.i++
 }
 
-// plain goes over what is neither a string nor a bracket: inside of a value
-// punctuation, too; as a value itself up to its end.
+// plain moves over bytes that are neither a string nor a bracket. Inside a value
+// that includes punctuation; a plain value itself ends before punctuation.
 func (c *cursor) plain(depth int) {
 	for ; c.i < len(c.b); c.i++ {
 		switch c.b[c.i] {
@@ -192,8 +192,8 @@ func (c *cursor) plain(depth int) {
 	}
 }
 
-// fieldName is a field's name; those of records, of which there may be a
-// million, are not copied each time.
+// fieldName returns a field's name. It does not copy the names in records, because
+// a history may have a million records.
 func fieldName(raw rawJSON) string {
 	switch string(raw) {
 	case `"created"`:
@@ -226,7 +226,7 @@ func unquote(raw rawJSON) string {
 	return s
 }
 
-// kind says in words what a part of a checked answer is.
+// kind names the type of a part of a checked response.
 func kind(raw rawJSON) string {
 	if len(raw) == 0 {
 		return "missing"
@@ -246,7 +246,7 @@ func kind(raw rawJSON) string {
 	return "a number"
 }
 
-// get returns a field; nil where it is missing.
+// get returns a field, or nil if it is missing.
 func (o object) get(name string) rawJSON {
 	for i := range o.list {
 		if o.list[i].name == name {
@@ -260,7 +260,7 @@ func (o object) wrong(name, expected string) error {
 	return quote("%s.%s is %s, expected %s", o.at, foreign{name}, kind(o.get(name)), expected)
 }
 
-// textField reads a field that must be text.
+// textField returns a field that must be text.
 func (o object) textField(name string) (string, error) {
 	raw := o.get(name)
 	if kind(raw) != "text" {
@@ -275,7 +275,7 @@ func (o object) absent(name string) bool {
 	return raw == nil || raw[0] == 'n'
 }
 
-// inner reads a field that is an object; null and absent are an empty one.
+// inner returns a field that is an object; null and absent give an empty object.
 func (o object) inner(name string) (object, error) {
 	at := o.at + "." + name
 	if o.absent(name) {

@@ -16,8 +16,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/mkio"
 )
 
-// service answers in memory and in the bubble's time: each request takes a
-// random time to it and back, and counts when it is there.
+// service responds in memory and in the bubble's time. Each request takes a random
+// time in each direction, and counts when it arrives.
 type service struct {
 	mu     sync.Mutex
 	rand   *rand.Rand
@@ -55,9 +55,9 @@ func inMemory(t *testing.T, s *service, change ...func(*mkio.Options)) *mkio.Cli
 	}}, change...)...)
 }
 
-// TestLimit: in no 60 seconds by the service's clock more requests than the
-// limit, whatever the time in transit; below the limit nothing waits; and no
-// slower than the limit needs.
+// TestLimit checks that no 60 seconds by the service's clock have more requests
+// than the limit, whatever the time in transit. Below the limit nothing waits, and
+// above it requests wait no longer than needed.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,12 +90,12 @@ func TestLimit(t *testing.T) {
 		if most := 4*time.Minute + 10*time.Second; took > most {
 			t.Errorf("took %s, the limit needs 4 minutes and the transit", took)
 		}
-		time.Sleep(2 * time.Minute) // the last places are given back
+		time.Sleep(2 * time.Minute) // the last slots are returned
 	})
 }
 
-// TestRetryAfter: obeyed in both forms up to a cap; 0 still waits; the date is
-// that of the service's clock.
+// TestRetryAfter checks that both forms are obeyed up to a cap, that 0 still waits,
+// and that the date follows the service's clock.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	date := func(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
@@ -139,7 +139,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestPause: a 429 holds back all requests of its kind, and those alone.
+// TestPause checks that a 429 holds back all requests of its kind, and only those.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -173,8 +173,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// TestGivesUp: retries end when RetryFor is over, and say so; waiting for the
-// limiter is not counted.
+// TestGivesUp checks that retries end after RetryFor, with a message. Waiting for
+// the limiter does not count.
 func TestGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestGivesUp(t *testing.T) {
 			o.Limits = mkio.Limits{Get: 1}
 			o.RetryFor = 5 * time.Second
 		})
-		for range 2 { // the second waits a minute, fails, waits another, and succeeds
+		for range 2 { // the second waits a minute, fails, waits another minute, and succeeds
 			if _, err := c.Rule(t.Context(), "a"); err != nil {
 				t.Error(err)
 			}

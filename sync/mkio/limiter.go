@@ -9,14 +9,14 @@ import (
 // window is the time over which the service counts requests.
 const window = 60 * time.Second
 
-// limiter is one kind of requests (reading or writing), which share a rate limit
+// limiter limits one kind of requests (reads or writes), which share a rate limit
 // and, after a 429, a pause.
 //
-// The limit is a number of places. A request takes one before it leaves, and
-// gives it back a window after its answer: so the service, by its own clock,
-// never sees more requests in a window than there are places, whatever the
-// time in transit, and below the limit nothing waits. A token bucket would let
-// nearly twice as many through.
+// The limit is a number of slots. A request takes a slot before it leaves, and
+// returns it one window after its response. So the service, by its clock, never
+// sees more requests in a window than there are slots, whatever the time in
+// transit. Below the limit nothing waits. A token bucket would let nearly twice as
+// many requests through.
 type limiter struct {
 	places chan struct{} // nil means no limit
 
@@ -24,7 +24,7 @@ type limiter struct {
 	until time.Time
 }
 
-// newLimiter returns a lane of limit places; a negative limit is none.
+// newLimiter returns a limiter with limit slots; a negative limit means none.
 func newLimiter(limit int) *limiter {
 	if limit < 0 {
 		return &limiter{}
@@ -32,7 +32,7 @@ func newLimiter(limit int) *limiter {
 	return &limiter{places: make(chan struct{}, limit)}
 }
 
-// acquire waits for a place and says how long that took.
+// acquire takes a slot and returns how long it waited.
 func (l *limiter) acquire(ctx context.Context) (waited time.Duration, err error) {
 	if l.places == nil {
 		return 0, nil
@@ -46,15 +46,15 @@ func (l *limiter) acquire(ctx context.Context) (waited time.Duration, err error)
 	return time.Since(began), err
 }
 
-// release gives a place back with which nothing was sent.
+// release returns a slot that was not used for a request.
 func (l *limiter) release() {
 	if l.places != nil {
 		<-l.places
 	}
 }
 
-// releaseAfterWindow gives a place back once the service has forgotten the request: the
-// answer came just now, or none will.
+// releaseAfterWindow returns a slot when the service has forgotten the request.
+// Call it when the response came or no response will come.
 func (l *limiter) releaseAfterWindow() {
 	if l.places != nil {
 		time.AfterFunc(window, l.release)
@@ -70,14 +70,14 @@ func (l *limiter) pause(d time.Duration) {
 	}
 }
 
-// paused is how long the pause still lasts; 0 or less where there is none.
+// paused returns the rest of the pause; 0 or less means no pause.
 func (l *limiter) paused() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Until(l.until)
 }
 
-// waitPause returns when there is no pause, or with the error of ctx.
+// waitPause returns when no pause is left, or with the error of ctx.
 func (l *limiter) waitPause(ctx context.Context) error {
 	for {
 		d := l.paused()
@@ -90,13 +90,13 @@ func (l *limiter) waitPause(ctx context.Context) error {
 	}
 }
 
-// Semaphore limits how many requests of several clients are on their way at once.
+// Semaphore limits how many requests of several clients are in flight at once.
 type Semaphore chan struct{}
 
-// NewSemaphore returns a gate for most requests.
+// NewSemaphore returns a semaphore for most requests.
 func NewSemaphore(most int) Semaphore { return make(Semaphore, most) }
 
-// acquire waits for a place and says how long that took.
+// acquire takes a slot and returns how long it waited.
 func (g Semaphore) acquire(ctx context.Context) (waited time.Duration, err error) {
 	if g == nil {
 		return 0, nil

@@ -29,8 +29,8 @@ func (m *moving) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, r.Context().Err()
 }
 
-// TestListIsReadAgainLater: a list that contradicts itself is read again after a
-// wait, because whoever creates rules is not done within milliseconds.
+// TestListIsReadAgainLater checks that a list that contradicts itself is read again
+// after a wait. A client that creates rules is not done within milliseconds.
 func TestListIsReadAgainLater(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

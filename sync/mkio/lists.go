@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// ListLimit is the most that is read of one list. A service, or whoever answers in
-// its place, may never end a list, and rules are held in memory.
+// ListLimit limits how much of one list is read. A service, or a server in its
+// place, may never end a list, and rules are held in memory.
 type ListLimit struct {
 	// Pages and Records count from the beginning of the list.
 	Pages, Records int
-	// Bytes are those of the pages' JSON.
+	// Bytes counts the JSON of the pages.
 	Bytes int64
-	// Time is from the first request on. It is looked at after each page.
+	// Time begins with the first request. It is checked after each page.
 	Time time.Duration
 }
 
 // The limits of lists. A project of 100,000 rules and a history of 1,000,000
-// records are read within them, in pages of 100.
+// records fit in them, in pages of 100.
 var (
-	// maxRules: a rule has some 600 bytes, and all rules are held in memory, where
-	// they take up to three times as much.
+	// maxRules: a rule has some 600 bytes. All rules are held in memory, which
+	// takes up to three times as much.
 	maxRules = ListLimit{Pages: 10_000, Records: 250_000, Bytes: 256 << 20, Time: 30 * time.Minute}
 	// maxHistory: a record has some 180 bytes. A history is not held in memory, but
 	// an archive of it takes disk space. The published rate limit allows 100,000
@@ -37,18 +37,18 @@ func (l *ListLimit) setDefaults(d ListLimit) {
 	setDefault(&l.Time, d.Time)
 }
 
-// errEndless is a list that is longer than a limit.
+// errEndless marks a list that is longer than a limit.
 var errEndless = errors.New("the list has no end that could be reached")
 
-// listed is how much of a list was read.
+// listed counts how much of a list was read.
 type listed struct {
 	began          time.Time
 	pages, records int
 	bytes          int64
 }
 
-// add counts a page. The error says which limit it exceeds, or that there are
-// more pages than a limit allows.
+// add counts a page. The error states the limit that the list exceeds, or would
+// exceed with its next page.
 func (l *listed) add(p page, size int, limit ListLimit) error {
 	l.pages++
 	l.records += len(p.value)
@@ -77,11 +77,11 @@ func (l *listed) add(p page, size int, limit ListLimit) error {
 // maxLink is the most bytes of a link to the next page.
 const maxLink = 16 << 10
 
-// visits are the queries of pages that were read, by their digests: queries may
-// be long.
+// visits are the queries of pages that were read, by their digests: queries may be
+// long.
 type visits map[[sha256.Size]byte]struct{}
 
-// first notes a query and reports whether it is new.
+// first adds a query and reports whether it is new.
 func (v visits) first(query string) bool {
 	sum := sha256.Sum256([]byte(query))
 	_, known := v[sum]

@@ -25,7 +25,7 @@ func endlessList(t *testing.T, page func(n int) string) (url string, requests *i
 		if !strings.Contains(body, "nextLink") {
 			body = strings.TrimSuffix(body, "}") + fmt.Sprintf(`,"@odata.nextLink":"http://%s%s?n=%d"}`, r.Host, r.URL.Path, n)
 		}
-		fmt.Fprint(w, body) // a client that is gone has no use for it
+		fmt.Fprint(w, body) // an error means that the client has left
 	}))
 	t.Cleanup(s.Close)
 	return s.URL, &n
@@ -45,8 +45,8 @@ func rulesPage(n int) string {
 	return fmt.Sprintf(`{"value":[{"metadata":{"id":"%d","name":"rule-%d"},"spec":{"url":"https://a.example/","enabled":true,"events":[]}}]}`, n, n)
 }
 
-// TestEndlessLists: a list that never ends is stopped by each limit. The error says
-// how much was read and what the limit is.
+// TestEndlessLists checks that each limit stops a list that never ends. The error
+// states how much was read, and the limit.
 func TestEndlessLists(t *testing.T) {
 	t.Parallel()
 	limit := mkio.ListLimit{Pages: 20, Records: 1000, Bytes: 1 << 20, Time: time.Hour}
@@ -103,8 +103,8 @@ func TestEndlessLists(t *testing.T) {
 	}
 }
 
-// TestLimitsAreReached: a list that is exactly as long as a limit is read, and the
-// limits that are set by default let the largest real lists pass.
+// TestLimitsAreReached checks that a list exactly as long as a limit is read, and
+// that the default limits let the largest real lists pass.
 func TestLimitsAreReached(t *testing.T) {
 	t.Parallel()
 	url, _ := endlessList(t, func(n int) string {
@@ -120,7 +120,7 @@ func TestLimitsAreReached(t *testing.T) {
 	}
 }
 
-// TestEndlessHistoryTakesNoMemory: what is held does not grow with the pages.
+// TestEndlessHistoryTakesNoMemory checks that memory does not grow with the pages.
 func TestEndlessHistoryTakesNoMemory(t *testing.T) {
 	source := strings.Repeat("x", 10_000)
 	url, _ := endlessList(t, func(n int) string {
@@ -141,7 +141,7 @@ func TestEndlessHistoryTakesNoMemory(t *testing.T) {
 		}
 		return nil
 	})
-	if err == nil || n != pages-1 { // the last page is one too many
+	if err == nil || n != pages-1 { // the last page exceeds the limit
 		t.Fatalf("%d pages, %v", n, err)
 	}
 	if most > before+4<<20 {
@@ -149,7 +149,8 @@ func TestEndlessHistoryTakesNoMemory(t *testing.T) {
 	}
 }
 
-// TestListThatIsStopped: a limit ends the requests, and leaves none under way.
+// TestListThatIsStopped checks that a limit ends the requests, and leaves none in
+// flight.
 func TestListThatIsStopped(t *testing.T) {
 	t.Parallel()
 	url, requests := endlessList(t, recordsPage(0))

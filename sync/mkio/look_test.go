@@ -11,16 +11,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestLook: what is looked at again before a write is looked at behind every
-// wait, however long that was, and a write that leaves at once needs no look but
-// the one that came before it.
+// TestLook checks that the precheck runs after every wait, however long. A write
+// that leaves at once needs only the check that was made before the call.
 func TestLook(t *testing.T) {
 	t.Parallel()
 	type run struct {
 		s     *service
 		c     *mkio.Client
 		looks []time.Time
-		took  time.Duration // of one look
+		took  time.Duration // of one precheck
 	}
 	look := func(r *run, at time.Time) mkio.Precheck {
 		return mkio.Precheck{ReadAt: at, Run: func(context.Context) error {
@@ -35,7 +34,7 @@ func TestLook(t *testing.T) {
 		}
 	}
 	put := func(t *testing.T, r *run) {
-		// Its answer can't be read, which comes after all that is tested here.
+		// Its response can't be read, which happens after everything tested here.
 		_, _ = r.c.Put(t.Context(), "a", webhook.Spec{}, secrets.Auth{}, look(r, time.Now()))
 	}
 	limited := func(n int) (int, map[string]string) {
@@ -51,7 +50,7 @@ func TestLook(t *testing.T) {
 		do     func(t *testing.T, r *run)
 		took   time.Duration
 		looks  int
-		// old is how old the last look may be when the write is there.
+		// old limits the age of the last precheck when the write arrives.
 		old time.Duration
 	}{
 		"DELETE":                      {do: remove, looks: 1, old: time.Second},

@@ -12,15 +12,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/parallel"
 )
 
-// loopGuard notices pages that come again and again, each by another link.
+// loopGuard detects pages that repeat, each time under another link.
 type loopGuard struct {
 	read        int
 	first, last string // of the page before
 }
 
-// checkPage takes a page that another one follows. A history may move while it is
-// read, but not as far as to list twice what it counts; where it counts
-// nothing, a page is not the one before it.
+// checkPage checks a page that has a next page. A history may change while it is
+// read, but it cannot list more than twice its total. Without a total, a page must
+// differ from the page before.
 func (e *loopGuard) checkPage(p page, size int) error {
 	n := len(p.value)
 	if e.read += n; p.hasTotal && e.read > 2*p.total+size {
@@ -37,11 +37,11 @@ func (e *loopGuard) checkPage(p page, size int) error {
 	return nil
 }
 
-// maxEmptyPages bounds pages without a record that all have a next link.
+// maxEmptyPages limits pages in a row without a record but with a next link.
 const maxEmptyPages = 100
 
-// pages reads a list to its end, page by page. From the second page on, the
-// next one is on its way while each has one: a history may have thousands.
+// pages reads a list to its end, page by page. From the second page on, it requests
+// the next page while each handles the current page: a history may have thousands.
 func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit ListLimit, each func(page) error) error {
 	u := *first
 	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
@@ -62,7 +62,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 			return c.unreadable(got.call, got.answer, err)
 		}
 		var next *url.URL
-		var lost error // of the next page, which counts once this one is taken
+		var lost error // of the next page; it counts after each took this page
 		if got.next != "" {
 			next, lost = follow(got.call.url, got.next, visited)
 			if lost == nil && empty > maxEmptyPages {
@@ -87,7 +87,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 		case err != nil || lost != nil:
 			cancel()
 			if ahead != nil {
-				ahead() // or it would still be logged when the caller has gone on
+				ahead() // otherwise it would be logged after the caller continued
 			}
 			var by stopped
 			if errors.As(err, &by) {
@@ -105,7 +105,7 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 	}
 }
 
-// fetched is a page with the request that it answers.
+// fetched is a page with its request and response.
 type fetched struct {
 	page
 	call   call
@@ -127,9 +127,9 @@ func (c *Client) page(ctx context.Context, at *url.URL, what string) fetched {
 	return f
 }
 
-// follow returns the address of the next page. The token goes along, so only
-// the query may differ from the request's own address; a place that was
-// visited before would go round for ever.
+// follow returns the URL of the next page. The token goes along, so only the query
+// may differ from the request's URL. A URL that was visited before would loop
+// forever.
 func follow(at *url.URL, link string, visited visits) (*url.URL, error) {
 	if len(link) > maxLink {
 		return nil, fmt.Errorf("the link to the next page has %d bytes; at most %d are followed", len(link), maxLink)

@@ -23,8 +23,9 @@ func paged(t *testing.T) (*emulator.Server, *mkio.Client) {
 	return s, c
 }
 
-// TestPagesAhead: pages come in order, although the next one is on its way
-// while one is taken; and after an error no request is under way, or yet to come.
+// TestPagesAhead checks that pages come in order, although the next page is in
+// flight while the current page is handled. After an error no request is in flight
+// or follows.
 func TestPagesAhead(t *testing.T) {
 	t.Parallel()
 	enough := errors.New("enough")
@@ -37,7 +38,7 @@ func TestPagesAhead(t *testing.T) {
 				sources = append(sources, e.Source)
 			}
 			if pages++; pages == stopAt {
-				time.Sleep(20 * time.Millisecond) // time enough for a request too many
+				time.Sleep(20 * time.Millisecond) // enough time for a request too many
 				return enough
 			}
 			return nil
@@ -59,7 +60,7 @@ func TestPagesAhead(t *testing.T) {
 	}
 }
 
-// TestNothingUnderWay: when the reading has ended, so has every request of it.
+// TestNothingUnderWay checks that no request is in flight after the reading ended.
 func TestNothingUnderWay(t *testing.T) {
 	t.Parallel()
 	var logged atomic.Int32
@@ -74,7 +75,7 @@ func TestNothingUnderWay(t *testing.T) {
 	pages := 0
 	err := c.Events(t.Context(), "a", func(mkio.EventPage) error {
 		if pages++; pages == 2 {
-			time.Sleep(10 * time.Millisecond) // until the next request is under way
+			time.Sleep(10 * time.Millisecond) // until the next request is in flight
 			return errors.New("enough")
 		}
 		return nil
@@ -86,8 +87,8 @@ func TestNothingUnderWay(t *testing.T) {
 	}
 }
 
-// TestEscapes: texts with quotes, backslashes and other letters read back as
-// they are, wherever they stand.
+// TestEscapes checks that texts with quotes, backslashes and non-ASCII letters are
+// read back unchanged, in every position.
 func TestEscapes(t *testing.T) {
 	t.Parallel()
 	s, c := paged(t)
@@ -107,8 +108,8 @@ func TestEscapes(t *testing.T) {
 	}
 }
 
-// TestPagesBroken: the pages before a broken one are taken, and the error is that
-// of the broken one.
+// TestPagesBroken checks that the pages before a broken page are handled, and that
+// the error is about the broken page.
 func TestPagesBroken(t *testing.T) {
 	t.Parallel()
 	for nth := range 10 {
@@ -123,9 +124,9 @@ func TestPagesBroken(t *testing.T) {
 			err := c.Events(t.Context(), "a", func(mkio.EventPage) error { pages++; return nil })
 			want := nth
 			if f.Link != "" {
-				want++ // that page is whole; its link is broken
+				want++ // that page is complete; its link is broken
 			}
-			if f.Link != "" && nth == 9 { // which has none
+			if f.Link != "" && nth == 9 { // the last page has no link
 				if err != nil {
 					t.Errorf("%s at the last page: %v", name, err)
 				}

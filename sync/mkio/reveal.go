@@ -13,10 +13,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// This file, and no other, takes secrets out of their type: into the
-// Authorization header and into the body of a PUT. A test holds that.
+// Only this file takes secrets out of their type: into the Authorization header and
+// into the body of a PUT. A test enforces that.
 
-// authorize puts the token on a request.
+// authorize sets the token on a request.
 func (c *Client) authorize(req *http.Request) {
 	req.Header.Set("Authorization", "Bearer "+c.o.Token.Reveal())
 }
@@ -35,12 +35,12 @@ type putAuth struct {
 	QueryParams map[string]string `json:"queryParams,omitempty"`
 }
 
-// putBody is the body of a PUT: the spec with the values of auth.
+// putBody returns the body of a PUT: the spec with the values of auth.
 func putBody(spec webhook.Spec, auth secrets.Auth) ([]byte, error) {
 	paths, values := auth.Values()
 	for _, path := range paths {
-		// The last line of defence: a mask that is written back becomes the
-		// secret, and nobody would see it.
+		// The last line of defence: a mask that is written back becomes the secret,
+		// and nobody would notice.
 		if problem := values[path].CheckForm(); problem != "" {
 			return nil, fmt.Errorf("spec.authentication.%s %s", strings.Replace(path, "/", ".", 1), problem)
 		}
@@ -72,8 +72,8 @@ func reveal(values map[string]secrets.String) map[string]string {
 	return out
 }
 
-// TokenExpiry reads when a token that is a JWT ends. Nothing is verified: it
-// is for a warning. ok is false for any other token.
+// TokenExpiry returns when a token that is a JWT expires. It verifies nothing: the
+// time is for a warning. ok is false for any other token.
 func TokenExpiry(token secrets.String) (at time.Time, ok bool) {
 	parts := strings.Split(token.Reveal(), ".")
 	if len(parts) != 3 {

@@ -17,15 +17,15 @@ const (
 	capDelete = "webhooks.config.delete"
 )
 
-// Write is what a write took. It is filled also where an error is returned.
+// Write counts the cost of a write. It is also filled if an error is returned.
 type Write struct {
-	// Status is that of the last answer; 0 where there was none.
+	// Status is the status of the last response; 0 without a response.
 	Status int
-	// Ref is the service's reference, of an error.
+	// Ref is the service's reference of an error.
 	Ref      string
 	Attempts int
-	// Lost is true where an attempt may have taken effect although its answer
-	// did not come.
+	// Lost is true if an attempt may have taken effect although its response did
+	// not come.
 	Lost bool
 }
 
@@ -44,26 +44,26 @@ type PutResult struct {
 	Write
 }
 
-// DeleteResult says whether there was something to delete.
+// DeleteResult reports whether the rule existed.
 type DeleteResult struct {
-	// Existed is false where the first attempt found nothing. Where a later
-	// one did, an earlier attempt has deleted the rule.
+	// Existed is false if the first attempt found no rule. If only a later attempt
+	// found none, an earlier attempt has deleted the rule.
 	Existed bool
 	Write
 }
 
-// listTries is how often a list is read anew that contradicts itself: pages
-// may move while someone creates rules.
+// listTries limits how often a list that contradicts itself is read: pages may
+// shift while another client creates rules.
 const listTries = 3
 
-// Rules lists all rules of the project, in the service's order. It returns all
-// of them or an error: a rule that is missing from a list counts as deleted, so
-// a list that contradicts itself is no list.
+// Rules lists all rules of the project, in the service's order. It returns all of
+// them or an error. A rule that is missing from a list counts as deleted, so a list
+// that contradicts itself is an error.
 func (c *Client) Rules(ctx context.Context) ([]webhook.Rule, error) {
 	var err error
 	for n := range listTries {
 		if n > 0 {
-			// Within milliseconds whoever creates rules is not done.
+			// A client that creates rules is not done within milliseconds.
 			if stop := sleep(ctx, firstWait<<(n-1)); stop != nil {
 				return nil, stop
 			}
@@ -113,7 +113,7 @@ func (c *Client) listOnce(ctx context.Context) (rules []webhook.Rule, again bool
 	return rules, again, err
 }
 
-// Rule reads one rule; nil where there is none.
+// Rule reads one rule; nil means that it does not exist.
 func (c *Client) Rule(ctx context.Context, name string) (*webhook.Rule, error) {
 	k := call{method: http.MethodGet, url: c.rulesURL(name), what: fmt.Sprintf("read rule %q", name), needs: capGet, accept: http.StatusNotFound}
 	a, err := c.send(ctx, k)
@@ -127,8 +127,8 @@ func (c *Client) Rule(ctx context.Context, name string) (*webhook.Rule, error) {
 	return &r, nil
 }
 
-// decodeNamed reads the rule that an answer holds and checks that it is the
-// one asked for. known are names that the request had.
+// decodeNamed decodes the rule in a response and checks that it has the requested
+// name. known are names that the request had.
 func (c *Client) decodeNamed(k call, a response, name string, known ...string) (webhook.Rule, error) {
 	var r webhook.Rule
 	o, err := parseObject(a.body, "the answer")
@@ -147,8 +147,8 @@ func (c *Client) decodeNamed(k call, a response, name string, known ...string) (
 	return r, nil
 }
 
-// unreadable is the error of an answer that came and says nothing. Of an
-// answer to a write its words are not shown.
+// unreadable returns the error of a response that came but can't be used. It does
+// not show the words of a response to a write.
 func (c *Client) unreadable(k call, a response, err error) *Error {
 	why := errUnread
 	if errors.Is(err, errNotJSON) {
@@ -159,7 +159,7 @@ func (c *Client) unreadable(k call, a response, err error) *Error {
 	}
 	e := &Error{Method: k.method, Path: k.url.EscapedPath(), What: k.what, Status: a.status, Attempts: a.attempts,
 		Cause: err, needs: k.needs, base: c.BaseURL(), project: c.o.Project}
-	// A response that holds a value further on is not shown at all.
+	// A response with a secret value further on is not shown at all.
 	begins := foreign{string(a.body[:min(len(a.body), maxErrorBody)])}
 	switch words, ok := c.words(begins); {
 	case k.method != http.MethodGet:
@@ -171,10 +171,10 @@ func (c *Client) unreadable(k call, a response, err error) *Error {
 	return e
 }
 
-// Put writes a rule: spec with the values of auth. The names in spec.Auth are
-// not looked at. An error of the look is returned as it is. An answer that can't
-// be read is an error with the status of success: the rule is written, and
-// nothing more is known.
+// Put writes a rule: spec with the values of auth. It ignores the names in
+// spec.Auth. It returns an error of the precheck as it is. If the response can't be
+// read, the error has the status of success: the rule is written, but its new state
+// is unknown.
 func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth secrets.Auth, look Precheck) (PutResult, error) {
 	what := fmt.Sprintf("PUT rule %q", name)
 	body, err := putBody(spec, auth)
@@ -192,7 +192,7 @@ func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth s
 	return out, err
 }
 
-// Delete deletes a rule. An error of the look is returned as it is.
+// Delete deletes a rule. It returns an error of the precheck as it is.
 func (c *Client) Delete(ctx context.Context, name string, look Precheck) (DeleteResult, error) {
 	k := call{method: http.MethodDelete, url: c.rulesURL(name), what: fmt.Sprintf("DELETE rule %q", name),
 		needs: capDelete, accept: http.StatusNotFound, bodiless: true}
@@ -205,12 +205,12 @@ func (c *Client) Delete(ctx context.Context, name string, look Precheck) (Delete
 	return out, err
 }
 
-// sendWrite sends a call that writes, and says what it took.
+// sendWrite sends a call that writes, and counts its cost.
 func (c *Client) sendWrite(ctx context.Context, k call, look Precheck) (response, Write, error) {
 	k.look = look
 	a, err := c.send(ctx, k)
 	var by stopped
-	if errors.As(err, &by) { // its status and ref are those of another request
+	if errors.As(err, &by) { // its status and ref belong to another request
 		return a, written(a, nil), by.error
 	}
 	return a, written(a, err), err

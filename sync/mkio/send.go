@@ -14,7 +14,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// call is one request of the API, to be tried as often as needed.
+// call is one API request, with as many attempts as needed.
 type call struct {
 	method string
 	url    *url.URL
@@ -23,60 +23,61 @@ type call struct {
 	what string
 	// needs is the capability that the token must have.
 	needs string
-	// accept is a status beside 2xx that is an answer, not an error, if it is the
-	// service's own; 0 for none.
+	// accept is a status beside 2xx that is not an error, if the service itself
+	// sent it; 0 for none.
 	accept int
-	// bodiless is true where the status alone says all: what is wrong with the
-	// body then counts for nothing.
+	// bodiless is true if the status alone is the result. Then a broken body is not
+	// an error.
 	bodiless bool
 	// look runs directly before an attempt; see [Precheck].
 	look Precheck
 }
 
-// Precheck is what is looked at again directly before a write leaves: the service
-// has no compare-and-swap.
+// Precheck reads the rule again directly before a write leaves: the service has no
+// compare-and-swap.
 type Precheck struct {
-	// Run looks; its error ends the call, and nothing more is sent. nil means
-	// that there is nothing to look at.
+	// Run does the check. Its error ends the call, and nothing more is sent. nil
+	// means no precheck.
 	Run func(context.Context) error
-	// ReadAt is when it was looked before the call. Zero means that no look counts
-	// but one made directly before each attempt; otherwise one that is older than
-	// a few seconds, because the write had to wait, is made again.
+	// ReadAt is the time of the check before the call. The precheck runs again if
+	// the write had to wait and the check is older than a few seconds. Zero means
+	// that it must run directly before each attempt.
 	ReadAt time.Time
 }
 
-// isStale reports whether it has to be looked again before a write leaves.
+// isStale reports whether the precheck must run again before a write leaves.
 func (l Precheck) isStale() bool { return l.Run != nil && time.Since(l.ReadAt) > maxPrecheckAge }
 
 const (
-	// maxPrecheckAge is how old a look may be when the write leaves.
+	// maxPrecheckAge limits the age of a precheck when the write leaves.
 	maxPrecheckAge = 5 * time.Second
-	// maxPrechecks is how often it is looked again where each look takes longer.
+	// maxPrechecks limits the repeats if each precheck takes longer than
+	// maxPrecheckAge.
 	maxPrechecks = 3
 )
 
-// response is what came back.
+// response is the response to a call, or an empty response after an error.
 type response struct {
 	status   int
 	body     []byte
 	attempts int
-	// lost is true where an earlier attempt may have taken effect without an
-	// answer: it was sent, and no status came back, or one that says nothing.
+	// lost is true if an earlier attempt may have taken effect: it was sent, and no
+	// status came back, or only a status that leaves that open.
 	lost bool
 }
 
 const (
 	firstWait = 250 * time.Millisecond
 	longWait  = 15 * time.Second
-	// maxRetryAfter is the most that a Retry-After is obeyed: the rate window.
+	// maxRetryAfter caps Retry-After: the rate window.
 	maxRetryAfter = window
-	// maxErrorBody is how much of an error's body is read and searched. Some 300
-	// characters of it are shown.
+	// maxErrorBody limits how much of an error's body is read and searched. Some
+	// 300 characters of it are shown.
 	maxErrorBody = 64 << 10
 )
 
-// send sends a call until an answer comes that settles it, or time is up. The
-// error is an [*Error], the context's, or the one of before.
+// send sends a call until it gets a final response or time is up. The error is an
+// [*Error], the context's, or the error of the precheck.
 func (c *Client) send(ctx context.Context, k call) (response, error) {
 	waits := &backoff.ExponentialBackOff{
 		InitialInterval: firstWait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: longWait,
@@ -130,11 +131,12 @@ func (c *Client) send(ctx context.Context, k call) (response, error) {
 	}
 }
 
-// waitToSend waits until an attempt may leave: for a place in the lane, until no
-// pause holds it back, and for room at the gate. What has to be looked at again
-// is looked at behind all waits but that for the gate, which a look passes, too:
-// where the gate, or the look itself, took long, it is looked once more. A pause
-// may begin while a request waits at the gate, where it must not stay.
+// waitToSend waits until an attempt may leave: for a slot of the limiter, for the
+// end of a pause, and for a slot of the semaphore. A stale precheck runs after the
+// slot and the pause, but before the semaphore, which the precheck itself passes.
+// If the semaphore or the precheck took long, the precheck runs again. A pause may
+// begin while a request waits for the semaphore; the request then gives its slot
+// there back.
 func (c *Client) waitToSend(ctx context.Context, l *limiter, look Precheck) (waited time.Duration, err error) {
 	if waited, err = l.acquire(ctx); err != nil {
 		return waited, err
@@ -229,26 +231,26 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) 
 	}
 	c.fillFromResponse(fail, resp, body)
 	log.Ref = fail.Ref
-	if resp.StatusCode == k.accept && fail.own { // a proxy says so, too, when it does not find the service
+	if resp.StatusCode == k.accept && fail.own { // a proxy also sends this status if it does not find the service
 		return response{status: resp.StatusCode}, nil
 	}
 	return response{status: resp.StatusCode}, fail
 }
 
-// retryAfter reads the header in both forms, capped. 0 means that there is
-// none, or that it asks for no wait, which the back-off then sets.
+// retryAfter returns the wait of the header in both forms, capped. 0 means that the
+// header is absent or asks for no wait; then the backoff sets the wait.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
 	}
 	seconds, err := strconv.ParseInt(v, 10, 64)
-	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest or smallest there is
+	if err == nil || errors.Is(err, strconv.ErrRange) { // ErrRange: it is the largest or smallest int64
 		return time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		// The date is the service's clock; its Date header says what time it
-		// has, so that our clock need not be right.
+		// The date is by the service's clock. Its Date header gives the service's
+		// time, so our clock need not be right.
 		if date, err := http.ParseTime(h.Get("Date")); err == nil {
 			now = date
 		}
