@@ -1,8 +1,8 @@
-// Package history sums up delivery histories: how many records of each status
-// and type, how many deliveries failed in a row, and how they spread over time.
+// Package history summarizes delivery histories: the number of records by
+// status and type, the runs of failures, and the distribution over time.
 //
-// It is pure: pages come in one by one and are not kept, so a history of any
-// length takes the same memory. It reads nothing and prints nothing.
+// The package is pure: it reads and prints nothing. It does not keep the pages,
+// so the memory does not grow with the length of a history.
 package history
 
 import (
@@ -17,19 +17,19 @@ import (
 // FormatVersion is the version of the history document.
 const FormatVersion = 1
 
-// Document is what is known of the delivery histories of a project. It holds
-// no secret; what looks like a credential in it is replaced.
+// Document summarizes the delivery histories of a project. It holds no secret:
+// a value that looks like a credential is replaced.
 type Document struct {
 	FormatVersion int       `json:"formatVersion"`
 	CreatedAt     time.Time `json:"createdAt"`
 	Tool          Tool      `json:"tool"`
 	Project       string    `json:"project"`
 	BaseURL       string    `json:"baseURL"`
-	// Since is the beginning of what was looked at; nil means all.
+	// Since is the beginning of the inspected time; nil means all time.
 	Since *time.Time `json:"since,omitempty"`
-	// FailOn is what the run was asked to alert on, if at all.
+	// FailOn selects the records that alert; empty means no alerts.
 	FailOn FailOn `json:"failOn,omitempty"`
-	// Records are there where they were asked for, in the service's order.
+	// Records are in the service's order. They are empty unless requested.
 	Records []Record `json:"records,omitempty"`
 	Rules   []Rule   `json:"rules"`
 	Summary Summary  `json:"summary"`
@@ -44,13 +44,13 @@ type Tool struct {
 // Summary counts over all rules of a document.
 type Summary struct {
 	Rules int `json:"rules"`
-	// Errors are the rules whose history could not be read, or not stored.
+	// Errors counts the rules whose history could not be read or stored.
 	Errors  int `json:"errors"`
 	Failing int `json:"failing"`
-	// Alerts are the rules for which FailOn holds.
+	// Alerts counts the rules for which FailOn holds.
 	Alerts int `json:"alerts"`
-	// Undecided are the rules of which it is not known whether a record failed;
-	// those with an error are not among them.
+	// Undecided counts the rules for which it is unknown whether a record
+	// failed. Rules with an error do not count.
 	Undecided int    `json:"undecided"`
 	Records   int    `json:"records"`
 	Status    Counts `json:"status"`
@@ -65,27 +65,27 @@ type Record struct {
 	Source  string            `json:"source"`
 }
 
-// RecordOf is a record as it may be shown.
+// RecordOf returns a record that may be shown: its source is redacted.
 func RecordOf(rule string, e webhook.Event) Record {
 	return Record{Rule: rule, Created: e.Created, Type: e.Type, Status: e.Status, Source: webhook.RedactURL(webhook.RedactValue("", e.Source))}
 }
 
-// Rule is what is known of one rule's history. Counts are of the records that
-// were looked at.
+// Rule summarizes the history of a rule. Its counts cover the inspected
+// records.
 type Rule struct {
 	Rule    string `json:"rule"`
 	Enabled bool   `json:"enabled"`
 	State   State  `json:"state"`
-	// Error says why the history could not be read to its end, or not stored;
-	// counts are of what was read.
+	// Error is why the history could not be read to its end or stored. The
+	// counts cover the records that were read.
 	Error string `json:"error,omitempty"`
-	// NotWhole says why records may be missing or counted twice.
+	// NotWhole is why records may be missing or counted twice.
 	NotWhole string `json:"notWhole,omitempty"`
-	// Undecided says why it is not known whether a record failed, although the
-	// history was read: records may be missing, or have no status or time that
-	// says so.
+	// Undecided is why it is unknown whether a record failed, although the
+	// history was read. Records may be missing, or have no known status or no
+	// time.
 	Undecided string `json:"undecided,omitempty"`
-	// Alert is true where FailOn holds for the rule.
+	// Alert is true if FailOn holds for the rule.
 	Alert   bool        `json:"alert"`
 	Order   Order       `json:"order"`
 	Records int         `json:"records"`
@@ -93,46 +93,47 @@ type Rule struct {
 	Types   []TypeCount `json:"types"`
 	First   *time.Time  `json:"first,omitempty"`
 	Last    *time.Time  `json:"last,omitempty"`
-	// LastStatus is that of the last record.
+	// LastStatus is the status of the last record.
 	LastStatus webhook.Status `json:"lastStatus,omitempty"`
-	// SuccessRate is Sent / (Sent + Failed); nil where nothing has ended.
+	// SuccessRate is Sent / (Sent + Failed); nil if no delivery has ended.
 	SuccessRate *float64 `json:"successRate,omitempty"`
-	// LongestFailure is the longest run of failures without a success between
-	// them, and Failing the one that still goes on. Both need an order.
+	// LongestFailure is the longest run of failures without a success in
+	// between. Failing is the run of failures that has not ended. Both are
+	// nil if the order is mixed.
 	LongestFailure *Run      `json:"longestFailure,omitempty"`
 	Failing        *Run      `json:"failing,omitempty"`
 	Timeline       *Timeline `json:"timeline,omitempty"`
 	Archive        *Archive  `json:"archive,omitempty"`
 }
 
-// Archive is a stored copy of a rule's whole history.
+// Archive is a stored copy of a rule's complete history.
 type Archive struct {
-	// Location is where the records are.
+	// Location is the location of the records.
 	Location string `json:"location"`
 	Records  int    `json:"records"`
 	SHA256   string `json:"sha256"`
-	// Active are the records that were still on their way when they were stored.
+	// Active counts the records that were in flight when they were stored.
 	Active int `json:"active"`
 }
 
-// State is a rule's history in a word.
+// State classifies a rule's history.
 type State string
 
-// The states. All but the first three say what the last record is.
+// The states. All but the first three describe the last record.
 const (
 	StateUnreadable State = "unreadable"
-	StateEmpty      State = "empty"   // no record in the time that was looked at
-	StateFailing    State = "failing" // what ended last is Failed
+	StateEmpty      State = "empty"   // no record in the inspected time
+	StateFailing    State = "failing" // the delivery that ended last is Failed
 	StateRetrying   State = "retrying"
 	StatePending    State = "pending"
-	StateOther      State = "other" // a status that this version does not know
+	StateOther      State = "other" // the status is unknown to this version
 	StateSent       State = "sent"
 )
 
-// Order is in which order the service listed the records.
+// Order is the order in which the service listed the records.
 type Order string
 
-// The orders. UnknownOrder is that of records of one time.
+// The orders. UnknownOrder means that all records have the same time.
 const (
 	NewestFirst  Order = "newest"
 	OldestFirst  Order = "oldest"
@@ -140,17 +141,17 @@ const (
 	UnknownOrder Order = "unknown"
 )
 
-// Counts are records by their status.
+// Counts counts records by status.
 type Counts struct {
 	Sent     int `json:"sent"`
 	Failed   int `json:"failed"`
 	Retrying int `json:"retrying"`
 	Pending  int `json:"pending"`
-	// Other are those with a status that this version does not know.
+	// Other counts the records with a status unknown to this version.
 	Other int `json:"other"`
 }
 
-// add counts n records of a status.
+// add counts a record by its status.
 func (c *Counts) add(s webhook.Status) {
 	switch s {
 	case webhook.Sent:
@@ -174,38 +175,38 @@ func (c *Counts) addAll(o Counts) {
 	c.Other += o.Other
 }
 
-// Active are the records that may still change.
+// Active returns the number of records that may still change.
 func (c Counts) Active() int { return c.Retrying + c.Pending + c.Other }
 
-// TypeCount counts the records of one event type.
+// TypeCount counts the records of an event type.
 type TypeCount struct {
 	Type    webhook.EventType `json:"type"`
 	Records int               `json:"records"`
 	Failed  int               `json:"failed"`
 }
 
-// Run is a number of failures in a row, and their time.
+// Run is a number of failures in a row, with their first and last time.
 type Run struct {
 	Records int       `json:"records"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 }
 
-// FailOn says which records are an alert.
+// FailOn selects the records that alert.
 type FailOn string
 
 // The values of --fail-on.
 const (
-	OnFailed   FailOn = "failed"   // a record that is Failed
-	OnRetrying FailOn = "retrying" // one that is Failed or Retrying
+	OnFailed   FailOn = "failed"   // a Failed record
+	OnRetrying FailOn = "retrying" // a Failed or Retrying record
 )
 
-// holds reports whether the records are an alert.
+// holds reports whether the records alert.
 func (f FailOn) holds(c Counts) bool {
 	return f != "" && c.Failed > 0 || f == OnRetrying && c.Retrying > 0
 }
 
-// Close fills in what follows from the rules: alerts and sums.
+// Close computes the alerts and the summary from the rules.
 func (d *Document) Close() {
 	d.Summary = Summary{Rules: len(d.Rules)}
 	for i := range d.Rules {
@@ -228,9 +229,9 @@ func (d *Document) Close() {
 	}
 }
 
-// SortWorstFirst orders rules by what a reader must see first: what could not
-// be read, then what fails now and for how long, then the share that failed,
-// then what is retried.
+// SortWorstFirst sorts rules by urgency. Rules with an error come first, then
+// failing rules by the number of failures. The others follow by failure rate,
+// then by the number of retried records, then by name.
 func SortWorstFirst(rules []Rule) {
 	slices.SortFunc(rules, func(a, b Rule) int {
 		return cmp.Or(
@@ -244,12 +245,12 @@ func SortWorstFirst(rules []Rule) {
 	})
 }
 
-// SortByName orders rules by name.
+// SortByName sorts rules by name.
 func SortByName(rules []Rule) {
 	slices.SortFunc(rules, func(a, b Rule) int { return strings.Compare(a.Rule, b.Rule) })
 }
 
-// compareBool puts what is true first.
+// compareBool orders true before false.
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:
@@ -267,7 +268,7 @@ func (r *Rule) failing() int {
 	return r.Failing.Records
 }
 
-// rate is the success rate; 1 where nothing has ended.
+// rate returns the success rate, or 1 if no delivery has ended.
 func (r *Rule) rate() float64 {
 	if r.SuccessRate == nil {
 		return 1

@@ -16,8 +16,8 @@ import (
 
 var start = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 
-// statuses makes records a minute apart, oldest first: S, F, R, P and ? (a
-// status of a later version).
+// statuses returns records a minute apart, oldest first. The letters are S, F,
+// R, P and ? (a status of a later version).
 func statuses(letters string) []webhook.Event {
 	names := map[rune]webhook.Status{'S': webhook.Sent, 'F': webhook.Failed, 'R': webhook.Retrying, 'P': webhook.Pending, '?': "Lost"}
 	var out []webhook.Event
@@ -27,14 +27,15 @@ func statuses(letters string) []webhook.Event {
 	return out
 }
 
-// reversed is the same history as a service lists it that begins with the newest.
+// reversed returns the same history in the order of a service that lists the
+// newest first.
 func reversed(events []webhook.Event) []webhook.Event {
 	out := slices.Clone(events)
 	slices.Reverse(out)
 	return out
 }
 
-// read sums up pages of size.
+// read summarizes events in pages of the given size.
 func read(events []webhook.Event, size int, since time.Time) Rule {
 	r := NewReading(since, start.Add(24*time.Hour))
 	for i := 0; i == 0 || i < len(events); i += size {
@@ -45,7 +46,7 @@ func read(events []webhook.Event, size int, since time.Time) Rule {
 
 func minute(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
 
-// TestRuns: failures in a row are the same whichever end the list begins with.
+// TestRuns: the runs of failures do not depend on the direction of the list.
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -58,12 +59,12 @@ func TestRuns(t *testing.T) {
 		{"SFFSS", &Run{2, minute(1), minute(2)}, nil, StateSent},
 		{"FFFSF", &Run{3, minute(0), minute(2)}, &Run{1, minute(4), minute(4)}, StateFailing},
 		{"FFF", &Run{3, minute(0), minute(2)}, &Run{3, minute(0), minute(2)}, StateFailing},
-		// What is on its way neither ends a run nor goes on with it.
+		// Records in flight neither end a run nor extend it.
 		{"SFRFP", &Run{2, minute(1), minute(3)}, &Run{2, minute(1), minute(3)}, StateFailing},
 		{"FSR", &Run{1, minute(0), minute(0)}, nil, StateRetrying},
 		{"FSP", &Run{1, minute(0), minute(0)}, nil, StatePending},
 		{"FS?", &Run{1, minute(0), minute(0)}, nil, StateOther},
-		// Of two equal ones the later.
+		// The later of two equal runs counts.
 		{"FFSFFS", &Run{2, minute(3), minute(4)}, nil, StateSent},
 		{"F", &Run{1, minute(0), minute(0)}, &Run{1, minute(0), minute(0)}, StateFailing},
 		{"", nil, nil, StateEmpty},
@@ -121,7 +122,7 @@ func sums(t Timeline) (records, failed int) {
 	return records, failed
 }
 
-// TestSince: the time is a filter of ours, wherever in the list a record is.
+// TestSince: mkhooks filters by time, wherever in the list a record is.
 func TestSince(t *testing.T) {
 	t.Parallel()
 	for _, events := range [][]webhook.Event{statuses("FFFSSF"), reversed(statuses("FFFSSF"))} {
@@ -138,8 +139,8 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// TestOrder: a few records out of place leave an order, as many do not; without
-// one, no run is told.
+// TestOrder: a list with a few records out of place still has an order. With
+// many it has none, and no run is reported.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	events := reversed(statuses(strings.Repeat("S", 100) + "FF"))
@@ -157,7 +158,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestOneTime: records of one time have no order.
+// TestOneTime: records of the same time have no order.
 func TestOneTime(t *testing.T) {
 	t.Parallel()
 	for _, letters := range []string{"SF", "FS"} {
@@ -168,7 +169,7 @@ func TestOneTime(t *testing.T) {
 			t.Errorf("%s at one time: %+v", letters, got)
 		}
 	}
-	// With an order, the list decides which of two is the later one.
+	// With an order, the list decides which of two records is later.
 	for letters, want := range map[string]webhook.Status{"SSF": webhook.Failed, "SFS": webhook.Sent} {
 		events := statuses(letters)
 		events[2].Created = events[1].Created
@@ -211,8 +212,8 @@ func TestNotWhole(t *testing.T) {
 	}
 }
 
-// TestUndecided: what may hide a record that failed is not taken for fine, and
-// what can't is.
+// TestUndecided: a history is undecided if it may hide a failed record, and
+// only then.
 func TestUndecided(t *testing.T) {
 	t.Parallel()
 	events := statuses("SSSSSS")
@@ -278,7 +279,7 @@ func TestUndecided(t *testing.T) {
 		}
 	}
 
-	// A record that failed at no time counts as one of any time.
+	// A failed record without a time counts in any time range.
 	r := NewReading(start.Add(time.Hour), start.Add(2*time.Hour))
 	r.Page([]webhook.Event{{Status: webhook.Failed}}, 1, true)
 	if got := r.Result("jobs", true, nil); got.Status.Failed != 1 || got.First != nil {
@@ -286,7 +287,7 @@ func TestUndecided(t *testing.T) {
 	}
 }
 
-// TestBounded: what the service sends does not fill the memory.
+// TestBounded: input from the service does not fill the memory.
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	r := NewReading(time.Time{}, start)
@@ -306,8 +307,8 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestTimeline: whatever the order, the same columns; none lost, at most 64 of
-// them, and a length that people count in.
+// TestTimeline: the columns do not depend on the order and lose no record.
+// There are at most 64, each of a usual unit of time.
 func TestTimeline(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
@@ -337,7 +338,8 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// TestAlign: the timelines of all rules have the same columns, and lose nothing.
+// TestAlign: the timelines of all rules have the same columns and lose no
+// record.
 func TestAlign(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
@@ -427,7 +429,7 @@ func TestSortWorstFirst(t *testing.T) {
 	}
 }
 
-// TestRecordOf: what looks like a credential is not shown.
+// TestRecordOf: a value that looks like a credential is not shown.
 func TestRecordOf(t *testing.T) {
 	t.Parallel()
 	jwt := "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcdefghijkl"

@@ -9,19 +9,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// The service says nothing of the order of a history's records, has no filter
-// by time, and records have no id. So a history is read to its end whatever is
-// asked of it; what depends on the order (runs of failures) is counted in the
-// order of the list, in both directions, and the direction that the times show
-// decides at the end.
+// The service does not document the order of a history's records. It has no
+// filter by time, and records have no ID. So mkhooks always reads a history to
+// its end. Runs of failures depend on the order. They are counted in list
+// order, in both directions; at the end, the times of the records select the
+// direction.
 
-// Reading sums up one reading of a history, page by page.
+// Reading summarizes one reading of a history, page by page.
 type Reading struct {
-	// since and now bound what is looked at; a zero since is the beginning.
+	// since and now limit the inspected time; a zero since means no lower limit.
 	since, now time.Time
 
 	whole   whole
-	untimed int // records whose time the service left out
+	untimed int // records without a time
 
 	rising, falling int
 	started         bool
@@ -32,18 +32,19 @@ type Reading struct {
 	types      map[webhook.EventType]*TypeCount
 	first      time.Time
 	last       time.Time
-	lastInList [2]webhook.Status // of the latest time, the first and the last in the list
+	lastInList [2]webhook.Status // first and last in list order among the records of the latest time
 	runs       runs
 	spread     spread
 }
 
-// NewReading looks at the records from since on, or at all where it is zero.
-// Now is the end of the timeline where there is a since.
+// NewReading returns a reading of the records from since on, or of all records
+// if since is zero. If since is set, the timeline ends at now.
 func NewReading(since, now time.Time) *Reading {
 	return &Reading{since: since, now: now, types: map[webhook.EventType]*TypeCount{}}
 }
 
-// Page adds one page. Total is that of the whole history as this page has it.
+// Page adds a page. total is the size of the complete history according to this
+// page.
 func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
 	r.whole.page(events, total, hasTotal)
 	for i := range events {
@@ -56,8 +57,8 @@ func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
 	}
 }
 
-// Looks reports whether a record is in the time that is looked at. A record
-// without a time may be, and counts.
+// Looks reports whether a record is in the inspected time. A record without a
+// time may be in it, so it counts.
 func (r *Reading) Looks(e webhook.Event) bool {
 	return r.since.IsZero() || e.Created.IsZero() || !e.Created.Before(r.since)
 }
@@ -74,8 +75,8 @@ func (r *Reading) order(t time.Time) {
 	r.started, r.before = true, t
 }
 
-// maxStray is how many steps in the other direction still leave an order: one
-// in so many. Records that come while pages are read shift them by a few.
+// maxStray limits the steps in the other direction that still leave an order:
+// 1 in maxStray. Records created during the reading shift the pages by a few.
 const maxStray = 20
 
 func (r *Reading) ordered() Order {
@@ -117,14 +118,14 @@ func (r *Reading) addRecord(e *webhook.Event) {
 	}
 }
 
-// The most types that are counted by name, and the most characters of one: the
-// service has ten, and what it sends must not fill the memory.
+// Limits of the types counted by name, and of the characters of a type name.
+// The service has ten types, and its responses must not fill the memory.
 const (
 	maxTypes    = 32
 	maxTypeName = 100
 )
 
-// OtherTypes stands for all types beyond the most that are counted.
+// OtherTypes replaces all types beyond maxTypes.
 const OtherTypes webhook.EventType = "(other types)"
 
 func (r *Reading) noteType(name webhook.EventType, failed bool) {
@@ -146,7 +147,8 @@ func (r *Reading) noteType(name webhook.EventType, failed bool) {
 	}
 }
 
-// short cuts what nobody would read, and does not keep the page that it is of.
+// short truncates overlong text. It returns a copy, so that the page can be
+// freed.
 func short(s string) string {
 	if runes := []rune(s); len(runes) > maxTypeName {
 		return string(runes[:maxTypeName]) + "…"
@@ -154,11 +156,11 @@ func short(s string) string {
 	return strings.Clone(s)
 }
 
-// runs counts failures in a row, in the order of the list. A record that is
-// still on its way neither goes on with a run nor ends it.
+// runs counts failures in a row, in list order. A record in flight neither
+// extends a run nor ends it.
 type runs struct {
 	now, longest Run
-	head         Run // before the first success
+	head         Run // failures before the first success
 	succeeded    bool
 }
 
@@ -191,8 +193,8 @@ func (r *Run) extend(t time.Time) {
 	}
 }
 
-// Result says what was read. Not all of it may be there: err is why the
-// reading ended early, nil where it did not.
+// Result returns the summary of the reading. err is the error that ended the
+// reading early, or nil.
 func (r *Reading) Result(rule string, enabled bool, err error) Rule {
 	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.notWhole(), Undecided: r.undecided()}
 	if err != nil {
@@ -212,7 +214,7 @@ func (r *Reading) Result(rule string, enabled bool, err error) Rule {
 	}
 	if !r.since.IsZero() {
 		r.spread.columnAt(r.since)
-		r.spread.columnAt(r.now.Add(-1)) // a slot that begins now has nothing yet
+		r.spread.columnAt(r.now.Add(-1)) // a slot that begins at now has no record yet
 	}
 	if r.records > r.untimed {
 		out.Timeline = r.spread.timeline()
@@ -228,8 +230,8 @@ func orNone(r Run) *Run {
 	return &r
 }
 
-// failing is the run of failures that still goes on. Records of one time have
-// no order, so a run among them goes on only where none was a success.
+// failing returns the run of failures that has not ended. Records of the same
+// time have no order, so their run only counts if none of them is a success.
 func (r *Reading) failing(o Order) Run {
 	switch {
 	case o == NewestFirst || o == UnknownOrder && !r.runs.succeeded:
@@ -240,8 +242,8 @@ func (r *Reading) failing(o Order) Run {
 	return Run{}
 }
 
-// lastStatus is that of the latest record; of several of one time, the one that
-// the order puts last, otherwise the worst.
+// lastStatus returns the status of the latest record. If several records have
+// that time, the order decides. Without an order it returns their worst status.
 func (r *Reading) lastStatus(o Order) webhook.Status {
 	first, last := r.lastInList[0], r.lastInList[1]
 	switch {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Timeline is how records spread over time, in columns of one length.
+// Timeline counts records over time, in columns of equal length.
 type Timeline struct {
 	// From is the beginning of the first column.
 	From time.Time `json:"from"`
@@ -14,28 +14,27 @@ type Timeline struct {
 	Columns []Column `json:"columns"`
 }
 
-// Column counts the records of one stretch of time.
+// Column counts the records of one column of a timeline.
 type Column struct {
 	Records int `json:"records"`
 	Failed  int `json:"failed"`
 }
 
-// maxColumns is the most columns of a timeline in a document.
+// maxColumns limits the columns of a timeline in a document.
 const maxColumns = 64
 
-// slots is in how many parts a timeline is counted at most. It is larger than
-// maxColumns, so that a range that is found out bit by bit is cut finely in the
-// end.
+// slots limits the parts in which records are counted. It exceeds maxColumns,
+// because the range is only known at the end and must still be divided finely.
 const slots = 512
 
-// lengths are those of a slot, in seconds: what people count time in. Each is a
-// multiple of the one before, so that slots can be put together; after the last
-// they double.
+// lengths are the lengths of a slot in seconds, in usual units of time. Each is
+// a multiple of the previous length, so that slots can be merged. After the
+// last length they double.
 var lengths = []int64{1, 5, 10, 30, 60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600, 7 * 24 * 3600, 28 * 24 * 3600}
 
-// spread counts records by time while their range is not known yet.
+// spread counts records by time while their range is still unknown.
 type spread struct {
-	length int // index into lengths; beyond them, doubled as often
+	length int // index into lengths; each step beyond the end doubles the last length
 	first  int64
 	slots  []Column
 }
@@ -48,7 +47,7 @@ func (s *spread) seconds() int64 {
 	return lengths[last] << (s.length - last)
 }
 
-// columnAt is the slot of a time, made where it is not there yet.
+// columnAt returns the slot of a time and creates it if necessary.
 func (s *spread) columnAt(t time.Time) *Column {
 	for {
 		i := floorDiv(t.Unix(), s.seconds())
@@ -70,7 +69,7 @@ func (s *spread) columnAt(t time.Time) *Column {
 	}
 }
 
-// widen puts slots together to longer ones.
+// widen merges slots into longer slots.
 func (s *spread) widen() {
 	old := s.seconds()
 	s.length++
@@ -88,8 +87,8 @@ func (s *spread) widen() {
 	s.first, s.slots = first, merged
 }
 
-// timeline is what was counted, in at most [maxColumns] columns; nil where
-// nothing was.
+// timeline returns the counts in at most [maxColumns] columns, or nil if
+// nothing was counted.
 func (s *spread) timeline() *Timeline {
 	if len(s.slots) == 0 {
 		return nil
@@ -99,8 +98,8 @@ func (s *spread) timeline() *Timeline {
 	return &t
 }
 
-// Fit is the timeline in at most n columns: neighbours are put together, each
-// time the same number of them.
+// Fit returns the timeline in at most n columns. It merges equal numbers of
+// neighbors.
 func (t Timeline) Fit(n int) Timeline {
 	n = max(n, 1)
 	by := (len(t.Columns) + n - 1) / n
@@ -119,8 +118,8 @@ func (t Timeline) Fit(n int) Timeline {
 	return out
 }
 
-// Align returns a timeline for each rule, in at most n columns that are the same
-// stretches of time for all. One without records has no columns.
+// Align returns a timeline for each rule, in at most n columns. All timelines
+// share the same columns. A rule without a timeline gets no columns.
 func Align(rules []Rule, n int) []Timeline {
 	out := make([]Timeline, len(rules))
 	from, to, found := int64(0), int64(0), false
@@ -138,7 +137,7 @@ func Align(rules []Rule, n int) []Timeline {
 	if !found {
 		return out
 	}
-	// Beginning at a multiple of its length takes a column more.
+	// Starting at a multiple of the length may need another column.
 	seconds := columnLength(to-from, int64(max(n, 2))-1)
 	first := floorDiv(from, seconds)
 	count := floorDiv(to-1, seconds) - first + 1
@@ -151,9 +150,9 @@ func Align(rules []Rule, n int) []Timeline {
 	return out
 }
 
-// resample is the timeline in other columns, which cover it. What a column has
-// spreads over those that it reaches into, or moiré would show where the
-// lengths don't fit; nothing is lost by rounding.
+// resample returns the timeline in other columns that cover it. It distributes
+// the count of an old column over the new columns that overlap it. Without
+// that, unequal lengths would cause a moiré pattern. Rounding loses no record.
 func (t *Timeline) resample(first, seconds, n int64) Timeline {
 	out := Timeline{From: time.Unix(first*seconds, 0).UTC(), Seconds: seconds, Columns: make([]Column, n)}
 	records := t.share(func(c Column) int { return c.Records })
@@ -168,8 +167,8 @@ func (t *Timeline) resample(first, seconds, n int64) Timeline {
 	return out
 }
 
-// share returns how many of what n counts lie before a time, to be asked for
-// times that rise.
+// share returns a function that sums n over the columns before a time.
+// Successive calls must pass rising times.
 func (t *Timeline) share(n func(Column) int) func(until int64) int {
 	i, sum := 0, 0
 	return func(until int64) int {
@@ -185,11 +184,11 @@ func (t *Timeline) share(n func(Column) int) func(until int64) int {
 	}
 }
 
-// endTime is the end of the last column, in seconds.
+// endTime returns the end of the last column, in Unix seconds.
 func (t *Timeline) endTime() int64 { return t.From.Unix() + int64(len(t.Columns))*t.Seconds }
 
-// columnLength is the length of n columns that cover a range: the next multiple
-// of a length that people count time in.
+// columnLength returns the length in seconds of n columns that cover a range.
+// It is a multiple of a usual unit of time.
 func columnLength(seconds, n int64) int64 {
 	least := (seconds + n - 1) / n
 	unit := lengths[0]

@@ -7,25 +7,25 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// A history is whole if every record was listed once. Whoever alerts on it needs
-// less and more than that: records that came during the reading are the next
-// run's, but what may have been left out, or can't be told for what it is, must
-// not pass for fine.
+// A history is complete if every record was listed once. An alert needs less
+// and more than that. Records created during the reading belong to the next
+// run. But a record that may be missing, or that has no known status or time,
+// must not count as a success.
 
 // whole checks a reading for records that may be missing or listed twice.
 type whole struct {
 	pages, read  int
-	first, last  int // totals of the first and the last page
+	first, last  int // totals of the first and last page
 	totalMissing bool
-	fellFrom     int // the first total that a smaller one follows, and that one
+	fellFrom     int // the first total that a smaller total follows, or 0; fellTo is the smaller total
 	fellTo       int
 
 	seed  maphash.Seed
-	seen  map[uint64]bool // pages of more than one record
+	seen  map[uint64]bool // pages with more than one record, by hash
 	twice int             // records of pages that were listed twice
 }
 
-// page adds one page.
+// page adds a page.
 func (w *whole) page(events []webhook.Event, total int, hasTotal bool) {
 	w.pages++
 	w.read += len(events)
@@ -40,12 +40,12 @@ func (w *whole) page(events []webhook.Event, total int, hasTotal bool) {
 		}
 		w.last = total
 	}
-	if len(events) > 1 { // one record may well be like another one
+	if len(events) > 1 { // two single records can be equal by chance
 		w.notePage(events)
 	}
 }
 
-// notePage notices a page that has the same records as one before it.
+// notePage detects a page with the same records as an earlier page.
 func (w *whole) notePage(events []webhook.Event) {
 	if w.seen == nil {
 		w.seen, w.seed = map[uint64]bool{}, maphash.MakeSeed()
@@ -67,9 +67,9 @@ func (w *whole) notePage(events []webhook.Event) {
 	w.seen[sum] = true
 }
 
-// mayMiss says why records may be missing that the history had when its reading
-// began, or "". A total that only grows is no reason: what is listed then has
-// at least the records of the beginning.
+// mayMiss returns why records may be missing that existed when the reading
+// began, or "". A growing total is no reason: the list then still contains the
+// records that existed at the beginning.
 func (w *whole) mayMiss() string {
 	switch {
 	case w.totalMissing || w.pages == 0:
@@ -86,7 +86,8 @@ func (w *whole) mayMiss() string {
 	return ""
 }
 
-// notWhole says why not every record may have been counted once, or "".
+// notWhole returns why some record may not have been counted exactly once, or
+// "".
 func (w *whole) notWhole() string {
 	if why := w.mayMiss(); why != "" {
 		return why
@@ -97,7 +98,7 @@ func (w *whole) notWhole() string {
 	return ""
 }
 
-// undecided says why it is not known whether a record failed, or "".
+// undecided returns why it is unknown whether a record failed, or "".
 func (r *Reading) undecided() string {
 	if why := r.whole.mayMiss(); why != "" {
 		return why
