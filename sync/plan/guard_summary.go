@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -60,33 +59,56 @@ const (
 	liftActive  = "delete-active"
 )
 
-// inForce names the guards in force, with their settings. It goes by the
-// document alone, so that a reader of one can tell whether it was edited.
-func (g Guards) inForce() []string {
-	out := []string{}
-	force := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+// GuardInForce is a guard that is in force, with what it goes by.
+type GuardInForce struct {
+	Guard Guard
+	// Setting is what the guard goes by; empty if it goes by nothing, or by
+	// nothing that was set.
+	Setting string
+}
+
+// String is an entry of [Guards.InForce].
+func (g GuardInForce) String() string {
+	switch {
+	case g.Setting == "":
+		return string(g.Guard)
+	case g.Guard == GuardProtect:
+		return string(g.Guard) + " " + g.Setting
+	}
+	return string(g.Guard) + " (" + g.Setting + ")"
+}
+
+// GuardsInForce returns the guards in force, with their settings, in the order
+// of the contract; protect once for each pattern. It goes by the document
+// alone, so that a reader of one can tell whether it was edited.
+func (g Guards) GuardsInForce() []GuardInForce {
+	out := []GuardInForce{{GuardDeletes, "limit " + g.Settings.MaxDeletes}}
 	unless := func(flag string, guard Guard) {
 		if !slices.Contains(g.Lifted, flag) {
-			force("%s", guard)
+			out = append(out, GuardInForce{Guard: guard})
 		}
 	}
-	force("%s (limit %s)", GuardDeletes, g.Settings.MaxDeletes)
 	for _, p := range g.Settings.Protect {
-		force("%s %s", GuardProtect, p)
+		out = append(out, GuardInForce{GuardProtect, p})
 	}
 	unless(liftEmpty, GuardEmpty)
-	force("%s", GuardMissingAuth)
-	force("%s", GuardForeign)
+	out = append(out, GuardInForce{Guard: GuardMissingAuth}, GuardInForce{Guard: GuardForeign})
+	destination := GuardInForce{Guard: GuardDestination}
 	if len(g.Settings.Destinations) > 0 {
-		force("%s (only %s)", GuardDestination, strings.Join(g.Settings.Destinations, ", "))
-	} else {
-		force("%s", GuardDestination)
+		destination.Setting = "only " + strings.Join(g.Settings.Destinations, ", ")
 	}
-	force("%s", GuardAdopt)
+	out = append(out, destination, GuardInForce{Guard: GuardAdopt})
 	unless(liftUnknown, GuardUnknown)
 	unless(liftActive, GuardActive)
-	force("%s", GuardArchive)
-	force("%s", GuardDependence)
+	return append(out, GuardInForce{Guard: GuardArchive}, GuardInForce{Guard: GuardDependence})
+}
+
+// inForce returns the guards in force as the document has them.
+func (g Guards) inForce() []string {
+	out := []string{}
+	for _, guard := range g.GuardsInForce() {
+		out = append(out, guard.String())
+	}
 	return out
 }
 

@@ -77,7 +77,7 @@ func TestMarkdownOfMuchFits(t *testing.T) {
 	for i := range p.Projects {
 		x := &p.Projects[i]
 		x.Name, x.Owner, x.BaseURL, x.Paths, x.Only, x.Warnings = long, long, long, much(long, 5), much(long, 10), much(long, 100)
-		x.Guards.InForce, x.Guards.Lifted = much(long, 100), much(long, 100)
+		x.Guards.Settings.Protect, x.Guards.Lifted = much(long, 100), much(long, 100)
 		x.Unmanaged = slices.Repeat([]plan.Unmanaged{{Rule: long, Reason: plan.ReasonUnmanaged}}, 100)
 		x.Uncertain = slices.Repeat([]plan.Uncertain{{Rule: long, Unknown: much(long, 10)}}, 100)
 	}

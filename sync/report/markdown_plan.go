@@ -252,7 +252,7 @@ func (m *planMarkdown) about(p *plan.Project) string {
 	if len(p.Only) > 0 {
 		b.WriteString(", only " + codes(p.Only, maxNames))
 	}
-	b.WriteString("  \nGuards in force: " + prose(m.inForce(p.Guards.InForce)) + "\n\n")
+	b.WriteString("  \nGuards in force: " + prose(m.inForce(p.Guards.GuardsInForce())) + "\n\n")
 	if len(p.Guards.Lifted) > 0 {
 		var lifted []string
 		for _, l := range firstOf(p.Guards.Lifted, maxList) {

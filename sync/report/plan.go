@@ -126,7 +126,7 @@ func (p *printer) head(project *plan.Project) {
 		about += ", only " + p.joinNames(project.Only, maxNames)
 	}
 	p.line(0, 2, textSpan("Project "), styled(quoteName(project.Name), styleBold), textSpan(" at "+host(project.BaseURL)+about))
-	p.line(0, 2, textSpan("Guards in force: "+p.inForce(project.Guards.InForce)))
+	p.line(0, 2, textSpan("Guards in force: "+p.inForce(project.Guards.GuardsInForce())))
 	if len(project.Guards.Lifted) > 0 {
 		p.line(0, 2, styled("Guards lifted: --"+strings.Join(project.Guards.Lifted, ", --"), styleYellow))
 	}
@@ -148,24 +148,24 @@ var guards = []plan.Guard{
 }
 
 // inForce names the guards: as "all", or all but a few, with the settings that
-// some have; one by one where that is not so, or where everything was asked for.
-func (p *printer) inForce(entries []string) string {
-	there := map[string]bool{}
-	var settings, missing []string
-	for _, entry := range entries {
-		guard, _, set := strings.Cut(entry, " (")
-		there[guard] = true
-		if set || strings.HasPrefix(entry, string(plan.GuardProtect)+" ") {
-			settings = append(settings, entry)
+// some have; one by one if all is asked for.
+func (p *printer) inForce(inForce []plan.GuardInForce) string {
+	there := map[plan.Guard]bool{}
+	var all, settings, missing []string
+	for _, g := range inForce {
+		there[g.Guard] = true
+		all = append(all, g.String())
+		if g.Setting != "" {
+			settings = append(settings, g.String())
 		}
 	}
 	for _, g := range guards {
-		if !there[string(g)] {
+		if !there[g] {
 			missing = append(missing, string(g))
 		}
 	}
-	if p.Verbose || len(missing) > len(guards)/2 {
-		return orWords(strings.Join(entries, ", "), "none")
+	if p.Verbose {
+		return strings.Join(all, ", ")
 	}
 	out := "all"
 	if len(missing) > 0 {
