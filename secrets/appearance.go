@@ -11,11 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// appearance is what a value looks like if it does not look like a secret.
+// appearance describes a value that does not look like a secret. The zero value
+// describes a secret.
 type appearance struct {
 	problem string // a text of [String.Check]; "" for a secret
-	// placeholder says that a person or a tool left the text where a secret
-	// belongs. Otherwise it may well be a secret, damaged on the way here.
+	// placeholder reports that a person or a tool left the text in place of a
+	// secret. Otherwise the value may be a secret that was damaged on the way
+	// here.
 	placeholder bool
 }
 
@@ -36,14 +38,15 @@ var (
 	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false}
 )
 
-// compiled is an expression that is compiled when it is first needed: most
-// commands need none.
+// compiled returns a function that compiles an expression on its first call:
+// most commands need none.
 func compiled(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
-// appearanceOf says what a value looks like, also behind the name of an
-// authentication scheme, in quotation marks, or escaped for HTML or a URL.
+// appearanceOf returns the appearance of a value. It also looks behind the name
+// of an authentication scheme, inside quotation marks, and below the escapes of
+// HTML and URLs.
 func appearanceOf(value string) appearance {
 	if utf8.RuneCountInString(value) > 2 && strings.Trim(value, value[:firstRune(value)]) == "" {
 		return looksRepeated
@@ -72,13 +75,14 @@ func firstRune(s string) int {
 }
 
 var (
-	// scheme is the beginning of a value such as "Bearer ...".
+	// scheme matches the beginning of a value such as "Bearer ...".
 	scheme     = compiled(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
 	inQuotes   = compiled(`^["'].*["']$`)
 	assignment = compiled(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
 )
 
-// variants are the texts that a value may stand for.
+// variants returns the value and the texts that it may encode: without its
+// scheme, its quotation marks, its escapes or its base64.
 func variants(value string) []string {
 	plain := scheme().ReplaceAllString(value, "")
 	plain = strings.TrimFunc(plain, isInvisible)
@@ -96,7 +100,7 @@ func variants(value string) []string {
 	if decoded, err := url.PathUnescape(plain); err == nil {
 		add(decoded)
 	}
-	// Some tools keep secrets in base64; only words count there.
+	// Some tools keep secrets in base64. Only decoded printable ASCII counts.
 	if decoded, err := base64.StdEncoding.DecodeString(plain); err == nil && len(decoded) > 2 && isWords(string(decoded)) {
 		add(string(decoded))
 	}
@@ -107,7 +111,7 @@ func isWords(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII || r < ' ' }) < 0
 }
 
-// placeholderOf says what stands in place of a value.
+// placeholderOf returns the appearance of a text that replaces a value.
 func placeholderOf(v string) appearance {
 	word := bareWord(strings.Trim(v, "<>[](){}\"'*#%$@ \t\r\n"))
 	switch {
@@ -154,7 +158,8 @@ var (
 	cut = compiled(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
 )
 
-// Templates: of the whole value, or of a part that is written like nothing else.
+// Templates: forms that count as the whole value only, and forms that also
+// count as a part of it, because nothing else is written so.
 var (
 	wholeTemplate = compiled("^(?:" + strings.Join([]string{
 		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{[\w .:-]*`, `\{\{.*\}\}.*`, // also if it is cut short
@@ -166,7 +171,7 @@ var (
 		`(?:process\.env|os\.environ|os\.getenv|getenv|env|secrets|vars?|locals?|inputs|steps|params|values)(?:\.[A-Za-z_][\w.]*|[\[(].*[\])])`,
 	}, "|") + ")$")
 	partTemplate = compiled(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
-	// nameLike is what is put between delimiters: %NAME%.
+	// nameLike matches a name between delimiters: %NAME%.
 	nameLike = compiled(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
 )
 
@@ -174,8 +179,8 @@ func isTemplate(v string) bool {
 	return wholeTemplate().MatchString(v) || partTemplate().MatchString(v) || isDelimited(v)
 }
 
-// isDelimited reports whether a name stands between equal delimiters: %NAME%,
-// ##NAME##, __NAME__. Of those that occur in base64 it takes two.
+// isDelimited reports whether v is a name between equal delimiters: %NAME%,
+// ##NAME##, __NAME__. Delimiters that occur in base64 must be doubled.
 func isDelimited(v string) bool {
 	const delimiters = "%#@$~|!^:=+_-"
 	if v == "" || !strings.Contains(delimiters, v[:1]) {
@@ -190,19 +195,20 @@ func isDelimited(v string) bool {
 	return nameLike().MatchString(inner)
 }
 
-// describing are the words by which documents describe a secret: YOUR_API_KEY,
-// insert-token-here. A value of which all words are among them is none.
+// describing are the words with which documents describe a secret:
+// YOUR_API_KEY, insert-token-here. A value that consists of these words is no
+// secret.
 var (
 	describing = words(`your my our insert enter put paste fill provide type replace with use here api app auth access client
 	webhook hook shared signing secret secrets key keys token tokens password passwd pwd credential credentials bearer basic
 	sample example dummy fake placeholder default string goes real change me this bit mkio`)
-	// loose are the digits that may stand beside these words: your-256-bit-key,
-	// token1.
+	// loose matches the digits that may be next to these words:
+	// your-256-bit-key, token1.
 	loose = compiled(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
 )
 
-// isDescription reports whether a value consists of words that describe one,
-// also if they are written together.
+// isDescription reports whether a value consists of describing words, also if
+// they are written together.
 func isDescription(v string) bool {
 	letters := strings.Map(func(r rune) rune {
 		switch {
@@ -218,7 +224,7 @@ func isDescription(v string) bool {
 	if letters == "" || len(letters) > 60 || strings.Contains(letters, "\x00") {
 		return false
 	}
-	ends := make([]bool, len(letters)+1) // at which a word ends
+	ends := make([]bool, len(letters)+1) // ends[i]: a word ends before letter i
 	ends[0] = true
 	for i := range letters {
 		for j := i + 1; ends[i] && j <= len(letters); j++ {
@@ -228,9 +234,9 @@ func isDescription(v string) bool {
 	return ends[len(letters)]
 }
 
-// isInvisible reports whether a reader would not see a character, or take it
-// for a plain space: formats (byte order mark, zero width, direction), spaces
-// other than the plain one, variation selectors, fillers, private and
+// isInvisible reports whether a reader does not see a character, or takes it
+// for a plain space. Such characters are formats (byte order mark, zero width,
+// direction), special spaces, variation selectors, fillers, and private and
 // unassigned characters.
 func isInvisible(r rune) bool {
 	switch {

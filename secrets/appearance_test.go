@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// onlyLooks are values that only look like a secret, by what Check says.
+// onlyLooks are values that only look unlike a secret, by the problem that
+// Check returns.
 var onlyLooks = map[string][]string{
 	"absent value": {
 		"null", "NULL", "Null", "nil", "<nil>", "None", "none", "undefined", "NaN", "N/A", "n/a", "(null)", "[null]", `"null"`, "'None'", "true", "False", "yes", "off",
@@ -49,8 +50,8 @@ var onlyLooks = map[string][]string{
 	"invisible or an unusual ": nil, // TestInvisible
 }
 
-// TestOnlyLooks: a value that only looks like a secret is refused by what it
-// looks like, and its text is in no message; a flag may accept it.
+// TestOnlyLooks: a value that does not look like a secret is refused with the
+// name of its appearance. No message contains the value. A flag may accept it.
 func TestOnlyLooks(t *testing.T) {
 	t.Parallel()
 	for says, values := range onlyLooks {
@@ -70,8 +71,7 @@ func TestOnlyLooks(t *testing.T) {
 	}
 }
 
-// TestNeverSent: what no flag accepts, in the spellings of masks and of
-// placeholders.
+// TestNeverSent: no flag accepts masks and placeholders, in any spelling.
 func TestNeverSent(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{
@@ -85,7 +85,7 @@ func TestNeverSent(t *testing.T) {
 	}
 }
 
-// TestInvisible: a secret with a character in it that nobody sees.
+// TestInvisible: a secret with an invisible character is refused.
 func TestInvisible(t *testing.T) {
 	t.Parallel()
 	for _, r := range []rune{
@@ -104,7 +104,7 @@ func TestInvisible(t *testing.T) {
 	}
 }
 
-// TestRealSecrets: what people use as secrets passes.
+// TestRealSecrets: secrets as people use them pass.
 func TestRealSecrets(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{
@@ -127,7 +127,7 @@ func TestRealSecrets(t *testing.T) {
 	}
 }
 
-// TestRandomSecrets: of what generators make, next to nothing is refused.
+// TestRandomSecrets: almost no generated secret is refused.
 func TestRandomSecrets(t *testing.T) {
 	t.Parallel()
 	source := rand.New(rand.NewPCG(1, 2))
@@ -158,7 +158,7 @@ func TestRandomSecrets(t *testing.T) {
 		"printable": func() string { return from(printable, 20) },
 		"letters":   func() string { return from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 16) },
 	} {
-		source = rand.New(rand.NewPCG(1, 2)) // whatever the order of the generators
+		source = rand.New(rand.NewPCG(1, 2)) // the same values in any order of the generators
 		refused := ""
 		count := 0
 		for range n {

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Check says what is wrong with value as an authentication value, or "": what
-// [String.CheckForm] refuses, and what only looks like a secret. The text never
-// holds the value.
+// Check returns the problem of a value as an authentication value, or "". It
+// applies [String.CheckForm] and also refuses values that do not look like a
+// secret. The text never holds the value.
 func (s String) Check() string {
 	if problem := s.CheckForm(); problem != "" {
 		return problem
@@ -16,9 +16,10 @@ func (s String) Check() string {
 	return appearanceOf(s.text()).problem
 }
 
-// CheckForm says what keeps value from being sent under all circumstances, or
-// "": empty, a mask, a placeholder, still encrypted, outer white space or
-// control characters. The text never holds the value.
+// CheckForm returns the problem that makes a value impossible to send, or "".
+// It refuses values that are empty, a mask, a placeholder or still encrypted,
+// and values with outer white space or control characters. No flag lifts this.
+// The text never holds the value.
 func (s String) CheckForm() string {
 	v := s.text()
 	switch {
@@ -40,11 +41,11 @@ func (s String) CheckForm() string {
 	return ""
 }
 
-// IsOdd reports whether value only looks like no secret, so that a person may
-// know better: [String.Check] refuses it and [String.CheckForm] does not.
+// IsOdd reports whether a person may decide to send the value: [String.Check]
+// refuses it and [String.CheckForm] does not.
 func (s String) IsOdd() bool { return s.CheckForm() == "" && s.Check() != "" }
 
-// maskRunes are the characters of masks.
+// maskRunes are the characters that services use in masks.
 const maskRunes = "*•●∗＊⁎✱⬤○◦"
 
 // IsMask reports whether value consists of asterisks (or the dots that some
@@ -56,12 +57,12 @@ func IsMask(value string) bool {
 	}) < 0
 }
 
-// Placeholder is what import writes where a secret belongs.
+// Placeholder is the text that import writes in place of a secret.
 const Placeholder = "REPLACE_ME"
 
-// IsPlaceholder reports whether value is text that people and tools write or
-// leave where a secret belongs: "REPLACE_ME", "<secret>", "$NAME", "null",
-// "[REDACTED]", "****abcd". It holds no part of a secret that matters.
+// IsPlaceholder reports whether people or tools write the value in place of a
+// secret: "REPLACE_ME", "<secret>", "$NAME", "null", "[REDACTED]", "****abcd".
+// Such a value reveals no relevant part of a secret.
 func IsPlaceholder(value string) bool {
 	return isPlaceholderWord(value) || appearanceOf(strings.TrimSpace(value)).placeholder
 }
@@ -77,7 +78,8 @@ func isPlaceholderWord(value string) bool {
 	return len(v) > 2 && strings.Trim(v, "x") == "" || strings.HasPrefix(v, "replaceme")
 }
 
-// bareWord is a text in lower case, without what separates words.
+// bareWord returns a text in lower case, without the characters that separate
+// words.
 func bareWord(text string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(strings.TrimSpace(text)))
 }

@@ -11,15 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// Two texts that say the same in different escapes have one plain form. Values
-// are searched for in plain form too, so the order and the number of the escapes
-// do not matter, and no form of a value has to be foreseen.
+// Two texts that differ only in their escapes have the same plain form. The
+// search also compares plain forms. So the order and number of escapes do not
+// matter, and the code does not list the forms of a value.
 
-// maxLayers bounds how often a text's escapes are undone.
+// maxLayers limits how often the escapes of a text are undone.
 const maxLayers = 8
 
-// plain returns b with all escapes of JSON, URLs, HTML and Go undone, as often
-// as there are any.
+// plain undoes all escapes of JSON, URLs, HTML and Go in b, until none is left
+// or [maxLayers] is reached.
 func plain(b []byte) []byte {
 	for range maxLayers {
 		once, changed := unescape(b)
@@ -69,10 +69,10 @@ func unescape(b []byte) (out []byte, changed bool) {
 	return out, true
 }
 
-// escapes begin every escape.
+// escapes are the first characters of all escapes.
 const escapes = `%\&`
 
-// percent reads %41 and %u0041. n is 0 if b begins with no such escape.
+// percent reads %41 and %u0041. n is 0 if b does not begin with such an escape.
 func percent(b []byte) (says []byte, n int) {
 	if c, ok := hexOf(b, 1, 2); ok {
 		return []byte{byte(c)}, 3
@@ -85,8 +85,8 @@ func percent(b []byte) (says []byte, n int) {
 	return nil, 0
 }
 
-// backslash reads the escapes of JSON, JavaScript and Go. A backslash before
-// any other character falls away.
+// backslash reads the escapes of JSON, JavaScript and Go. It drops a backslash
+// before any other character.
 func backslash(b []byte) (says []byte, n int) {
 	if len(b) == 1 {
 		return nil, 0
@@ -138,11 +138,12 @@ func unicodeEscape(b []byte) (says []byte, n int) {
 	return utf8.AppendRune(nil, rune(c)), 6
 }
 
-// maxEntity is the most bytes of an entity; the longest name has 32.
+// maxEntity is the maximum length of an entity in bytes; the longest name has
+// 32.
 const maxEntity = 34
 
-// entity reads &amp;, &#38; and &#x26;, with or without a semicolon. It leaves an
-// entity whose semicolon may be escaped to the next layer.
+// entity reads &amp;, &#38; and &#x26;, with or without a semicolon. If the
+// semicolon may itself be escaped, it leaves the entity to the next layer.
 func entity(b []byte) (says []byte, n int) {
 	end := 1
 	for end < len(b) && end < maxEntity && (b[end] == '#' && end == 1 || isWordByte(b[end])) {
@@ -167,7 +168,7 @@ func isWordByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// hexOf reads n hex digits of b from at on.
+// hexOf reads the n hex digits of b that begin at an offset.
 func hexOf(b []byte, at, n int) (uint64, bool) {
 	if at+n > len(b) {
 		return 0, false
@@ -183,8 +184,8 @@ func hexOf(b []byte, at, n int) (uint64, bool) {
 	return v, true
 }
 
-// hexDigit and base64Digit are the values of digits; 255 is no digit. Both
-// alphabets of base64 count.
+// hexDigit and base64Digit map a byte to the value of the digit; 255 means no
+// digit. base64Digit covers both alphabets of base64.
 var hexDigit, base64Digit = func() (hex, b64 [256]byte) {
 	for i := range hex {
 		hex[i], b64[i] = 255, 255
@@ -200,10 +201,10 @@ var hexDigit, base64Digit = func() (hex, b64 [256]byte) {
 	return hex, b64
 }()
 
-// decode returns what the runs of base64 and hex digits in a plain text say, if
-// they are long enough for a value of shortest bytes, one behind the other. A
-// run may begin anywhere in a word, so each is decoded from several places.
-// Broken lines are joined; in a text, a space may also be a + of a query.
+// decode decodes all runs of base64 and hex digits in a plain text that are
+// long enough for a value of shortest bytes. It returns the results joined. A
+// run may begin anywhere in a word, so decode tries several offsets. It also
+// joins broken lines; in a text, a space may also be a + of a query.
 func decode(b []byte, shortest int, text bool) []byte {
 	var out []byte
 	out = decodeRuns(out, b, shortest)
@@ -216,7 +217,7 @@ func decode(b []byte, shortest int, text bool) []byte {
 	return out
 }
 
-// joined is b without white space.
+// joined returns b without white space.
 func joined(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
@@ -232,8 +233,9 @@ func decodeRuns(out, b []byte, shortest int) []byte {
 	return eachRun(out, b, &hexDigit, 2*shortest, appendHex)
 }
 
-// eachRun appends what runs of at least so many digits say. Such a run has a
-// digit at one of the places that are so many bytes apart.
+// eachRun appends the decoded form of all runs that have at least the given
+// number of digits. It checks only every least-th byte: each such run covers
+// one of these bytes.
 func eachRun(out, b []byte, digit *[256]byte, least int, say func(out, run []byte) []byte) []byte {
 	for at, done := least-1, 0; at < len(b); at += least {
 		if digit[b[at]] == 255 {
@@ -269,7 +271,7 @@ func appendBase64(out, run []byte) []byte {
 		if len(digits)%4 == 1 {
 			digits = digits[:len(digits)-1]
 		}
-		out, _ = base64.RawStdEncoding.AppendDecode(out, digits) // they are digits of it
+		out, _ = base64.RawStdEncoding.AppendDecode(out, digits) // all digits are valid here
 		out = append(out, 0)
 	}
 	return out

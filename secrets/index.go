@@ -1,26 +1,29 @@
 package secrets
 
-// index finds any of many needles in one pass, whatever their number.
+// index searches a text for many needles in one pass, independent of their
+// number.
 //
-// The window is the length of the shortest needle, within bounds. The first window bytes of each
-// needle are taken apart into blocks of 4 bytes. Of a text only each (window-3)rd
-// block has to be looked up: wherever a needle begins, one of its blocks is there.
+// The window is the length of the shortest needle, at most maxWindow. The index
+// contains all blocks of 4 bytes in the first window bytes of each needle. A
+// search only looks up each (window-3)rd block of the text: one of a needle's
+// blocks is always at such an offset.
 type index struct {
-	// least is the length below which a needle is not taken.
+	// least is the minimum length of a needle, in bytes; shorter needles are
+	// dropped.
 	least int
 	// shortest is the length of the shortest needle, 0 if there is none.
 	shortest int
 	window   int // at most maxWindow
 	needles  map[string]bool
 	blocks   map[uint32][]spot
-	// filter has a bit for each block, so that most lookups cost no more.
+	// filter has a bit for each block, so that most lookups need no map.
 	filter [1 << 12]uint64
 }
 
-// maxWindow bounds the blocks of a needle.
+// maxWindow limits the number of blocks of a needle.
 const maxWindow = 32
 
-// spot is a needle, and where a block is in it.
+// spot is the offset of a block in a needle.
 type spot struct {
 	needle string // folded
 	at     int
@@ -46,7 +49,7 @@ func fold(s string) string {
 	return string(b)
 }
 
-// add adds a needle, unless it is too short.
+// add adds a needle, unless it is too short or already present.
 func (x *index) add(needle string) {
 	needle = fold(needle)
 	if len(needle) < x.least || x.needles[needle] {
@@ -80,7 +83,7 @@ func (x *index) take(needle string) {
 	}
 }
 
-// block is the folded beginning of b.
+// block returns the first 4 bytes of b, folded.
 func block(b []byte) uint32 {
 	_ = b[3]
 	return uint32(folded[b[0]]) | uint32(folded[b[1]])<<8 | uint32(folded[b[2]])<<16 | uint32(folded[b[3]])<<24
@@ -89,7 +92,7 @@ func block(b []byte) uint32 {
 // hash spreads blocks over the bits of the filter.
 func hash(k uint32) uint32 { return k * 2654435761 >> 14 }
 
-// find reports whether b holds a needle.
+// find reports whether b contains a needle.
 func (x *index) find(b []byte) bool {
 	if len(x.blocks) == 0 {
 		return false

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// Mask replaces every text below v that [Scrubber.Holds] finds a value in, keys
-// of maps included, and returns how many it replaced. v is a pointer to a
-// document; Mask does not look at unexported fields and at numbers.
+// Mask replaces every text below v in which [Scrubber.Holds] finds a value,
+// also keys of maps. It returns the number of replacements. v is a pointer to a
+// document. Mask skips unexported fields and numbers.
 func (s *Scrubber) Mask(v any, with string) int {
 	if s == nil {
 		return 0
@@ -68,7 +68,7 @@ func (m *masking) walk(v reflect.Value) {
 func (m *masking) raw(v reflect.Value) {
 	if v.CanSet() && m.s.holds(v.Bytes()) {
 		m.n++
-		quoted, _ := json.Marshal(m.with) // a string always has a JSON form
+		quoted, _ := json.Marshal(m.with) // never fails for a string
 		v.SetBytes(quoted)
 	}
 }

@@ -8,31 +8,34 @@ import (
 	"unicode/utf8"
 )
 
-// The lengths that decide how a value is searched for, in bytes.
+// These lengths, in bytes, decide how to search for a value.
 const (
-	// minScrub: a shorter value is looked for as a whole word only, because a
-	// secret "ok" would otherwise be found in every text.
+	// minScrub: shorter values are found as a whole word only. A secret "ok"
+	// would otherwise be found in every text.
 	minScrub = 4
-	// minData: a shorter value is not looked for in data. A text is withheld at
-	// no cost; data is what a run works with, and words such as "jobs" are in it.
+	// minData: shorter values are not searched for in data. Withholding a text
+	// costs nothing, but a run needs its data, which contains words such as
+	// "jobs".
 	minData = 8
-	// minParts: of a value from here on, parts are looked for in texts, because a
-	// service cuts what it echoes.
+	// minParts: texts are also searched for parts of values of this length or
+	// more, because a service truncates its messages.
 	minParts = 16
-	// Parts have a quarter of the value's length, within these bounds; those of a
-	// value below 32 bytes have half of its length and overlap. Whoever shows half
-	// of a value (three quarters of a short one), or 63 bytes, shows a whole part.
+	// A part has a quarter of the value's length, within these bounds. For a
+	// value below 32 bytes, a part has half of the length and parts overlap. So
+	// a text that shows half of a value (three quarters of a short value), or
+	// 63 bytes, contains a complete part.
 	minPart, maxPart = 8, 32
 )
 
-// Scrubber finds leaked values in text that comes from elsewhere. A service, a
-// proxy or a library may echo what was sent, in any form that programs use. It
-// is the second net; the first is that no document has a place for a secret.
+// Scrubber finds leaked values in foreign text. A service, a proxy or a library
+// may repeat a request in any form that programs use. The Scrubber is the
+// second line of defence; the first is that no document has a field for a
+// secret.
 //
-// A value is found raw, escaped for JSON, URLs or HTML as often as one likes, in
-// base64 or hex, and in any two of these in either order; letter case does not
-// count. The zero Scrubber looks for nothing. It is safe for use by several
-// goroutines.
+// It finds a value raw, in base64, in hex, or escaped for JSON, URLs or HTML
+// any number of times. It also finds any two of these combined, in either
+// order. Letter case is ignored. The zero Scrubber finds nothing. A Scrubber is
+// safe for use by several goroutines.
 type Scrubber struct {
 	mu    sync.RWMutex
 	known map[string]bool
@@ -48,7 +51,7 @@ func NewScrubber(values ...String) *Scrubber {
 	return s
 }
 
-// Add makes s also look for values.
+// Add makes s also search for values.
 func (s *Scrubber) Add(values ...String) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +77,8 @@ func (s *Scrubber) add(value string) {
 		return
 	}
 	forms := []string{value, string(plain([]byte(value)))}
-	// Base64 whose letter case was changed, as in the name of a header, can't be
-	// decoded any more.
+	// Base64 in changed letter case, as in the name of a header, can't be
+	// decoded, so the encoded form is also a needle.
 	for shift := range 3 {
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			forms = append(forms, base64At(enc, value, shift))
@@ -93,8 +96,9 @@ func (s *Scrubber) add(value string) {
 	}
 }
 
-// spoken lists what a server may repeat of a header's value: the value, what
-// follows a scheme such as Bearer, and what Basic credentials say.
+// spoken returns the texts that a server may repeat from a header's value. These are the
+// value, the text after a scheme such as Bearer, and the user and password of
+// Basic credentials.
 func spoken(value string) []string {
 	out := []string{value}
 	last := value[strings.LastIndexByte(value, ' ')+1:]
@@ -114,8 +118,8 @@ func spoken(value string) []string {
 	return out
 }
 
-// parts cuts a long value into parts that a piece of it would hold; nil if the
-// value is short.
+// parts returns the parts of a long value, or nil if the value is short. Any
+// large piece of the value contains one of them.
 func parts(value string) []string {
 	if len(value) < minParts {
 		return nil
@@ -133,8 +137,8 @@ func parts(value string) []string {
 	return append(out, value[len(value)-size:])
 }
 
-// Found reports whether text holds a value, or a telling part of a value, in any
-// form. It takes time in proportion to the text.
+// Found reports whether text contains a value, or a revealing part of a value,
+// in any form. Its time is proportional to the length of the text.
 func (s *Scrubber) Found(text string) bool {
 	if s == nil || text == "" {
 		return false
@@ -144,9 +148,9 @@ func (s *Scrubber) Found(text string) bool {
 	return len(s.known) > 0 && s.search([]byte(text), &s.text, depth)
 }
 
-// Holds reports whether data holds a whole value of at least 8 bytes, in any
-// form. Use it for what a run works with, such as rules and records: parts of
-// values and short values would be found there by chance.
+// Holds reports whether data contains a complete value of at least 8 bytes, in
+// any form. Use it for the data of a run, such as rules and records. Parts of
+// values and short values would occur there by chance.
 func (s *Scrubber) Holds(data []byte) bool {
 	if s == nil {
 		return false
@@ -160,10 +164,11 @@ func (s *Scrubber) holds(data []byte) bool {
 	return len(data) >= minData && s.data.shortest > 0 && s.search(data, &s.data, depth)
 }
 
-// depth is how many encodings such as base64 are undone, one in the other.
+// depth is the maximum number of nested encodings, such as base64 in hex, that
+// are decoded.
 const depth = 2
 
-// search looks for the values of an index in b, as it is and decoded.
+// search searches b for the values of an index, as b is and decoded.
 func (s *Scrubber) search(b []byte, in *index, depth int) bool {
 	for range maxLayers {
 		if s.find(b, in) {
@@ -195,12 +200,12 @@ func (s *Scrubber) find(b []byte, in *index) bool {
 	return len(s.words) > 0 && slices.ContainsFunc(s.words, func(word string) bool { return hasWord(string(b), word) })
 }
 
-// base64At is the part of the base64 form of (shift bytes, value, anything)
-// that value alone decides.
+// base64At returns the part of the base64 form of (shift bytes, value,
+// anything) that depends on value alone.
 func base64At(enc *base64.Encoding, value string, shift int) string {
 	coded := enc.EncodeToString([]byte(strings.Repeat("\x00", shift) + value))
 	first := (shift*8 + 5) / 6            // characters that hold bits of the shift
-	whole := (shift + len(value)) * 8 / 6 // characters without bits behind the value
+	whole := (shift + len(value)) * 8 / 6 // characters without bits of the text after the value
 	if first >= whole || whole > len(coded) {
 		return ""
 	}

@@ -58,7 +58,7 @@ var encodings = map[string]func(string) string{
 }
 
 func quoteJSON(s string) string {
-	quoted, _ := json.Marshal(s) // a string always has a JSON form
+	quoted, _ := json.Marshal(s) // never fails for a string
 	return string(quoted)
 }
 
@@ -130,7 +130,8 @@ func TestAnySecret(t *testing.T) {
 	}
 }
 
-// TestFoundInData: in data the same forms are found, of whole values alone.
+// TestFoundInData: data is searched for the same forms, but only for complete
+// values.
 func TestFoundInData(t *testing.T) {
 	t.Parallel()
 	for _, secret := range hostile {
@@ -148,7 +149,7 @@ func TestFoundInData(t *testing.T) {
 	}
 }
 
-// TestPartsAreFound: whoever shows half of a long value shows it.
+// TestPartsAreFound: a text with half of a long value counts as a leak.
 func TestPartsAreFound(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{16, 17, 23, 31, 32, 33, 47, 64, 100, 128, 129, 500, 2000} {
@@ -160,7 +161,7 @@ func TestPartsAreFound(t *testing.T) {
 		s := NewScrubber(NewString(string(secret)))
 		piece := min((n+1)/2, 2*maxPart)
 		if n < 2*minParts {
-			piece = 3 * n / 4 // half of it, from its middle, is no whole part
+			piece = 3 * n / 4 // half of a short value, from its middle, contains no complete part
 		}
 		for at := 0; at+piece <= n; at++ {
 			for name, encode := range encodings {
@@ -177,7 +178,8 @@ func TestPartsAreFound(t *testing.T) {
 	}
 }
 
-// TestWhatServersRepeat: what follows a scheme, and what Basic credentials say.
+// TestWhatServersRepeat: the text after a scheme is found, and so is the
+// content of Basic credentials.
 func TestWhatServersRepeat(t *testing.T) {
 	t.Parallel()
 	s := NewScrubber(NewString("Bearer abcdefghijkl"), NewString("Basic "+base64.StdEncoding.EncodeToString([]byte("robot:pa55word"))))
@@ -195,7 +197,8 @@ func TestWhatServersRepeat(t *testing.T) {
 	}
 }
 
-// TestHeaderCase: the spelling of a header's name hides nothing.
+// TestHeaderCase: a value is found in the name of a header, also in changed
+// letter case.
 func TestHeaderCase(t *testing.T) {
 	t.Parallel()
 	const secret = "X-s3cr3T-tOkEn-1"
@@ -207,7 +210,8 @@ func TestHeaderCase(t *testing.T) {
 	}
 }
 
-// TestScrubberLengths: four bytes are looked for everywhere, three as a word.
+// TestScrubberLengths: a value of four bytes is found everywhere, a value of
+// three bytes as a word.
 func TestScrubberLengths(t *testing.T) {
 	t.Parallel()
 	s := NewScrubber(NewString("abcd"), NewString("efg"), NewString(""))
@@ -235,7 +239,7 @@ func TestUnescape(t *testing.T) {
 	for text, want := range map[string]string{
 		"%41b%63": "Abc", "%": "%", "%4": "%4", "a%4": "a%4", "%zz": "%zz", "%%41": "%A", "%u0041": "A", "%u00": "%u00",
 		"%c3%bc%C3%BC": "üü", "%00%99%aa%ff%AA%FF": "\x00\x99\xaa\xff\xaa\xff",
-		// The characters directly beside the digits are none.
+		// The characters directly beside the digits are not digits.
 		"%/0%:0%@0%G0%`0%g0": "%/0%:0%@0%G0%`0%g0", "%0/%0:%0@%0G%0`%0g": "%0/%0:%0@%0G%0`%0g",
 		"%0a%a0": "\n\xa0", "a+b": "a+b",
 		`\b\f\n\r\t\a\v`: "\b\f\n\r\t\a\v", `\"\/\q`: `"/q`, `a\`: `a\`, `\\n`: "\n", `\\\\n`: "\n",
@@ -243,7 +247,8 @@ func TestUnescape(t *testing.T) {
 		`\ud83d\ude00`: "😀", `\uD83D\uDE00.`: "😀.", `\ud83d`: "\ufffd", `\ud83d\n`: "\ufffd\n", `\ud83dxu0041abc`: "\ufffdxu0041abc",
 		`\ud83d\u0041`: "\ufffdA", `\x41\x4`: "Ax4", `\U0001f600`: "😀",
 		"&lt;&#60;&#x3c;&LT;": "<<<<", "&lt": "<", "&nosuch;": "&nosuch;", "&": "&", "&;": "&;", "&#;": "&#;", "&&lt;": "&<",
-		// Escapes of escapes, and escapes that only come to be.
+		// Escapes of escapes, and escapes that only appear after another is
+		// undone.
 		"&amp;lt;": "<", "%2525252541": "A", `\u005cu0041`: "A", "%26lt%3B": "<", "%5Cu0027": "'", `\u0026#x27\u003b`: "'", "&#37;41": "A", "&#92;u0041": "A",
 	} {
 		if got := string(plain([]byte(text))); got != want {
@@ -274,8 +279,8 @@ func TestHasWord(t *testing.T) {
 	}
 }
 
-// TestBase64At checks the part that a value decides against what is the same
-// whatever is before and behind it.
+// TestBase64At compares base64At with the characters that stay the same with
+// any text before and after the value.
 func TestBase64At(t *testing.T) {
 	t.Parallel()
 	for n := minScrub; n < 12; n++ {
@@ -296,7 +301,7 @@ func TestBase64At(t *testing.T) {
 	}
 }
 
-// TestMaskDocument: values are taken out of any document, wherever they are.
+// TestMaskDocument: values are replaced anywhere in a document.
 func TestMaskDocument(t *testing.T) {
 	t.Parallel()
 	type inner struct {
@@ -343,7 +348,7 @@ func FuzzScrubber(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, secret, before, after string, a, b uint8) {
 		if len(secret) < minData || NewString(secret).Check() != "" {
-			return // nothing that is sent
+			return // never sent as a value
 		}
 		s := NewScrubber(NewString(secret))
 		if !s.Found(before + secret + after) {
@@ -360,8 +365,8 @@ func FuzzScrubber(f *testing.F) {
 }
 
 // BenchmarkFound measures the longest error body of a service, with as many
-// values as an apply of 500 rules sends: a text that gives most to decode, and
-// prose. BenchmarkHolds measures a page of 1,000 records.
+// values as an apply of 500 rules sends. One body has the most to decode, the
+// other is prose. BenchmarkHolds measures a page of 1,000 records.
 func BenchmarkFound(b *testing.B) {
 	s := manyValues()
 	for name, text := range map[string]string{

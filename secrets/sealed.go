@@ -13,11 +13,11 @@ type Auth struct {
 	QueryParams map[string]String
 }
 
-// Len is the number of values.
+// Len returns the number of values.
 func (a Auth) Len() int { return len(a.Headers) + len(a.QueryParams) }
 
-// Values returns every value by its path ("headers/X-Webhook-Secret"), the
-// paths sorted.
+// Values returns all values by path ("headers/X-Webhook-Secret"), and the
+// sorted paths.
 func (a Auth) Values() (paths []string, values map[string]String) {
 	values = make(map[string]String, a.Len())
 	for name, v := range a.Headers {
@@ -29,35 +29,35 @@ func (a Auth) Values() (paths []string, values map[string]String) {
 	return slices.Sorted(maps.Keys(values)), values
 }
 
-// Sealed is spec.authentication of one rule as its files have it. It is enough
-// to decrypt later, from the very bytes that were validated: a file that
-// changes on disk in between changes nothing.
+// Sealed is spec.authentication of one rule as its files contain it. It holds
+// the bytes that were validated, so a file that changes on disk before the
+// decryption has no effect.
 type Sealed struct {
 	// File is the name of the rule's file, for messages.
 	File string
-	// Sources are the documents to open; nil where nothing is encrypted. No
-	// value comes from two of them.
+	// Sources are the documents to decrypt; nil if no value is encrypted. Each
+	// value comes from one document only.
 	Sources []Source
-	// Plain holds the values that stand in clear text
-	// (--allow-plaintext-auth), beside those of Sources.
+	// Plain holds the plaintext values (--allow-plaintext-auth). They are added
+	// to the values of Sources.
 	Plain Auth
 }
 
-// Source is one encrypted document, and what of it counts.
+// Source is one encrypted document and the selection of its values.
 type Source struct {
 	// File is the document's name, for messages.
 	File string
-	// Document is the whole file as read. SOPS needs all of it: its MAC may
-	// cover clear values, too.
+	// Document is the complete file. SOPS needs all of it, because its MAC may
+	// also cover plaintext values.
 	Document []byte
-	// Take says which values count, by their path in the rule
-	// ("headers/X-Webhook-Secret"), and the keys that lead to each in the
-	// document. Nil means every value of spec.authentication.
+	// Take maps the path of each selected value in the rule
+	// ("headers/X-Webhook-Secret") to its keys in the document. Nil selects
+	// every value of spec.authentication.
 	Take map[string][]string
 }
 
-// Add puts a value at a path ("headers/X-Webhook-Secret"). It reports whether
-// it did: not where there is a value already, or the path is no such path.
+// Add adds a value at a path ("headers/X-Webhook-Secret"). It returns false,
+// and adds nothing, if the path is already set or invalid.
 func (a *Auth) Add(path string, value String) bool {
 	part, name, _ := strings.Cut(path, "/")
 	var to *map[string]String
@@ -79,8 +79,8 @@ func (a *Auth) Add(path string, value String) bool {
 	return true
 }
 
-// Problems takes apart what opening a [Sealed] said: one error for each thing
-// that is wrong, each of one file, in order.
+// Problems splits the error of a [Sealed] that could not be decrypted: it
+// returns one error for each problem of each file, in order.
 func Problems(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
@@ -95,10 +95,10 @@ func Problems(err error) []error {
 	return []error{err}
 }
 
-// SealedProblem says what keeps value from being an encrypted text exactly as
-// SOPS writes it, or "". SOPS itself is lax: it takes trailing text, prints the
-// decrypted value when the type is changed to int, and panics on bytes. The
-// text never holds the value.
+// SealedProblem returns the problem of a text that is not exactly as SOPS
+// writes an encrypted value, or "". SOPS itself is lax: it accepts trailing
+// text, prints the decrypted value if the type is changed to int, and panics on
+// bytes. The problem never holds the value.
 func SealedProblem(value string) string {
 	rest, ok := strings.CutPrefix(value, "ENC[AES256_GCM,data:")
 	if !ok {
@@ -120,7 +120,7 @@ func SealedProblem(value string) string {
 	}
 	for i, part := range []struct {
 		name  string
-		bytes int // 0: any but none
+		bytes int // 0: any length above 0
 	}{{"", 0}, {"iv:", 32}, {"tag:", 16}} {
 		text, ok := strings.CutPrefix(parts[i], part.name)
 		data, err := base64.StdEncoding.Strict().DecodeString(text)
@@ -135,14 +135,14 @@ func SealedProblem(value string) string {
 	return ""
 }
 
-// LooksSealed reports whether value is meant to be an encrypted one.
+// LooksSealed reports whether value begins like an encrypted value.
 func LooksSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "ENC[") }
 
-// FormProblem is what keeps an encrypted document from being opened, whatever
-// keys are at hand.
+// FormProblem is a problem of an encrypted document that prevents its
+// decryption with any key.
 type FormProblem struct {
-	// Path leads to the place in the document: keys, and indexes of lists. It
-	// may end above the place. Empty means the document.
+	// Path is the location in the document: keys, and indexes of lists. It may
+	// lead to a parent only. Empty means the document.
 	Path    []string
 	Message string
 	Hint    string // what to do next, or ""

@@ -13,8 +13,8 @@ import (
 
 const value = `pa$$/w"o<r>d&%41+ü\n`
 
-// TestStringIsAMask: however a secret is formatted, nested, marshalled or
-// logged, it is a mask.
+// TestStringIsAMask: a secret that is formatted, nested, marshalled or logged
+// always prints as a mask.
 func TestStringIsAMask(t *testing.T) {
 	t.Parallel()
 	s := NewString(value)
@@ -97,7 +97,7 @@ func TestNearPlaceholders(t *testing.T) {
 	}
 }
 
-// TestSealedProblemSays: what is named is what is wrong.
+// TestSealedProblemSays: the message names the actual problem.
 func TestSealedProblemSays(t *testing.T) {
 	t.Parallel()
 	data, iv, tag := "AQID", base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(make([]byte, 16))

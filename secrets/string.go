@@ -1,9 +1,9 @@
-// Package secrets holds values that must not be seen: a string type that
-// prints as a mask, the decrypted authentication of a rule, the sealed
-// (encrypted) form as a file holds it, the checks of a value before it is sent,
-// and a search for leaked values in text.
+// Package secrets holds values that must not be shown. It has a string type
+// that prints as a mask, the decrypted authentication of a rule, and its sealed
+// (encrypted) form in a file. It also checks values before they are sent, and
+// searches text for leaked values.
 //
-// It neither encrypts nor decrypts: that is package secrets/sops.
+// It neither encrypts nor decrypts: that is the task of package secrets/sops.
 package secrets
 
 import (
@@ -13,16 +13,16 @@ import (
 	"io"
 )
 
-// Mask is what a [String] prints as.
+// Mask is the printed form of a [String].
 const Mask = "********"
 
-// String is a secret. However it is formatted, marshalled or logged, it shows
-// as [Mask]; [String.Reveal] is the only way out, and its only callers are one
-// file of the client, where a request is written, and one of secrets/sops,
-// where a value is encrypted.
+// String is a secret. Formatted, marshalled or logged, it shows as [Mask]; only
+// [String.Reveal] returns the value. Reveal has two callers: the file of the
+// client that writes requests, and the file of secrets/sops that encrypts
+// values.
 //
-// The value stands behind a pointer, because fmt calls no method on what it
-// finds in unexported fields of others, and would print a string there.
+// The value is behind a pointer. fmt calls no methods on unexported fields, and
+// would print a plain string there.
 type String struct{ value *string }
 
 var (
@@ -31,10 +31,10 @@ var (
 	_ encoding.TextMarshaler = String{}
 )
 
-// NewString makes a secret of value.
+// NewString returns value as a secret.
 func NewString(value string) String { return String{&value} }
 
-// Reveal returns the value itself.
+// Reveal returns the plaintext value.
 func (s String) Reveal() string { return s.text() }
 
 func (s String) text() string {
@@ -44,7 +44,7 @@ func (s String) text() string {
 	return *s.value
 }
 
-// Empty reports whether there is no value.
+// Empty reports whether the value is empty or absent.
 func (s String) Empty() bool { return s.text() == "" }
 
 // String returns [Mask], also for an empty value.

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// notTokens are forms of text that are never a token of MK.IO, in the order in
-// which they are tried: a key file has several lines, too. The form of a token
-// is not documented beyond "JWT", so nothing else is refused.
+// notTokens are forms of text that are never a token of MK.IO. The first match
+// counts, so the order matters: a key file also has several lines. The
+// documentation only says "JWT" about tokens, so no other form is refused.
 var notTokens = []struct {
 	what string
 	form func() *regexp.Regexp
@@ -28,8 +28,8 @@ var notTokens = []struct {
 	{"a path of a file", compiled(`^(?:~?/|\.\.?/|[A-Za-z]:\\)`)},
 }
 
-// TokenProblem says what a token evidently is instead, or "". The text never
-// holds the token.
+// TokenProblem names the other kind of text that a token evidently is, or
+// returns "". The result never holds the token.
 func (s String) TokenProblem() string {
 	v := strings.TrimSpace(strings.TrimPrefix(s.text(), "\ufeff"))
 	for _, n := range notTokens {
@@ -43,7 +43,7 @@ func (s String) TokenProblem() string {
 	case IsMask(v):
 		return "holds a mask (only asterisks)"
 	case isPlaceholderWord(v) && !strings.HasPrefix(bareWord(v), "replaceme"):
-		return "" // short words are tokens of test beds
+		return "" // test beds use short words as tokens
 	case strings.HasPrefix(bareWord(v), "replaceme"):
 		return "holds a placeholder"
 	}

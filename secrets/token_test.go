@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTokenProblem: what is evidently no token of MK.IO is refused by its kind,
-// and what may be one passes.
+// TestTokenProblem: text that is evidently not a token of MK.IO is refused with
+// its kind. Text that may be a token passes.
 func TestTokenProblem(t *testing.T) {
 	t.Parallel()
 	const age = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0SQGZKYZ"
