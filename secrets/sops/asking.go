@@ -19,40 +19,43 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Terminal is where SOPS, gpg, a plugin of age or a command asks a person for a
-// passphrase. They open it themselves.
+// Terminal is the terminal on which SOPS, gpg, a plugin of age or a command
+// asks a person for a passphrase. They open it themselves.
 type Terminal interface {
-	// Hold keeps all other output off the terminal until release is called,
-	// which also gives the terminal back the mode that it had.
+	// Hold keeps all other output off the terminal until release is called.
+	// release also restores the mode of the terminal.
 	Hold() (release func())
-	// Say shows a line of its own while the terminal is held.
+	// Say prints a separate line while the terminal is held.
 	Say(line string)
 }
 
-// maxPassphrases is how often a wrong passphrase is asked for again, the first
-// time included.
+// maxPassphrases is the maximum number of prompts for one passphrase, the first
+// included.
 const maxPassphrases = 3
 
-// Reasons why a key that is locked was not unlocked.
+// Reasons why a locked key was not unlocked.
 const (
 	wrongPassphrase = "the passphrase of its key was wrong"
 	noPassphrase    = "its key is locked with a passphrase, and none was given"
 	noTerminal      = "its key is locked with a passphrase, and there is no terminal to ask for it"
 )
 
-// asker opens data keys if that may ask a person: one at a time, with the
-// terminal to itself. An age identity that was unlocked stays so for the run.
+// asker decrypts data keys if that may ask a person: one at a time, with
+// exclusive use of the terminal. An unlocked age identity stays unlocked for
+// the run.
 type asker struct {
 	turn *semaphore.Weighted
-	// keys keep the identities that SOPS loaded. There is one, but one for each
-	// recipient if a command returns the identities for a recipient.
+	// keys keeps the identities that SOPS loaded, under the empty name. If a
+	// command prints the identities for a recipient, the name is the recipient.
 	keys map[string]*age.MasterKey
-	// refused is why nobody is asked any more; "" if somebody is.
+	// refused is the reason why nobody is asked again; "" if prompts are
+	// allowed.
 	refused string
 
 	getenv func(string) string
-	// agePrompts reports whether an age identity is locked, a plugin's, or the
-	// output of a command; sshPrompts whether an SSH key is locked.
+	// agePrompts reports whether an age identity is locked, belongs to a
+	// plugin, or comes from a command. sshPrompts reports whether an SSH key is
+	// locked.
 	agePrompts, sshPrompts func() bool
 }
 
@@ -65,8 +68,8 @@ func newAsker(getenv func(string) string) *asker {
 	return a
 }
 
-// asks reports whether to open a data key may ask a person. It is about the keys
-// of this machine, in the places in which SOPS looks for them.
+// asks reports whether the decryption of a data key may ask a person. It checks
+// the keys of this machine in all locations that SOPS reads.
 func (g *guarded) asks(req *keyservice.DecryptRequest) bool {
 	switch {
 	case g.o.custom:
@@ -79,7 +82,7 @@ func (g *guarded) asks(req *keyservice.DecryptRequest) bool {
 	return g.asker.agePrompts() || g.asker.sshPrompts() && forSSH(req.GetCiphertext())
 }
 
-// hasWindows reports whether the agent of GnuPG may ask in a window.
+// hasWindows reports whether the GnuPG agent may ask in a window.
 func (a *asker) hasWindows() bool {
 	return a.getenv("DISPLAY") != "" || a.getenv("WAYLAND_DISPLAY") != ""
 }
@@ -101,7 +104,7 @@ func (a *asker) usesCommand() bool {
 	return a.getenv(age.SopsAgeKeyCmdEnv) != "" || a.getenv(age.SopsAgeSshPrivateKeyCmdEnv) != ""
 }
 
-// ageFiles are the places in which SOPS looks for age identities.
+// ageFiles returns the paths at which SOPS looks for age identities.
 func (a *asker) ageFiles() []string {
 	files := []string{a.getenv(age.SopsAgeKeyFileEnv)}
 	dir, err := os.UserConfigDir()
@@ -133,7 +136,8 @@ func (a *asker) lockedSSH() bool {
 	return false
 }
 
-// head is the beginning of a regular file; a pipe can be read only once.
+// head returns the beginning of a regular file, and nil for any other file: a
+// pipe can be read only once.
 func head(file string) []byte {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {
@@ -144,25 +148,26 @@ func head(file string) []byte {
 		return nil
 	}
 	defer f.Close()
-	data, _ := io.ReadAll(io.LimitReader(f, 1<<20)) // SOPS reports what can't be read
+	data, _ := io.ReadAll(io.LimitReader(f, 1<<20)) // SOPS reports a read error
 	return data
 }
 
 // forSSH reports whether a data key is encrypted for an SSH key.
 func forSSH(ciphertext []byte) bool {
 	header := make([]byte, 4<<10)
-	n, _ := io.ReadFull(armor.NewReader(bytes.NewReader(ciphertext)), header) // less is fine
+	n, _ := io.ReadFull(armor.NewReader(bytes.NewReader(ciphertext)), header) // a shorter text is fine
 	return bytes.Contains(header[:n], []byte("-> ssh-"))
 }
 
-// forPlugin reports whether a recipient belongs to a plugin of age, which may
-// ask for something also to encrypt.
+// forPlugin reports whether a recipient belongs to a plugin of age. A plugin
+// may also ask for something to encrypt.
 func forPlugin(recipient string) bool {
 	return strings.HasPrefix(recipient, "age1") && !strings.HasPrefix(recipient, "age1pq1") && strings.Count(recipient, "1") > 1
 }
 
-// ask opens a data key while nothing else uses the terminal, and waits as long
-// as a person types. A wrong passphrase is asked for again.
+// ask decrypts a data key while nothing else uses the terminal. It waits
+// without a time limit while a person types. After a wrong passphrase it asks
+// again.
 func (g *guarded) ask(req *keyservice.DecryptRequest) ([]byte, error) {
 	do := func(ctx context.Context) ([]byte, error) {
 		rsp, err := g.o.KeyService.Decrypt(ctx, req)
@@ -204,7 +209,8 @@ func (g *guarded) ask(req *keyservice.DecryptRequest) ([]byte, error) {
 	}
 }
 
-// ageDecrypt opens a data key with identities that are loaded once.
+// ageDecrypt returns a function that decrypts a data key. Identities are loaded
+// once and shared by all calls.
 func (a *asker) ageDecrypt(req *keyservice.DecryptRequest) func(context.Context) ([]byte, error) {
 	recipient := req.GetKey().GetAgeKey().GetRecipient()
 	name := ""
@@ -222,8 +228,9 @@ func (a *asker) ageDecrypt(req *keyservice.DecryptRequest) func(context.Context)
 	}
 }
 
-// reasonOf is why a locked identity was not unlocked, "" if none was met. SOPS
-// and age have no errors for it, only texts; tests with real keys pin them.
+// reasonOf returns the reason why a locked identity was not unlocked, or "" if
+// no identity was locked. SOPS and age have no error values for it, only
+// messages; tests with real keys pin the messages.
 func reasonOf(err error) string {
 	if err == nil {
 		return ""
@@ -241,7 +248,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// hold takes the terminal, if there is one.
+// hold holds the terminal, if there is one.
 func (g *guarded) hold() (release func()) {
 	if g.o.Terminal == nil {
 		return func() {}
@@ -260,11 +267,12 @@ func (g *guarded) say(line string) {
 	}
 }
 
-// holder is the terminal on which a plugin of age may show its messages.
+// holder is the held terminal, on which a plugin of age may show messages; nil
+// if none is held.
 var holder atomic.Pointer[Terminal]
 
-// pluginMessages shows what a plugin of age asks for ("touch your key"). SOPS
-// writes it to its log, which is silenced otherwise.
+// pluginMessages shows the requests of an age plugin ("touch your key"). SOPS
+// writes them to its log, which is silenced otherwise.
 type pluginMessages struct{}
 
 func (pluginMessages) Levels() []logrus.Level { return logrus.AllLevels }

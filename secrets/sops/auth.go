@@ -14,12 +14,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// Auth opens the authentication of one rule: it opens every document that a
-// value comes from, checks its MAC and every value, and joins them. The error
-// joins an [*Error] for each thing wrong, or is the context's.
+// Auth decrypts the authentication of one rule. It decrypts every source
+// document, checks the MAC and every value, and joins the values. The error
+// joins an [*Error] for each problem, or is the context's.
 //
-// A document of which only some values count is opened once, however many
-// rules take values of it.
+// A document with a selection of values is decrypted once, however many rules
+// use it.
 func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
 	var auth secrets.Auth
 	var errs []error
@@ -70,14 +70,14 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 	return auth, nil
 }
 
-// values are the secrets of an opened document by their [joinKeys].
+// values are the secrets of a decrypted document by their [joinKeys].
 type values map[string]secrets.String
 
-// joinKeys is where a value stands in a document.
+// joinKeys returns the location of a value in a document as one text.
 func joinKeys(keys ...string) string { return strings.Join(keys, "\x00") }
 
-// authentication is what a rule file says of spec.authentication, as
-// [secrets.Source] says what to take.
+// authentication selects all values of spec.authentication of a rule file, in
+// the form of [secrets.Source].
 func (v values) authentication() map[string][]string {
 	take := map[string][]string{}
 	for at := range v {
@@ -88,7 +88,8 @@ func (v values) authentication() map[string][]string {
 	return take
 }
 
-// openSource opens a document. One that others take values of, too, is kept.
+// openSource decrypts a source. If other rules may also use the document, it
+// keeps the result.
 func (d *Decrypter) openSource(ctx context.Context, s secrets.Source) (values, error) {
 	if s.Take == nil {
 		return d.openDocument(ctx, s.File, s.Document)
@@ -96,7 +97,8 @@ func (d *Decrypter) openSource(ctx context.Context, s secrets.Source) (values, e
 	return d.shared.openOnce(ctx, s.File, s.Document, d.openDocument)
 }
 
-// openDocument opens a document, checks its MAC, and returns all its secrets.
+// openDocument decrypts a document, checks its MAC, and returns all its
+// secrets.
 func (d *Decrypter) openDocument(ctx context.Context, file string, document []byte) (values, error) {
 	tree, err := parseSealed(file, document)
 	if err != nil {
@@ -112,7 +114,7 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 	return valuesOf(file, tree)
 }
 
-// parseSealed reads a file, with all the checks that need no key.
+// parseSealed reads a file and makes all checks that need no key.
 func parseSealed(file string, document []byte) (*sops.Tree, error) {
 	tree, err := parseFile(file, document)
 	if err != nil {
@@ -121,9 +123,10 @@ func parseSealed(file string, document []byte) (*sops.Tree, error) {
 	return tree, checkSealed(file, tree)
 }
 
-// secretsOf lists where the secrets of a tree stand: spec.authentication of a
-// rule file, every key of a shared secrets file. ok is false where something
-// else stands at a place that is named then.
+// secretsOf returns the mappings that hold the secrets of a tree, and the keys
+// that lead to each. In a rule file these are the two parts of
+// spec.authentication. A shared secrets file is one such mapping. wrong is nil,
+// or leads to a value that should be a mapping and is not.
 func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wrong []string) {
 	if isShared(tree.Branches[0]) {
 		return tree.Branches[:1], [][]string{nil}, nil
@@ -139,13 +142,13 @@ func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wr
 	return branches, ways, nil
 }
 
-// isShared reports whether a document is a shared secrets file: it has
+// isShared reports whether a document is a shared secrets file. It is if it has
 // neither of the two keys that every rule file has.
 func isShared(branch sops.TreeBranch) bool {
 	return !slices.ContainsFunc(branch, func(item sops.TreeItem) bool { return item.Key == "metadata" || item.Key == "spec" })
 }
 
-// valuesOf takes the secrets out of an opened tree.
+// valuesOf returns the secrets of a decrypted tree.
 func valuesOf(file string, tree *sops.Tree) (values, error) {
 	out := values{}
 	branches, ways, _ := secretsOf(tree)
@@ -167,9 +170,9 @@ func valuesOf(file string, tree *sops.Tree) (values, error) {
 	return out, nil
 }
 
-// authBranch is spec.authentication.PART of a tree. ok is false where what
-// stands there, or on the way, is neither a mapping nor empty: values in it
-// would be passed over.
+// authBranch returns spec.authentication.PART of a tree. ok is false if this
+// value, or a parent, is neither a mapping nor empty. Values in it would
+// otherwise be skipped.
 func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) {
 	branch = tree.Branches[0]
 	for _, key := range []string{"spec", "authentication", part} {
@@ -187,8 +190,8 @@ func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) 
 	return branch, true
 }
 
-// checkSealed refuses, before any key is opened, what SOPS would take though
-// it never wrote it.
+// checkSealed refuses, before any key is decrypted, values that SOPS accepts
+// but never writes.
 func checkSealed(file string, tree *sops.Tree) error {
 	branches, ways, wrong := secretsOf(tree)
 	if wrong != nil {
@@ -223,8 +226,8 @@ func checkSealed(file string, tree *sops.Tree) error {
 	return nil
 }
 
-// check is what every value must pass before it is sent anywhere; path is
-// where it stands in the file.
+// check returns an error if a value must not be sent. path is the location of
+// the value in the file.
 func (d *Decrypter) check(file, path string, value secrets.String) error {
 	problem := d.Problem(value)
 	if problem == "" {
@@ -237,11 +240,11 @@ func (d *Decrypter) check(file, path string, value secrets.String) error {
 	return &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: hint}
 }
 
-// Odd is the end of a hint about a value that does not look like a secret.
+// Odd ends the hints about a value that does not look like a secret.
 const Odd = "if it really is the secret: --allow-odd-secrets"
 
-// Problem says what is wrong with a value that is to be sealed or sent, or "".
-// It never holds the value.
+// Problem returns the problem of a value that is to be sealed or sent, or "".
+// The text never contains the value.
 func (d *Decrypter) Problem(value secrets.String) string {
 	if d.o.AllowOddSecrets {
 		return value.CheckForm()

@@ -7,7 +7,7 @@ import (
 	"github.com/getsops/sops/v3"
 )
 
-// Kind says why a file could not be opened or sealed.
+// Kind is the reason why a file could not be decrypted or sealed.
 type Kind string
 
 // The kinds.
@@ -19,28 +19,28 @@ const (
 	BadValue   Kind = "bad value"
 	Malformed  Kind = "malformed"
 	Timeout    Kind = "timeout"
-	// NoRecipient: nothing says for whom to encrypt, or it can't be done.
+	// NoRecipient: no recipients are configured, or encryption for them failed.
 	NoRecipient Kind = "no recipient"
 	// Unset: other values of the file have to be set in the same call.
 	Unset Kind = "unset"
 )
 
-// Error is a file that could not be opened or sealed. It holds no value, no text of SOPS
-// and no hash.
+// Error is a failure to decrypt or seal a file. It contains no value, no text
+// of SOPS and no hash.
 type Error struct {
 	File string
 	Kind Kind
-	// Paths are those of the values concerned; empty means the file.
+	// Paths are the affected values; empty means the file.
 	Paths   []string
 	Message string
 	hint    string
 	unset   []string
 }
 
-// Unset are the paths ("headers/NAME") of an error of the kind [Unset].
+// Unset returns the paths ("headers/NAME") of an error of the kind [Unset].
 func (e *Error) Unset() []string { return e.unset }
 
-// Error says which file and which path, and what is wrong there.
+// Error names the file, the path and the problem.
 func (e *Error) Error() string {
 	text := e.File + ": "
 	if len(e.Paths) > 0 {
@@ -49,17 +49,19 @@ func (e *Error) Error() string {
 	return text + e.Message
 }
 
-// Hint is what to do next, or "".
+// Hint returns the next step, or "".
 func (e *Error) Hint() string { return e.hint }
 
 // pathOf turns headers/NAME into spec.authentication.headers.NAME.
 func pathOf(p string) string { return "spec.authentication." + strings.Replace(p, "/", ".", 1) }
 
-// whereKeys is where SOPS looks for the keys that need no leave.
+// whereKeys names the locations in which SOPS looks for keys that are always
+// allowed.
 const whereKeys = "age keys are read from SOPS_AGE_KEY, SOPS_AGE_KEY_FILE or sops/age/keys.txt in your configuration folder, PGP keys from the GnuPG keyring"
 
-// noKey says for whom a file is encrypted, where keys are looked for, and
-// which key services were left out: with one of them it might have opened.
+// noKey returns the error of a file that no key at hand decrypts. It names the
+// recipients, the locations of keys, and the key services that were left out:
+// one of them might decrypt the file.
 func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	e := &Error{File: file, Kind: NoKey, hint: whereKeys,
 		Message: "can't be decrypted with the keys at hand; it is encrypted for " + recipients(groups)}
@@ -74,7 +76,7 @@ func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	return e
 }
 
-// lockedKey is for a file whose key is locked with a passphrase.
+// lockedKey returns the error of a file whose key is locked with a passphrase.
 func lockedKey(file, reason string) *Error {
 	hint := "run it again and type the passphrase"
 	if reason == noTerminal {
@@ -83,7 +85,7 @@ func lockedKey(file, reason string) *Error {
 	return &Error{File: file, Kind: NoKey, Message: "can't be opened: " + reason, hint: hint}
 }
 
-// recipients names the public parts of keys.
+// recipients lists the public parts of keys; after five it only counts.
 func recipients(groups []sops.KeyGroup) string {
 	const most = 5
 	var names []string
@@ -101,7 +103,7 @@ func recipients(groups []sops.KeyGroup) string {
 	return strings.Join(names, ", ")
 }
 
-// notAllowed is for a file of which too few keys are left to try any.
+// notAllowed returns the error of a file with too few allowed keys to try any.
 func notAllowed(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	if len(refused) == 0 {
 		return noKey(file, groups, nil)
@@ -114,8 +116,8 @@ func notAllowed(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	return e
 }
 
-// refusals says why key services were left out, and the flags that allow those
-// that a flag can.
+// refusals returns the reasons why key services were left out, and the flags
+// that lift these reasons. Not every reason has a flag.
 func refusals(refused []refusal) (reasons, flags string) {
 	var all, lift []string
 	for _, r := range refused {

@@ -19,12 +19,12 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 )
 
-// CheckForm says what keeps a document from being opened, whatever keys are at
-// hand: it reads the document with the code that opens it, up to the point
-// where a key is needed. root is the document's mapping.
+// CheckForm returns the problems that prevent the decryption of a document with
+// any key. It reads the document with the code that decrypts it, and stops
+// before a key is needed. root is the mapping of the document.
 func (d *Decrypter) CheckForm(file string, root *yaml.Node) (problems []secrets.FormProblem) {
 	defer func() {
-		if recover() != nil { // metadata is anybody's text
+		if recover() != nil { // anyone can write metadata
 			problems = []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
 		}
 	}()
@@ -51,7 +51,8 @@ func (d *Decrypter) CheckForm(file string, root *yaml.Node) (problems []secrets.
 	return damagedKeys(metadata, m.KeyGroups)
 }
 
-// formProblem is an error of opening as a problem of the document's form.
+// formProblem turns an error of the decryption into a problem of the document's
+// form.
 func formProblem(err error) secrets.FormProblem {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -59,14 +60,15 @@ func formProblem(err error) secrets.FormProblem {
 	}
 	p := secrets.FormProblem{Message: e.Message, Hint: e.hint}
 	if len(e.Paths) > 0 {
-		// Names may hold dots, but these are those of rule files.
+		// Names may contain dots; the limit of 4 keeps a header name in one
+		// piece.
 		p.Path = strings.SplitN(e.Paths[0], ".", 4)
 	}
 	return p
 }
 
-// metadataOf is what a document holds as SOPS metadata; nil for none. SOPS cuts
-// it out of the tree that it is read from.
+// metadataOf returns the SOPS metadata of a document, or nil. Call it before
+// extract: SOPS cuts the metadata out of the tree.
 func metadataOf(branch sops.TreeBranch) any {
 	for _, item := range branch {
 		if item.Key == stores.SopsMetadataKey {
@@ -76,7 +78,7 @@ func metadataOf(branch sops.TreeBranch) any {
 	return nil
 }
 
-// damagedKeys names each copy of the data key that nobody can open.
+// damagedKeys reports each copy of the data key that nobody can decrypt.
 func damagedKeys(metadata any, groups []sops.KeyGroup) (problems []secrets.FormProblem) {
 	grouped := !hasKeys(metadata)
 	for g, group := range groups {
@@ -97,7 +99,7 @@ func damagedKeys(metadata any, groups []sops.KeyGroup) (problems []secrets.FormP
 	return problems
 }
 
-// hasKeys reports whether metadata lists keys outside key_groups: SOPS then
+// hasKeys reports whether metadata lists keys outside key_groups. SOPS then
 // ignores the groups.
 func hasKeys(metadata any) bool {
 	branch, _ := metadata.(sops.TreeBranch)
@@ -109,14 +111,14 @@ func hasKeys(metadata any) bool {
 	})
 }
 
-// nobody is an age identity that opens nothing: with it, age reads a header and
-// says what is wrong with it.
+// nobody is an age identity that decrypts nothing. With it, age reads a header
+// and reports errors in it.
 type nobody struct{}
 
 func (nobody) Unwrap([]*age.Stanza) ([]byte, error) { return nil, age.ErrIncorrectIdentity }
 
-// damage says what is wrong with a copy of the data key, as far as no key is
-// needed; "" for nothing.
+// damage returns the problem of a copy of the data key, as far as it shows
+// without a key, or "".
 func damage(k keys.MasterKey) string {
 	text := k.EncryptedDataKey()
 	if len(text) == 0 {
@@ -150,9 +152,9 @@ func damage(k keys.MasterKey) string {
 	return ""
 }
 
-// locate finds the part of a value that SOPS does not read: the keys and
-// indexes that lead to it. wrap puts what stands in the value's place into
-// metadata that is otherwise right.
+// locate finds the part of a value that SOPS rejects, and returns the keys and
+// indexes that lead to it. wrap puts a replacement for the value into otherwise
+// valid metadata.
 func locate(value any, wrap func(any) sops.TreeBranch) []string {
 	switch value := value.(type) {
 	case sops.TreeBranch:
@@ -182,8 +184,8 @@ func locate(value any, wrap func(any) sops.TreeBranch) []string {
 	return nil
 }
 
-// filled is a mapping with one field, and what SOPS requires beside it in
-// metadata, in a key group and in a key.
+// filled returns a mapping with one field, and the fields that SOPS also
+// requires in metadata, in a key group and in a key.
 func filled(name string, value any) sops.TreeBranch {
 	const day = "2020-01-01T00:00:00Z"
 	out := sops.TreeBranch{{Key: name, Value: value}}
@@ -198,12 +200,12 @@ func filled(name string, value any) sops.TreeBranch {
 	return out
 }
 
-// asMetadata makes a mapping the metadata of a document.
+// asMetadata returns a document whose metadata is v.
 func asMetadata(v any) sops.TreeBranch {
 	return sops.TreeBranch{{Key: stores.SopsMetadataKey, Value: v}}
 }
 
-// reads reports whether SOPS reads the metadata of a document.
+// reads reports whether SOPS accepts the metadata of a document.
 func reads(document sops.TreeBranch) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
 	_, err := extract("", document)

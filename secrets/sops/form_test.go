@@ -19,7 +19,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 )
 
-// foundByKey are the kinds of errors that take a key to find: validation needs none.
+// foundByKey are the kinds of errors that only a key reveals, so validation
+// does not find them.
 var foundByKey = []sops.Kind{sops.WrongMAC, sops.Damaged}
 
 // mutation replaces a node of the metadata.
@@ -72,7 +73,7 @@ var mutations = []mutation{
 	}},
 }
 
-// nodesOf lists every node below n, with the path to it.
+// nodesOf visits every node below n, with its path.
 func nodesOf(n *yaml.Node, path string, visit func(path string)) {
 	for i, c := range n.Content {
 		at := fmt.Sprintf("%s/%d", path, i)
@@ -84,7 +85,8 @@ func nodesOf(n *yaml.Node, path string, visit func(path string)) {
 	}
 }
 
-// nodeAt follows a path of [nodesOf], and returns the parent, too.
+// nodeAt follows a path of [nodesOf]. It also returns the parent and the index
+// in it.
 func nodeAt(n *yaml.Node, path string) (node, parent *yaml.Node, index int) {
 	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		_, _ = fmt.Sscan(part, &index)
@@ -94,8 +96,8 @@ func nodeAt(n *yaml.Node, path string) (node, parent *yaml.Node, index int) {
 }
 
 // TestForm changes the metadata of files that the real command encrypted, one
-// node at a time. Whatever then keeps a file from being opened, although its
-// keys are at hand, is an error of validation, at the line of the change.
+// node at a time. If the file then can't be decrypted although its keys are
+// present, validation must report an error at the changed line.
 func TestForm(t *testing.T) {
 	t.Parallel()
 	both := recipient + "," + second
@@ -147,8 +149,8 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// tryForm makes one change, and compares opening with validation. It returns 1
-// if the file can't be opened and no key would help.
+// tryForm makes one change, and compares decryption with validation. It returns
+// 1 if the file can't be decrypted with any key.
 func tryForm(t *testing.T, text, path, name string, change func(n, parent *yaml.Node, i int)) int {
 	t.Helper()
 	var doc yaml.Node
@@ -178,7 +180,7 @@ func tryForm(t *testing.T, text, path, name string, change func(n, parent *yaml.
 			return 0
 		}
 		if wrong.Kind == sops.NotAllowed && !strings.Contains(wrong.Message, "age1") {
-			return 0 // the keys that are left are others'
+			return 0 // the remaining keys belong to other people
 		}
 	}
 	_, problems := validate(changed)
@@ -193,10 +195,10 @@ func tryForm(t *testing.T, text, path, name string, change func(n, parent *yaml.
 	}
 	var again yaml.Node
 	if err := yaml.Unmarshal(b.Bytes(), &again); err != nil {
-		return 1 // YAML's own problem has a line of its own
+		return 1 // YAML's own error has a different line
 	}
 	if name == "removed" || name == "renamed" {
-		return 1 // what is missing has no line
+		return 1 // an absent value has no line
 	}
 	n, parent, i = nodeAt(&again, path)
 	first, last := n.Line, lastLine(n)
@@ -217,15 +219,16 @@ func lastLine(n *yaml.Node) int {
 	return last
 }
 
-// wholeMissing reports whether the problem is that something is missing as a
-// whole: the line is that of sops.
+// wholeMissing reports whether a complete part is absent. The line is then the
+// line of sops.
 func wholeMissing(key string, problems []schema.Problem) bool {
 	return slices.ContainsFunc(problems, func(p schema.Problem) bool {
 		return strings.Contains(p.Message, "sops."+key+" is missing") || strings.Contains(p.Message, "names no key") || strings.Contains(p.Message, "no sops metadata")
 	})
 }
 
-// validate is what a command says of a file, and the line of the first error.
+// validate returns the line of the first error that a command reports for a
+// file, and all problems.
 func validate(text string) (int, []schema.Problem) {
 	_, problems := config.ParseRule("rule.yaml", []byte(text), config.Options{CheckForm: sops.New(sops.Options{}).CheckForm})
 	problems = slices.DeleteFunc(problems, func(p schema.Problem) bool { return p.Severity != schema.Error })
@@ -235,7 +238,7 @@ func validate(text string) (int, []schema.Problem) {
 	return problems[0].Line, problems
 }
 
-// sealGroups encrypts for two key groups, of which both are needed.
+// sealGroups encrypts for two key groups. Both are needed.
 func sealGroups(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -255,7 +258,7 @@ func sealWith(t *testing.T, dir, rules string) string {
 	return parseTree(t, dir+"/rule.yaml")
 }
 
-// withAllKeys adds a key of each kind to a file that age opens.
+// withAllKeys adds a key of each kind to a file that age decrypts.
 func withAllKeys(t *testing.T, text string) string {
 	t.Helper()
 	var armored bytes.Buffer

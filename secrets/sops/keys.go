@@ -12,13 +12,14 @@ import (
 	"google.golang.org/grpc"
 )
 
-// services maps SOPS's names of key types to those of --key-service. age and
-// pgp need no leave: they call nobody.
+// services maps SOPS's key types to the names of --key-service. age and pgp are
+// always allowed: they call no service.
 var services = map[string]string{
 	"kms": "awskms", "gcp_kms": "gcpkms", "azure_kv": "azkv", "hc_vault": "hcvault", "hckms": "hckms",
 }
 
-// serviceOf is what people call a kind of key: as --key-service does, or age or pgp.
+// serviceOf returns the name of a key type for users, as in --key-service; age
+// or pgp for the others.
 func serviceOf(k keys.MasterKey) string {
 	t := k.TypeToIdentifier()
 	if s, ok := services[t]; ok {
@@ -32,13 +33,14 @@ func local(k keys.MasterKey) bool {
 	return t == "age" || t == "pgp"
 }
 
-// refusal is a key that may not be used, and what would allow it.
+// refusal is the name of a key's service and the reason why the key must not be
+// used.
 type refusal struct{ service, reason string }
 
-// reasonNotListed is the one reason that a flag lifts.
+// reasonNotListed is the only reason that a flag lifts.
 const reasonNotListed = "is not allowed"
 
-// allowed returns the key groups with only those keys that may be used.
+// allowed returns the key groups without the keys that must not be used.
 func (d *Decrypter) allowed(groups []sops.KeyGroup) (out []sops.KeyGroup, refused []refusal) {
 	for _, g := range groups {
 		var kept sops.KeyGroup
@@ -56,7 +58,7 @@ func (d *Decrypter) allowed(groups []sops.KeyGroup) (out []sops.KeyGroup, refuse
 	return out, refused
 }
 
-// refuses says why a key may not be used; nil means that it may.
+// refuses returns the reason why a key must not be used, or nil.
 func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
 	if local(k) {
 		return nil
@@ -69,16 +71,17 @@ func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
 		return &refusal{service: service, reason: reasonNotListed}
 	}
 	wrapped := keyservice.KeyFromMasterKey(k)
-	// No address at all would be whichever the Vault client falls back to.
+	// Without an address, the Vault client would fall back to an address of its
+	// choice.
 	if vault := wrapped.GetVaultKey(); vault != nil && (vault.VaultAddress == "" || vault.VaultAddress != d.o.VaultAddr) {
 		return &refusal{service: service, reason: "is allowed at VAULT_ADDR only, and the file names another address"}
 	}
 	return nil
 }
 
-// enough reports whether the groups left can still open the file: one key of
-// the only group, or as many groups as Shamir's threshold asks for, which is
-// two at least.
+// enough reports whether the remaining groups can decrypt the file. It needs
+// one key of the only group, or as many groups as Shamir's threshold requires,
+// at least two.
 func enough(groups []sops.KeyGroup, m *sops.Metadata) bool {
 	usable := 0
 	for _, g := range groups {
@@ -89,16 +92,17 @@ func enough(groups []sops.KeyGroup, m *sops.Metadata) bool {
 	return usable > 0 && (len(groups) == 1 || usable >= max(2, m.ShamirThreshold))
 }
 
-// guarded is a key service with a time-out and a limit on calls side by side,
-// that no panic leaves. SOPS gives its calls no context of ours, so it has it.
+// guarded is a key service with a timeout and a limit on parallel calls. It
+// recovers panics. SOPS passes no context of the caller, so guarded holds it.
 type guarded struct {
 	*Decrypter
 	ctx  context.Context
 	late atomic.Bool
-	// cause is the last error of a key service. It may hold a value, so it is
-	// never shown.
+	// cause is the last error of a key service. It is never shown, because it
+	// may contain a value.
 	cause error
-	// locked is why a locked key was not unlocked; "" if none was met.
+	// locked is the reason why a locked key was not unlocked; "" if no key was
+	// locked.
 	locked string
 }
 
@@ -106,7 +110,8 @@ func (g *guarded) timedOut() bool { return g.late.Load() }
 
 var errKeyService = errors.New("the key service failed")
 
-// Decrypt opens a data key; the context is that of the whole, not SOPS's.
+// Decrypt decrypts a data key. It ignores SOPS's context and uses the context
+// of the run.
 func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
 	var plain []byte
 	var err error
@@ -124,7 +129,7 @@ func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ .
 	return &keyservice.DecryptResponse{Plaintext: plain}, nil
 }
 
-// Encrypt seals a data key for one recipient.
+// Encrypt encrypts a data key for one recipient.
 func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ ...grpc.CallOption) (*keyservice.EncryptResponse, error) {
 	do := func(ctx context.Context) ([]byte, error) {
 		rsp, err := g.o.KeyService.Encrypt(ctx, req)
@@ -148,24 +153,26 @@ func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ .
 	return &keyservice.EncryptResponse{Ciphertext: sealed}, nil
 }
 
-// call has a key service do one thing, in its turn and its time.
+// call makes one call to a key service, within the limit of parallel calls and
+// the timeout.
 func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, error)) ([]byte, error) {
-	// age is work of this process, which the caller bounds by its cores; all
-	// others wait for somebody.
+	// age runs in this process, and the caller limits it by its cores. All
+	// other keys wait for another program.
 	if key.GetAgeKey() == nil {
 		if err := g.calls.Acquire(g.ctx, 1); err != nil {
 			return nil, err
 		}
 		defer g.calls.Release(1)
 	}
-	// Only now: to wait for a turn is no fault of the key service.
+	// The timeout begins here: the wait for a slot is not the fault of the key
+	// service.
 	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
 	defer cancel()
 	return g.within(ctx, do)
 }
 
-// wait has a key service do one thing that may ask a person, without a time
-// limit if there is a terminal or a window in which that person types.
+// wait makes one call to a key service that may ask a person. It has no timeout
+// if the person can type in a terminal or a window.
 func (g *guarded) wait(do func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithCancel(g.ctx)
 	if g.o.Terminal == nil && !g.asker.hasWindows() {
@@ -176,7 +183,7 @@ func (g *guarded) wait(do func(context.Context) ([]byte, error)) ([]byte, error)
 	return g.within(ctx, do)
 }
 
-// within has a key service do one thing until ctx ends.
+// within makes one call to a key service and returns when ctx ends.
 func (g *guarded) within(ctx context.Context, do func(context.Context) ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte

@@ -22,7 +22,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
 
-// stub is a key service that answers as one of the clouds would.
+// stub is a key service with the responses of a cloud.
 type stub struct {
 	keyservice.KeyServiceClient
 	mu     sync.Mutex
@@ -43,12 +43,13 @@ func (s *stub) Encrypt(ctx context.Context, req *keyservice.EncryptRequest, _ ..
 	return &keyservice.EncryptResponse{Ciphertext: sealed}, err
 }
 
-// constant answers every request with the same key.
+// constant returns the same key for every request.
 func constant(key []byte) func(*keyservice.Key) ([]byte, error) {
 	return func(*keyservice.Key) ([]byte, error) { return key, nil }
 }
 
-// dataKey is the real one of a file, by way of the process's age keys.
+// dataKey returns the real data key of a file. It uses the age keys of the
+// process.
 func dataKey(t testing.TB, text string) []byte {
 	t.Helper()
 	var key []byte
@@ -58,7 +59,7 @@ func dataKey(t testing.TB, text string) []byte {
 	return key
 }
 
-// clouds are metadata of a key of each service, and how the request for it looks.
+// clouds are the metadata of a key of each service, and the expected request.
 var clouds = map[string]struct{ metadata, call string }{
 	"awskms":  {"kms:\n        - arn: arn:aws:kms:eu-north-1:1:key/x\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: abc\n", "*keyservice.Key_KmsKey"},
 	"gcpkms":  {"gcp_kms:\n        - resource_id: projects/p/locations/l/keyRings/r/cryptoKeys/k\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: abc\n", "*keyservice.Key_GcpKmsKey"},
@@ -70,7 +71,7 @@ var clouds = map[string]struct{ metadata, call string }{
 // vault is the address in the metadata of clouds.
 const vault = "https://vault.example.com"
 
-// withKey replaces the keys of a file by those of the metadata given.
+// withKey replaces the keys of a file with the given metadata.
 func withKey(text, metadata string) string {
 	i, j := strings.Index(text, "    age:\n"), strings.Index(text, "    encrypted_regex")
 	if metadata != "" {
@@ -79,8 +80,8 @@ func withKey(text, metadata string) string {
 	return text[:i] + metadata + text[j:]
 }
 
-// TestClouds: each cloud's key service is called where it is allowed, and
-// nobody is where it is not.
+// TestClouds: each cloud's key service is called if it is allowed. Otherwise no
+// service is called.
 func TestClouds(t *testing.T) {
 	t.Parallel()
 	good := seal(t, document, usual...)
@@ -127,8 +128,8 @@ func TestClouds(t *testing.T) {
 	})
 }
 
-// TestOtherAgeBesideCloud: where the local keys don't fit, the message names
-// the key service that might have, and it is not called.
+// TestOtherAgeBesideCloud: if no local key matches, the message names the key
+// service that was not allowed. The service is not called.
 func TestOtherAgeBesideCloud(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)
@@ -141,8 +142,8 @@ func TestOtherAgeBesideCloud(t *testing.T) {
 	}
 }
 
-// TestOrder: age comes before a key service that is allowed, and opens the
-// file without it.
+// TestOrder: age comes before an allowed key service, and decrypts the file
+// without a call.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	good := string(sopstest.Seal(t, document, recipient))
@@ -153,8 +154,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestShamir: of three groups two must be opened; what may not be called
-// counts as not opened.
+// TestShamir: two of three groups are needed. A key that must not be used
+// counts as a failure.
 func TestShamir(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)
@@ -173,7 +174,8 @@ func TestShamir(t *testing.T) {
 		"one and a service":                {asKMS(sealShared(t, recipient, second, other), second), kms, "", "", 1},
 		"two and a service not allowed":    {asKMS(sealShared(t, recipient, second, recipient), second), nil, "", "", 0},
 		"a service alone, one group short": {asKMS(sealShared(t, other, second, other), second), kms, sops.NoKey, "can't be decrypted with the keys at hand", 1},
-		// One group holds the whole key, whatever threshold the file states.
+		// A single group holds the complete key, whatever threshold the file
+		// has.
 		"the only group": {sealShared(t, recipient), nil, "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,8 +197,8 @@ func TestShamir(t *testing.T) {
 	}
 }
 
-// sealShared encrypts the document for groups of one key, of which two are
-// needed, with the real command.
+// sealShared encrypts the document with the real command for groups of one key
+// each. Two groups are needed.
 func sealShared(t *testing.T, groups ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -213,8 +215,8 @@ func sealShared(t *testing.T, groups ...string) string {
 	return parseTree(t, filepath.Join(dir, "rule.yaml"))
 }
 
-// asKMS makes the group of one age key a group of a cloud's key: what that
-// would answer is what the age key opens.
+// asKMS replaces the group of one age key with the group of a cloud key. The
+// cloud's response is the data key that the age key decrypts.
 func asKMS(text, recipient string) string {
 	groups := strings.Split(text, "- age:\n")
 	for i, g := range groups {
@@ -229,7 +231,7 @@ func asKMS(text, recipient string) string {
 	panic("no group of " + recipient)
 }
 
-// translator answers for a cloud's key what an age key opens.
+// translator decrypts with an age key in place of a cloud key.
 type translator struct {
 	keyservice.KeyServiceClient
 	recipient string
@@ -245,7 +247,7 @@ func (s *translator) Decrypt(ctx context.Context, req *keyservice.DecryptRequest
 	return s.KeyServiceClient.Decrypt(ctx, req, o...)
 }
 
-// recorder keeps the data key that a key service gave.
+// recorder keeps the data key that a key service returned.
 type recorder struct {
 	keyservice.KeyServiceClient
 	key *[]byte
@@ -259,8 +261,8 @@ func (r recorder) Decrypt(ctx context.Context, req *keyservice.DecryptRequest, o
 	return rsp, err
 }
 
-// TestKeyServiceTroubles: a service that hangs, fails with a secret in its
-// text, or panics.
+// TestKeyServiceTroubles: a service hangs, fails with a secret in its message,
+// or panics.
 func TestKeyServiceTroubles(t *testing.T) {
 	t.Parallel()
 	text := withKey(seal(t, document, usual...), clouds["awskms"].metadata)
@@ -283,7 +285,8 @@ func TestKeyServiceTroubles(t *testing.T) {
 			wantError(t, err, test.kind)
 		})
 	}
-	// A recipient with an empty key could never open the file again.
+	// With an empty key for this recipient, nobody could decrypt the file
+	// again.
 	t.Run("empty, for a new file", func(t *testing.T) {
 		t.Parallel()
 		r := request("spec: {}\n", "headers/X-One", "s3cr3t-one")
@@ -309,8 +312,8 @@ func TestKeyServiceTroubles(t *testing.T) {
 	}
 }
 
-// TestTurns: no more calls run side by side than asked for, one for each file,
-// and to wait for a turn costs nothing of a call's time.
+// TestTurns: the number of parallel calls stays within the limit, each file
+// costs one call, and waiting for a slot does not count towards the timeout.
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	good := string(sopstest.Seal(t, document, recipient))

@@ -11,7 +11,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 )
 
-// leaves are what a tree says: values by path, and comments.
+// leaves is the content of a tree: values by path, and comments.
 type leaves struct {
 	values   map[string]string
 	comments []string
@@ -33,8 +33,8 @@ func leavesOf(tree *sops.Tree) leaves {
 	return l
 }
 
-// walk visits every comment with the path of its mapping, and every value that
-// is no mapping with its own.
+// walk visits every comment, with the path of its mapping, and every other
+// value that is not a mapping, with the path of the value.
 func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeItem)) {
 	for _, item := range branch {
 		name, isName := item.Key.(string)
@@ -46,21 +46,21 @@ func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeI
 		switch value := item.Value.(type) {
 		case sops.TreeBranch:
 			walk(value, below, visit)
-		case nil: // as an empty mapping: its first entry takes the place of no value
+		case nil: // same as an empty mapping: its first entry replaces no value
 		default:
 			visit(below, item)
 		}
 	}
 }
 
-// without is a branch without the entry of a name.
+// without returns a branch without the entry of a name.
 func without(branch sops.TreeBranch, name string) sops.TreeBranch {
 	return slices.DeleteFunc(slices.Clone(branch), func(item sops.TreeItem) bool { return item.Key == name })
 }
 
-// withoutReferences is a rule file without the values that stand in another
-// file ($secret: FILE#KEY). SOPS would have encrypted them, so they were written
-// by hand, and no MAC was ever over them.
+// withoutReferences returns a rule file without the references to shared
+// secrets ($secret: FILE#KEY). SOPS would have encrypted them, so they were
+// written by hand, and no MAC ever covered them.
 func withoutReferences(branch sops.TreeBranch) sops.TreeBranch {
 	return edited(branch, "spec", func(spec sops.TreeBranch) sops.TreeBranch {
 		return edited(spec, "authentication", func(auth sops.TreeBranch) sops.TreeBranch {
@@ -74,7 +74,7 @@ func withoutReferences(branch sops.TreeBranch) sops.TreeBranch {
 	})
 }
 
-// edited is a branch of which the mapping of a name was changed.
+// edited applies change to the mapping of a name in a branch.
 func edited(branch sops.TreeBranch, name string, change func(sops.TreeBranch) sops.TreeBranch) sops.TreeBranch {
 	for i, item := range branch {
 		if next, ok := item.Value.(sops.TreeBranch); ok && item.Key == name {
@@ -84,7 +84,7 @@ func edited(branch sops.TreeBranch, name string, change func(sops.TreeBranch) so
 	return branch
 }
 
-// isReference reports whether a value is $secret and nothing else, in clear.
+// isReference reports whether a value contains only a plaintext $secret.
 func isReference(item sops.TreeItem) bool {
 	mapping, _ := item.Value.(sops.TreeBranch)
 	found := 0
@@ -100,8 +100,7 @@ func isReference(item sops.TreeItem) bool {
 	return found == 1
 }
 
-// dropClear takes the value that keys lead to out of a branch where it stands
-// in clear.
+// dropClear deletes the value at a path from a branch, if it is plaintext.
 func dropClear(branch sops.TreeBranch, keys []string) sops.TreeBranch {
 	if len(keys) == 1 {
 		return slices.DeleteFunc(branch, func(item sops.TreeItem) bool { return item.Key == keys[0] && !isSealed(item.Value) })
@@ -114,7 +113,7 @@ func isSealed(v any) bool {
 	return ok && secrets.LooksSealed(s)
 }
 
-// nodeOf is the metadata that SOPS keeps in a file, as YAML nodes.
+// nodeOf converts the metadata that SOPS keeps in a file to YAML nodes.
 func nodeOf(v any) *yaml.Node {
 	switch v := v.(type) {
 	case sops.TreeBranch:
@@ -131,11 +130,11 @@ func nodeOf(v any) *yaml.Node {
 		return n
 	}
 	n := &yaml.Node{}
-	_ = n.Encode(v) // texts, numbers and truths always have a node
+	_ = n.Encode(v) // never fails for texts, numbers and booleans
 	return n
 }
 
-// setFlow writes a node in brackets, on one line.
+// setFlow sets a node to the flow style: in brackets, on one line.
 func setFlow(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		n.Style = 0

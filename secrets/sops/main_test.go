@@ -19,12 +19,13 @@ import (
 )
 
 // TestMain gives the process two age keys, because SOPS reads the environment
-// itself: tests that want another one say so in a process of their own.
+// itself. Tests that need another key run in a separate process.
 func TestMain(m *testing.M) {
 	if os.Getenv(silentText) != "" {
-		os.Exit(m.Run()) // a process of TestSilent: all is set up
+		os.Exit(m.Run()) // a child process of TestSilent: everything is set up
 	}
-	// Found before HOME changes: the go command keeps its cache there.
+	// Find the command before HOME changes: the go command keeps its cache
+	// there.
 	if _, err := sopstest.Command(); err != nil {
 		panic(fmt.Sprintf("find the sops command: %v", err))
 	}
@@ -55,16 +56,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// silentText holds the document for a process of TestSilent.
+// silentText names the variable that passes the document to a child process of
+// TestSilent.
 const silentText = "SOPS_TEST_SILENT"
 
 // recipient and second are the public parts of the process's age keys.
 var recipient, second string
 
-// the usual way to encrypt a rule file.
+// usual are the recommended flags for a rule file.
 var usual = sopstest.Usual
 
-// seal encrypts a document with the real command and returns what it wrote.
+// seal encrypts a document with the real command and returns the result.
 func seal(t testing.TB, text string, flags ...string) string {
 	t.Helper()
 	if !strings.Contains(strings.Join(flags, " "), "--pgp") {
@@ -99,7 +101,7 @@ spec:
   # the end
 `
 
-// sealed is a rule whose file alone holds its authentication.
+// sealed returns a rule with a single source file.
 func sealed(text string) secrets.Sealed {
 	return secrets.Sealed{File: "rule.yaml", Sources: []secrets.Source{{File: "rule.yaml", Document: []byte(text)}}}
 }
@@ -111,11 +113,12 @@ func decryptTree(t testing.TB, text string, o sops.Options) (secrets.Auth, error
 	return auth, err
 }
 
-// shown is what SOPS's own messages show: a hash of secrets, a ciphertext.
+// shown matches parts of SOPS's messages: a hash of secrets, a ciphertext.
 var shown = regexp.MustCompile(`[0-9A-F]{64}|ENC\[AES256_GCM,data:[A-Za-z0-9+/]`)
 
-// noLeak searches an error for what none may hold: every secret of these tests
-// has the same beginning, and SOPS's texts and ciphertexts have marks of theirs.
+// noLeak fails if an error contains a secret or a text of SOPS. Every secret of
+// these tests begins the same way, and SOPS's texts and ciphertexts have
+// typical marks.
 func noLeak(t testing.TB, err error) {
 	t.Helper()
 	if err == nil {
@@ -136,7 +139,7 @@ func noLeak(t testing.TB, err error) {
 	}
 }
 
-// wantError checks an error's kind and a part of its text.
+// wantError checks the kind of an error and parts of its text.
 func wantError(t testing.TB, err error, kind sops.Kind, says ...string) {
 	t.Helper()
 	var e *sops.Error
@@ -150,7 +153,8 @@ func wantError(t testing.TB, err error, kind sops.Kind, says ...string) {
 	}
 }
 
-// wantValues compares decrypted values; it is the one place that needs them.
+// wantValues compares decrypted values. No other function needs their
+// plaintext.
 func wantValues(t *testing.T, auth secrets.Auth, want map[string]string) {
 	t.Helper()
 	paths, values := auth.Values()
@@ -165,14 +169,15 @@ func wantValues(t *testing.T, auth secrets.Auth, want map[string]string) {
 
 var documentValues = map[string]string{"headers/X-One": "s3cr3t-one", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123"}
 
-// TestSilent: SOPS logs names and values on stderr; nothing of it gets there.
+// TestSilent: SOPS logs names and values to stderr; none of them appears there.
 func TestSilent(t *testing.T) {
 	if text := os.Getenv(silentText); text != "" {
-		_, _ = decryptTree(t, text, sops.Options{}) // only what is written counts
+		_, _ = decryptTree(t, text, sops.Options{}) // only the output matters
 		return
 	}
 	t.Parallel()
-	// A clear comment in the encrypted part is what SOPS warns of, with its text.
+	// SOPS warns of a plaintext comment in the encrypted part, and prints its
+	// text.
 	text := strings.Replace(seal(t, document, usual...), "        headers:", "        # s3cr3t comment in clear\n        headers:", 1)
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestSilent$")
 	cmd.Env = append(os.Environ(), silentText+"="+text)

@@ -9,9 +9,9 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops"
 )
 
-// TestOddSecrets: a value that only looks like a secret is refused when a file
-// is opened and when it is sealed, by its path. AllowOddSecrets accepts it, and
-// accepts no mask, no placeholder and no damaged text.
+// TestOddSecrets: a value that does not look like a secret is refused on
+// decryption and on sealing, with its path. AllowOddSecrets accepts the value,
+// but no mask, no placeholder and no damaged text.
 func TestOddSecrets(t *testing.T) {
 	t.Parallel()
 	const path = "spec.authentication.headers.X-One"
@@ -40,7 +40,7 @@ func TestOddSecrets(t *testing.T) {
 			} else if odd {
 				wantBoth(t, string(out.Document), map[string]string{"headers/X-One": value})
 			}
-			// In clear text, as a rule's only value.
+			// The same as plaintext, as the only value of a rule.
 			plain := secrets.Sealed{File: "rule.yaml", Plain: secrets.Auth{Headers: map[string]secrets.String{"X-One": secrets.NewString(value)}}}
 			_, err = sops.New(sops.Options{}).Auth(context.Background(), plain)
 			noLeak(t, err)
@@ -49,7 +49,7 @@ func TestOddSecrets(t *testing.T) {
 	}
 }
 
-// secretYAML is a value in quotes.
+// secretYAML quotes a value.
 func secretYAML(value string) string {
 	var b strings.Builder
 	b.WriteByte('"')

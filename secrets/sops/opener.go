@@ -7,31 +7,31 @@ import (
 	"sync"
 )
 
-// opener opens documents that several rules take values of, each once: a
-// shared file that 500 rules use is one call of a key service. It keeps the
-// values, not the documents. The zero value is ready.
+// opener decrypts documents that several rules use, each once: a shared file
+// that 500 rules use costs one call of a key service. It keeps the values, not
+// the documents. The zero value is ready to use.
 type opener struct {
 	mu   sync.Mutex
 	done map[opened]*opening
 }
 
-// opened is a document as it was read. Its name counts, too, because errors
-// hold it.
+// opened identifies a document by name and content. The name is included
+// because errors contain it.
 type opened struct {
 	file string
 	hash [sha256.Size]byte
 }
 
-// opening is a document that is being opened, or was.
+// opening is the decryption of a document, in progress or ended.
 type opening struct {
 	ended  chan struct{}
 	values values
 	err    error
 }
 
-// openOnce returns what do makes of a document, which it calls once, however many
-// ask for it at the same time or later. Only a context that ended is not kept:
-// that was one caller's.
+// openOnce returns the result of do for a document. It calls do once, however
+// many callers ask for the document. A context error is not kept, because it
+// belongs to one caller.
 func (o *opener) openOnce(ctx context.Context, file string, document []byte, do func(context.Context, string, []byte) (values, error)) (values, error) {
 	key := opened{file, sha256.Sum256(document)}
 	for {
@@ -59,11 +59,12 @@ func (o *opener) openOnce(ctx context.Context, file string, document []byte, do 
 	}
 }
 
-// openForAll opens a document for all who wait, and lets them go whatever happens.
+// openForAll decrypts a document for all waiting callers. It always wakes them,
+// also after a panic.
 func (o *opener) openForAll(key opened, f *opening, do func() (values, error)) {
 	defer close(f.ended)
 	defer func() {
-		if recover() != nil { // its text could hold a value
+		if recover() != nil { // the text of the panic could contain a value
 			f.values, f.err = nil, &Error{File: key.file, Kind: Malformed, Message: "can't be opened, which is a fault in mkhooks"}
 		}
 		if isContextError(f.err) {

@@ -15,8 +15,8 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
 
-// TestRealFiles opens what the real command encrypts, in the ways in which
-// people set it up, and after hand edits that its MAC does not cover.
+// TestRealFiles decrypts files of the real command, with the usual setups and
+// after hand edits that the MAC does not cover.
 func TestRealFiles(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{
@@ -85,7 +85,8 @@ func TestRealFiles(t *testing.T) {
 	})
 }
 
-// randomRule is a document with any names, values, styles and comments.
+// randomRule returns a document with random names, values, styles and comments,
+// and its values.
 func randomRule(r *rand.Rand) (string, map[string]string) {
 	runes := []rune("aZ09 -_.:,;#'\"\\{}[]&*!|>%@`~=+?/$üß✓漢🦀")
 	word := func(prefix string, most int) string {
@@ -132,9 +133,9 @@ func randomRule(r *rand.Rand) (string, map[string]string) {
 	return string(out), want
 }
 
-// TestAnyRule: whatever SOPS encrypts opens to the same values, and a
-// selection of it through the real command, which also opens what
-// [sopstest.Seal] wrote.
+// TestAnyRule: every document that SOPS encrypts decrypts to the same values.
+// Every 20th document is also encrypted with the real command. The command then
+// decrypts the file of [sopstest.Seal].
 func TestAnyRule(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -163,7 +164,7 @@ func TestAnyRule(t *testing.T) {
 	}
 }
 
-// wantClear compares a document in clear with values by path.
+// wantClear compares a plaintext document with values by path.
 func wantClear(t *testing.T, text string, want map[string]string) {
 	t.Helper()
 	var doc struct {
@@ -185,8 +186,8 @@ func wantClear(t *testing.T, text string, want map[string]string) {
 	}
 }
 
-// TestMending: what the hint of a broken MAC says mends the file, keeps its
-// keys, and lets the next hand edit pass.
+// TestMending: the hint of a broken MAC repairs the file, keeps its keys, and
+// allows the next hand edit.
 func TestMending(t *testing.T) {
 	t.Parallel()
 	file := sopstest.EncryptRule(t, document, "--age", recipient, "--encrypted-regex", "^authentication$")
@@ -212,8 +213,8 @@ func TestMending(t *testing.T) {
 	}
 }
 
-// TestAnotherKey: a file for somebody else says for whom it is, and where keys
-// are looked for.
+// TestAnotherKey: the error for a file of another recipient names its
+// recipients and the locations of keys.
 func TestAnotherKey(t *testing.T) {
 	t.Parallel()
 	var others []string
@@ -226,21 +227,20 @@ func TestAnotherKey(t *testing.T) {
 	_, err = decryptTree(t, string(sopstest.Seal(t, document, others...)), sops.Options{})
 	wantError(t, err, sops.NoKey, others[4]+", 2 more")
 	_, err = decryptTree(t, string(sopstest.Seal(t, document, others[:5]...)), sops.Options{})
-	wantError(t, err, sops.NoKey, others[4]+" | ") // all are named, and the hint comes next
+	wantError(t, err, sops.NoKey, others[4]+" | ") // all recipients are named, and the hint follows
 	if _, err := decryptTree(t, string(sopstest.Seal(t, document, others[0], recipient)), sops.Options{}); err != nil {
 		t.Errorf("one key of two: %v", err)
 	}
 }
 
-// gpgKey makes a real GnuPG key in a keyring of its own and returns its
-// fingerprint.
+// gpgKey makes a real GnuPG key in a new keyring and returns its fingerprint.
 func gpgKey(t *testing.T) string {
 	t.Helper()
 	gpg, err := exec.LookPath("gpg")
 	if err != nil {
 		t.Skip("gpg is not installed: install GnuPG to test PGP keys")
 	}
-	home, err := os.MkdirTemp("", "gpg") // a socket's path must be short
+	home, err := os.MkdirTemp("", "gpg") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func gpgKey(t *testing.T) string {
 	return fingerprint
 }
 
-// TestPGP opens a file that is encrypted for a real GnuPG key.
+// TestPGP decrypts a file that is encrypted for a real GnuPG key.
 func TestPGP(t *testing.T) {
 	fingerprint := gpgKey(t)
 	text := seal(t, document, append([]string{"--pgp", fingerprint}, usual...)...)
@@ -270,7 +270,7 @@ func TestPGP(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantValues(t, auth, documentValues)
-	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without it
+	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without the key
 	_, err = decryptTree(t, text, sops.Options{})
 	wantError(t, err, sops.NoKey, "encrypted for pgp "+fingerprint)
 }

@@ -17,8 +17,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// creationRule is a rule of a .sops.yaml, as far as it names keys: what is to
-// be encrypted is settled here (all of authentication, and nothing else).
+// creationRule is a rule of a .sops.yaml, reduced to its keys. It does not
+// decide which values to encrypt: mkhooks always encrypts all of authentication
+// and nothing else.
 type creationRule struct {
 	PathRegex  string     `yaml:"path_regex"`
 	Age        texts      `yaml:"age"`
@@ -33,7 +34,8 @@ type creationRule struct {
 	Threshold  int        `yaml:"shamir_threshold"`
 }
 
-// keyGroup is one of the groups of which Shamir's scheme needs some.
+// keyGroup is a group of keys in Shamir's scheme, which needs keys of several
+// groups.
 type keyGroup struct {
 	Merge []keyGroup `yaml:"merge"`
 	Age   texts      `yaml:"age"`
@@ -58,7 +60,7 @@ type keyGroup struct {
 	} `yaml:"hckms"`
 }
 
-// texts is a list of texts, or one text with commas between.
+// texts is a list of texts, or one text that separates them with commas.
 type texts []string
 
 // UnmarshalYAML reads either form.
@@ -82,8 +84,8 @@ func (t *texts) UnmarshalYAML(n *yaml.Node) error {
 
 var errKeys = fmt.Errorf("expected keys as text, or a list of texts")
 
-// ruleFor is the first creation rule of a .sops.yaml for a path, which is
-// relative to the folder of it.
+// ruleFor returns the first creation rule of a .sops.yaml that matches a path.
+// The path is relative to the directory of the .sops.yaml.
 func ruleFor(config []byte, path string) (r *creationRule, problem string) {
 	defer func() {
 		if recover() != nil { // the YAML library panics on some inputs
@@ -111,8 +113,8 @@ func ruleFor(config []byte, path string) (r *creationRule, problem string) {
 	return nil, "has no creation rule for this file"
 }
 
-// groups are the keys that a creation rule names, as SOPS reads it. The
-// problem names no key in clear that can't be one: it may be a secret one.
+// groups returns the keys of a creation rule, as SOPS reads it. problem does
+// not quote an invalid key: it may be a secret key.
 func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 	defer func() {
 		if recover() != nil {
@@ -134,7 +136,7 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 				b.one(k, nil, "gcp_kms")
 			}
 			for _, u := range r.AzureKV {
-				// Not by SOPS's own function: it calls Azure where the version is left out.
+				// SOPS's own function calls Azure if the version is absent.
 				m := azureURL.FindStringSubmatch(u)
 				if m == nil {
 					m = []string{"", "", "", ""}
@@ -157,7 +159,7 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 	return groups, ""
 }
 
-// builder collects the keys of a group, each once.
+// builder collects the distinct keys of a group.
 type builder struct {
 	group   sops.KeyGroup
 	problem string
@@ -176,7 +178,7 @@ func (b *builder) one(k keys.MasterKey, err error, kind string) {
 	b.group = append(b.group, k)
 }
 
-// azureURL is a key as a .sops.yaml names it.
+// azureURL matches an Azure key in a .sops.yaml.
 var azureURL = regexp.MustCompile(`^(https://[^/]+)/keys/([^/]+)(?:/([^/]*))?$`)
 
 func (b *builder) azure(vault, name, version string) {

@@ -21,53 +21,56 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// Request asks for values of one file to be sealed.
+// Request contains the values of one file that are to be sealed.
 type Request struct {
 	// File is the file's name, for messages.
 	File string
-	// Document is the whole file as read.
+	// Document is the complete file.
 	Document []byte
-	// Values are the new values, by path ("headers/X-Webhook-Secret"); in a
-	// shared secrets file, by key.
+	// Values are the new values, by path ("headers/X-Webhook-Secret"), or by
+	// key for a shared secrets file.
 	Values map[string]secrets.String
-	// Config is the nearest .sops.yaml, nil where there is none, and
-	// ConfigPath the file's path from the folder of it, with slashes. They are
-	// looked at only where the file is not encrypted yet.
+	// Config is the nearest .sops.yaml, or nil. ConfigPath is the path of the
+	// file relative to the directory of the .sops.yaml, with slashes. Both are
+	// used only if the file is not encrypted yet.
 	Config     []byte
 	ConfigPath string
-	// Now is the time that SOPS notes in the file.
+	// Now is the modification time for the metadata of the file.
 	Now time.Time
 }
 
-// Sealing is a file with its values sealed.
+// Sealing is a file with sealed values.
 type Sealing struct {
 	Document []byte
-	// Also are the paths of values that stood in clear and are encrypted now, too.
+	// Also are the paths of values that were plaintext and are now also
+	// encrypted.
 	Also []string
-	// Unchanged are the paths that held their value already: it keeps its
+	// Unchanged are the paths that already had their value. They keep the
 	// ciphertext, so that no rule is sent again for it.
 	Unchanged []string
-	// Recipients are those of a new data key; none where the file had one.
+	// Recipients are the recipients of a new data key; nil if the file already
+	// had a data key.
 	Recipients []string
 }
 
 // Seal sets values below spec.authentication, or in a shared secrets file, and
-// encrypts them as SOPS does.
-// All else stays byte for byte, other encrypted values included. A file that
-// is encrypted already has a data key, which has to be opened: its MAC is over
-// all values. For one that is not, a data key is made for the recipients of
-// the .sops.yaml, of whom only the public part is needed.
+// encrypts them as SOPS does. All other bytes stay the same, also other
+// encrypted values.
 //
-// A placeholder never gets encrypted, because nobody would see it any more:
-// the values of a file that hold one are set together, or not at all. The
-// error is an [*Error], or the context's.
+// If the file is already encrypted, Seal must decrypt its data key, because the
+// MAC covers all values. Otherwise it makes a data key for the recipients of
+// the .sops.yaml, and needs only their public parts.
+//
+// Seal never encrypts a placeholder, because nobody would see it afterwards. If
+// a file contains placeholders, all of them must be set together. The error is
+// an [*Error], or the context's.
 func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 	s := &sealer{Request: r, d: d, cipher: aes.NewCipher(), now: r.Now.UTC().Truncate(time.Second)}
 	return s.seal(ctx)
 }
 
-// Waiting are the paths of the values of a file that are still to be set:
-// placeholders, and whatever else can be no value. They need no key.
+// Waiting returns the paths of the missing values of a file: placeholders and
+// other invalid values. It needs no key.
 func Waiting(file string, document []byte) (paths []string, err error) {
 	s := &sealer{Request: Request{File: file, Document: document}, d: &Decrypter{}}
 	defer func() {
@@ -83,7 +86,7 @@ func Waiting(file string, document []byte) (paths []string, err error) {
 	return nil, err
 }
 
-// sealer is one call of Seal.
+// sealer is the state of one Seal call.
 type sealer struct {
 	Request
 	d      *Decrypter
@@ -91,18 +94,19 @@ type sealer struct {
 	shared bool // the file is a shared secrets file
 	now    time.Time
 	key    []byte
-	// want are all leaves of the file in clear as they must be in the end.
+	// want are the expected plaintext leaves of the new file.
 	want leaves
-	// set are the values to encrypt, by path; also those of them that stood in clear.
+	// set are the values to encrypt, by path. also are the paths in set whose
+	// value was plaintext in the file.
 	set             map[string]string
 	also, unchanged []string
-	// recipients are those of a new data key.
+	// recipients are the recipients of a new data key.
 	recipients []string
 }
 
 func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 	defer func() {
-		if recover() != nil { // the libraries below take anybody's text
+		if recover() != nil { // the libraries below read untrusted text
 			out, err = nil, s.unknownForm()
 		}
 	}()
@@ -137,8 +141,8 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 	return out, nil
 }
 
-// load reads the file and what of it is to be set. fresh says that it has no
-// data key yet.
+// load parses the file and collects the values to set. fresh reports that the
+// file has no data key yet.
 func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
 	root, branch, ok := parseTree(s.Document)
 	if !ok {
@@ -154,7 +158,7 @@ func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
 	return tree, metadata == nil, s.takeClear(tree)
 }
 
-// referred refuses to set a value that stands in another file.
+// referred returns an error for a value that is a reference to another file.
 func (s *sealer) referred(root *yaml.Node) error {
 	for _, path := range slices.Sorted(maps.Keys(s.Values)) {
 		at := root
@@ -171,7 +175,7 @@ func (s *sealer) referred(root *yaml.Node) error {
 	return nil
 }
 
-// way are the keys that lead to the value of a path.
+// way returns the keys that lead to the value of a path.
 func (s *sealer) way(path string) []string {
 	if s.shared {
 		return []string{path}
@@ -180,11 +184,11 @@ func (s *sealer) way(path string) []string {
 	return []string{"spec", "authentication", part, name}
 }
 
-// pathOf is a path as messages name it.
+// pathOf returns a path in the form for messages.
 func (s *sealer) pathOf(path string) string { return strings.Join(s.way(path), ".") }
 
-// takeClear takes the values that stand in clear out of a tree: they are set
-// anew. Where one is no value, it has to be set in the same call.
+// takeClear adds the plaintext values of a tree to the values to set. If a
+// plaintext value is invalid, the same call must set it.
 func (s *sealer) takeClear(tree *sops.Tree) error {
 	s.set = map[string]string{}
 	var missing []string
@@ -223,7 +227,7 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 	return nil
 }
 
-// unset is for a file that still waits for other values.
+// unset returns the error of a file with further missing values.
 func (s *sealer) unset(paths []string) error {
 	e := &Error{File: s.File, Kind: Unset, Message: "is still to be set, too: the values of a file are encrypted together, so that no placeholder hides among them"}
 	if len(paths) > 1 {
@@ -236,7 +240,7 @@ func (s *sealer) unset(paths []string) error {
 	return e
 }
 
-// openOld opens the file's own data key and all of its values.
+// openOld decrypts the data key of the file and all its values.
 func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	whole, err := parseFile(s.File, s.Document)
 	if err != nil {
@@ -265,7 +269,7 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
 	return nil
 }
 
-// sealedByOthers says why a key is needed only to set a value.
+// sealedByOthers adds to an error the reason why setting a value needs a key.
 func (s *sealer) sealedByOthers(err error) error {
 	if e, ok := err.(*Error); ok && (e.Kind == NoKey || e.Kind == NotAllowed) {
 		e.Message += "; to set a value in a file that is encrypted, its data key has to be opened"
@@ -300,7 +304,7 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	m := &tree.Metadata
 	m.MACOnlyEncrypted, m.Version, m.LastModified = true, version.Version, s.now
 	if m.EncryptedRegex = "^authentication$"; s.shared {
-		// What SOPS itself writes where all of a file is encrypted.
+		// SOPS writes the same for a file that it encrypts completely.
 		m.EncryptedRegex, m.UnencryptedSuffix = "", sops.DefaultUnencryptedSuffix
 	}
 	service := &guarded{Decrypter: s.d, ctx: ctx}
@@ -320,7 +324,7 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	return nil
 }
 
-// notEncrypted names the keys for which the data key could not be encrypted.
+// notEncrypted names the keys that could not encrypt the data key.
 func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 	var failed sops.KeyGroup
 	hint := "check the keys in the nearest .sops.yaml"
@@ -338,7 +342,7 @@ func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 	return &Error{File: s.File, Kind: NoRecipient, Message: "can't be encrypted for " + recipients([]sops.KeyGroup{failed}), hint: hint}
 }
 
-// unknownForm is for YAML that can't be edited in place.
+// unknownForm returns the error for YAML that can't be edited in place.
 func (s *sealer) unknownForm() error {
 	return &Error{File: s.File, Kind: Malformed, Message: "is written in a way that can't be edited in place; nothing was changed",
 		hint: fmt.Sprintf("write authentication as plain lines, NAME: VALUE; or use: sops edit %s", shell.Path(s.File))}

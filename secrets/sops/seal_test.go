@@ -22,10 +22,10 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
 
-// rules is a .sops.yaml for the process's key.
+// rules returns a .sops.yaml for the key of the process.
 func rules() []byte { return []byte("creation_rules:\n  - age: " + recipient + "\n") }
 
-// sealNow is later than what the real command writes.
+// sealNow is later than the times in files of the real command.
 var sealNow = time.Now().Add(time.Hour)
 
 func request(text string, pairs ...string) sops.Request {
@@ -46,7 +46,7 @@ func sealNew(t testing.TB, text string, pairs ...string) string {
 	return string(out.Document)
 }
 
-// wantBoth opens a file with this package and with the real command.
+// wantBoth decrypts a file with this package and with the real command.
 func wantBoth(t *testing.T, text string, want map[string]string) {
 	t.Helper()
 	auth, err := decryptTree(t, text, sops.Options{AllowOddSecrets: true})
@@ -61,8 +61,8 @@ func wantBoth(t *testing.T, text string, want map[string]string) {
 	wantClear(t, sopstest.Sops(t, nil, filepath.Dir(file), "decrypt", file), want)
 }
 
-// TestSealNew seals files that are not encrypted yet, in the forms in which
-// people write them; what is no secret stays as it is.
+// TestSealNew seals unencrypted files in the forms that people write. All text
+// that is not secret stays the same.
 func TestSealNew(t *testing.T) {
 	t.Parallel()
 	const head = "metadata:\n  name: x # a name\nspec:\n  url: https://hooks.example.com/mkio   # odd   spaces\n  enabled: true\n  events:\n  - MediaKind.JobFinished\n"
@@ -71,7 +71,7 @@ func TestSealNew(t *testing.T) {
 		text string
 		set  []string
 		want map[string]string
-		keep string // what must stand in the result, byte for byte
+		keep string // expected part of the result, byte for byte
 	}{
 		"placeholder":             {head + "  authentication:\n    headers:\n      X-One: REPLACE_ME # to do\n# the end\n", []string{"headers/X-One", "s3cr3t-one"}, one, head + "  authentication:\n    headers:\n      X-One: ENC["},
 		"in quotes":               {head + "  authentication:\n    headers:\n      X-One: \"REPLACE_ME\" # to do\n", []string{"headers/X-One", "s3cr3t-one"}, one, head},
@@ -111,8 +111,8 @@ func TestSealNew(t *testing.T) {
 	}
 }
 
-// TestSealAgain sets values in files that the real command encrypted: other
-// ciphertext and all clear text stay byte for byte, and the command takes it.
+// TestSealAgain sets values in files of the real command. Other ciphertext and
+// all plaintext stay byte for byte, and the command accepts the result.
 func TestSealAgain(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{
@@ -125,10 +125,10 @@ func TestSealAgain(t *testing.T) {
 			want := map[string]string{"headers/X-One": "s3cr3t-new", "headers/X-Two": "s3cr3t: two", "queryParams/code": "0123", "queryParams/more": "s3cr3t-more"}
 			wantBoth(t, changed, want)
 			gone, come := diffLines(old, changed)
-			if len(gone) != 3 || len(come) != 4 { // X-One, lastmodified, mac; and more
+			if len(gone) != 3 || len(come) != 4 { // X-One, lastmodified and mac are replaced; one line is new
 				t.Errorf("lines gone %q, come %q", gone, come)
 			}
-			// And the command edits what was sealed here.
+			// The command can edit the sealed file.
 			file := filepath.Join(t.TempDir(), "rule.yaml")
 			if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 				t.Fatal(err)
@@ -179,8 +179,8 @@ func diffLines(a, b string) (gone, come []string) {
 	return gone, come
 }
 
-// TestSealAnyRule: whatever rule is sealed opens to the same values, a
-// selection of it with the real command, or is refused as it is.
+// TestSealAnyRule: any rule either decrypts to the same values after sealing,
+// or is refused. For some rules the real command decrypts.
 func TestSealAnyRule(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -214,7 +214,7 @@ func TestSealAnyRule(t *testing.T) {
 	}
 }
 
-// TestSealPGP seals for a real GnuPG key: anew, and again.
+// TestSealPGP seals for a real GnuPG key, a new file and an encrypted file.
 func TestSealPGP(t *testing.T) {
 	fingerprint := gpgKey(t)
 	r := request("spec:\n  authentication:\n    headers: {X-One: REPLACE_ME}\n", "headers/X-One", "s3cr3t-one")
@@ -225,13 +225,13 @@ func TestSealPGP(t *testing.T) {
 	}
 	wantBoth(t, string(out.Document), map[string]string{"headers/X-One": "s3cr3t-one"})
 	wantBoth(t, sealNew(t, string(out.Document), "headers/X-One", "s3cr3t-2"), map[string]string{"headers/X-One": "s3cr3t-2"})
-	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without it
+	t.Setenv("GNUPGHOME", t.TempDir()) // a keyring without the key
 	_, err = sops.New(sops.Options{}).Seal(context.Background(), r)
 	wantError(t, err, sops.NoRecipient, "can't be encrypted for pgp "+fingerprint, "gpg --import")
 }
 
 // TestSealGroups: the keys of a .sops.yaml are read as the real command reads
-// them, key groups included, and a key service that is allowed is called.
+// them, also key groups. An allowed key service is called.
 func TestSealGroups(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)
@@ -266,7 +266,7 @@ func TestSealGroups(t *testing.T) {
 	}
 }
 
-// encrypter answers for every cloud.
+// encrypter encrypts in place of every cloud.
 type encrypter struct {
 	keyservice.KeyServiceClient
 	calls atomic.Int64
@@ -280,7 +280,7 @@ func (e *encrypter) Encrypt(ctx context.Context, req *keyservice.EncryptRequest,
 	return e.KeyServiceClient.Encrypt(ctx, req, o...)
 }
 
-// TestSealRefuses: what can't be sealed is said, and nothing of it shows.
+// TestSealRefuses: every refusal has an error, and no error contains a secret.
 func TestSealRefuses(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)
@@ -330,8 +330,8 @@ func TestSealRefuses(t *testing.T) {
 		"over lines": {func(r *sops.Request) {
 			r.Document = []byte("spec:\n  authentication:\n    headers:\n      X-One: s3cr3t a\n        s3cr3t b\n")
 		}, sops.Malformed, []string{"can't be edited in place"}},
-		// The end of a line of old Macs hides a comment: it may neither stay in
-		// clear nor stand for the same text at another place.
+		// An old Mac line end hides a comment. The comment must neither stay
+		// plaintext nor replace the same text at another location.
 		"a comment not found": {func(r *sops.Request) {
 			r.Document = []byte("spec:\n  authentication:\n    # s3cr3t\r    # more\n    headers: {X-One: REPLACE_ME} # more yet\n")
 		}, sops.Malformed, []string{"can't be edited in place"}},
@@ -362,7 +362,7 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
-// TestWaiting: what is still to be set is listed by path, and needs no key.
+// TestWaiting: missing values are listed by path, without a key.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	other, _ := sopstest.AgeKey(t)

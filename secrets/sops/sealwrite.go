@@ -14,8 +14,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// write makes the new file: the values, the metadata of a new data key, then
-// the MAC over what it is now; and reads it again as anybody would.
+// write builds the new file: the values, the metadata of a new data key, then
+// the MAC over the result. It reads the file again like any other reader.
 func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 	document := s.Document
 	var err error
@@ -74,8 +74,8 @@ func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, 
 	return out, nil
 }
 
-// sealComments encrypts the comments of authentication, and all of a shared
-// secrets file, as SOPS does: they may hold the value of yesterday.
+// sealComments encrypts the comments of authentication, or all comments of a
+// shared secrets file, as SOPS does. A comment may contain a former value.
 func (s *sealer) sealComments(t *yamltext.Text) bool {
 	_, branch, ok := parseTree(t.Data())
 	from := 0
@@ -101,7 +101,7 @@ func (s *sealer) sealComments(t *yamltext.Text) bool {
 	return ok
 }
 
-// addMetadata appends what SOPS keeps of a file.
+// addMetadata appends the SOPS metadata.
 func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 	branches, err := stores.SerializeMetadata(sops.Tree{Branches: sops.TreeBranches{{}}, Metadata: tree.Metadata}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 	return true
 }
 
-// prove opens a new file as it will be opened, and compares everything in it.
+// prove decrypts a new file as a later run does, and compares all its content.
 func (s *sealer) prove(document []byte) error {
 	tree, err := parseSealed(s.File, document)
 	if err != nil || decryptTree(s.File, tree, s.key) != nil {

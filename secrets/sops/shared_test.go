@@ -12,7 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
 
-// twoShared takes both values of sharedDocument.
+// twoShared selects both values of sharedDocument.
 var twoShared = map[string][]string{"headers/X-Shared": {"webhookSecret"}, "queryParams/code": {"other"}}
 
 func openShared(t testing.TB, d *sops.Decrypter, text string) (secrets.Auth, error) {
@@ -24,8 +24,8 @@ func openShared(t testing.TB, d *sops.Decrypter, text string) (secrets.Auth, err
 
 var sharedValues = map[string]string{"headers/X-Shared": "s3cr3t-shared", "queryParams/code": "s3cr3t: other"}
 
-// TestAnySharedByte: whichever byte of a shared secrets file is changed, it
-// opens to the very same values or not at all, and nothing of it shows.
+// TestAnySharedByte: with any byte of a shared secrets file changed, the file
+// decrypts to the same values or not at all. No error contains a secret.
 func TestAnySharedByte(t *testing.T) {
 	t.Parallel()
 	good := sealSharedFile(t, sharedDocument)
@@ -54,9 +54,9 @@ func TestAnySharedByte(t *testing.T) {
 	}
 }
 
-// TestReferences: values that stand in another file are no part of the tree:
-// the others open, are set and signed around them, though SOPS itself can't
-// open such a file.
+// TestReferences: references to another file are not part of the tree. The
+// other values can be decrypted, set and signed, though SOPS itself can't
+// decrypt such a file.
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	const entry = "            X-Shared:\n                $secret: shared.yaml#webhookSecret # a comment\n"
@@ -81,16 +81,16 @@ func TestReferences(t *testing.T) {
 			wantError(t, err, sops.BadValue, "spec.authentication.headers.X-Shared is a $secret")
 		})
 	}
-	// A reference in place of a value takes nothing off the MAC.
+	// A reference in place of an encrypted value breaks the MAC.
 	good := seal(t, document, usual...)
 	_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: {$secret: shared.yaml#x}", 1), sops.Options{})
 	wantError(t, err, sops.WrongMAC, "deleted, added or swapped")
-	// What is no reference is a value that is no text.
+	// Any other mapping is a value that is not text.
 	for _, not := range []string{"{$secret: " + `"` + valueOf(good, "X-Two") + `"}`, "{$secret: a.yaml#x, more: b}", "{other: a.yaml#x}", "{}", "{$secret: 1}"} {
 		_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: "+not, 1), sops.Options{})
 		wantError(t, err, sops.Malformed, "is no text")
 	}
-	// A file of references alone is encrypted around them.
+	// A file with references only is encrypted around them.
 	fresh := "metadata:\n  name: x\nspec:\n  authentication:\n    headers:\n      X-Shared: {$secret: shared.yaml#x}\n      X-One: REPLACE_ME\n"
 	wantValues(t, must(decryptTree(t, sealNew(t, fresh, "headers/X-One", "s3cr3t-one"), sops.Options{})), map[string]string{"headers/X-One": "s3cr3t-one"})
 }
@@ -102,8 +102,8 @@ func must(auth secrets.Auth, err error) secrets.Auth {
 	return auth
 }
 
-// TestSealShared seals shared secrets files, new ones and those that the real
-// command wrote, and has the real command read and go on with them.
+// TestSealShared seals new shared secrets files and files of the real command.
+// The real command can then read and edit them.
 func TestSealShared(t *testing.T) {
 	t.Parallel()
 	wantShared := func(t *testing.T, text string, want map[string]string) {

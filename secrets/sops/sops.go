@@ -1,10 +1,10 @@
 // Package sops decrypts and seals the authentication of rule files. It is the
-// only package that knows SOPS, and it uses SOPS's lower level (trees, ciphers, key
-// services) for three reasons: typed errors, a time-out and a limit for calls
-// of key services, and none of SOPS's texts, which print values, hashes of
-// values and clear text that stands in an encrypted place.
+// only package that uses SOPS. It uses the lower level of SOPS (trees, ciphers,
+// key services) for three reasons. It returns typed errors, it limits the time
+// and number of key service calls, and it shows no text of SOPS. Such texts
+// contain values, hashes of values and plaintext from encrypted locations.
 //
-// It reads and writes no file: it is given bytes, and gives bytes back.
+// It reads and writes no files: callers pass and receive bytes.
 package sops
 
 import (
@@ -28,51 +28,51 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// Options say which keys may be used. The zero value allows age and PGP.
+// Options define the keys that may be used. The zero value allows age and PGP.
 type Options struct {
-	// KeyServices are the cloud key services that may be called beside age and
-	// PGP: awskms, gcpkms, azkv, hcvault, hckms. A file's metadata is not
-	// authenticated and may name any address, to which credentials would go.
+	// KeyServices are the cloud key services that may be called in addition to
+	// age and PGP: awskms, gcpkms, azkv, hcvault, hckms. The metadata of a file
+	// is not authenticated and may name any address, which would receive
+	// credentials.
 	KeyServices []string
-	// VaultAddr is the only Vault that hcvault may call.
+	// VaultAddr is the only Vault address that hcvault may call.
 	VaultAddr string
 	// AllowOddSecrets accepts values that do not look like a secret
 	// ([secrets.String.IsOdd]).
 	AllowOddSecrets bool
-	// Timeout is how long one call of a key service may take; 0 means 30 s.
+	// Timeout limits one call of a key service; 0 means 30 s.
 	Timeout time.Duration
-	// Concurrency is how many calls of cloud key services run side by side; 0
-	// means 4.
+	// Concurrency limits the parallel calls of cloud key services; 0 means 4.
 	Concurrency int
-	// KeyService opens data keys; nil means SOPS's own, in this process.
+	// KeyService decrypts data keys; nil means SOPS's own, in this process.
 	KeyService keyservice.KeyServiceClient
-	// Terminal is where a person is asked for the passphrase of a key. If it is
+	// Terminal is used to ask a person for the passphrase of a key. If it is
 	// nil, nobody can be asked.
 	Terminal Terminal
 
-	// Getenv returns a variable of the environment, which SOPS reads itself. It
-	// is only needed to know which keys may ask a person.
+	// Getenv returns an environment variable. It only serves to find keys that
+	// may ask a person: SOPS reads the environment itself.
 	Getenv func(string) string
 
 	custom bool // the key service is not SOPS's own
 }
 
-// Decrypter opens sealed files. It is safe for use by several goroutines.
+// Decrypter decrypts sealed files. It is safe for use by several goroutines.
 type Decrypter struct {
 	o     Options
 	calls *semaphore.Weighted
 	asker *asker
-	// shared are the documents that several rules take values of.
+	// shared keeps the values of documents that several rules use.
 	shared opener
 }
 
-// silence stops SOPS's loggers: they write names and values to stderr.
+// silence silences SOPS's loggers: they write names and values to stderr.
 var silence = sync.OnceFunc(func() {
 	for _, l := range logging.Loggers {
 		l.SetOutput(io.Discard)
 	}
 	if l := logging.Loggers["AGE"]; l != nil {
-		l.SetLevel(logrus.InfoLevel) // that of these messages
+		l.SetLevel(logrus.InfoLevel) // the level of plugin messages
 		l.AddHook(pluginMessages{})
 	}
 })
@@ -117,7 +117,8 @@ func extract(file string, branch sops.TreeBranch) (*sops.Tree, error) {
 	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
 }
 
-// parseTree turns the one document of a file into its nodes, and those into a tree.
+// parseTree parses the one document of a file into nodes, and the nodes into a
+// tree.
 func parseTree(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok bool) {
 	var doc yaml.Node
 	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil {
@@ -143,15 +144,15 @@ func decryptTree(file string, tree *sops.Tree, key []byte) (err error) {
 		return wrong
 	}
 	stated, failure := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
-	text, _ := stated.(string) // what is no text is "", which no MAC is
+	text, _ := stated.(string) // any other type gives "", which is no valid MAC
 	if failure != nil || subtle.ConstantTimeCompare([]byte(text), []byte(mac)) != 1 {
 		return macError(file, tree.Metadata.MACOnlyEncrypted)
 	}
 	return nil
 }
 
-// macError says why a MAC does not fit: with mac_only_encrypted only a change
-// of encrypted values breaks it.
+// macError returns the error of a wrong MAC. With mac_only_encrypted, only a
+// change of encrypted values breaks the MAC.
 func macError(file string, onlyEncrypted bool) *Error {
 	if onlyEncrypted {
 		return &Error{File: file, Kind: WrongMAC,
@@ -160,11 +161,12 @@ func macError(file string, onlyEncrypted bool) *Error {
 	}
 	return &Error{File: file, Kind: WrongMAC,
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
-		// Keeps the file's keys and rules, and writes no value in clear on the way.
+		// This command keeps the keys and rules of the file and writes no
+		// plaintext value.
 		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run: sops --rotate --ignore-mac --in-place " + shell.Path(file)}
 }
 
-// dataKey opens the file's data key with whichever allowed key fits.
+// dataKey decrypts the data key of a file with any allowed key.
 func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) ([]byte, error) {
 	allowed, refused := d.allowed(m.KeyGroups)
 	if !enough(allowed, m) {
@@ -188,8 +190,8 @@ func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) 
 	return nil, noKey(file, allowed, refused)
 }
 
-// recoverKey has SOPS put the data key together. Metadata is anybody's text, so
-// a panic on the way is a key that does not open.
+// recoverKey lets SOPS decrypt and combine the data key. Anyone can write
+// metadata, so a panic counts as a key that does not decrypt.
 func recoverKey(m *sops.Metadata, service keyservice.KeyServiceClient) (key []byte, err error) {
 	defer func() {
 		if recover() != nil {

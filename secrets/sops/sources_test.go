@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops"
 )
 
-// sharedDocument is a shared secrets file: every value of it is a secret.
+// sharedDocument is a shared secrets file: all its values are secrets.
 const sharedDocument = `# what many rules use
 webhookSecret: s3cr3t-shared
 other: "s3cr3t: other" # inline
@@ -27,16 +27,17 @@ func sealSharedFile(t testing.TB, text string) string {
 	return seal(t, text, "--mac-only-encrypted")
 }
 
-// sharedSource takes values of a document of the name shared.yaml.
+// sharedSource returns a source with the name shared.yaml and a selection of
+// values.
 func sharedSource(text string, take map[string][]string) secrets.Source {
 	return secrets.Source{File: "shared.yaml", Document: []byte(text), Take: take}
 }
 
-// oneShared takes one value of sharedDocument.
+// oneShared selects one value of sharedDocument.
 var oneShared = map[string][]string{"queryParams/shared": {"webhookSecret"}}
 
-// TestSources: values come together from several documents, and what is wrong
-// with any names that one.
+// TestSources: values of several documents are joined, and an error names the
+// document that caused it.
 func TestSources(t *testing.T) {
 	t.Parallel()
 	own, shared := seal(t, document, usual...), sealSharedFile(t, sharedDocument)
@@ -49,7 +50,7 @@ func TestSources(t *testing.T) {
 		sources []secrets.Source
 		plain   secrets.Auth
 		want    map[string]string
-		errs    []string // what is said, in order
+		errs    []string // the errors, in order
 	}{
 		"nothing": {want: map[string]string{}},
 		"a shared file alone": {sources: []secrets.Source{sharedSource(shared, oneShared)},
@@ -110,7 +111,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// counter is SOPS's own key service, and how often it was called.
+// counter is SOPS's own key service with a count of its calls.
 type counter struct {
 	keyservice.KeyServiceClient
 	calls atomic.Int64
@@ -123,8 +124,8 @@ func (c *counter) Decrypt(ctx context.Context, req *keyservice.DecryptRequest, o
 	return c.KeyServiceClient.Decrypt(ctx, req, o...)
 }
 
-// TestOpenedOnce: a document that 500 rules take values of is one call of the
-// key service, also where it does not open; one that changed is another.
+// TestOpenedOnce: a document that 500 rules use costs one call of the key
+// service, also if the decryption fails. A changed document costs another call.
 func TestOpenedOnce(t *testing.T) {
 	t.Parallel()
 	shared := sealSharedFile(t, sharedDocument)
@@ -172,8 +173,8 @@ func TestOpenedOnce(t *testing.T) {
 	}
 }
 
-// TestStoppedIsNotKept: a run that is stopped says nothing of the document to
-// those that go on, those that wait for it included.
+// TestStoppedIsNotKept: if one caller is stopped, the others still decrypt the
+// document, also those that wait for it.
 func TestStoppedIsNotKept(t *testing.T) {
 	t.Parallel()
 	text := sealSharedFile(t, sharedDocument)
@@ -218,7 +219,7 @@ func TestStoppedIsNotKept(t *testing.T) {
 	}
 }
 
-// hook is a key service that is told of each call before it.
+// hook is a key service that calls a function before each call.
 type hook struct {
 	keyservice.KeyServiceClient
 	before func()

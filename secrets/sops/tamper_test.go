@@ -25,7 +25,7 @@ func replaceNth(s, old, new string, n int) string {
 	return s[:at] + new + s[at+len(old):]
 }
 
-// valueOf is the ciphertext behind a name.
+// valueOf returns the ciphertext after a name.
 func valueOf(text, name string) string {
 	_, after, _ := strings.Cut(text, name+": ")
 	value, _, _ := strings.Cut(after, "\n")
@@ -35,8 +35,8 @@ func valueOf(text, name string) string {
 	return value
 }
 
-// TestTampered: every way to change an encrypted file by hand is told by kind,
-// and no text of it holds a secret, ciphertext or SOPS's hash.
+// TestTampered: every kind of hand edit of an encrypted file has an error kind.
+// No message contains a secret, a ciphertext or SOPS's hash.
 func TestTampered(t *testing.T) {
 	t.Parallel()
 	good := seal(t, document, usual...)
@@ -90,15 +90,15 @@ func TestTampered(t *testing.T) {
 	}
 }
 
-// replaceHeaders puts something else where the mapping of headers stands.
+// replaceHeaders replaces the mapping of headers.
 func replaceHeaders(text, by string) string {
 	before, after, _ := strings.Cut(text, "        headers:")
 	_, after, _ = strings.Cut(after, "        queryParams:")
 	return before + "        headers:" + by + "        queryParams:" + after
 }
 
-// TestAnyByte: whichever byte of a file is changed, it opens to the very same
-// values or not at all, and nothing of it shows.
+// TestAnyByte: with any byte of a file changed, the file decrypts to the same
+// values or not at all. No error contains a secret.
 func TestAnyByte(t *testing.T) {
 	t.Parallel()
 	good := string(sopstest.Seal(t, document, recipient))
@@ -118,14 +118,14 @@ func TestAnyByte(t *testing.T) {
 			}
 		}
 	}
-	// Clear fields may be changed, everything sealed may not.
+	// Plaintext fields may change; sealed values must not.
 	if opened < 300 || refused < 2000 {
 		t.Errorf("%d opened and %d refused: the test reaches too little", opened, refused)
 	}
 }
 
-// FuzzAuth: any document at all ends in values or an [sops.Error], never in a
-// panic or a text that shows something.
+// FuzzAuth: any document gives values or an [sops.Error]. It never causes a
+// panic or a message that shows a secret.
 func FuzzAuth(f *testing.F) {
 	good := string(sopstest.Seal(f, document, recipient))
 	key := dataKey(f, good)
@@ -139,13 +139,13 @@ func FuzzAuth(f *testing.F) {
 			if err != nil && !errors.As(err, &e) {
 				t.Fatalf("error %v of type %T", err, err)
 			}
-			return // a recipient is anybody's text, and is shown
+			return // messages show recipients, which anyone can write
 		}
 		noLeak(t, err)
 	})
 }
 
-// swapTag changes a ciphertext's tag and keeps it well-formed.
+// swapTag changes the tag of a ciphertext and keeps the form valid.
 func swapTag(v string) string {
 	i := strings.Index(v, ",tag:") + 5
 	c := "A"
@@ -155,8 +155,7 @@ func swapTag(v string) string {
 	return v[:i] + c + v[i+1:]
 }
 
-// TestBadValues: a value that was encrypted as it should not be is named by
-// its path.
+// TestBadValues: an encrypted value that is not valid is named by its path.
 func TestBadValues(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

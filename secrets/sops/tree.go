@@ -8,13 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A tree is built from YAML nodes as SOPS's YAML store builds it, which can't
-// be imported here: it pulls in every store's client and with it 22 MB. The
-// order of comments and values matters, because the MAC is a hash over the
-// values in order; tests compare with what the real command encrypts.
+// A tree is built from YAML nodes as SOPS's YAML store builds it. That store
+// can't be imported here: it adds the clients of all stores, which are 22 MB.
+// The order of comments and values matters, because the MAC is a hash over the
+// values in order. Tests compare the tree with files from the real command.
 
-// branchOf turns a document into a tree. ok is false where it is no mapping,
-// or uses what rule files may not (aliases).
+// branchOf converts a document to a tree. ok is false if the document is not a
+// mapping, or if it contains aliases, which rule files must not use.
 func branchOf(doc *yaml.Node) (sops.TreeBranch, bool) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, false
@@ -24,7 +24,7 @@ func branchOf(doc *yaml.Node) (sops.TreeBranch, bool) {
 	return append(branch, comments(nil, false, doc.FootComment)...), ok
 }
 
-// comments are the lines of comments as items of a mapping.
+// comments appends the lines of comments as items of a mapping.
 func comments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBranch {
 	for _, text := range texts {
 		for line := range strings.SplitSeq(text, "\n") {
@@ -36,8 +36,8 @@ func comments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBra
 	return branch
 }
 
-// mapping appends the items of a mapping; handled is true where the caller has
-// seen to the node's own comments.
+// mapping appends the items of a mapping. handled means that the caller has
+// already added the comments of the node.
 func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBranch, bool) {
 	if !handled {
 		branch = comments(branch, false, node.HeadComment, node.LineComment)
@@ -53,7 +53,7 @@ func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBr
 		}
 		var name any
 		if key.Kind != yaml.ScalarNode || key.Decode(&name) != nil || names[name] {
-			return nil, false // SOPS takes no name twice either
+			return nil, false // SOPS also refuses duplicate names
 		}
 		names[name] = true
 		v, ok := valueOf(value, scalar)
@@ -72,7 +72,7 @@ func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBr
 	return branch, true
 }
 
-// valueOf turns a node into what SOPS keeps of it.
+// valueOf converts a node to a SOPS value.
 func valueOf(node *yaml.Node, handled bool) (any, bool) {
 	switch node.Kind {
 	case yaml.MappingNode:
