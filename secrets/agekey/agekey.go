@@ -1,8 +1,8 @@
 // Package agekey finds the age key that SOPS would use on this machine, and
-// makes one where SOPS looks for it.
+// creates a key in the file that SOPS reads.
 //
-// It tells of public parts alone: no function returns a secret key, and no
-// error holds a line of a key file.
+// It handles public parts alone: no function returns a secret key, and no error
+// contains a line of a key file.
 package agekey
 
 import (
@@ -24,41 +24,43 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// Key is an age key, as far as others may know it.
+// Key is the public description of an age key.
 type Key struct {
 	// Recipient is the public part.
 	Recipient string
-	// File holds the key; empty where the variable SOPS_AGE_KEY does.
+	// File is the path of the key file; empty if the variable SOPS_AGE_KEY
+	// holds the key.
 	File string
-	// More is how many keys stand behind it in the same place.
+	// More is the number of further keys after it in the file or variable.
 	More int
-	// Open says that others than its owner may read the file.
+	// Open reports that users other than its owner may read the file.
 	Open bool
-	// Made says that it was made just now.
+	// Made reports that Make created the key.
 	Made bool
 }
 
-// Error is why there is no key to be used.
+// Error is the reason why no key can be used.
 type Error struct{ message, hint string }
 
 func (e *Error) Error() string { return e.message }
 
-// Hint is what to do about it.
+// Hint returns the next step for the user.
 func (e *Error) Hint() string { return e.hint }
 
-// maxFile is the most bytes that are read of a key file.
+// maxFile is the maximum size of a key file in bytes.
 const maxFile = 1 << 20
 
 const publicPart = "pass the public part of your key: --age-recipient age1..."
 
-// Place is the file in which SOPS looks for age keys: SOPS_AGE_KEY_FILE, then
-// sops/age/keys.txt in the user's folder of configuration.
+// Place returns the path of the file in which SOPS looks for age keys:
+// SOPS_AGE_KEY_FILE, or else sops/age/keys.txt in the user's configuration
+// directory.
 func Place(getenv func(string) string) (string, error) {
 	if file := getenv("SOPS_AGE_KEY_FILE"); file != "" {
 		return file, nil
 	}
-	// As SOPS does it: the standard library reads XDG_CONFIG_HOME elsewhere,
-	// but not on macOS.
+	// Like SOPS, read XDG_CONFIG_HOME on macOS also; the standard library reads
+	// it on other systems only.
 	dir := getenv("XDG_CONFIG_HOME")
 	if runtime.GOOS != "darwin" || dir == "" {
 		var err error
@@ -69,7 +71,7 @@ func Place(getenv func(string) string) (string, error) {
 	return filepath.Join(dir, "sops", "age", "keys.txt"), nil
 }
 
-// Find returns the first key that SOPS would find, nil where there is none.
+// Find returns the first key that SOPS would find, or nil if there is none.
 func Find(getenv func(string) string) (*Key, error) {
 	if text := getenv("SOPS_AGE_KEY"); text != "" {
 		return parse("SOPS_AGE_KEY", strings.NewReader(strings.Join(strings.Fields(text), "\n")))
@@ -96,9 +98,9 @@ func Find(getenv func(string) string) (*Key, error) {
 	return key, nil
 }
 
-// Make makes a key and writes it to file, which holds none: readable by its
-// owner alone, as its folder is where that is new. What the file holds already,
-// such as comments, stays.
+// Make creates a key and writes it to file, which must not contain a key. Only
+// the owner may read the file, and its directory if Make creates it. Other
+// content of the file, such as comments, is kept.
 func Make(file string, now time.Time) (*Key, error) {
 	old, there, err := read(file)
 	if err != nil {
@@ -127,7 +129,7 @@ func Make(file string, now time.Time) (*Key, error) {
 	return &Key{Recipient: public, File: file, Made: true}, nil
 }
 
-// appendKey puts a key behind what a file without one holds.
+// appendKey appends a key to a file without a key.
 func appendKey(file string, old, text []byte) error {
 	whole := bytes.Clone(old)
 	if len(whole) > 0 && !bytes.HasSuffix(whole, []byte("\n")) {
@@ -138,7 +140,7 @@ func appendKey(file string, old, text []byte) error {
 	if err != nil {
 		return err
 	}
-	// Before the key is in it, and only where it is no link.
+	// Restrict the mode before the key is in the file, and never follow a link.
 	if info.Mode().IsRegular() && info.Mode().Perm() != 0o600 {
 		if err := os.Chmod(file, 0o600); err != nil {
 			return err
@@ -147,7 +149,7 @@ func appendKey(file string, old, text []byte) error {
 	return atomicfile.Replace(file, old, whole)
 }
 
-// read returns what a key file holds, and whether there is one.
+// read returns the content of a key file. there is false if the file is absent.
 func read(file string) (data []byte, there bool, err error) {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
@@ -167,7 +169,8 @@ func read(file string) (data []byte, there bool, err error) {
 	return data, true, err
 }
 
-// parse reads keys as SOPS does: one a line, no space around it.
+// parse reads keys as SOPS does: one per line, without surrounding space.
+// Without a key it returns nil.
 func parse(from string, r io.Reader) (*Key, error) {
 	var key *Key
 	lines := bufio.NewScanner(r)
@@ -198,7 +201,7 @@ func parse(from string, r io.Reader) (*Key, error) {
 	return key, nil
 }
 
-// recipientOf is the public part of a secret key.
+// recipientOf returns the public part of a secret key.
 func recipientOf(secret string) (string, bool) {
 	if strings.HasPrefix(secret, "AGE-SECRET-KEY-PQ-1") {
 		identity, err := age.ParseHybridIdentity(secret)
@@ -214,8 +217,8 @@ func recipientOf(secret string) (string, bool) {
 	return identity.Recipient().String(), true
 }
 
-// CheckRecipient returns an error where s can't be the public part of a key.
-// It does not hold s, which may be the secret part.
+// CheckRecipient returns an error if s can't be the public part of a key. The
+// error does not contain s, which may be the secret part.
 func CheckRecipient(s string) error {
 	const hint = "age-keygen -y FILE prints the public part of a key"
 	switch {
@@ -226,7 +229,7 @@ func CheckRecipient(s string) error {
 		if err == nil {
 			return nil
 		}
-		// Of a plugin's key only the plugin knows more.
+		// Only the plugin can check more of its key.
 		name, rest, _ := strings.Cut(strings.TrimPrefix(s, "age1"), "1")
 		if name != "" && name != "pq" && rest != "" {
 			return nil

@@ -24,7 +24,7 @@ func env(pairs ...string) func(string) string {
 	}
 }
 
-// secretOf is the key that a file holds.
+// secretOf returns the secret key in a file.
 func secretOf(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -82,8 +82,8 @@ func TestMakeAndFind(t *testing.T) {
 	}
 }
 
-// TestMakeKeepsComments also has a file that others may read: it is closed
-// before the key is in it.
+// TestMakeKeepsComments also uses a file that other users may read. Make
+// restricts its mode before the key is in the file.
 func TestMakeKeepsComments(t *testing.T) {
 	t.Parallel()
 	for old, kept := range map[string]string{"": "", "# mine": "# mine\n", "# mine\n\n": "# mine\n\n"} {
@@ -108,8 +108,8 @@ func TestMakeKeepsComments(t *testing.T) {
 	}
 }
 
-// TestMakeLeavesLinks has a link to a file without a key. The link is not
-// followed, so what it leads to keeps its mode.
+// TestMakeLeavesLinks uses a link to a file without a key. Make does not follow
+// the link, so the mode of the target stays the same.
 func TestMakeLeavesLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -131,7 +131,7 @@ func TestMakeLeavesLinks(t *testing.T) {
 	}
 }
 
-// TestFindLarge has files of the size that is read at most, and of one byte more.
+// TestFindLarge uses files of the maximum size, and of one byte more.
 func TestFindLarge(t *testing.T) {
 	t.Parallel()
 	identity, err := age.GenerateX25519Identity()
