@@ -1,6 +1,6 @@
-// Package sopstest encrypts rule files for tests: with the real sops command,
-// a tool of this module, and, where thousands of files are wanted, within the
-// process by SOPS's own library.
+// Package sopstest encrypts rule files for tests. It runs the real sops
+// command, which is a tool of this module. For thousands of files it uses
+// SOPS's library in the test process.
 //
 // It is for tests only, and decrypts nothing.
 package sopstest
@@ -25,10 +25,11 @@ import (
 	"github.com/getsops/sops/v3/version"
 )
 
-// Command is the path of the real sops command, looked for once. The go
-// command keeps its cache below HOME: call it before HOME is changed. Processes
-// of the same tests, such as the workers of a fuzz target, are told: to them a
-// changed HOME would be an empty cache, and SOPS take minutes to build.
+// Command returns the path of the real sops command, and searches for it once.
+// Call it before HOME changes, because the go command keeps its cache below
+// HOME. It passes the path to child processes, such as the workers of a fuzz
+// target, in a variable. With a changed HOME they would find an empty cache,
+// and building SOPS would take minutes.
 var Command = sync.OnceValues(func() (string, error) {
 	const told = "MKHOOKS_TEST_SOPS"
 	if path := os.Getenv(told); path != "" {
@@ -45,8 +46,8 @@ var Command = sync.OnceValues(func() (string, error) {
 // Usual are the flags that the documentation recommends for rule files.
 var Usual = []string{"--encrypted-regex", "^authentication$", "--mac-only-encrypted"}
 
-// Sops runs the real command in a folder, with env added to the process's own
-// environment, and returns what it writes on standard output.
+// Sops runs the real command in a directory and returns its standard output.
+// env is added to the environment of the process.
 func Sops(t testing.TB, env []string, dir string, args ...string) string {
 	t.Helper()
 	command, err := Command()
@@ -64,8 +65,8 @@ func Sops(t testing.TB, env []string, dir string, args ...string) string {
 	return stdout.String()
 }
 
-// EncryptRule writes text to a file of a new folder, encrypts it there with
-// the real command and the flags (which name the keys), and returns the path.
+// EncryptRule writes text to a file in a new directory and encrypts it with the
+// real command. The flags name the keys. It returns the path.
 func EncryptRule(t testing.TB, text string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rule.yaml")
@@ -77,7 +78,7 @@ func EncryptRule(t testing.TB, text string, flags ...string) string {
 	return file
 }
 
-// AgeKey makes a key; the identity is the text that SOPS_AGE_KEY takes.
+// AgeKey creates a key. The identity has the form of SOPS_AGE_KEY.
 func AgeKey(t testing.TB) (recipient, identity string) {
 	t.Helper()
 	key, err := age.GenerateX25519Identity()
@@ -87,8 +88,8 @@ func AgeKey(t testing.TB) (recipient, identity string) {
 	return key.Recipient().String(), key.String()
 }
 
-// Seal does what the real command does with the flags [Usual] and these age
-// recipients, without a process for each file: in a millisecond.
+// Seal encrypts like the real command with the flags [Usual] and the given age
+// recipients. It takes a millisecond, because it starts no process.
 func Seal(t testing.TB, text string, recipients ...string) []byte {
 	t.Helper()
 	store := yaml.NewStore(&config.YAMLStoreConfig{Indent: yaml.IndentDefault})
