@@ -21,14 +21,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// convergeCases is how many random cases are tried; convergeSeed makes them.
+// convergeCases is the number of random cases; convergeSeed is their seed.
 const convergeCases, convergeSeed = 200, 7
 
-// TestConverge is the property that all else serves: whatever the files and
-// the live rules are, and whatever goes wrong at whichever request, the next
-// run makes it good. After it nothing differs, the live rules are what the
-// files say, every history that was destroyed is whole in an archive, and no
-// secret was anywhere but in the body of a PUT.
+// TestConverge checks the main property: the next run repairs everything, whatever
+// the files and the live rules are, and whichever request fails. After it nothing
+// differs, and the live rules match the files. Every destroyed history is complete
+// in an archive, and no secret left except in the body of a PUT.
 func TestConverge(t *testing.T) {
 	t.Parallel()
 	for n := range convergeCases {
@@ -45,8 +44,8 @@ type convergence struct {
 	r *rand.Rand
 
 	mu sync.Mutex
-	// destroyed are the sources of the records that were there when a rule
-	// was last asked to be deleted, by its id.
+	// destroyed are the sources of the records that existed at the last DELETE of a
+	// rule, by its id.
 	destroyed map[string][]string
 	foreign   map[string]emulator.Rule
 	results   []string
@@ -79,7 +78,7 @@ func newCase(t *testing.T, n uint64) *convergence {
 
 var caseNames = []string{"a", "b", "c", "d", "e f/ü"}
 
-// randomFiles are files for some of the names.
+// randomFiles returns files for some of the names.
 func (c *convergence) randomFiles() []apply.Rule {
 	var out []apply.Rule
 	for _, name := range caseNames {
@@ -125,7 +124,7 @@ func (c *convergence) meddle() {
 	}
 }
 
-// watch notes what each DELETE is about to destroy.
+// watch stores the records that each DELETE is about to destroy.
 func (c *convergence) watch() {
 	for _, name := range append(slices.Clone(caseNames), "u") {
 		c.service.Fault(emulator.Fault{Method: "DELETE", Rule: name, Before: func() {
@@ -138,7 +137,8 @@ func (c *convergence) watch() {
 	}
 }
 
-// misfortune sets one fault at a random request, and has events come at another.
+// misfortune sets one fault at a random request, and adds events at another
+// request.
 func (c *convergence) misfortune() {
 	f := emulator.Fault{Nth: 1 + c.r.IntN(30), Times: pick(c.r, 1, 1, 1, 3, 1000)}
 	switch c.r.IntN(6) {
@@ -160,11 +160,11 @@ func (c *convergence) misfortune() {
 	c.service.Fault(emulator.Fault{Nth: 1 + c.r.IntN(30), Times: 1 + c.r.IntN(3), Before: func() {
 		c.service.Deliver("MediaKind.JobFinished", emulator.Sent)
 	}})
-	// Mostly a fault is not tried away, so that it shows.
+	// Retries mostly do not outlast a fault, so that it shows.
 	c.client.RetryFor = pick(c.r, 1, 1, 1, 1, 1, 1, 1, 900*time.Millisecond)
 }
 
-// attempt plans and applies; that it fails is part of the case.
+// attempt plans and applies; a failure is part of the case.
 func (c *convergence) attempt(stop <-chan struct{}) {
 	p, err := c.plan()
 	if err != nil {
@@ -206,8 +206,8 @@ func (c *convergence) run() {
 	}
 }
 
-// checkRules wants the live rules to be what the files say, secrets included,
-// and those of others untouched.
+// checkRules checks that the live rules match the files, secrets included, and that
+// rules of other owners are untouched.
 func (c *convergence) checkRules() {
 	c.t.Helper()
 	got := c.service.Rules()
@@ -247,14 +247,14 @@ func (c *convergence) checkRules() {
 		delete(got, name)
 	}
 	for name, live := range got {
-		// One that nobody marked is not ours to delete.
+		// A rule without a marker is not ours to delete.
 		if live.Headers()[webhook.MarkerHeader] != "" {
 			c.t.Errorf("rule %q is still there", name)
 		}
 	}
 }
 
-// checkArchives wants every destroyed history whole in an archive.
+// checkArchives checks that every destroyed history is complete in an archive.
 func (c *convergence) checkArchives() {
 	c.t.Helper()
 	still := map[string]bool{}
@@ -277,7 +277,7 @@ func (c *convergence) checkArchives() {
 	}
 }
 
-// checkSecrets wants no value anywhere but in the body of a PUT.
+// checkSecrets checks that no value occurs outside the body of a PUT.
 func (c *convergence) checkSecrets() {
 	c.t.Helper()
 	const secret = "s3cr3t-value"

@@ -10,8 +10,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// delete is steps 6 and 7. It reports false where the history has to be
-// stored anew.
+// delete does steps 6 and 7. It returns false if the history must be stored anew.
 func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool) {
 	w, err := d.recordIntent(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
 	if err != nil {
@@ -62,14 +61,14 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 	return over
 }
 
-// failLateDelete ends a delete whose lost attempt took effect only after newer records
-// had come.
+// failLateDelete ends a delete whose lost attempt took effect only after newer
+// records had come.
 func (d *deletion) failLateDelete() {
 	d.left = nil
 	d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
 }
 
-// looked is what a look found, for the record.
+// looked returns the result of a precheck, for the audit log.
 func looked(err error) WriteResult {
 	switch {
 	case err == nil:
@@ -80,9 +79,9 @@ func looked(err error) WriteResult {
 	return WriteResult{Error: &Error{Kind: KindService, Message: err.Error()}}
 }
 
-// inspect reads the rule after a DELETE that was answered with an error: it may
-// have taken effect. It returns errGone or errAnother, or nil if the rule is
-// there, or if nothing is known.
+// inspect reads the rule after a DELETE with an error response, which may have
+// taken effect. It returns errGone or errAnother, or nil if the rule exists or its
+// state is unknown.
 func (d *deletion) inspect(ctx context.Context, err error) error {
 	var service *mkio.Error
 	if !errors.As(err, &service) {
@@ -102,9 +101,8 @@ func (d *deletion) inspect(ctx context.Context, err error) error {
 	return nil
 }
 
-// gone ends the delete of a rule that is absent. If a DELETE of this run was
-// sent before, it counts as the one that deleted the rule, unless the service
-// refused it with the error refused.
+// gone ends the delete of an absent rule. If this run sent a DELETE before, that
+// DELETE counts as the cause, unless the service refused it with the error refused.
 func (d *deletion) gone(refused error) {
 	d.left = nil
 	var service *mkio.Error
@@ -118,7 +116,7 @@ func (d *deletion) gone(refused error) {
 	}
 }
 
-// another ends the delete of a rule whose name another rule has by now.
+// another ends the delete of a rule whose name now belongs to another rule.
 func (d *deletion) another() {
 	d.left = nil
 	if !d.attempted {
@@ -129,7 +127,7 @@ func (d *deletion) another() {
 		"the rule is deleted, by this run or by another client; another client has created a rule with its name since, which was left alone", planAgain)
 }
 
-// recheck is step 6: it says whether the rule may be deleted now.
+// recheck is the precheck of step 6. It returns nil if the rule may be deleted now.
 func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 	live, err := d.client.Rule(ctx, d.c.Rule)
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// TestDeleteAnswers is about the attempts of the DELETE itself.
+// TestDeleteAnswers tests the attempts of the DELETE itself.
 func TestDeleteAnswers(t *testing.T) {
 	t.Parallel()
 	one := emulator.Fault{Method: "DELETE", Nth: 1}
@@ -86,7 +86,7 @@ func TestDeleteAnswers(t *testing.T) {
 				want(t, r, tt.outcome, "gone "+tt.status)
 				c := change(t, r, "gone")
 				says(t, c, map[string]string{"stale": "stale", "failed": "network", "unverified": "unverified"}[tt.status], tt.says)
-				left := apply.Left{} // the rule is absent, or somebody else's
+				left := apply.Left{} // the rule is absent, or belongs to another client
 				switch {
 				case tt.status == "failed":
 					left = isPaused
@@ -116,8 +116,8 @@ func TestDeleteAnswers(t *testing.T) {
 	}
 }
 
-// TestHistoryOfAServiceInTrouble: what the service said is told as it said it,
-// and not as trouble with the archive.
+// TestHistoryOfAServiceInTrouble checks that an error of the service is reported
+// unchanged, and not as an error of the archive.
 func TestHistoryOfAServiceInTrouble(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -131,7 +131,7 @@ func TestHistoryOfAServiceInTrouble(t *testing.T) {
 	}
 }
 
-// TestGoneWhileItIsRead is about a rule that vanishes under our hands.
+// TestGoneWhileItIsRead deletes the rule during the delete.
 func TestGoneWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	for _, at := range []emulator.Fault{{Kind: emulator.Events, Nth: 1}, {Kind: emulator.Events, Nth: 3}, {Kind: emulator.Get, Nth: 2}} {
@@ -176,7 +176,7 @@ func TestArchiveTrouble(t *testing.T) {
 	}
 }
 
-// noRoom is an archive that can't be written to, and says what to do about it.
+// noRoom is an archive that can't be written, with a hint.
 type noRoom struct{ archive.Store }
 
 func (noRoom) Create(context.Context, string) (archive.Writer, error) { return nil, noRoomError{} }
@@ -186,7 +186,7 @@ type noRoomError struct{}
 func (noRoomError) Error() string { return "the bucket is locked" }
 func (noRoomError) Hint() string  { return "unlock the bucket" }
 
-// TestArchiveHint: what a store says itself of what to do is what is said.
+// TestArchiveHint checks that the hint of a store is shown.
 func TestArchiveHint(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -198,7 +198,7 @@ func TestArchiveHint(t *testing.T) {
 	}
 }
 
-// TestDependence is about deletes behind creates and updates that went wrong.
+// TestDependence tests deletes after failed creates and updates.
 func TestDependence(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -14,44 +14,44 @@ import (
 
 // Deleting a rule: the seven steps of the contract.
 //
-// The service destroys the history with the rule, and has no compare-and-swap.
-// So everything is looked at again directly before each attempt, and whatever
-// moved leads back to reading the history, or ends the delete.
+// The service destroys the history with the rule, and has no compare-and-swap. So
+// every precondition is checked again directly before each attempt. A change leads
+// back to reading the history, or ends the delete.
 //
-// A pause is a PUT, and a PUT drops what this version does not know. A rule
-// with unknown fields is therefore not paused: if the run died, or if a guard
-// held the delete back, they would be lost on a rule that is still there. Its
-// history may then move while it is read, which is noticed.
+// A pause is a PUT, and a PUT drops the fields that this version does not know. A
+// rule with unknown fields is therefore not paused. If the run crashed, or if a
+// guard blocked the delete, a rule that still exists would lack those fields. Its
+// history may then change while it is read, which is detected.
 
 // deletion is one delete in progress.
 type deletion struct {
 	*run
 	c   plan.Change
 	out Change
-	// seen is the rule before any run paused it, for the manifest; live is the
-	// rule as it must be when it is deleted.
+	// seen is the rule before any run paused it, for the manifest. live is the rule
+	// as it must be when it is deleted.
 	seen, live webhook.Rule
-	// at is when the rule was read first.
+	// at is the time of the first read of the rule.
 	at time.Time
 	// wrote is true once the pause of this run took effect.
 	wrote bool
 	// earlier is true if an earlier run paused the rule.
 	earlier bool
-	// authUnknown is true if the rule had authentication before, and nobody
-	// knows its names.
+	// authUnknown is true if the rule had authentication before, but its names are
+	// unknown.
 	authUnknown bool
-	// left is the paused rule as it was last read; nil if the rule is not paused,
-	// or is absent.
+	// left is the paused rule as it was last read. It is nil if the rule is not
+	// paused, or is absent.
 	left *webhook.Rule
-	// attempted is true once a DELETE was sent, lost once one may have taken
-	// effect without a response.
+	// attempted is true once a DELETE was sent; lost is true once a DELETE may have
+	// taken effect without a response.
 	attempted, lost bool
 	// drained is how long the delete has waited for records in flight.
 	drained  time.Duration
 	patience *archive.Patience
 }
 
-// The ways in which the last look before a DELETE ends it.
+// The reasons why the precheck of a DELETE ends it.
 var (
 	errGone    = errors.New("the rule is gone")
 	errAnother = errors.New("another rule has its name")
@@ -82,7 +82,7 @@ func (d *deletion) do(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.out.failRead(ctx, err)
-	case live == nil: // gone is as desired
+	case live == nil: // absent, as desired
 		d.out.Status = StatusDone
 	case webhook.LiveDigest(live) != d.c.LiveDigest:
 		d.out.stale(moved(d.c, live))
@@ -101,7 +101,7 @@ func (d *deletion) do(ctx context.Context) {
 		return
 	}
 	if err := archive.Probe(ctx, d.deps.Archive); err != nil {
-		d.out.failArchive(ctx, err) // before the pause: the rule goes on delivering
+		d.out.failArchive(ctx, err) // before the pause: the rule continues to deliver
 		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
 	}
@@ -129,14 +129,14 @@ func (d *deletion) do(ctx context.Context) {
 	}
 }
 
-// The waits between two looks at deliveries on their way.
+// The waits between two checks for records in flight.
 const (
 	firstDrainWait = 250 * time.Millisecond
 	longDrainWait  = 5 * time.Second
 )
 
-// store is steps 3 to 5: it stores the history whole once no record is on its
-// way any more. nil means that out says why not.
+// store does steps 3 to 5: it stores the complete history when no record is in
+// flight. It returns nil if out holds the reason why not.
 func (d *deletion) store(ctx context.Context) *archive.Copy {
 	w, err := d.recordIntent(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
 	if err != nil {
@@ -174,7 +174,7 @@ func (d *deletion) store(ctx context.Context) *archive.Copy {
 	}
 }
 
-// stepError is what the record says of a step that did not come to its end.
+// stepError returns the error of an unfinished step for the audit log.
 func (d *deletion) stepError() *Error {
 	if b := d.out.Blocked; b != nil {
 		return &Error{Kind: KindGuard, Message: "blocked by " + string(b.Guard) + ": " + b.Reason}
@@ -187,7 +187,7 @@ func (d *deletion) failStore(ctx context.Context, err error) {
 	switch {
 	case !mkio.NotFound(err) || ctx.Err() != nil:
 		d.out.failArchive(ctx, err)
-	case d.attempted: // it is stored anew because the copy lacked records
+	case d.attempted: // it is stored anew because the archive lacked records
 		d.failLateDelete()
 	default:
 		d.gone(nil)
@@ -203,7 +203,7 @@ func (d *deletion) archiveRequest() archive.Request {
 	}
 }
 
-// history is where the archive reads from.
+// history reads the delivery history for the archive.
 func (d *deletion) history(ctx context.Context, each func(archive.Page) error) error {
 	return d.client.Events(ctx, d.c.Rule, func(p mkio.EventPage) error { return each(archive.Page(p)) })
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// doomed is a world with one rule that no file names any more, with n records.
+// doomed returns a world with one rule without a file, with n records.
 func doomed(t *testing.T, o emulator.Options, n int) *world {
 	t.Helper()
 	w := newWorld(t, o)
@@ -24,7 +24,8 @@ func doomed(t *testing.T, o emulator.Options, n int) *world {
 	return w
 }
 
-// deleted wants the rule gone, and its last archive to hold all its records.
+// deleted checks that the rule is absent, and that its last archive holds all its
+// records.
 func (w *world) deleted(all []string) {
 	w.t.Helper()
 	if w.there("gone") {
@@ -94,8 +95,8 @@ func TestNoPause(t *testing.T) {
 	}
 }
 
-// TestPausedAndLeft ends a delete after the pause: the next run deletes the
-// rule, or restores it where its file came back.
+// TestPausedAndLeft ends a delete after the pause. The next run deletes the rule,
+// or restores it if its file exists again.
 func TestPausedAndLeft(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {
@@ -187,8 +188,7 @@ func TestPauseThatGoesWrong(t *testing.T) {
 	}
 }
 
-// TestMayBePaused is about a pause of which it is not known whether it took
-// effect.
+// TestMayBePaused tests a pause that may or may not have taken effect.
 func TestMayBePaused(t *testing.T) {
 	t.Parallel()
 	unseen := emulator.Fault{Kind: emulator.Get, Nth: 2, Times: -1, Status: 403}
@@ -260,7 +260,7 @@ func TestMovingHistory(t *testing.T) {
 				if tt.says == "" {
 					tt.fault.Times = 1
 				}
-				// The record must be there for the plan's rule to be the same.
+				// The record must exist, so that the plan has the same rule.
 				w.service.Fault(tt.fault)
 				r := prepared.Run(context.Background(), nil, p)
 				if tt.status == "blocked" {
@@ -281,7 +281,7 @@ func TestMovingHistory(t *testing.T) {
 	}
 }
 
-// TestHistoryThatCannotBeRead is about services that keep a part to themselves.
+// TestHistoryThatCannotBeRead tests services that omit a part of the history.
 func TestHistoryThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -306,7 +306,7 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestPagingFaults is about pages that repeat, are left out or lead elsewhere.
+// TestPagingFaults tests pages that repeat, are omitted or lead elsewhere.
 func TestPagingFaults(t *testing.T) {
 	t.Parallel()
 	for _, link := range []emulator.Link{emulator.LinkElsewhere, emulator.LinkItself, emulator.LinkRepeat, emulator.LinkSkip, emulator.LinkLost} {

@@ -17,7 +17,7 @@ import (
 const (
 	planAgain  = "run mkhooks plan again and look at what moved"
 	applyAgain = "run mkhooks apply again: it goes on where this run stopped"
-	// roomForRecord is for a record that broke off.
+	// roomForRecord is the hint for an audit log that broke off.
 	roomForRecord = "make the record writable, with room for more; then run mkhooks apply again"
 )
 
@@ -35,19 +35,19 @@ func (c *Change) fail(s Status, k ErrorKind, message, hint string) {
 	c.Error = &Error{Kind: k, Message: message, Hint: hint}
 }
 
-// broke ends a change in which mkhooks itself broke down.
+// broke ends a change in which mkhooks itself panicked.
 func (c *Change) broke() {
 	c.fail(StatusFailed, KindInternal, "broke down, which is a fault in mkhooks; whether the rule was written is not known", planAgain)
 }
 
 func (c *Change) stale(message string) { c.fail(StatusStale, KindStale, message, planAgain) }
 
-// skip marks a change as not tried, because the run was stopped.
+// skip marks a change as not attempted, because the run was stopped.
 func (c *Change) skip(message string) {
 	c.fail(StatusSkipped, KindInterrupted, message, applyAgain)
 }
 
-// errorOf says what an error is for programs and for people.
+// errorOf describes an error for programs and for people.
 func errorOf(ctx context.Context, err error) *Error {
 	out := &Error{Kind: KindService, Message: err.Error(), Hint: hintOf(err)}
 	var service *mkio.Error
@@ -60,7 +60,7 @@ func errorOf(ctx context.Context, err error) *Error {
 	return out
 }
 
-// hintOf is what an error says to do next, or "".
+// hintOf returns the hint of an error, or "".
 func hintOf(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
@@ -69,7 +69,7 @@ func hintOf(err error) string {
 	return ""
 }
 
-// refOf is the service's reference in an error, or "".
+// refOf returns the service's reference in an error, or "".
 func refOf(err error) string {
 	var service *mkio.Error
 	if errors.As(err, &service) {
@@ -78,7 +78,7 @@ func refOf(err error) string {
 	return ""
 }
 
-// failRead ends a change that could not be looked at: nothing of it was written.
+// failRead ends a change whose rule could not be read. Nothing of it was written.
 func (c *Change) failRead(ctx context.Context, err error) {
 	c.Status, c.Error, c.Ref = StatusFailed, errorOf(ctx, err), refOf(err)
 	if c.Error.Kind == KindInterrupted {
@@ -86,7 +86,7 @@ func (c *Change) failRead(ctx context.Context, err error) {
 	}
 }
 
-// failWrite ends a change whose write did not come to a good end.
+// failWrite ends a change whose write failed or is uncertain.
 func (c *Change) failWrite(ctx context.Context, err error, w mkio.Write) {
 	c.failRead(ctx, err)
 	interrupted := c.Error.Kind == KindInterrupted
@@ -96,7 +96,7 @@ func (c *Change) failWrite(ctx context.Context, err error, w mkio.Write) {
 		c.Status = StatusFailed
 		c.Error.Message = "the run was stopped while the request was under way: it may have taken effect"
 	case w.Status/100 == 2:
-		// The service did it, and said something that can't be read.
+		// The service did the write, but its response can't be read.
 		c.Status, c.Error.Kind = StatusUnverified, KindUnverified
 		c.Error.Hint = planAgain
 	case w.Lost:
@@ -122,7 +122,7 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	}
 }
 
-// moved says how a live rule differs from what the plan saw.
+// moved describes how a live rule differs from the rule in the plan.
 func moved(c plan.Change, live *webhook.Rule) string {
 	switch {
 	case live == nil:
@@ -132,7 +132,7 @@ func moved(c plan.Change, live *webhook.Rule) string {
 	}
 	var paths []string
 	for _, f := range plan.Compare(*c.Before, webhook.MaskOf(&live.Spec, c.After).Spec(live.Spec)) {
-		// Of a value that the plan does not show nobody can tell.
+		// A value that the plan does not show cannot be compared.
 		if before, ok := f.Before.(string); !ok || !strings.Contains(before, webhook.Redacted) {
 			paths = append(paths, f.Path)
 		}
@@ -152,7 +152,7 @@ func differing(from, to webhook.Spec) []string {
 	return slices.Compact(paths)
 }
 
-// quoted is a rule's name in a message.
+// quoted returns an action and a rule's name for a message.
 func quoted(action plan.Action, rule string) string {
 	return fmt.Sprintf("the %s of rule %q", action, rule)
 }

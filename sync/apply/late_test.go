@@ -13,15 +13,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// What happens to a rule while a write has to wait.
+// These tests change a rule while a write has to wait.
 
-// wait is an answer that asks to wait longer than a look counts.
+// wait returns a response that asks to wait longer than a precheck stays valid.
 func wait(status int) emulator.Fault {
 	return emulator.Fault{Status: status, Header: map[string]string{"Retry-After": "6"}, Times: 1}
 }
 
-// TestDeleteThatWaits: what came while a DELETE waited is not destroyed with the
-// rule.
+// TestDeleteThatWaits checks that records that came while a DELETE waited are not
+// destroyed with the rule.
 func TestDeleteThatWaits(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -59,8 +59,8 @@ func TestDeleteThatWaits(t *testing.T) {
 	}
 }
 
-// TestPutThatWaits: an edit that came while a PUT waited is not overwritten, and
-// what the PUT did although its answer says otherwise is not done twice.
+// TestPutThatWaits checks that an edit that came while a PUT waited is not
+// overwritten. A PUT that took effect despite its response is not repeated.
 func TestPutThatWaits(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -109,15 +109,15 @@ func TestPutThatWaits(t *testing.T) {
 	}
 }
 
-// TestLateDelete: a DELETE whose answer was lost takes effect only while newer
-// records are being stored. They are gone, and that is said.
+// TestLateDelete tests a DELETE with a lost response that takes effect only while
+// newer records are being stored. They are lost, and the result reports that.
 func TestLateDelete(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
 	w.deps.NoPause, w.deps.Drain = true, 30*time.Second
 	w.service.Fault(emulator.Fault{Method: "DELETE", Nth: 1, Drop: emulator.DropBefore, Before: func() {
 		w.service.AddEvents("gone", events(3, "late")...)
-		// The look before the second attempt reads the rule and a page.
+		// The precheck of the second attempt reads the rule and a page.
 		w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 2, Before: func() { w.service.Delete("gone") }})
 	}})
 	r := w.apply()
@@ -128,8 +128,8 @@ func TestLateDelete(t *testing.T) {
 	}
 }
 
-// TestRecordOfWhatDidNotLeave: the record of a DELETE that was not sent says
-// why, as does that of a history that a guard keeps from being stored.
+// TestRecordOfWhatDidNotLeave checks that the audit log gives the reason why a
+// DELETE was not sent, and why a guard blocked the archive of a history.
 func TestRecordOfWhatDidNotLeave(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -163,12 +163,12 @@ func TestRecordOfWhatDidNotLeave(t *testing.T) {
 	}
 }
 
-// TestInDoubtBehindLimits: a PUT that took effect, and whose answer was cut, is
-// in doubt also where other answers came afterwards.
+// TestInDoubtBehindLimits checks that a PUT that took effect with a cut response
+// stays in doubt, also after other responses.
 func TestInDoubtBehindLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
-	w.owner = "" // so that nothing on the rule tells of its secret
+	w.owner = "" // so that the rule has no trace of its secret
 	w.files(rule("a", sealed("s3cr3t-value")))
 	w.service.Fault(emulator.Fault{Method: "PUT", Nth: 1, Cut: 5, Effect: true})
 	w.service.Fault(emulator.Fault{Method: "PUT", Nth: 2, Times: 100, Status: 429})
@@ -179,8 +179,8 @@ func TestInDoubtBehindLimits(t *testing.T) {
 	}
 }
 
-// TestFirstAnswer: as long as no PUT was answered they go one by one, because a
-// service without markers gets one rule too many with the first.
+// TestFirstAnswer checks that PUTs go in sequence until the first response. A
+// service without markers gets one rule too many with the first PUT.
 func TestFirstAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{TrimMarker: true})
@@ -190,7 +190,7 @@ func TestFirstAnswer(t *testing.T) {
 	}
 	p := w.mustPlan()
 	prepared := w.prepare(p)
-	for _, name := range names[:2] { // made by someone else since
+	for _, name := range names[:2] { // another client has created these rules since
 		w.service.Put(name, map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
 	}
 	r := prepared.Run(t.Context(), nil, p)
@@ -200,14 +200,14 @@ func TestFirstAnswer(t *testing.T) {
 	}
 }
 
-// TestHistoryThatSettles: a history that gains a record before each of the next
-// requests is read again after a wait, and the rule is deleted once the history
-// rests. No record is lost.
+// TestHistoryThatSettles tests a history that gains a record before each of the
+// next requests. It is read again after a wait, and the rule is deleted when the
+// history rests. No record is lost.
 func TestHistoryThatSettles(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		options  emulator.Options
-		requests int // before each of which a record comes
+		requests int // a record comes before each of them
 		drain    time.Duration
 		fits     bool
 	}{
@@ -261,7 +261,8 @@ func TestHistoryThatSettles(t *testing.T) {
 	}
 }
 
-// TestStoppedWhileItSettles: a signal ends the wait for a history to settle.
+// TestStoppedWhileItSettles checks that a signal ends the wait for a history to
+// settle.
 func TestStoppedWhileItSettles(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]emulator.Kind{"while it is read": emulator.Events, "behind the copy": emulator.Get} {

@@ -7,9 +7,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Left is the live rule as an unfinished delete left it: a delete pauses the
-// rule and takes its auth values out before anything else. If its file exists
-// again, the next apply restores both; otherwise it deletes the rule.
+// Left is the live rule as an unfinished delete left it: a delete pauses the rule
+// and takes its auth values out before anything else. If its file exists again, the
+// next apply restores both; otherwise it deletes the rule.
 type Left struct {
 	// Enabled is false for a paused rule.
 	Enabled bool `json:"enabled"`
@@ -17,9 +17,9 @@ type Left struct {
 	// "headers.X-Webhook-Secret". Their names are not known if an earlier run
 	// paused the rule and left no note.
 	AuthRemoved []string `json:"authRemoved"`
-	// Uncertain names the step of which it is not known whether it took effect:
-	// after a pause without a response the rule may be unchanged, after a DELETE
-	// without a response it may be deleted. Empty: the rule was read so.
+	// Uncertain names the step that may or may not have taken effect. After a pause
+	// without a response the rule may be unchanged; after a DELETE without a
+	// response it may be deleted. Empty: the rule was read in this state.
 	Uncertain Step `json:"uncertain,omitempty"`
 	// Earlier is true if an earlier run paused the rule.
 	Earlier bool `json:"earlier,omitempty"`
@@ -38,12 +38,14 @@ func authPaths(a webhook.AuthNames) []string {
 	return out
 }
 
-// leaves returns what the rule lacks, compared with what was seen of it.
+// leaves returns the auth values that the live rule lacks, compared with the rule
+// before the pause.
 func (d *deletion) leaves(live webhook.Rule) *Left {
 	return &Left{Enabled: live.Spec.Enabled, AuthRemoved: authPaths(d.seen.Spec.Auth.Without(live.Spec.Auth)), Earlier: d.earlier}
 }
 
-// finish adds what the delete left behind, to the change and to the audit log.
+// finish adds the state that the delete left behind, to the change and to the audit
+// log.
 func (d *deletion) finish(ctx context.Context) Change {
 	d.out.wrote = d.wrote
 	if d.out.Status == StatusApplied || d.out.Status == StatusDone {
@@ -55,7 +57,7 @@ func (d *deletion) finish(ctx context.Context) Change {
 		case d.out.InDoubt():
 			left.Uncertain = StepDelete
 		case d.earlier && left.Enabled && len(left.AuthRemoved) == 0:
-			return d.out // another client brought it back
+			return d.out // another client restored the rule
 		}
 		d.out.Left = left
 	}

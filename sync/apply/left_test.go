@@ -20,7 +20,7 @@ func (w *world) bereft(name string) bool {
 	return ok && r.Spec["enabled"] == false && len(r.Auth()) == 0
 }
 
-// ends are the ways in which a request can end a delete.
+// ends are the faults with which a request can end a delete.
 var ends = map[string]emulator.Fault{
 	"400":               {Status: 400},
 	"403":               {Status: 403},
@@ -38,10 +38,10 @@ var ends = map[string]emulator.Fault{
 	"cancelled late":    {Stall: true, Effect: true},
 }
 
-// TestPausedRuleIsReported: whichever request ends a delete, from then on or
-// once, and however: if the live rule is paused and without its secret, the
-// result says so, or that it may be; if it is not, the result does not claim
-// it. It is never said that nothing was applied.
+// TestPausedRuleIsReported ends a delete at each request, once or from then on, by
+// each fault. If the live rule is or may be paused and without its secret, the
+// result reports that; otherwise it does not. It never reports that nothing was
+// applied.
 func TestPausedRuleIsReported(t *testing.T) {
 	t.Parallel()
 	const requests = 9 // of a delete: GET, PUT, events twice, GET, events, DELETE; and two more
@@ -64,7 +64,7 @@ func TestPausedRuleIsReported(t *testing.T) {
 					w.service.Fault(f)
 					r := prepared.Run(ctx, nil, p)
 					if name == "404" && change(t, r, "gone").Status == apply.StatusStale {
-						return // the service itself says that there is no such rule
+						return // the service itself reports that the rule is absent
 					}
 					reportsLeft(t, w, r)
 				})
@@ -73,7 +73,7 @@ func TestPausedRuleIsReported(t *testing.T) {
 	}
 }
 
-// reportsLeft holds what a result says of the rule "gone" against the service.
+// reportsLeft compares the result of the rule "gone" with the service.
 func reportsLeft(t *testing.T, w *world, r *apply.Result) {
 	t.Helper()
 	c := change(t, r, "gone")
@@ -96,8 +96,8 @@ func reportsLeft(t *testing.T, w *world, r *apply.Result) {
 	}
 }
 
-// TestPausedByAnotherClient: after the pause of this run another client changes
-// the rule. What is reported is the rule as it was read last.
+// TestPausedByAnotherClient tests a rule that another client changes after the
+// pause of this run. The result reports the rule as it was read last.
 func TestPausedByAnotherClient(t *testing.T) {
 	t.Parallel()
 	withSecret := map[string]any{"headers": map[string]any{"X-Webhook-Secret": "v"}}
@@ -121,8 +121,8 @@ func TestPausedByAnotherClient(t *testing.T) {
 	}
 }
 
-// TestPauseLostThenChanged: an attempt to pause took effect without a response,
-// and another client changed the rule before the next attempt.
+// TestPauseLostThenChanged tests an attempt to pause that took effect without a
+// response. Another client changed the rule before the next attempt.
 func TestPauseLostThenChanged(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -137,8 +137,9 @@ func TestPauseLostThenChanged(t *testing.T) {
 	leaves(t, change(t, r, "gone"), isPaused)
 }
 
-// TestPauseIsRecorded: the audit log has what a pause takes away before the
-// pause leaves, and at the end what is left; also if a fault of our own ends it.
+// TestPauseIsRecorded checks that the audit log lists the values that a pause
+// removes before the pause leaves. At the end it has the state that is left, also
+// if a fault of our own ends the delete.
 func TestPauseIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -161,8 +162,8 @@ func TestPauseIsRecorded(t *testing.T) {
 	}
 }
 
-// TestPausedBesideOthers: a rule that is left paused makes the run partial,
-// whatever became of the other changes.
+// TestPausedBesideOthers checks that a rule that is left paused makes the run
+// partial, whatever the results of the other changes.
 func TestPausedBesideOthers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

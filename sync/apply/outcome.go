@@ -8,7 +8,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// Declined is the result of a plan that nobody agreed to: nothing was done.
+// Declined returns the result of a plan that was not confirmed: nothing was done.
 func Declined(p *plan.Plan) *Result {
 	r := newResult(p)
 	for _, project := range p.Projects {
@@ -29,8 +29,8 @@ func Declined(p *plan.Plan) *Result {
 	return r
 }
 
-// Add puts in changes that were agreed to and are no longer what they were;
-// those that are in the result already are left alone.
+// Add adds confirmed changes that are now stale or done. It skips changes that the
+// result already contains.
 func (r *Result) Add(moved []plan.Unmatched) {
 	declined := r.Outcome == Refused
 	for _, m := range moved {
@@ -38,8 +38,8 @@ func (r *Result) Add(moved []plan.Unmatched) {
 			r.Changes = append(r.Changes, movedChange(m))
 		}
 	}
-	// A plan's changes are in order of their rules; projects keep theirs, and
-	// those that the plan is not for come last.
+	// A plan's changes are in order of their rules. Projects keep their order;
+	// projects that are not in the plan come last.
 	place := map[string]int{}
 	for i, name := range r.Order {
 		place[name] = i
@@ -69,9 +69,8 @@ func movedChange(m plan.Unmatched) Change {
 	return out
 }
 
-// Join is what became of a plan whose projects were applied each for itself;
-// results are in the plan's order, and those of projects that could not be read
-// are not among them.
+// Join merges the results of all projects of a plan. results are in the plan's
+// order, without the projects that could not be read.
 func Join(p *plan.Plan, results []*Result) *Result {
 	out := newResult(p)
 	interrupted := false
@@ -100,12 +99,12 @@ func newResult(p *plan.Plan) *Result {
 	return r
 }
 
-// newChange is a change of which nothing has come yet.
+// newChange returns a change without a status.
 func newChange(project string, c plan.Change) Change {
 	return Change{Project: project, Rule: c.Rule, Action: c.Action, SecretTo: c.SecretTo}
 }
 
-// sum counts the changes and says in one word what came of all.
+// sum counts the changes by status and sets the outcome.
 func (r *Result) sum(interrupted bool) {
 	var s Summary
 	unfinished := 0
@@ -134,8 +133,8 @@ func (r *Result) sum(interrupted bool) {
 	r.Outcome = s.outcome(interrupted, len(r.Unreadable), unfinished)
 }
 
-// outcome returns the run in one word. unfinished counts the changes that ended
-// otherwise than applied after a write of their own.
+// outcome returns the run in one word. unfinished counts the changes that wrote
+// something and then ended with another status than applied.
 func (s Summary) outcome(interrupted bool, unreadable, unfinished int) Outcome {
 	written, bad := s.Applied+s.Unverified, s.Failed+s.Unverified+unreadable
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// planOf has a create of each name in each of the projects.
+// planOf returns a plan with a create of each name in each of the projects.
 func planOf(projects map[string][]string, order ...string) *plan.Plan {
 	p := &plan.Plan{}
 	for _, project := range order {
@@ -22,7 +22,7 @@ func planOf(projects map[string][]string, order ...string) *plan.Plan {
 	return p
 }
 
-// resultOf is what became of one project.
+// resultOf returns the result of one project.
 func resultOf(outcome apply.Outcome, project string, warnings []string, all ...apply.Status) *apply.Result {
 	r := &apply.Result{Outcome: outcome, Warnings: warnings}
 	for _, s := range all {
@@ -31,8 +31,8 @@ func resultOf(outcome apply.Outcome, project string, warnings []string, all ...a
 	return r
 }
 
-// TestJoin: the outcome of a run for several projects, and the warnings of each
-// under its name.
+// TestJoin checks the outcome of a run for several projects, and that each warning
+// names its project.
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	two := planOf(map[string][]string{"x": {"a"}, "y": {"a"}}, "x", "y")
@@ -70,8 +70,8 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestAdd: what is no longer to be done changes neither that a run was
-// interrupted nor that it was declined, and makes neither of another run.
+// TestAdd checks that added changes keep the outcome of an interrupted or declined
+// run, and do not turn another run into either.
 func TestAdd(t *testing.T) {
 	t.Parallel()
 	done := []plan.Unmatched{{Project: "x", Change: plan.Change{Rule: "b", Action: plan.Delete}, Done: true}}
@@ -91,8 +91,8 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// TestInDoubt: of a result that was saved, too, it is told which writes may have
-// taken effect.
+// TestInDoubt checks that a saved result also shows which writes may have taken
+// effect.
 func TestInDoubt(t *testing.T) {
 	t.Parallel()
 	change := func(s apply.Status, attempts, status int, kind apply.ErrorKind) apply.Change {

@@ -10,12 +10,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// recall adds to what was seen of a rule what an earlier run saw before it
-// paused the rule. It returns false if that cannot be read.
+// recall adds to d.seen the state that an earlier run saw before it paused the
+// rule. It returns false if that cannot be read.
 func (d *deletion) recall(ctx context.Context) bool {
 	live := d.live
 	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
-		return true // no pause leaves a rule so
+		return true // no pause leaves such a rule
 	}
 	marker, state := webhook.ReadMarker(d.project.Name, live)
 	if asFile, _ := marker.Applied(live.Spec); state == webhook.ValidMarker && asFile {
@@ -41,8 +41,8 @@ func (d *deletion) recall(ctx context.Context) bool {
 	return true
 }
 
-// addPausedNote stores what the pause is about to take away, for a run that comes after
-// a crash of this one. It returns false if that failed: then nothing is paused.
+// addPausedNote stores the state that the pause is about to remove, for a run after
+// a crash of this run. It returns false if that failed: then nothing is paused.
 func (d *deletion) addPausedNote(ctx context.Context, paused webhook.Rule) bool {
 	err := archive.NotePause(ctx, d.deps.Archive, d.archiveRequest(), webhook.LiveDigest(&paused))
 	if err != nil {
@@ -52,7 +52,7 @@ func (d *deletion) addPausedNote(ctx context.Context, paused webhook.Rule) bool 
 	return err == nil
 }
 
-// pause is step 2. It returns false if the delete ends here.
+// pause does step 2. It returns false if the delete ends here.
 func (d *deletion) pause(ctx context.Context) bool {
 	before, paused := d.live, d.live
 	paused.Spec = d.live.Spec.Clone()
@@ -69,7 +69,7 @@ func (d *deletion) pause(ctx context.Context) bool {
 		d.notPaused(found)
 		return false
 	}
-	// Attempts and status of the change are those of the DELETE.
+	// Attempts and status of the change count only the DELETE.
 	d.out.Attempts, d.out.HTTPStatus, d.out.Ref, d.out.lost = 0, 0, "", false
 	d.wrote, d.live, d.left = true, *answer, answer
 	switch {
@@ -84,14 +84,15 @@ func (d *deletion) pause(ctx context.Context) bool {
 		d.out.fail(StatusUnverified, KindUnverified, "the service lost the header "+webhook.MarkerHeader+" when the rule was paused; it was not deleted", planAgain)
 		return false
 	case webhook.LiveDigest(answer) != webhook.LiveDigest(&paused):
-		// The service has a spelling of its own: the note must fit that.
+		// The service spells the rule differently: the note must match its
+		// spelling.
 		return d.addPausedNote(ctx, *answer)
 	}
 	return true
 }
 
-// notPaused ends a delete whose pause did not succeed. found is the rule as it
-// was read before a retry, if it was.
+// notPaused ends a delete whose pause did not succeed. found is the rule as it was
+// read before a retry, if it was.
 func (d *deletion) notPaused(found *webhook.Rule) {
 	if d.out.Status == StatusStale {
 		if d.out.lost && found != nil && !found.Spec.Enabled && found.Spec.Auth.Len() == 0 {
@@ -100,14 +101,14 @@ func (d *deletion) notPaused(found *webhook.Rule) {
 		return
 	}
 	d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
-	// Without a response that can be read, it is not known what took effect.
+	// Without a readable response, it is unknown whether the pause took effect.
 	status := d.out.HTTPStatus / 100
 	if d.out.Attempts > 0 && (d.out.lost || status == 0 || status == 2 || status == 5) {
 		d.out.Left = &Left{AuthRemoved: authPaths(d.seen.Spec.Auth), Uncertain: StepPause}
 	}
 }
 
-// sameMarker reports whether a PUT kept whatever marker the rule had.
+// sameMarker reports whether a PUT kept the rule's marker, or its absence.
 func sameMarker(before, after webhook.Rule) bool {
 	value := func(r webhook.Rule) []string {
 		var out []string

@@ -16,8 +16,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Prepared is a plan of one project of which every secret that it sends has
-// been opened and checked.
+// Prepared is a plan of one project. Every secret that it sends has been decrypted
+// and checked.
 type Prepared struct {
 	deps  Deps
 	plan  *plan.Plan
@@ -31,10 +31,9 @@ type preparedRule struct {
 	digest  webhook.Digest // the desired digest
 }
 
-// Prepare opens and checks the authentication of every rule that p would
-// create or update in the client's project. It writes nothing. The error joins
-// what is wrong with each file, in the order of the files; none of it holds a
-// value.
+// Prepare decrypts and checks the authentication of every rule that p would create
+// or update in the client's project. It writes nothing. The error joins the
+// problems of all files, in the order of the files. It holds no value.
 func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepared, error) {
 	out := &Prepared{deps: deps.withDefaults(), plan: p, items: map[string]preparedRule{}}
 	byName := make(map[string]*Rule, len(rules))
@@ -76,7 +75,7 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 	return out, joined(problems)
 }
 
-// projects are the parts of a plan that this run's client can do.
+// projects returns the parts of a plan that belong to this run's client.
 func (p *Prepared) projects(pl *plan.Plan) []*plan.Project {
 	var out []*plan.Project
 	for i := range pl.Projects {
@@ -87,14 +86,14 @@ func (p *Prepared) projects(pl *plan.Plan) []*plan.Project {
 	return out
 }
 
-// problem is what is wrong with one file.
+// problem is an error in one file.
 type problem struct {
 	file, rule string
 	err        error
 }
 
-// joined is one error of many, in the order of the files; nil of none. What is
-// wrong with a file that many rules take a value of is said once.
+// joined returns one error that joins all problems, in the order of the files; nil
+// without problems. It reports a problem of a file that many rules use only once.
 func joined(problems []problem) error {
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.rule, b.rule))
@@ -115,7 +114,7 @@ func joined(problems []problem) error {
 // decryptRule returns the checked authentication of one rule.
 func (p *Prepared) decryptRule(ctx context.Context, rule *Rule) (auth secrets.Auth, err error) {
 	defer func() {
-		// The panic's own text could hold a value.
+		// The text of the panic could hold a value.
 		if recover() != nil {
 			auth, err = secrets.Auth{}, fmt.Errorf("%s: opening its secrets broke down, which is a fault in mkhooks", rule.File)
 		}

@@ -48,12 +48,12 @@ func (r *run) putRule(ctx context.Context, c plan.Change) Change {
 	return out
 }
 
-// warnOverwritten warns where the answer to a PUT shows that someone else was at work
-// between the last look at the rule and the write: the service has no
-// compare-and-swap, and what they did is overwritten.
+// warnOverwritten warns if the response to a PUT shows that another client changed
+// the rule after the last read. The service has no compare-and-swap, so the PUT has
+// overwritten that change.
 func (r *run) warnOverwritten(out Change, live, answer *webhook.Rule) {
 	switch {
-	case out.Attempts != 1: // it may have been an attempt of our own
+	case out.Attempts != 1: // it may have been an attempt of this run
 	case live == nil && out.HTTPStatus == http.StatusOK:
 		r.addWarning(quoted(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
 	case live != nil && live.ID != answer.ID:
@@ -61,7 +61,7 @@ func (r *run) warnOverwritten(out Change, live, answer *webhook.Rule) {
 	}
 }
 
-// marker is what says on the live rule that this was applied.
+// marker returns the marker that records on the live rule that this was applied.
 func (r *run) marker(it preparedRule) webhook.Marker {
 	return webhook.Marker{
 		Owner: r.project.Owner, ID: webhook.RuleID(r.project.Name, it.desired.Name),
@@ -69,8 +69,8 @@ func (r *run) marker(it preparedRule) webhook.Marker {
 	}
 }
 
-// asDesired reports whether a live rule is known to be what would be written.
-// Of values that no marker tells of nothing is known.
+// asDesired reports whether a live rule is known to equal the desired rule. Values
+// without a marker are unknown.
 func (r *run) asDesired(live *webhook.Rule, it preparedRule) bool {
 	if live == nil || len(live.Spec.Unknown) > 0 {
 		return false
@@ -88,8 +88,8 @@ func (r *run) asDesired(live *webhook.Rule, it preparedRule) bool {
 // putRequest is one PUT.
 type putRequest struct {
 	step Step
-	// before is the digest of the live rule that the PUT rests on, seen when
-	// that was read.
+	// before is the digest of the live rule that is the precondition of the PUT.
+	// seen is the time when the rule was read.
 	before webhook.Digest
 	seen   time.Time
 	spec   webhook.Spec
@@ -98,14 +98,14 @@ type putRequest struct {
 	removes []string
 }
 
-// The ways in which a look before a PUT that had to wait ends it.
+// The reasons why the precheck of a PUT that had to wait ends it.
 var (
 	errSent    = errors.New("the rule is as it was sent")
 	errMovedOn = errors.New("the rule changed before it was written")
 )
 
-// send makes one PUT. If it does not succeed, out says so and the answer is
-// nil. found is the rule as the last precheck read it, if there was one.
+// send makes one PUT. If it fails, it sets the status of out and returns no answer.
+// The rule found is the rule as the last precheck read it; nil without a precheck.
 func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest) (answer, found *webhook.Rule) {
 	w, err := r.recordIntent(ctx, c, s.step, s.before, c.DesiredDigest, s.removes...)
 	if err != nil {
@@ -147,20 +147,19 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 	return answer, found
 }
 
-// movedAt says how a live rule differs from what a PUT rests on.
+// movedAt describes how a live rule differs from the precondition of a PUT.
 func movedAt(step Step, c plan.Change, live *webhook.Rule) string {
-	if step == StepKept { // of what this run wrote
+	if step == StepKept { // before is the write of this run
 		return "someone changed the rule at this moment"
 	}
 	return moved(c, live)
 }
 
-// verifyTimeout is how long it is tried to find out what became of a PUT.
+// verifyTimeout limits the time to find out whether a write took effect.
 const verifyTimeout = 10 * time.Second
 
-// tookEffect reads the rule after a PUT whose answer was lost or can't be read.
-// It returns the rule where it is known to be what was sent, and nil where
-// nothing is known.
+// tookEffect reads the rule after a PUT whose response was lost or can't be read.
+// It returns the rule if it is known to equal the sent rule, and nil otherwise.
 func (r *run) tookEffect(ctx context.Context, rule string, s putRequest) *webhook.Rule {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
@@ -171,20 +170,20 @@ func (r *run) tookEffect(ctx context.Context, rule string, s putRequest) *webhoo
 	return live
 }
 
-// isSent reports whether a live rule is known to be what a PUT sends. Of values
-// that no marker tells of nothing is known.
+// isSent reports whether a live rule is known to equal the rule that a PUT sends.
+// Values without a marker are unknown.
 func (r *run) isSent(live *webhook.Rule, s putRequest) bool {
 	return live != nil && (r.project.Owner != "" || s.spec.Auth.Len() == 0) && len(live.Spec.Unknown) == 0 &&
 		webhook.SpecDigest(live.Spec) == webhook.SpecDigest(s.spec) && sameMarker(webhook.Rule{Spec: s.spec}, *live)
 }
 
-// addAttempts adds what a write took.
+// addAttempts adds the attempts and the status of a write.
 func (c *Change) addAttempts(w mkio.Write) {
 	c.HTTPStatus, c.Ref, c.lost = w.Status, w.Ref, c.lost || w.Lost
 	c.Attempts += w.Attempts
 }
 
-// verify compares the answer to a PUT with what was sent.
+// verify compares the response to a PUT with the rule that was sent.
 func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	want := it.desired.Spec
 	owned := r.project.Owner != ""
@@ -223,9 +222,9 @@ func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
 	return state == webhook.ValidMarker && got == want
 }
 
-// putKept writes the rule once more, with the digest of what the service made
-// of it, so that its own spelling is no drift for ever. It leaves out.Status
-// empty where that went well.
+// putKept writes the rule again, with the digest of the service's spelling in the
+// marker, so that the spelling is not drift forever. It leaves out.Status empty if
+// that succeeded.
 func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	seen := time.Now()
 	live, err := r.client.Rule(ctx, c.Rule)

@@ -54,7 +54,7 @@ func TestApply(t *testing.T) {
 	w.inSync()
 }
 
-// TestRunTwice runs one plan again: all of it is done already.
+// TestRunTwice runs one plan again: all changes are already done.
 func TestRunTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
@@ -70,8 +70,8 @@ func TestRunTwice(t *testing.T) {
 	}
 }
 
-// TestNotKnownToBeDone is about rules that look as desired: where values are
-// concerned of which no marker tells, they are not called done.
+// TestNotKnownToBeDone tests rules that look as desired. They are not done if they
+// have values without a marker.
 func TestNotKnownToBeDone(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -96,14 +96,15 @@ func TestNotKnownToBeDone(t *testing.T) {
 				t.Errorf("the second run: %s, want %s", got, tt.want)
 			}
 			if tt.owner != "" {
-				// What was applied, and changed by hand since, is not done.
+				// A rule that was applied and then changed by hand is not done.
 				w.service.Edit("a", func(spec map[string]any) { spec["enabled"] = false })
 				if got := statuses(prepared.Run(context.Background(), nil, p)); got != "a stale" {
 					t.Errorf("changed by hand: %s, want stale", got)
 				}
 				return
 			}
-			// Without an owner, a rule that carries a marker is somebody's.
+			// Without an owner, a rule that carries a marker belongs to another
+			// owner.
 			w.service.Edit("a", func(spec map[string]any) {
 				spec["headers"] = map[string]any{webhook.MarkerHeader: "v=1;owner=audio;id=0;spec=0;auth=0"}
 			})
@@ -114,7 +115,7 @@ func TestNotKnownToBeDone(t *testing.T) {
 	}
 }
 
-// TestStale changes the rule between the plan and the second look.
+// TestStale changes the rule between the plan and the second read.
 func TestStale(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -159,7 +160,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestHintOfALostPut: what to do is said where the last answer does not say it.
+// TestHintOfALostPut checks that a hint is shown if the last response has none.
 func TestHintOfALostPut(t *testing.T) {
 	t.Parallel()
 	for status, hint := range map[int]string{400: "run mkhooks plan again", 503: "tell MK.IO's support the ref"} {
@@ -221,8 +222,8 @@ func TestAnswersToPut(t *testing.T) {
 	}
 }
 
-// TestSecondLook is about a PUT whose answer says nothing: what is read then is
-// what counts, as far as it is known to be what was sent.
+// TestSecondLook tests a PUT with an unreadable response. The rule that is read
+// then counts, if it is known to equal the sent rule.
 func TestSecondLook(t *testing.T) {
 	t.Parallel()
 	lost, page := emulator.Fault{Method: "PUT", Drop: emulator.DropAfter}, emulator.Fault{Method: "PUT", Body: "<html>hello</html>"}
@@ -261,7 +262,7 @@ func TestSecondLook(t *testing.T) {
 	}
 }
 
-// TestSecondLookAtAnUpdate is [TestSecondLook] for a rule that was there before.
+// TestSecondLookAtAnUpdate is [TestSecondLook] for a rule that existed before.
 func TestSecondLookAtAnUpdate(t *testing.T) {
 	t.Parallel()
 	moved := url("https://hooks.example.com/new")
@@ -271,7 +272,7 @@ func TestSecondLookAtAnUpdate(t *testing.T) {
 		resend        bool
 		put           emulator.Fault
 		want          string
-		looks         int // at the rule, the one before the PUT included
+		looks         int // reads of the rule, including the read before the PUT
 	}{
 		"lost, and no owner and no secret":  {"", rule("a"), rule("a", moved), false, emulator.Fault{Drop: emulator.DropAfter}, "a applied", 2},
 		"lost, and deleted by someone else": {"video", rule("a"), rule("a", moved), false, emulator.Fault{Drop: emulator.DropBefore, Nth: 1, Times: -1}, "a failed", 2},
@@ -311,8 +312,8 @@ func TestSecondLookAtAnUpdate(t *testing.T) {
 	}
 }
 
-// TestOthersAtThisVeryMoment is about what the answer to a PUT shows of someone
-// else's doing since the last look.
+// TestOthersAtThisVeryMoment checks warnings if the response to a PUT shows that
+// another client changed the rule since the last read.
 func TestOthersAtThisVeryMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
@@ -329,7 +330,7 @@ func TestOthersAtThisVeryMoment(t *testing.T) {
 	}
 }
 
-// TestDropsAuth is about an answer that lacks the authentication that was sent.
+// TestDropsAuth tests a response that lacks the authentication that was sent.
 func TestDropsAuth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{Rewrite: func(_ string, spec map[string]any) { delete(spec, "authentication") }})

@@ -21,17 +21,16 @@ type run struct {
 	stop    <-chan struct{}
 
 	mu       sync.Mutex
-	halted   string // why nothing more is written; empty while all is well
+	halted   string // why nothing more is written; empty means no reason
 	warnings []string
 }
 
-// Run does what pl says: the plan that was prepared, or what [plan.Narrow] left
-// of it after a second look; [Result.Add] puts in the rest.
+// Run applies pl: the prepared plan, or the part of it that [plan.Narrow] kept
+// after a second read. [Result.Add] adds the other changes.
 //
-// Once stop is closed nothing more is started, and what is under way is
-// finished; a delete that only waits is given up. Once ctx ends, requests
-// under way are given up as well. The result has every change once, whatever
-// happened.
+// After stop is closed, Run starts nothing new and finishes the requests in flight.
+// It ends a delete that only waits. After ctx ends, it also cancels the requests in
+// flight. The result always contains every change once.
 func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan) *Result {
 	result := newResult(p.plan)
 	for _, project := range p.projects(pl) {
@@ -62,8 +61,8 @@ func (r *run) runAll(ctx context.Context) []Change {
 			writes = append(writes, i)
 		}
 	}
-	// Whether the service keeps the marker shows with the first answer to a PUT,
-	// and where it does not, that is one rule too many already.
+	// The first response to a PUT shows whether the service keeps the marker. If it
+	// does not, that is one rule too many already, so the first PUT goes alone.
 	for r.project.Owner != "" && len(writes) > 0 {
 		i := writes[0]
 		writes = writes[1:]
@@ -96,10 +95,10 @@ func (r *run) sideBySide(indexes []int, do func(i int)) {
 			return nil
 		})
 	}
-	_ = group.Wait() // each change keeps its own error
+	_ = group.Wait() // each change keeps its error
 }
 
-// runChange does one change and tells what came of it.
+// runChange does one change and reports its result to Finished.
 func (r *run) runChange(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
 	out := r.runGuarded(ctx, c, do)
 	r.search(&out)
@@ -111,7 +110,7 @@ func (r *run) runChange(ctx context.Context, c plan.Change, do func(context.Cont
 	return out
 }
 
-// runGuarded does one change, unless something holds it back.
+// runGuarded does one change, unless a guard, a stop or a halt prevents it.
 func (r *run) runGuarded(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
 	out = newChange(r.project.Name, c)
 	if c.Blocked != nil {
@@ -127,8 +126,8 @@ func (r *run) runGuarded(ctx context.Context, c plan.Change, do func(context.Con
 		return out
 	}
 	defer func() {
-		// A fault in one change must not end the others, and what a panic
-		// says could hold a value.
+		// A fault in one change must not end the others. The text of a panic could
+		// hold a value.
 		if recover() != nil {
 			out = newChange(r.project.Name, c)
 			out.broke()
@@ -158,7 +157,7 @@ func (r *run) sleep(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// halt lets nothing more be written to the project.
+// halt prevents further writes to the project.
 func (r *run) halt(why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,9 +179,9 @@ func (r *run) addWarning(text string) {
 	r.warnings = append(r.warnings, r.client.Shown(text))
 }
 
-// dependence says why the deletes of the project have to wait, or "": a create
-// that is not there and verified, or an update that went wrong, may be the
-// other half of what a delete takes away.
+// dependence returns why the deletes of the project have to wait, or "". A create
+// that is not done and verified, or a failed update, may be the other half of a
+// delete.
 func dependence(out []Change) string {
 	for _, c := range out {
 		bad := false
@@ -208,8 +207,8 @@ func (r *run) recordIntent(ctx context.Context, c plan.Change, step Step, before
 	return w, r.deps.Audit.Intent(ctx, w)
 }
 
-// recordResult records what came of a write. It also runs after an interrupt,
-// because that is when the record matters most.
+// recordResult records the result of a write. It also runs after an interrupt,
+// because the audit log matters most then.
 func (r *run) recordResult(ctx context.Context, w Write, d WriteResult) {
 	if r.deps.Audit == nil {
 		return
@@ -220,8 +219,8 @@ func (r *run) recordResult(ctx context.Context, w Write, d WriteResult) {
 	}
 }
 
-// recordStep records a step that writes nothing. That it can't be is told by the
-// next intent, which then stops the write.
+// recordStep records a step that writes nothing. It ignores an error, because the
+// next intent also fails, and then stops the write.
 func (r *run) recordStep(ctx context.Context, c plan.Change, step Step, before webhook.Digest, d WriteResult) {
 	if r.deps.Audit == nil {
 		return

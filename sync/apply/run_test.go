@@ -77,7 +77,7 @@ func TestInterrupted(t *testing.T) {
 		w := doomed(t, emulator.Options{}, 2)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		// The first read of the rule is that before the pause.
+		// The first read of the rule is before the pause.
 		w.service.Fault(emulator.Fault{Kind: emulator.Get, Nth: 2, Stall: true, Before: cancel})
 		p := w.mustPlan()
 		r := w.prepare(p).Run(ctx, nil, p)
@@ -114,7 +114,7 @@ func TestBlockedChangesAreLeft(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.settle(rule("gone"))
 	w.options.MaxDeletes, w.options.Protect = plan.Limit{}, nil
-	// What is blocked is not even opened.
+	// A blocked change is not even decrypted.
 	w.files(rule("new"), rule("old"))
 	w.service.Put("old", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
 	w.desired[1] = rule("old", sealed("x"), func(r *apply.Rule) { r.Sealed.Sources[0].Document = []byte("damaged") })
@@ -139,7 +139,7 @@ func TestDeclined(t *testing.T) {
 	}
 }
 
-// TestOneFailureLeavesTheOthers: independent changes go on.
+// TestOneFailureLeavesTheOthers checks that independent changes continue.
 func TestOneFailureLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
@@ -172,7 +172,7 @@ func TestOneFailureLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// recorder keeps what it is told.
+// recorder stores its calls.
 type recorder struct {
 	mu     sync.Mutex
 	told   []string
@@ -259,7 +259,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// TestRecorderRefuses: what can't be recorded is not written.
+// TestRecorderRefuses checks that a write that can't be recorded is not sent.
 func TestRecorderRefuses(t *testing.T) {
 	t.Parallel()
 	for step, want := range map[apply.Step][]string{
@@ -302,7 +302,8 @@ func TestRecorderThatBreaks(t *testing.T) {
 	}
 }
 
-// TestPanic: a fault in one change neither ends the others nor shows its text.
+// TestPanic checks that a fault in one change neither ends the others nor shows its
+// text.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
@@ -321,7 +322,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// openerFunc opens by a function.
+// openerFunc decrypts with a function.
 type openerFunc func(context.Context, secrets.Sealed) (secrets.Auth, error)
 
 func (f openerFunc) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
@@ -391,7 +392,8 @@ rules/g-panic.yaml: opening its secrets broke down, which is a fault in mkhooks`
 	}
 }
 
-// TestNotPrepared: a change whose secrets were not opened is not sent.
+// TestNotPrepared checks that a change whose secrets were not decrypted is not
+// sent.
 func TestNotPrepared(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})
@@ -404,8 +406,8 @@ func TestNotPrepared(t *testing.T) {
 	}
 }
 
-// TestNarrowed runs what is left of a plan after a second look: a delete does
-// not go before a create that someone else has made impossible.
+// TestNarrowed runs the part of a plan that is left after a second read. A delete
+// does not run before a create that another client has made impossible.
 func TestNarrowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{})

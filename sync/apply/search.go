@@ -1,8 +1,8 @@
 package apply
 
-// A message of a run may quote what the service or an object store said, or names
-// from a live rule. All of them are searched for the token and for the values that
-// were sent, here, once for results and once for the audit log.
+// A message of a run may quote text of the service or of an object store, or names
+// from a live rule. All of them are searched here for the token and for the values
+// that were sent, once for results and once for the audit log.
 
 // search withholds the texts of a change that hold a value.
 func (r *run) search(c *Change) {
@@ -21,7 +21,8 @@ func (r *run) searchWritten(d *WriteResult) {
 	d.Error = r.searchError(d.Error)
 }
 
-// searchError returns a copy: both a result and the audit log hold the error.
+// searchError returns a copy, because both a result and the audit log hold the
+// error.
 func (r *run) searchError(e *Error) *Error {
 	if e == nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// direct sends requests to a handler in this process, so that no time passes
-// but that of a test's own clock.
+// direct sends requests to a handler in this process, so that time passes only on a
+// test's clock.
 type direct struct{ service http.Handler }
 
 func (d direct) RoundTrip(req *http.Request) (resp *http.Response, err error) {
@@ -44,7 +44,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // deleteFaults are the responses to one attempt to delete, each with and without
-// effect. The request that has none is answered as it should be.
+// effect. "well" has no fault.
 var deleteFaults = map[string]emulator.Fault{
 	"well":                 {},
 	"no response":          {Drop: emulator.DropBefore},
@@ -60,7 +60,7 @@ var deleteFaults = map[string]emulator.Fault{
 	"redirect with effect": {Status: 302, Effect: true},
 }
 
-// meanwhile is what another client does behind an attempt.
+// meanwhile maps names to actions of another client after an attempt.
 var meanwhile = map[string]func(w *world){
 	"nothing":   func(*world) {},
 	"deleted":   func(w *world) { w.service.Delete("gone") },
@@ -72,20 +72,20 @@ var meanwhile = map[string]func(w *world){
 	"paused and back": func(w *world) { w.service.Edit("gone", func(s map[string]any) { s["enabled"] = true }) },
 }
 
-// TestDeleteSequences tries every response to the first attempt, with everything
-// that another client may do behind it, and every response to the second one.
-// What the result says is held against what the service saw.
+// TestDeleteSequences tests every response to the first attempt, every action of
+// another client after it, and every response to the second attempt. It compares
+// the result with the requests that the service saw.
 func TestDeleteSequences(t *testing.T) {
 	t.Parallel()
 	for first, one := range deleteFaults {
 		for other, do := range meanwhile {
 			for second, two := range deleteFaults {
 				if first == "well" && second != "well" {
-					continue // there is no second attempt
+					continue // no second attempt follows
 				}
 				t.Run(first+"; "+other+"; "+second, func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, emulator.Options{}) // its server listens, which no test's clock waits for
+					w := newWorld(t, emulator.Options{}) // its server listens, so it must start outside the bubble
 					synctest.Test(t, func(t *testing.T) { deleteSequence(t, w, one, do, two) })
 				})
 			}

@@ -32,8 +32,8 @@ func TestServiceWithoutMarkers(t *testing.T) {
 	}
 }
 
-// TestServiceWithItsOwnSpelling is about a service that keeps another spec
-// than was sent, in a way that the canonical form does not forgive.
+// TestServiceWithItsOwnSpelling tests a service that keeps another spec than the
+// sent spec, with a difference that the canonical form does not forgive.
 func TestServiceWithItsOwnSpelling(t *testing.T) {
 	t.Parallel()
 	slash := func(_ string, spec map[string]any) {
@@ -74,8 +74,8 @@ func TestServiceWithItsOwnSpelling(t *testing.T) {
 	}
 }
 
-// TestSpellingThatNeverSettles is about a service whose answers differ from
-// one PUT to the next, and a rule that someone changes between the two.
+// TestSpellingThatNeverSettles tests a service whose responses differ from one PUT
+// to the next, and a rule that another client changes between the two.
 func TestSpellingThatNeverSettles(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -93,8 +93,8 @@ func TestSpellingThatNeverSettles(t *testing.T) {
 	}
 }
 
-// TestNoteOfASpelling: the rule is written; what may go wrong is the PUT that
-// notes the service's spelling of it.
+// TestNoteOfASpelling checks failures of the second PUT, which stores the service's
+// spelling. The rule itself is written.
 func TestNoteOfASpelling(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -130,7 +130,8 @@ func TestNoteOfASpelling(t *testing.T) {
 	}
 }
 
-// TestInterruptedNote: a run that is stopped while the spelling is noted says so.
+// TestInterruptedNote checks that a run reports if it was stopped at the PUT of the
+// spelling.
 func TestInterruptedNote(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{Rewrite: func(_ string, spec map[string]any) { spec["url"] = "https://hooks.example.com/other" }})
@@ -143,7 +144,8 @@ func TestInterruptedNote(t *testing.T) {
 	says(t, change(t, r, "a"), "interrupted", "keeps something else in spec.url")
 }
 
-// TestAnothersMarker: a service that keeps a marker, and not this one, keeps none.
+// TestAnothersMarker checks that a service that keeps another marker than the sent
+// marker counts as keeping none.
 func TestAnothersMarker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.Options{Rewrite: func(_ string, spec map[string]any) {

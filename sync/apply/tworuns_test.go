@@ -19,8 +19,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// restorable returns what the last archive of the rule "gone" says that
-// restoring it needs.
+// restorable returns the data for a restore from the last archive of the rule
+// "gone".
 func (w *world) restorable() (enabled bool, auth webhook.AuthNames, authUnknown bool) {
 	w.t.Helper()
 	stored := w.stored("gone")
@@ -31,8 +31,8 @@ func (w *world) restorable() (enabled bool, auth webhook.AuthNames, authUnknown 
 	return m.WasEnabled && m.Rule.Spec.Enabled, m.Rule.Spec.Auth, m.AuthUnknown
 }
 
-// unowned makes the doomed rule one of nobody: without a marker, and with a
-// secret in a header and in a parameter.
+// unowned gives the doomed rule no owner: it has no marker, and a secret in a
+// header and in a parameter.
 func unowned(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, emulator.Options{})
@@ -50,10 +50,10 @@ var (
 	unownedAuth = webhook.AuthNames{Headers: []string{"X-Webhook-Secret"}, QueryParams: []string{"key"}}
 )
 
-// TestDeleteInTwoRuns: whatever ends the first run after its pause, and at
-// whichever request it is killed, the manifest of the run that deletes the rule
-// says what the first one saw. No audit log is needed, and nothing is shared but
-// the service and the archive.
+// TestDeleteInTwoRuns ends the first run after its pause, by each fault and at each
+// request. The manifest of the run that deletes the rule must describe the rule
+// before the pause. The runs share only the service and the archive, not an audit
+// log.
 func TestDeleteInTwoRuns(t *testing.T) {
 	t.Parallel()
 	for _, owned := range []bool{true, false} {
@@ -102,8 +102,8 @@ func TestDeleteInTwoRuns(t *testing.T) {
 	}
 }
 
-// TestBetweenTwoRuns: what happens to the paused rule before the second run. A
-// note that is about another rule, or about another state of it, is not taken.
+// TestBetweenTwoRuns changes the paused rule before the second run. A note about
+// another rule, or about another state of the rule, is ignored.
 func TestBetweenTwoRuns(t *testing.T) {
 	t.Parallel()
 	none := webhook.AuthNames{}
@@ -160,7 +160,7 @@ func TestBetweenTwoRuns(t *testing.T) {
 	}
 }
 
-// blockedOnce has a delete pause the rule "gone" and be blocked.
+// blockedOnce runs a delete that pauses the rule "gone" and is then blocked.
 func (w *world) blockedOnce() {
 	w.t.Helper()
 	fault := w.service.Fault(emulator.Fault{Kind: emulator.Events, Rule: "gone", Edit: func(b map[string]any) { delete(b, "supplemental") }})
@@ -180,8 +180,8 @@ func (w *world) move() {
 	w.deps.Archive = store
 }
 
-// TestPausedByHand: a rule that its user disabled is archived as it is, and a
-// rule that only looks as if a delete had paused it does no harm.
+// TestPausedByHand checks that a rule that its user disabled is archived as it is.
+// A rule that only looks as if a delete had paused it does no harm.
 func TestPausedByHand(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -215,8 +215,8 @@ func TestPausedByHand(t *testing.T) {
 	}
 }
 
-// TestNoPauseWithoutNote: a rule is not paused if what the pause takes away
-// cannot be stored, and is not deleted if it cannot be read.
+// TestNoPauseWithoutNote checks that a rule is not paused if its note cannot be
+// stored, and is not deleted if the note cannot be read.
 func TestNoPauseWithoutNote(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
@@ -240,7 +240,7 @@ func TestNoPauseWithoutNote(t *testing.T) {
 	}
 }
 
-// noNotes neither takes notes about pauses nor gives them.
+// noNotes fails to store and to return notes about pauses.
 type noNotes struct{ archive.Store }
 
 func (s noNotes) Create(ctx context.Context, name string) (archive.Writer, error) {

@@ -37,7 +37,7 @@ type world struct {
 	t       *testing.T
 	service *emulator.Server
 	url     string
-	// archive is the archive's folder.
+	// archive is the archive's directory.
 	archive string
 	owner   string
 	desired []apply.Rule
@@ -56,7 +56,8 @@ func newWorld(t *testing.T, o emulator.Options) *world {
 	w := &world{
 		t: t, service: service, url: server.URL, archive: t.TempDir(), owner: "video",
 		options: plan.Options{Prune: plan.PruneOwned, MaxDeletes: plan.Limit{Count: 100}, AllowEmpty: true, ArchiveSet: true},
-		// One that fails once is tried again, one that always fails soon ends.
+		// A request that fails once is retried; a request that always fails ends
+		// soon.
 		client: mkio.Options{RetryFor: 900 * time.Millisecond},
 	}
 	store, err := archive.Open(w.archive)
@@ -74,7 +75,7 @@ func atOnce(time.Duration) <-chan time.Time {
 	return passed
 }
 
-// opener opens what sealed made.
+// opener decrypts the results of sealed.
 type opener struct{}
 
 func (opener) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
@@ -95,7 +96,7 @@ func (opener) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) 
 	return auth, errors.Join(errs...)
 }
 
-// rule is a file; edits change it.
+// rule returns a file; edits change it.
 func rule(name string, edits ...func(*apply.Rule)) apply.Rule {
 	r := apply.Rule{}
 	r.Name, r.File = name, "rules/"+name+".yaml"
@@ -179,7 +180,7 @@ func (w *world) apply() *apply.Result {
 	return w.prepare(p).Run(context.Background(), nil, p)
 }
 
-// settle applies and wants it to go well; then it forgets the requests.
+// settle applies and expects success; then it forgets the requests.
 func (w *world) settle(rules ...apply.Rule) {
 	w.t.Helper()
 	w.files(rules...)
@@ -189,7 +190,7 @@ func (w *world) settle(rules ...apply.Rule) {
 	w.service.ResetRequests()
 }
 
-// inSync wants a plan without a difference.
+// inSync expects a plan without a difference.
 func (w *world) inSync() {
 	w.t.Helper()
 	if p := w.mustPlan(); p.HasDifferences() {
@@ -197,7 +198,7 @@ func (w *world) inSync() {
 	}
 }
 
-// writes are the requests that write, in order: "PUT a", "DELETE b".
+// writes returns the requests that write, in order: "PUT a", "DELETE b".
 func (w *world) writes() []string {
 	var out []string
 	for _, r := range w.service.Requests() {
@@ -208,7 +209,7 @@ func (w *world) writes() []string {
 	return out
 }
 
-// body is the body of the nth PUT of a rule, from 1.
+// body returns the body of the nth PUT of a rule, from 1.
 func (w *world) body(name string, n int) map[string]any {
 	w.t.Helper()
 	for _, r := range w.service.Requests() {
@@ -227,13 +228,13 @@ func (w *world) body(name string, n int) map[string]any {
 	return nil
 }
 
-// there reports whether a rule is there.
+// there reports whether a rule exists.
 func (w *world) there(name string) bool {
 	_, ok := w.service.Rule(name)
 	return ok
 }
 
-// stored are the verified archives of a rule.
+// stored returns the verified archives of a rule.
 func (w *world) stored(name string) []archive.Manifest {
 	w.t.Helper()
 	paths, err := filepath.Glob(filepath.Join(w.archive, "*.manifest.json"))
@@ -253,7 +254,7 @@ func (w *world) stored(name string) []archive.Manifest {
 	return out
 }
 
-// records are the sources of the stored records, sorted.
+// records returns the sources of the stored records, sorted.
 func (w *world) records(m archive.Manifest) []string {
 	w.t.Helper()
 	f, err := os.Open(filepath.Join(w.archive, m.RecordsFile))
@@ -277,7 +278,7 @@ func (w *world) records(m archive.Manifest) []string {
 	return out
 }
 
-// sources are those of events, sorted.
+// sources returns the sources of events, sorted.
 func sources(events []emulator.Event) []string {
 	var out []string
 	for _, e := range events {
@@ -287,7 +288,7 @@ func sources(events []emulator.Event) []string {
 	return out
 }
 
-// events makes n records with sources of their own.
+// events returns n records with different sources.
 func events(n int, from string) []emulator.Event {
 	var out []emulator.Event
 	for i := range n {
@@ -296,7 +297,7 @@ func events(n int, from string) []emulator.Event {
 	return out
 }
 
-// show is a result for a message.
+// show formats a result for a message.
 func show(r *apply.Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", r.Outcome)
@@ -318,7 +319,7 @@ func show(r *apply.Result) string {
 	return b.String()
 }
 
-// statuses are those of a result, by rule: "a applied, b stale".
+// statuses returns the statuses of a result, by rule: "a applied, b stale".
 func statuses(r *apply.Result) string {
 	var out []string
 	for _, c := range r.Changes {
@@ -327,7 +328,7 @@ func statuses(r *apply.Result) string {
 	return strings.Join(out, ", ")
 }
 
-// want checks outcome and statuses, and returns the change of a rule.
+// want checks the outcome and the statuses.
 func want(t *testing.T, r *apply.Result, outcome apply.Outcome, all string) {
 	t.Helper()
 	if r.Outcome != outcome || statuses(r) != all {
@@ -342,7 +343,7 @@ func want(t *testing.T, r *apply.Result, outcome apply.Outcome, all string) {
 	}
 }
 
-// change is that of a rule.
+// change returns the change of a rule.
 func change(t *testing.T, r *apply.Result, name string) apply.Change {
 	t.Helper()
 	i := slices.IndexFunc(r.Changes, func(c apply.Change) bool { return c.Rule == name })
@@ -352,7 +353,7 @@ func change(t *testing.T, r *apply.Result, name string) apply.Change {
 	return r.Changes[i]
 }
 
-// says checks the words of a change that did not simply go well.
+// says checks the words of a change that is not simply applied.
 func says(t *testing.T, c apply.Change, kind string, words ...string) {
 	t.Helper()
 	got, text := "", ""
@@ -372,8 +373,8 @@ func says(t *testing.T, c apply.Change, kind string, words ...string) {
 	}
 }
 
-// leaves checks what a delete says that it left behind; the zero value is
-// nothing.
+// leaves checks the state that a delete reports as left behind; the zero value
+// means nothing.
 func leaves(t *testing.T, c apply.Change, want apply.Left) {
 	t.Helper()
 	var got apply.Left
@@ -385,10 +386,10 @@ func leaves(t *testing.T, c apply.Change, want apply.Left) {
 	}
 }
 
-// isPaused is what a delete of the doomed rule leaves that paused it.
+// isPaused is the state after a delete that paused the doomed rule.
 var isPaused = apply.Left{AuthRemoved: []string{"headers.X-Webhook-Secret"}}
 
-// live is the spec of a rule on the service.
+// live returns the spec of a rule on the service.
 func (w *world) live(name string) map[string]any {
 	w.t.Helper()
 	r, ok := w.service.Rule(name)
