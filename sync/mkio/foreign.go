@@ -71,7 +71,7 @@ func (w wrapped) Unwrap() error { return w.cause }
 // render returns the text of err. ok is false if foreign text in it holds a secret
 // value.
 func (c *Client) render(err error) (text string, ok bool) {
-	q, is := err.(*quoted) //nolint:errorlint // what wraps one is one
+	q, is := err.(*quoted) //nolint:errorlint // an error that wraps a *quoted is itself a *quoted
 	if !is {
 		return err.Error(), true
 	}
