@@ -25,7 +25,7 @@ const (
 	readToken = "read-token"
 )
 
-// contract checks requests and answers against the vendor's document.
+// contract checks requests and responses against the vendor's document.
 type contract struct {
 	t      *testing.T
 	router routers.Router
@@ -51,7 +51,7 @@ func newContract(t *testing.T, base string) *contract {
 	return &contract{t: t, router: router, base: base, token: fullToken}
 }
 
-// call sends a request, wants a status, and checks both sides.
+// call sends a request, checks its status, and validates both sides.
 func (c *contract) call(method, path string, body any, want int) map[string]any {
 	c.t.Helper()
 	var sent []byte
@@ -72,8 +72,8 @@ func (c *contract) call(method, path string, body any, want int) map[string]any 
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: req, PathParams: params, Route: route,
-		// Values under authentication come back masked, which the document's
-		// write-only properties would forbid.
+		// Responses contain masked values under authentication, which the
+		// document's write-only properties would forbid.
 		Options: &openapi3filter.Options{ExcludeWriteOnlyValidations: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	}
 	if want < 400 {
@@ -116,8 +116,8 @@ func putBody() map[string]any {
 	}}
 }
 
-// suite drives every kind of request through its answers. It runs against any
-// service whose project is empty of rules that begin with "conformance-".
+// suite sends every kind of request and checks the responses. It runs against
+// any service whose project has no rules that begin with "conformance-".
 func suite(t *testing.T, c *contract, project string, paging bool) {
 	rules := project + "/webhook/rules"
 	one := rules + "/conformance-one"
@@ -130,12 +130,12 @@ func suite(t *testing.T, c *contract, project string, paging bool) {
 	if len(headers) != 1 {
 		t.Errorf("the auth headers read back as %v", headers)
 	}
-	for name, v := range headers { // its case may be the service's
+	for name, v := range headers { // the service may change the case
 		if mask := fmt.Sprint(v); !strings.EqualFold(name, "X-Secret") || mask == "" || strings.Trim(mask, "*") != "" {
 			t.Errorf("%s reads back as %q, expected a mask", name, mask)
 		}
 	}
-	// A PUT replaces all: what is left out is gone.
+	// A PUT replaces the whole spec: omitted fields are deleted.
 	c.call("PUT", one, map[string]any{"spec": map[string]any{"url": "https://hooks.example.com/2", "enabled": false, "events": []string{"MediaKind.JobFinished"}}}, 200)
 	spec, _ = c.call("GET", one, nil, 200)["spec"].(map[string]any)
 	for _, name := range []string{"headers", "queryParams", "authentication"} {
@@ -169,9 +169,9 @@ func suite(t *testing.T, c *contract, project string, paging bool) {
 	c.call("GET", "no-such-project/webhook/rules", nil, 404)
 }
 
-// TestContract runs the suite on the emulator in the ways of behaving that the
-// document leaves open. Maps that read back as null are none of them: the
-// document has no null, so only the client's tests have that.
+// TestContract runs the suite on the emulator in each behaviour that the
+// document leaves open. Maps that read back as null are excluded: the document
+// has no null, so only the client's tests have them.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]emulator.Options{
@@ -190,7 +190,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestRealService runs the suite on MK.IO itself, in a project given for it.
+// TestRealService runs the suite on MK.IO itself, in a project that is reserved
+// for it.
 func TestRealService(t *testing.T) {
 	base, project, token := os.Getenv("MKHOOKS_CONFORMANCE_URL"), os.Getenv("MKHOOKS_CONFORMANCE_PROJECT"), os.Getenv("MKHOOKS_CONFORMANCE_TOKEN")
 	if base == "" || project == "" || token == "" {
@@ -201,7 +202,7 @@ func TestRealService(t *testing.T) {
 	suite(t, c, project, false)
 }
 
-// TestErrors: every error that can be answered has the documented shape.
+// TestErrors: every error response has the documented form.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
@@ -228,8 +229,8 @@ func TestErrors(t *testing.T) {
 	c.call("GET", rules, nil, 500)
 }
 
-// TestMaskBecomesTheSecret: what is sent is stored, a mask too, as in the real
-// service; that is why a client must never do it.
+// TestMaskBecomesTheSecret: each sent value is stored, also a mask, as in the
+// real service. So a client must never send a mask.
 func TestMaskBecomesTheSecret(t *testing.T) {
 	t.Parallel()
 	s := emulator.New(emulator.Options{Project: "demo", Tokens: map[string][]emulator.Capability{fullToken: emulator.AllCapabilities()}})
@@ -246,7 +247,8 @@ func TestMaskBecomesTheSecret(t *testing.T) {
 	}
 }
 
-// TestHistory: newest first by default, gone with its rule, none for a paused one.
+// TestHistory: records are newest first by default. A history is deleted with
+// its rule, and a disabled rule gets no records.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	s := emulator.New(emulator.Options{Project: "demo", MaxTop: 2, Tokens: map[string][]emulator.Capability{fullToken: emulator.AllCapabilities()}})
@@ -274,7 +276,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestSeed: seeds are strict, and nothing is added where one is wrong.
+// TestSeed: seeds are strict, and an invalid seed adds nothing.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, says string }{

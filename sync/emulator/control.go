@@ -2,10 +2,10 @@ package emulator
 
 import "fmt"
 
-// Rule is a rule as it is stored.
+// Rule is a stored rule.
 type Rule struct {
 	ID, Name string
-	// Spec is what was stored, authentication values included.
+	// Spec is the stored spec, with the real authentication values.
 	Spec map[string]any
 	// Events is the delivery history, oldest first.
 	Events []Event
@@ -36,7 +36,7 @@ func stringMap(v any) map[string]string {
 	return out
 }
 
-// copied is the rule as callers may keep it. s.mu is held.
+// copied returns a deep copy for callers. The caller holds s.mu.
 func (r *rule) copied() Rule {
 	out := Rule{ID: r.id, Name: r.name, Spec: clone(r.spec)}
 	for _, e := range r.history {
@@ -56,7 +56,7 @@ func (s *Server) Rules() map[string]Rule {
 	return out
 }
 
-// Rule returns one rule; ok is false where there is none.
+// Rule returns one rule; ok is false if it is absent.
 func (s *Server) Rule(name string) (_ Rule, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +67,8 @@ func (s *Server) Rule(name string) (_ Rule, ok bool) {
 	return r.copied(), true
 }
 
-// Put makes or changes a rule behind everyone's back, unchecked. A rule that
-// exists keeps its id and history.
+// Put creates or changes a rule without a request and without a check. An
+// existing rule keeps its id and history.
 func (s *Server) Put(name string, spec map[string]any) {
 	spec = clone(spec)
 	s.mu.Lock()
@@ -80,7 +80,7 @@ func (s *Server) Put(name string, spec map[string]any) {
 	s.newRule(name, spec)
 }
 
-// Edit changes a rule in place behind everyone's back.
+// Edit changes a rule in place without a request.
 func (s *Server) Edit(name string, change func(spec map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,15 +90,15 @@ func (s *Server) Edit(name string, change func(spec map[string]any)) {
 	r.spec = clone(spec)
 }
 
-// Delete removes a rule and its history behind everyone's back.
+// Delete deletes a rule and its history without a request.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rules, name)
 }
 
-// Recreate deletes a rule and makes it anew with the same spec: another id,
-// no history.
+// Recreate deletes a rule and creates it again with the same spec: the new rule
+// has another id and no history.
 func (s *Server) Recreate(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +112,7 @@ func (s *Server) AddEvents(name string, events ...Event) {
 	s.appendRecords(s.must(name), events)
 }
 
-// Allow says anew what a token may do, from the next request on.
+// Allow replaces the capabilities of a token from the next request on.
 func (s *Server) Allow(token string, can ...Capability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *Server) Allow(token string, can ...Capability) {
 	s.o.Tokens[token] = can
 }
 
-// EditEvents has change called with each record of a rule's history, oldest
-// first: deliveries that come to an end keep their place.
+// EditEvents calls change with each record of a rule's history, oldest first.
+// Records keep their position, as deliveries do when they finish.
 func (s *Server) EditEvents(name string, change func(e *Event)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *Server) EditEvents(name string, change func(e *Event)) {
 	}
 }
 
-// must returns a rule that a test relies on. s.mu is held.
+// must returns a rule, and panics if it is absent. The caller holds s.mu.
 func (s *Server) must(name string) *rule {
 	r := s.rules[name]
 	if r == nil {

@@ -6,78 +6,77 @@ import (
 	"slices"
 )
 
-// Drop says when a fault closes the connection.
+// Drop is the time at which a fault closes the connection.
 type Drop string
 
-// When the connection is closed.
+// The times at which the connection is closed.
 const (
 	DropBefore Drop = "before" // nothing has taken effect
-	DropAfter  Drop = "after"  // the request has taken effect, its answer is lost
+	DropAfter  Drop = "after"  // the request has taken effect, its response is lost
 )
 
-// Link is how a fault bends the paging of a list. All but [LinkEmpty] act only
-// on a page that another one follows.
+// Link is a change of the paging of a list by a fault. All values but
+// [LinkEmpty] only change pages that have a next page.
 type Link string
 
-// How paging is bent.
+// The changes of paging.
 const (
 	LinkElsewhere Link = "elsewhere" // the next link leads to another host
-	LinkItself    Link = "itself"    // the next link leads to the page that it stands on
-	LinkRepeat    Link = "repeat"    // the next page has the records of this one once more
-	LinkSkip      Link = "skip"      // the next page is left out
-	LinkEmpty     Link = "empty"     // this page is empty; the next one has its records
-	LinkLost      Link = "lost"      // the next link is missing
+	LinkItself    Link = "itself"    // the next link leads to its own page
+	LinkRepeat    Link = "repeat"    // the next page repeats the records of this page
+	LinkSkip      Link = "skip"      // the next page is skipped
+	LinkEmpty     Link = "empty"     // this page is empty; the next page has its records
+	LinkLost      Link = "lost"      // the next link is absent
 )
 
-// Fault is something that goes wrong with some requests.
+// Fault is a failure of some requests.
 //
-// A client on a connection that it has used before may repeat a GET by itself
-// when the connection is closed: the repetition counts as another request.
+// A client may repeat a GET by itself if a reused connection is closed. The
+// repetition counts as another request.
 type Fault struct {
-	// Method, Kind and Rule choose requests; an empty field takes any.
+	// Method, Kind and Rule select requests; an empty field matches all.
 	Method string
 	Kind   Kind
 	Rule   string
-	// Nth is the first of the chosen requests that it befalls, counted from
-	// 1 since the fault was set, and Times how many from there on. Without
-	// Nth it is from the first; without Times it is one where Nth is given,
-	// and otherwise all.
+	// Nth is the first of the selected requests that fails, counted from 1
+	// since the fault was set. 0 means the first. Times is the number of
+	// failures. Times 0 means 1 if Nth is set, and otherwise all.
 	Nth, Times int
 
 	// Before and After run before and after the request is handled, and may
 	// change the server's rules and faults.
 	Before, After func()
 
-	// Drop closes the connection without an answer.
+	// Drop closes the connection without a response.
 	Drop Drop
-	// Status answers with this status instead of handling the request; with
-	// Effect it is handled, too. The body is Body, or an error as the
-	// service words it.
+	// Status is the status of the response. The request is only handled if
+	// Effect is also set. The body is Body, or an error in the form of the
+	// service.
 	Status int
-	// Effect has the request take effect before the fault shows.
+	// Effect makes the request take effect before the fault.
 	Effect bool
-	// Body replaces the body of the answer. Where Status is 0 the request is
-	// handled, and its status stays.
+	// Body replaces the body of the response. If Status is 0, the request is
+	// handled and its status stays.
 	Body string
-	// Answer writes the answer itself, such as one that is too large to be
-	// kept, or none: the request is then handled with Effect alone.
+	// Answer writes the whole response, for example a response too large to
+	// keep, or none. The request is then handled only if Effect is set.
 	Answer func(w http.ResponseWriter)
-	// Header is added to the answer.
+	// Header is added to the response.
 	Header map[string]string
-	// Edit changes the JSON object that is answered.
+	// Edit changes the JSON object of the response.
 	Edit func(body map[string]any)
-	// Link bends paging.
+	// Link changes the paging.
 	Link Link
 	// Cut closes the connection this many bytes before the end of the body.
 	Cut int
-	// Stall holds the request until Release is closed or the client gives
-	// up: before it is handled, with Effect after it, with Cut in the middle
-	// of the answer.
+	// Stall holds the request until Release is closed or the client gives up.
+	// It does so before the request is handled, after it with Effect, and in
+	// the middle of the response with Cut.
 	Stall   bool
 	Release <-chan struct{}
 }
 
-// acts reports whether the fault is more than hooks.
+// acts reports whether the fault has more than hooks.
 func (f Fault) acts() bool {
 	return f.Drop != "" || f.Status != 0 || f.Body != "" || f.Header != nil || f.Edit != nil || f.Link != "" || f.Cut > 0 || f.Stall || f.Answer != nil
 }
@@ -87,18 +86,18 @@ func (f Fault) handles() bool {
 	return f.Effect || f.Status == 0 && f.Drop != DropBefore && f.Answer == nil
 }
 
-// late reports whether a stall comes after the request was handled.
+// late reports whether a stall happens after the request was handled.
 func (f Fault) late() bool { return f.Effect || f.Cut > 0 }
 
-// Injected is a fault that was set.
+// Injected is an active fault.
 type Injected struct {
 	s          *Server
 	fault      Fault
 	seen, hits int // guarded by s.mu
 }
 
-// Fault sets a fault. Several may befall one request: all hooks run, and the
-// first that was set and does more than that acts.
+// Fault adds a fault. If several faults match a request, all their hooks run.
+// Of the faults with more than hooks, only the first acts.
 func (s *Server) Fault(f Fault) *Injected {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,29 +106,29 @@ func (s *Server) Fault(f Fault) *Injected {
 	return i
 }
 
-// ClearFaults takes all faults away.
+// ClearFaults removes all faults.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Remove takes the fault away.
+// Remove removes the fault.
 func (i *Injected) Remove() {
 	i.s.mu.Lock()
 	defer i.s.mu.Unlock()
 	i.s.faults = slices.DeleteFunc(slices.Clone(i.s.faults), func(other *Injected) bool { return other == i })
 }
 
-// Hits is the number of requests that the fault befell.
+// Hits returns the number of requests that the fault changed.
 func (i *Injected) Hits() int {
 	i.s.mu.Lock()
 	defer i.s.mu.Unlock()
 	return i.hits
 }
 
-// befalls counts a request and reports whether the fault is for it. s.mu is
-// held.
+// befalls counts a request and reports whether the fault applies to it. The
+// caller holds s.mu.
 func (i *Injected) befalls(e *Request) bool {
 	f := i.fault
 	if f.Method != "" && f.Method != e.Method || f.Kind != "" && f.Kind != e.Kind || f.Rule != "" && f.Rule != e.Rule {
@@ -147,7 +146,8 @@ func (i *Injected) befalls(e *Request) bool {
 	return true
 }
 
-// match finds the faults of this request.
+// match finds the faults of this request. It returns their hooks and sets
+// x.acting.
 func (x *exchange) match() (before, after []func()) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -168,7 +168,7 @@ func (x *exchange) match() (before, after []func()) {
 	return before, after
 }
 
-// rewrite makes of an answer what the fault says.
+// rewrite changes a response as the fault defines.
 func (x *exchange) rewrite(f Fault, a answer) answer {
 	if f.Status != 0 {
 		x.s.mu.Lock()

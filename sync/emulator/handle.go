@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Kind is what a request is for.
+// Kind is the operation of a request.
 type Kind string
 
 // The kinds of requests. [Other] is a path or method that the API does not
@@ -27,16 +27,17 @@ const (
 	Other  Kind = "other"
 )
 
-// target is what a request is for, and on what.
+// target is the operation of a request and its object.
 type target struct {
 	kind          Kind
 	project, rule string
-	// methods are those of the path; nil where there is no such path.
+	// methods are the methods that the path allows; nil if there is no such
+	// path.
 	methods []string
 }
 
-// parsePath reads the path segment by segment in its encoded form: a name is
-// one segment, whatever stands in it.
+// parsePath parses the encoded path by segments: a name is one segment,
+// whatever characters it contains.
 func parsePath(r *http.Request) target {
 	parts := strings.Split(r.URL.EscapedPath(), "/")
 	for i, part := range parts {
@@ -81,7 +82,7 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// failure is an answer that is not success.
+// failure is an error response.
 type failure struct {
 	status       int
 	code, detail string
@@ -92,7 +93,7 @@ func newFailure(status int, code, format string, args ...any) *failure {
 	return &failure{status: status, code: code, detail: fmt.Sprintf(format, args...)}
 }
 
-// handle does what the request asks for.
+// handle handles the request and returns the response.
 func (x *exchange) handle() answer {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -118,7 +119,8 @@ func (x *exchange) handle() answer {
 	return x.failed(f)
 }
 
-// admit checks, in this order, token, path, project, rate and method.
+// admit checks, in this order, the token, path, project, rate, method and
+// capability.
 func (x *exchange) admit() *failure {
 	s := x.s
 	_, known := s.o.Tokens[x.token]
@@ -172,7 +174,7 @@ func (x *exchange) mayDo() *failure {
 	return nil
 }
 
-// failed makes the error body. Each has a ref of its own.
+// failed returns the error response. Each error has a new ref.
 func (x *exchange) failed(f *failure) answer {
 	s := x.s
 	s.refs++
@@ -198,7 +200,7 @@ func jsonAnswer(status int, v any) answer {
 	return answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: encode(v)}
 }
 
-// encode writes JSON as most services do, with < and > as they are.
+// encode writes JSON as most services do: it does not escape < and >.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -9,9 +9,9 @@ import (
 
 // Event is one record of a delivery history.
 type Event struct {
-	// Created is now where it is zero.
+	// Created is now if it is zero.
 	Created time.Time
-	// Source, Type and Status have a plausible value where they are empty.
+	// Source, Type and Status have a plausible default.
 	Source, Type, Status string
 }
 
@@ -23,7 +23,7 @@ const (
 	Sent     = "Sent"
 )
 
-// record is an event with its place in time: cursors hold on to it.
+// record is an event with a sequence number, to which cursors refer.
 type record struct {
 	seq uint64
 	Event
@@ -48,7 +48,7 @@ func (s *Server) appendRecords(r *rule, events []Event) {
 	}
 }
 
-// events lists a delivery history.
+// events handles the list of a delivery history.
 func (x *exchange) events() (answer, *failure) {
 	s := x.s
 	r := s.rules[x.at.rule]
@@ -70,8 +70,8 @@ func (x *exchange) events() (answer, *failure) {
 	if f != nil {
 		return answer{}, f
 	}
-	// A history may have a million records: they are put into the answer as
-	// text, which takes a tenth of the time of values of any kind.
+	// A history may have a million records. Records are appended as text, which
+	// takes a tenth of the time of encoding/json.
 	a := jsonAnswer(http.StatusOK, p.body("webhookEvent", []any{}, p.end-p.start, !s.o.NoSupplemental))
 	list, ok := bytes.CutSuffix(a.body, []byte("[]}\n"))
 	if !ok {
@@ -88,7 +88,7 @@ func (x *exchange) events() (answer, *failure) {
 	return a, nil
 }
 
-// appendJSON appends a record as it reads.
+// appendJSON appends the JSON form of a record.
 func (e record) appendJSON(out []byte) []byte {
 	out = append(out, `{"created":"`...)
 	out = e.Created.UTC().AppendFormat(out, time.RFC3339Nano)
@@ -101,7 +101,7 @@ func (e record) appendJSON(out []byte) []byte {
 	return append(out, '}')
 }
 
-// appendText appends a JSON string; one that needs an escape is left to
+// appendText appends a JSON string. Strings that need an escape go through
 // encoding/json.
 func appendText(out []byte, s string) []byte {
 	for i := range len(s) {
@@ -114,9 +114,9 @@ func appendText(out []byte, s string) []byte {
 	return append(out, '"')
 }
 
-// Deliver acts as if an event of this type had come: every enabled rule that
-// asks for it has one more record, with this status. It returns the names of
-// these rules, sorted. A paused rule gets none.
+// Deliver simulates an event: every enabled rule with this event type gets a
+// record with this status. It returns the sorted names of these rules. A
+// disabled rule gets no record.
 func (s *Server) Deliver(eventType, status string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// limiter remembers when requests were let through, those of GET and those of
-// writes apart.
+// limiter contains the times of accepted requests, separately for GET and
+// writes.
 type limiter struct{ get, write []time.Time }
 
-// limit counts a request against the limits of the project: no more than that
-// many in any window. What is refused does not count.
+// limit counts a request against the limits of the project, which hold for any
+// window. Refused requests do not count.
 func (x *exchange) limit() *failure {
 	o := x.s.o
 	if o.Limits == nil {
@@ -40,7 +40,8 @@ func (x *exchange) limit() *failure {
 	case RetrySeconds:
 		f.header = http.Header{"Retry-After": {itoa(int(math.Ceil(free.Sub(now).Seconds())))}}
 	case RetryDate:
-		// A date has whole seconds: the next one is not too early.
+		// A date has whole seconds: round up so that the client does not retry
+		// too early.
 		f.header = http.Header{"Retry-After": {free.Add(time.Second - 1).Truncate(time.Second).UTC().Format(http.TimeFormat)}}
 	}
 	return f

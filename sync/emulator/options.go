@@ -5,53 +5,53 @@ import (
 	"time"
 )
 
-// Capability is what a token may do, as the service names it.
+// Capability is a permission of a token, with the name that the service uses.
 type Capability string
 
-// The capabilities that the webhook-rules API asks for.
+// The capabilities that the webhook-rules API requires.
 const (
 	CanGet    Capability = "webhooks.config.get"    // list, get, events
-	CanCreate Capability = "webhooks.config.create" // PUT of a name that is free
-	CanUpdate Capability = "webhooks.config.update" // PUT of a rule that exists
+	CanCreate Capability = "webhooks.config.create" // PUT of a new name
+	CanUpdate Capability = "webhooks.config.update" // PUT of an existing rule
 	CanDelete Capability = "webhooks.config.delete" // DELETE
 )
 
-// AllCapabilities returns what a token with full access may do here.
+// AllCapabilities returns the capabilities of a token with full access.
 func AllCapabilities() []Capability {
 	return []Capability{CanGet, CanCreate, CanUpdate, CanDelete}
 }
 
-// EmptyMaps says how a map without entries reads back.
+// EmptyMaps is the form in which an empty map reads back.
 type EmptyMaps string
 
-// The ways in which an empty map reads back.
+// The forms in which an empty map reads back.
 const (
-	EmptyAbsent EmptyMaps = "absent" // the default: not at all
+	EmptyAbsent EmptyMaps = "absent" // the default: no key
 	EmptyNull   EmptyMaps = "null"
 	EmptyObject EmptyMaps = "empty" // {}
 )
 
-// EventOrder says in which order the events of a spec read back.
+// EventOrder is the order in which the events of a spec read back.
 type EventOrder string
 
 // The orders in which the events of a spec read back.
 const (
-	EventsKept     EventOrder = "kept" // the default: as they were sent
+	EventsKept     EventOrder = "kept" // the default: as sent
 	EventsSorted   EventOrder = "sorted"
 	EventsReversed EventOrder = "reversed"
 )
 
-// HeaderCase says how header names read back.
+// HeaderCase is the letter case in which header names read back.
 type HeaderCase string
 
-// The spellings in which header names read back.
+// The letter cases in which header names read back.
 const (
-	CaseKept      HeaderCase = "kept" // the default: as they were sent
+	CaseKept      HeaderCase = "kept" // the default: as sent
 	CaseLower     HeaderCase = "lower"
 	CaseCanonical HeaderCase = "canonical"
 )
 
-// RulesOrder says in which order the rules are listed without $orderby.
+// RulesOrder is the order of the rules in a list without $orderby.
 type RulesOrder string
 
 // The orders of the list of rules.
@@ -60,7 +60,7 @@ const (
 	RulesByCreated RulesOrder = "created"
 )
 
-// RecordOrder says in which order a delivery history is listed.
+// RecordOrder is the order of a delivery history.
 type RecordOrder string
 
 // The orders of a delivery history.
@@ -69,28 +69,28 @@ const (
 	OldestFirst RecordOrder = "oldest"
 )
 
-// SkipTokens says what the token of a next page stands for.
+// SkipTokens is the kind of token that identifies the next page.
 type SkipTokens string
 
-// The kinds of tokens. An offset moves when records come or go in front of it;
-// a cursor stays where it was.
+// The kinds of tokens. An offset shifts if earlier records are added or
+// deleted; a cursor keeps its position.
 const (
 	TokenOffset SkipTokens = "offset" // the default
 	TokenCursor SkipTokens = "cursor"
 )
 
-// UnknownFields says what a PUT does with fields of a spec that the document
-// does not name.
+// UnknownFields is the effect of a PUT with fields of a spec that the vendor's
+// document does not name.
 type UnknownFields string
 
-// What becomes of unknown fields.
+// The effects of unknown fields.
 const (
 	UnknownKept    UnknownFields = "kept" // the default: as a newer API would
 	UnknownDropped UnknownFields = "dropped"
 	UnknownRefused UnknownFields = "refused" // 400
 )
 
-// RetryAfter says which form the header Retry-After of a 429 has.
+// RetryAfter is the form of the header Retry-After of a 429.
 type RetryAfter string
 
 // The forms of Retry-After.
@@ -100,90 +100,89 @@ const (
 	RetryDate    RetryAfter = "date"
 )
 
-// Limits are the requests that a project may make within one window. Zero
-// means no limit.
+// Limits is the number of requests that a project may make within one window.
+// Zero means no limit.
 type Limits struct {
 	Get, Write int
-	// Window is the time they count in; 0 is a minute.
+	// Window is the length of the window; 0 means a minute.
 	Window time.Duration
 }
 
-// PublishedLimits are those of the service: 2,000 GETs and 1,000 writes in a
-// minute.
+// PublishedLimits returns the limits of the service: 2,000 GETs and 1,000
+// writes per minute.
 func PublishedLimits() Limits { return Limits{Get: 2000, Write: 1000, Window: time.Minute} }
 
-// Options say what the emulated service is like. The zero value of each field
-// is the plainest behaviour; what the documentation leaves open is an option,
-// because a client must work with every answer to it.
+// Options configure the emulated service. The zero value of each field is the
+// simplest behaviour. Each behaviour that the documentation leaves open is an
+// option, because a client must work with all of them.
 type Options struct {
-	// Project is the one project that exists; "" is "demo".
+	// Project is the name of the only project; "" means "demo".
 	Project string
-	// Tokens holds the bearer tokens and what each may do. Any other is 401.
+	// Tokens maps bearer tokens to their capabilities. A request with another
+	// token gets a 401.
 	Tokens map[string][]Capability
-	// Expires holds the end of life of tokens that have one; from then on
-	// they are 401.
+	// Expires maps tokens to their expiry, if they have an expiry. From then on
+	// they get a 401.
 	Expires map[string]time.Time
-	// Now is the clock of expiry, rate limits and new records; nil is
+	// Now is the clock for expiry, rate limits and new records; nil means
 	// [time.Now].
 	Now func() time.Time
-	// Latency is waited before each request is handled.
+	// Latency is the delay before each request is handled.
 	Latency time.Duration
-	// OnRequest is called before each request is handled, whatever comes of
-	// it; see [Server.OnRequest], which replaces it.
+	// OnRequest is called before each request is handled, also if the request
+	// then fails. [Server.OnRequest] replaces it.
 	OnRequest func(n int, r *http.Request)
 
-	// RateLimit turns the published limits on; Limits puts others in their
-	// place.
+	// RateLimit enables the published limits; Limits replaces them.
 	RateLimit  bool
 	Limits     *Limits
 	RetryAfter RetryAfter
 
-	// PageSize is the length of a page without $top; 0 is 100.
+	// PageSize is the length of a page without $top; 0 means 100.
 	PageSize int
-	// MaxTop caps $top; 0 is 1000.
+	// MaxTop limits $top; 0 means 1000.
 	MaxTop     int
 	SkipTokens SkipTokens
-	// ListPaging puts "supplemental" on the list of rules. Without it that
-	// list still has a next link where there is another page.
+	// ListPaging adds "supplemental" to the list of rules. Without it that list
+	// still has a next link if there is another page.
 	ListPaging bool
-	// WholeList returns all rules at once, as "value" and nothing else.
+	// WholeList returns all rules in one response with only the key "value".
 	WholeList   bool
 	RulesOrder  RulesOrder
 	RecordOrder RecordOrder
-	// NoSupplemental leaves "supplemental", and so the total, off histories.
+	// NoSupplemental omits "supplemental", and so the total, from histories.
 	NoSupplemental bool
-	// ReadableRecords is how many of the newest records of a history can be
-	// listed, while its total counts all; 0 is all.
+	// ReadableRecords is the number of newest records of a history that can be
+	// listed; 0 means all. The total counts all records.
 	ReadableRecords int
 
 	EmptyMaps  EmptyMaps
 	EventOrder EventOrder
 	HeaderCase HeaderCase
-	// Mask stands for an authentication value in each answer; nil is
-	// [MaskFixed].
+	// Mask returns the mask of an authentication value for each response; nil
+	// means [MaskFixed].
 	Mask func(value string) string
 	// ExtraFields are added to every spec that is read.
 	ExtraFields map[string]any
-	// NormaliseURL reads URLs back in their normal form: scheme and host in
-	// lower case, no default port, "/" as path.
+	// NormaliseURL makes URLs read back in their normal form: scheme and host
+	// in lower case, no default port, "/" as path.
 	NormaliseURL bool
-	// TrimMarker loses the header X-Mkhooks of every PUT.
+	// TrimMarker drops the header X-Mkhooks of every PUT.
 	TrimMarker bool
-	// RefuseHeaders are the names of headers with which a PUT is 400.
+	// RefuseHeaders are the names of headers that make a PUT fail with 400.
 	RefuseHeaders []string
 	UnknownFields UnknownFields
-	// NoScheduledEvents refuses the event types of scheduled operations,
-	// which not every organization has.
+	// NoScheduledEvents refuses the event types of scheduled operations, which
+	// not every organization has.
 	NoScheduledEvents bool
-	// Rewrite, where set, changes each spec that is read, last of all.
+	// Rewrite, if set, changes each spec that is read, after all other options.
 	Rewrite func(name string, spec map[string]any)
-	// DeleteMissing404 answers 404 instead of 204 to a DELETE that finds
-	// nothing.
+	// DeleteMissing404 makes a DELETE of an absent rule return 404 instead of
+	// 204.
 	DeleteMissing404 bool
 
-	// EchoErrors has every error repeat the request's body and the token in
-	// several encodings, so that a test can see whether a client lets them
-	// through.
+	// EchoErrors makes every error repeat the request's body and token in
+	// several encodings. Tests use it to check that a client shows neither.
 	EchoErrors bool
 }
 

@@ -9,16 +9,17 @@ import (
 	"strings"
 )
 
-// listing is a list to take a page of.
+// listing is a list that is returned in pages.
 type listing struct {
-	// n can be listed, of total.
+	// n is the number of elements that can be listed; total counts all.
 	n, total int
-	// key orders the list: ascending, or descending where desc is true.
+	// key is the sort key of element i. The list is ascending, or descending if
+	// desc is true.
 	key  func(i int) string
 	desc bool
 }
 
-// page is a part of a list: start up to, not including, end.
+// page is the part of a list from start up to, but not including, end.
 type page struct {
 	start, end, total int
 	next              string
@@ -26,7 +27,8 @@ type page struct {
 
 func seqKey(seq uint64) string { return fmt.Sprintf("%020d", seq) }
 
-// findPage finds the part that $top and $skiptoken ask for. A fault may bend it.
+// findPage returns the part that $top and $skiptoken select. A fault may change
+// it.
 func (x *exchange) findPage(l listing) (page, *failure) {
 	query := x.r.URL.Query()
 	size := x.s.o.PageSize
@@ -55,8 +57,8 @@ func (x *exchange) findPage(l listing) (page, *failure) {
 	return p, nil
 }
 
-// bend does what a fault says of paging. The record number in a link keeps it
-// from being the address of a page that was read before.
+// bend applies the change of paging that a fault defines. A link contains the
+// request number, so that it never equals the address of an earlier page.
 func (x *exchange) bend(link Link, l listing, size int, p *page) {
 	if p.next == "" && link != LinkEmpty {
 		return
@@ -83,7 +85,7 @@ func (x *exchange) bend(link Link, l listing, size int, p *page) {
 	}
 }
 
-// token names the place before element i.
+// token returns a token for the position before element i.
 func (l listing) token(kind SkipTokens, i int) string {
 	plain := "o" + itoa(i)
 	if kind == TokenCursor && i > 0 {
@@ -92,7 +94,7 @@ func (l listing) token(kind SkipTokens, i int) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(plain))
 }
 
-// indexOf returns the place that a token names.
+// indexOf returns the position that a token identifies.
 func (l listing) indexOf(token string) (int, bool) {
 	token, _, _ = strings.Cut(token, ".")
 	data, err := base64.RawURLEncoding.DecodeString(token)
@@ -123,14 +125,14 @@ func base(x *exchange) string {
 	return scheme + "://" + x.r.Host
 }
 
-// link is the absolute address of another page of the list that was asked for.
+// link returns the absolute address of another page of the requested list.
 func (x *exchange) link(token string) string {
 	query := x.r.URL.Query()
 	query.Set("$skiptoken", token)
 	return base(x) + x.r.URL.EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "%24", "$")
 }
 
-// body is the answer that holds a page.
+// body returns the response body for a page.
 func (p page) body(kind string, value []any, count int, supplemental bool) map[string]any {
 	out := map[string]any{"value": value}
 	if p.next != "" {

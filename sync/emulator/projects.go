@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Projects serves several projects, each of which is a [Server] of its own: with
-// its own rules, tokens, faults and rate limits, as the service has them.
+// Projects serves several projects. Each is a [Server] with separate rules,
+// tokens, faults and rate limits, as in the service.
 type Projects map[string]*Server
 
-// ServeHTTP hands a request to the project in its path. What is for none of them
-// is answered by any, which knows no other project than its own.
+// ServeHTTP passes a request to the project in its path. A request for no known
+// project goes to any server, which rejects it.
 func (p Projects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s, ok := p[projectIn(r)]; ok {
 		s.ServeHTTP(w, r)
@@ -24,7 +24,7 @@ func (p Projects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// projectIn is the decoded name of the project in a request's path, or "".
+// projectIn returns the decoded name of the project in a request's path, or "".
 func projectIn(r *http.Request) string {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1/projects/")
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// rule is a rule as it is stored, authentication values included.
+// rule is a stored rule, with the real authentication values.
 type rule struct {
 	id, name string
 	seq      uint64
@@ -24,7 +24,7 @@ func (s *Server) next() uint64 {
 	return s.lastSeq
 }
 
-// newRule stores a new rule. Its id is a UUID that no other rule had.
+// newRule stores a new rule. Its id is a new UUID.
 func (s *Server) newRule(name string, spec map[string]any) *rule {
 	r := &rule{name: name, seq: s.next(), spec: spec}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d", s.o.Project, name, r.seq))
@@ -39,7 +39,7 @@ func (s *Server) missing(name string) *failure {
 	return newFailure(http.StatusNotFound, "NotFound", "webhook rule %q was not found", name)
 }
 
-// view is the rule as it is answered.
+// view returns the rule in the form of a response.
 func (s *Server) view(r *rule) map[string]any {
 	return map[string]any{
 		"metadata": map[string]any{"id": r.id, "name": r.name},
@@ -97,8 +97,8 @@ func (x *exchange) get() (answer, *failure) {
 	return jsonAnswer(http.StatusOK, x.s.view(r)), nil
 }
 
-// put replaces the whole spec: what is not sent is gone. A masked value that
-// is sent back is stored as it is.
+// put replaces the whole spec: a field that is not sent is deleted. A mask is
+// stored like any other value.
 func (x *exchange) put() (answer, *failure) {
 	s := x.s
 	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
@@ -127,7 +127,7 @@ func (x *exchange) put() (answer, *failure) {
 	return jsonAnswer(status, s.view(r)), nil
 }
 
-// delete removes a rule, and its history with it.
+// delete deletes a rule and its history.
 func (x *exchange) delete() (answer, *failure) {
 	s := x.s
 	if s.rules[x.at.rule] == nil {
@@ -140,7 +140,8 @@ func (x *exchange) delete() (answer, *failure) {
 	return answer{status: http.StatusOK}, nil
 }
 
-// parseFilter knows the two forms that a name is asked for by.
+// parseFilter parses the two supported forms of $filter, which both select by
+// name.
 func parseFilter(filter string) (func(name string) bool, *failure) {
 	if filter == "" {
 		return func(string) bool { return true }, nil
@@ -158,7 +159,7 @@ func parseFilter(filter string) (func(name string) bool, *failure) {
 	return nil, invalidf("$filter is %q, expected name eq '...' or startswith(name,'...')", filter)
 }
 
-// unquote reads a string of OData, in which a quote is written twice.
+// unquote parses an OData string, in which a quote is doubled.
 func unquote(s string) (string, bool) {
 	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' {
 		return "", false

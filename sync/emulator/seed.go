@@ -9,13 +9,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// seed is a file of rules that are live from the start.
+// seed is the content of a seed file: the initial live rules.
 type seed struct {
 	Rules []seedRule `json:"rules"`
 }
 
-// seedRule has the shape of the API's answer, with a history beside it: listed
-// record by record, or made.
+// seedRule has the form of the API's response, and also a history. The history
+// is a list of records or a generator.
 type seedRule struct {
 	Metadata struct {
 		Name string `json:"name"`
@@ -32,12 +32,14 @@ type seedEvent struct {
 	Status  string    `json:"status"`
 }
 
-// seedHistory makes Count records, the first at Since and one Every so often.
+// seedHistory generates Count records: the first at Since, then a record at
+// each interval of Every.
 type seedHistory struct {
 	Count int       `json:"count"`
 	Since time.Time `json:"since"`
 	Every string    `json:"every"`
-	// FailedEvery makes each record of that number Failed; 0 makes none.
+	// FailedEvery makes each record Failed whose number is a multiple of it; 0
+	// makes none.
 	FailedEvery int `json:"failedEvery"`
 }
 
@@ -45,8 +47,8 @@ type seedHistory struct {
 //
 //	{"rules": [{"metadata": {"name"}, "spec": {...}, "events": [...] or "history": {...}}]}
 //
-// An unknown key is an error, and so is a spec that the service would refuse;
-// then nothing is added.
+// An unknown key is an error, and so is a spec that the service would refuse.
+// After an error nothing is added.
 func (s *Server) Load(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -75,7 +77,7 @@ func (s *Server) Load(r io.Reader) error {
 	return nil
 }
 
-// parseEvents are the records of a rule, oldest first.
+// parseEvents returns the records of a rule, oldest first.
 func (r seedRule) parseEvents() ([]Event, error) {
 	var out []Event
 	for _, e := range r.Events {

@@ -1,13 +1,13 @@
-// Package emulator stands in for the webhook-rules API of MK.IO, in memory:
+// Package emulator emulates the webhook-rules API of MK.IO in memory. It covers
 // bearer tokens with capabilities, masked authentication values, paging, full
-// replacement by PUT, delivery history that goes with its rule, errors with a
-// ref, rate limits, and as options whatever the documentation leaves open. It
-// is an [http.Handler]; tests set faults on it, and "mkhooks emulate" serves
-// it.
+// replacement by PUT, errors with a ref, and rate limits. A rule's delivery
+// history is deleted with the rule. Each behaviour that the documentation
+// leaves open is an option. The service is an [http.Handler]; tests set faults
+// on it, and "mkhooks emulate" serves it.
 //
-// It is an independent reading of that documentation: it imports nothing else
-// of this module, so that a mistake of the client can't hide in it. It
-// delivers no event to anyone and keeps nothing on disk.
+// It is an independent reading of the documentation. It imports no other
+// package of this module, so that a mistake of the client can't hide in it. It
+// delivers no events and keeps nothing on disk.
 package emulator
 
 import (
@@ -21,17 +21,17 @@ import (
 	"time"
 )
 
-// maxBody bounds the body of a request, in bytes.
+// maxBody is the maximum size of a request body in bytes.
 const maxBody = 16 << 20
 
-// Server is the service in memory. It is safe for concurrent use. The zero
-// Server is of no use: make one with [New].
+// Server is the service in memory. It is safe for concurrent use. Create it
+// with [New]: the zero Server can't be used.
 type Server struct {
 	o Options
 
 	mu        sync.Mutex
 	rules     map[string]*rule
-	lastSeq   uint64 // of rules and records, in the order in which they came
+	lastSeq   uint64 // the last sequence number of a rule or record
 	refs      int
 	limiter   limiter
 	faults    []*Injected
@@ -48,21 +48,22 @@ func New(o Options) *Server {
 	return &Server{o: o, rules: map[string]*rule{}, onRequest: o.OnRequest}
 }
 
-// OnRequest has f called before each request is handled, with its number: the
-// first after [New] or [Server.ResetRequests] is 1. A test can so end a client
-// at a request of its choice. nil ends that.
+// OnRequest sets a function that is called before each request is handled. n is
+// the number of the request. The first request after [New] or
+// [Server.ResetRequests] is number 1. So a test can stop a client at a certain
+// request. nil removes the function.
 func (s *Server) OnRequest(f func(n int, r *http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onRequest = f
 }
 
-// Request is one request as it came, and what came of it.
+// Request describes a received request and its outcome.
 type Request struct {
 	// N counts from 1.
 	N      int
 	Method string
-	// Path is percent-encoded, as it came; Query is raw.
+	// Path is percent-encoded, as received; Query is raw.
 	Path, Query string
 	Kind        Kind
 	// Rule is the decoded name of the rule in the path.
@@ -70,18 +71,18 @@ type Request struct {
 	Header http.Header
 	Body   []byte
 	Time   time.Time
-	// Concurrent is the number of requests under way, this one included.
+	// Concurrent is the number of requests in flight, this request included.
 	Concurrent int
-	// Handled is the status that the service came to; 0 where a fault came
-	// before it.
+	// Handled is the status of the service; 0 if a fault came before it.
 	Handled int
-	// Status is what was answered; 0 where no answer was given, or not yet.
+	// Status is the status of the response; 0 if there is no response, or none
+	// yet.
 	Status int
-	// Ref is that of an error.
+	// Ref is the ref of an error response.
 	Ref string
 }
 
-// Requests returns what was asked so far, in the order of arrival.
+// Requests returns the requests so far, in the order of arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,14 +95,14 @@ func (s *Server) Requests() []Request {
 	return out
 }
 
-// ResetRequests forgets what was asked; the next request is number 1 again.
+// ResetRequests clears the list of requests; the next request has number 1.
 func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = nil
 }
 
-// exchange is one request and its answer under way.
+// exchange is one request in flight and its response.
 type exchange struct {
 	s      *Server
 	r      *http.Request
@@ -112,18 +113,18 @@ type exchange struct {
 	acting *Injected
 }
 
-// answer is what is to be written.
+// answer is a response to write.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP handles one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		panic(http.ErrAbortHandler) // the client is gone, or sends without end
+		panic(http.ErrAbortHandler) // the client closed the connection, or sends too much
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	x, onRequest := s.begin(r, body)
@@ -189,7 +190,7 @@ func (s *Server) end() {
 	s.active--
 }
 
-// writeResponse sends the answer, or the beginning of it.
+// writeResponse writes the response, or the beginning of it.
 func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
@@ -206,7 +207,7 @@ func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a answer) {
 	if f.Cut > 0 {
 		sent = sent[:max(0, len(sent)-f.Cut)]
 	}
-	_, _ = w.Write(sent) // a client that is gone has no use for it
+	_, _ = w.Write(sent) // an error means that the client closed the connection
 	if f.Cut > 0 {
 		_ = http.NewResponseController(w).Flush()
 		if f.Stall {
@@ -216,8 +217,8 @@ func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a answer) {
 	}
 }
 
-// stall holds the request until it is released; it ends it where the client
-// gives up.
+// stall holds the request until it is released. It aborts the request if the
+// client gives up.
 func (x *exchange) stall(f Fault) {
 	select {
 	case <-f.Release:
@@ -226,7 +227,7 @@ func (x *exchange) stall(f Fault) {
 	}
 }
 
-// wait reports false where ctx ended first.
+// wait waits for d. It returns false if ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// eventTypes are those of the vendor's document.
+// eventTypes are the event types of the vendor's document.
 var eventTypes = []string{
 	"MediaKind.JobStarted",
 	"MediaKind.JobFinished",
@@ -28,7 +28,7 @@ var eventTypes = []string{
 
 const scheduledPrefix = "MediaKind.ScheduledOperation"
 
-// markerHeader is the header that TrimMarker loses, in lower case.
+// markerHeader is the header that TrimMarker drops, in lower case.
 const markerHeader = "x-mkhooks"
 
 func invalidf(format string, args ...any) *failure {
@@ -53,7 +53,7 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return out, nil
 }
 
-// checkSpec is the service's validation of a spec.
+// checkSpec validates a spec as the service does.
 func (s *Server) checkSpec(spec map[string]any) *failure {
 	if url, ok := spec["url"].(string); !ok || url == "" {
 		return invalidf("spec.url is required, and a string")
@@ -126,7 +126,7 @@ func checkMap(path string, v any) *failure {
 	return nil
 }
 
-// trim takes away what this service does not keep of a spec that was sent.
+// trim drops the parts of a sent spec that this service does not store.
 func (s *Server) trim(spec map[string]any) {
 	if s.o.UnknownFields == UnknownDropped {
 		maps.DeleteFunc(spec, func(name string, _ any) bool { return !slices.Contains(specFields, name) })
@@ -136,7 +136,7 @@ func (s *Server) trim(spec map[string]any) {
 	}
 }
 
-// clone copies a JSON value, and makes one of a Go value that has its shape.
+// clone copies a JSON value. It also converts Go values of the same form.
 func clone(spec map[string]any) map[string]any {
 	data, err := json.Marshal(spec)
 	if err != nil {

@@ -9,20 +9,22 @@ import (
 	"sync/atomic"
 )
 
-// MaskFixed is the mask that says nothing of the value, not even its length.
+// MaskFixed returns a mask that is independent of the value and its length.
 func MaskFixed(string) string { return "********" }
 
-// MaskSameLength is a mask as long as the value, in bytes; at least one.
+// MaskSameLength returns a mask as long as the value in bytes, with at least
+// one asterisk.
 func MaskSameLength(value string) string { return strings.Repeat("*", max(1, len(value))) }
 
-// MaskVaried returns a mask whose length differs from one reading to the next.
+// MaskVaried returns a mask function. The length of the mask changes from one
+// reading to the next.
 func MaskVaried() func(string) string {
 	var n atomic.Int64
 	return func(string) string { return strings.Repeat("*", 4+int(n.Add(1)%9)) }
 }
 
-// viewSpec is a spec as it reads back: authentication masked, the rest as the
-// options say. A seeded spec of the wrong shape is left as it is.
+// viewSpec returns a spec as it reads back: authentication masked, all else as
+// the options define. Seeded fields of an invalid form stay the same.
 func (s *Server) viewSpec(name string, stored map[string]any) map[string]any {
 	spec := clone(stored)
 	s.viewAuth(spec)
@@ -72,8 +74,8 @@ func (s *Server) viewAuth(spec map[string]any) {
 	}
 }
 
-// viewMap spells the names of a map of headers, and an empty map, as the
-// options say.
+// viewMap applies the options for header names and empty maps to a map of a
+// spec.
 func (s *Server) viewMap(in map[string]any, field string, headers bool) {
 	m, ok := in[field].(map[string]any)
 	if !ok && in[field] != nil {
