@@ -11,23 +11,24 @@ import (
 	"strings"
 )
 
-// SubmoduleError says that files lie in a submodule, which has a repository of
-// its own. Git is not run there, so nothing is known of its commit.
+// SubmoduleError reports that files are in a submodule, which is a separate
+// repository. Git does not run there, so its commit is unknown.
 type SubmoduleError struct{ Path string }
 
 func (e *SubmoduleError) Error() string {
 	return e.Path + " is a submodule, in which Git is not run: it is not known whether its files are those of its commit"
 }
 
-// OutsideError says that a file lies outside the work tree.
+// OutsideError reports that a file is outside the work tree.
 type OutsideError struct{ Path, Top string }
 
 func (e *OutsideError) Error() string {
 	return e.Path + " lies outside the work tree " + e.Top + ", which alone is asked for its commit"
 }
 
-// Local returns a path of this run as the repository names it: with slashes,
-// from the top. Links below the top stay in it. The error is an [OutsideError].
+// Local converts a path of this process to the form of the repository: relative
+// to the top directory, with slashes. It keeps links below the top directory.
+// The error is an [OutsideError].
 func (r *Repository) Local(name string) (string, error) {
 	abs := name
 	if !filepath.IsAbs(name) {
@@ -49,13 +50,13 @@ func (r *Repository) Local(name string) (string, error) {
 	return filepath.ToSlash(rel), err
 }
 
-// Differs reports whether files of the work tree are not as the commit has them,
-// or whether the commit has a file below dirs that is absent from the work tree;
-// counts says by its name whether a file matters.
+// Differs reports whether the work tree differs from the commit. It compares
+// the given files. It also checks that the work tree has every file that the
+// commit has below dirs. counts selects files by name.
 //
-// Content is compared as it is. A file that a filter or a working-tree-encoding
-// turned into something else therefore differs. Line ends do not: a checkout with
-// CRLF is the same file.
+// Content is compared without filters. A file that a filter or a
+// working-tree-encoding has converted therefore differs. Line ends do not
+// differ: a checkout with CRLF is the same file.
 func (t *Tree) Differs(files, dirs []string, counts func(name string) bool) (bool, error) {
 	for _, name := range files {
 		file, err := t.objects.repo.Local(name)
@@ -78,13 +79,13 @@ func (t *Tree) Differs(files, dirs []string, counts func(name string) bool) (boo
 	return false, nil
 }
 
-// same compares one file, and the links on the way to it.
+// same compares one file, and all links on its path.
 func (t *Tree) same(file string) (bool, error) {
 	top := t.objects.repo.Top
 	for range maxLinks {
 		link, target, err := firstLink(top, file)
 		if err != nil {
-			return false, nil // absent, or not to be read: not the commit's
+			return false, nil // an absent or unreadable file differs from the commit
 		}
 		if link == "" {
 			return t.sameContent(file)
@@ -144,7 +145,7 @@ func (t *Tree) sameContent(file string) (bool, error) {
 	}
 	data, err := readRegular(filepath.Join(t.objects.repo.Top, filepath.FromSlash(file)))
 	if err != nil {
-		return false, nil // it is not what the commit has
+		return false, nil // differs from the commit
 	}
 	return objectIDOf(e.id, "blob", data) == e.id ||
 		objectIDOf(e.id, "blob", bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))) == e.id, nil
@@ -152,7 +153,7 @@ func (t *Tree) sameContent(file string) (bool, error) {
 
 var errNotRegular = errors.New("is not a regular file")
 
-// readRegular reads a regular file of no unusual size.
+// readRegular reads a regular file and refuses files above the size limit.
 func readRegular(name string) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
@@ -169,12 +170,13 @@ func readRegular(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxObject))
 }
 
-// missing reports whether the commit has files in dir that the work tree lacks.
+// missing reports whether the commit has files in dir that are absent from the
+// work tree.
 func (t *Tree) missing(dir string, counts func(string) bool) (missing bool, err error) {
 	e, at, err := t.resolve(dir)
 	switch {
 	case errors.Is(err, ErrOutside):
-		return false, nil // the files themselves were compared
+		return false, nil // the files themselves have been compared
 	case err != nil:
 		return true, err
 	case e.mode == modeSubmodule:

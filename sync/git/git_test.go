@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// world is a repository of a test. Its own Git calls are those of a user.
+// world is the repository of a test. Its Git calls run as a user would run
+// them.
 type world struct {
 	t   *testing.T
 	dir string
@@ -73,7 +74,7 @@ func (w *world) commit() string {
 	return w.git("rev-parse", "HEAD")
 }
 
-// getenv is the environment of the test.
+// getenv returns the environment of the test.
 func getenv(name string) string {
 	for _, e := range os.Environ() {
 		if value, ok := strings.CutPrefix(e, name+"="); ok {
@@ -109,8 +110,8 @@ func (w *world) tree() *Tree {
 
 func isYAML(name string) bool { return strings.HasSuffix(name, ".yaml") }
 
-// TestDiffers: the files of a run are those of the commit, or they are not, in
-// every way in which a work tree can have them.
+// TestDiffers: the files of a run either equal the commit or differ from it,
+// for each state of the work tree.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -192,12 +193,12 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
-// TestOpen: which repository a directory is of, and which is refused.
+// TestOpen: each directory has a repository, has none, or is refused.
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		set func(w *world) (dir string)
-		// top is that of the repository, "" if there is none.
+		// top is the top directory of the repository, "" if there is none.
 		top, err string
 	}{
 		"the top":             {set: func(*world) string { return "." }, top: "."},
@@ -262,8 +263,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestObjects: what a commit holds is known from its id. Neither a replacement
-// nor a damaged object nor one of another kind changes it.
+// TestObjects: the id of a commit determines its content. A replacement, a
+// damaged object or an object of another kind does not change the content.
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -312,7 +313,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// forge stores an object under the id of another.
+// forge stores an object under the id of another object.
 func (w *world) forge(id, content string) {
 	w.t.Helper()
 	var b bytes.Buffer
@@ -326,7 +327,7 @@ func (w *world) forge(id, content string) {
 	w.write(file, b.String())
 }
 
-// TestLinksInTree: a link of a commit is followed inside the repository alone.
+// TestLinksInTree: a link in a commit is followed inside the repository only.
 func TestLinksInTree(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -358,7 +359,7 @@ func TestLinksInTree(t *testing.T) {
 	}
 }
 
-// TestStopped: a run that is stopped stops Git.
+// TestStopped: stopping a run also stops Git.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -16,16 +16,17 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// objects reads objects through one process of git cat-file. What comes back is
-// verified: an object whose content does not have its id is refused. So what a
-// commit holds is known from its id alone, whatever else the repository says.
+// objects reads objects through one process of git cat-file. It verifies the
+// response: an object whose content does not match its id is refused. So the id
+// of a commit alone determines its content, whatever else the repository
+// contains.
 type objects struct {
 	repo *Repository
 	*process
 }
 
-// maxObject is the most bytes of an object that is read. A tree of that size
-// has some 500,000 entries.
+// maxObject is the maximum size of an object in bytes. A tree of that size has
+// about 500,000 entries.
 const maxObject = 32 << 20
 
 func (r *Repository) objects(ctx context.Context) (*objects, error) {
@@ -38,7 +39,7 @@ func (r *Repository) objects(ctx context.Context) (*objects, error) {
 
 var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
-// read returns an object of the kind that is expected.
+// read returns an object and checks its kind.
 func (o *objects) read(id, kind string) ([]byte, error) {
 	if !objectID.MatchString(id) {
 		return nil, &Error{Message: "git named an object by no id"}
@@ -54,7 +55,7 @@ func (o *objects) read(id, kind string) ([]byte, error) {
 	if len(f) == 2 && f[1] == "missing" {
 		return nil, &Error{
 			Message: fmt.Sprintf("the repository lacks the %s %s, as a partial clone does", kind, id),
-			Hint:    "git -C " + shell.Path(filepath.ToSlash(o.repo.Top)) + " cat-file -s " + id, // which fetches it
+			Hint:    "git -C " + shell.Path(filepath.ToSlash(o.repo.Top)) + " cat-file -s " + id, // this command fetches the object
 		}
 	}
 	if len(f) != 3 || f[0] != id || f[1] != kind {
@@ -64,7 +65,7 @@ func (o *objects) read(id, kind string) ([]byte, error) {
 	if err != nil || size < 0 || size > maxObject {
 		return nil, &Error{Message: fmt.Sprintf("the %s %s has %s bytes, more than the %d that are read", kind, id, f[2], maxObject)}
 	}
-	data := make([]byte, size+1) // a line feed follows
+	data := make([]byte, size+1) // the object and the line feed after it
 	if _, err := io.ReadFull(o.out, data); err != nil {
 		return nil, o.broken(err)
 	}
@@ -75,14 +76,14 @@ func (o *objects) read(id, kind string) ([]byte, error) {
 	return data, nil
 }
 
-// broken returns why the process ended.
+// broken returns the reason why the process ended.
 func (o *objects) broken(err error) error {
 	stderr := o.end()
 	return o.repo.explain(o.ctx, fmt.Errorf("read from git cat-file: %w", err), stderr)
 }
 
-// objectIDOf returns the id of an object in the form that like has: SHA-1, or
-// SHA-256 in a repository of that format.
+// objectIDOf returns the id of an object in the format of like: SHA-1, or
+// SHA-256 if the repository uses it.
 func objectIDOf(like, kind string, data []byte) string {
 	var h hash.Hash
 	if len(like) == hex.EncodedLen(sha256.Size) {

@@ -1,11 +1,11 @@
-// Package git reads the repository that the rule files lie in: its commit, the
-// files of a commit, and whether the work tree has the same.
+// Package git reads the repository that contains the rule files. It returns the
+// commit and its files, and compares them with the work tree.
 //
-// The files of a pull request are data. Git is therefore run only in the top
-// directory of the work tree that contains a directory that the caller trusts,
-// never in one that a rule path names, and only for commands that run no other
-// program: see run.go. The files of the work tree are compared here and not by
-// Git, which would run filters on them.
+// The files of a pull request are untrusted data. Git therefore runs in one
+// directory only: the top directory of the work tree that contains a directory
+// that the caller trusts. It never runs in a directory of a rule path. It runs
+// only commands that start no other program: see run.go. This package compares
+// the files of the work tree itself, because Git would run filters on them.
 package git
 
 import (
@@ -17,14 +17,16 @@ import (
 
 // Repository is the repository of a work tree.
 type Repository struct {
-	// Top is the top directory of the work tree, absolute and without links.
+	// Top is the absolute path of the top directory of the work tree, without
+	// links.
 	Top string
 	env []string
 }
 
 // Top returns the top directory of the work tree that contains dir: the nearest
-// one, from dir upwards, that has an entry .git. Without one it returns "". It
-// runs nothing. A bare repository has no work tree and does not count.
+// directory, from dir upwards, with an entry .git. Without such a directory it
+// returns "". It runs no program. A bare repository has no work tree and does
+// not count.
 func Top(dir string) string {
 	real, err := realDirectory(dir)
 	if err != nil {
@@ -50,7 +52,8 @@ func realDirectory(dir string) (string, error) {
 }
 
 // Open returns the repository of the work tree that contains dir, or nil if
-// there is none. getenv reads the environment, of which Git gets little.
+// there is none. getenv reads the environment. Git gets only a small part of
+// it.
 func Open(ctx context.Context, getenv func(string) string, dir string) (*Repository, error) {
 	top := Top(dir)
 	if top == "" {
@@ -69,16 +72,17 @@ func Open(ctx context.Context, getenv func(string) string, dir string) (*Reposit
 	if len(lines) != 2 {
 		return nil, &Error{Message: "git names no repository and work tree in " + top}
 	}
-	// An older Git takes a bare repository all the same, and the repository's
-	// own configuration can name another work tree.
+	// Older Git versions accept a bare repository here, and the configuration
+	// of the repository can name another work tree.
 	if !sameDirectory(lines[0], want) || !sameDirectory(lines[1], top) {
 		return nil, &Error{Message: "the repository in " + filepath.Join(top, ".git") + " is not that of the work tree " + top}
 	}
 	return r, nil
 }
 
-// expected returns the directory of the repository that .git is or names. One
-// inside the work tree, where a commit can put files, is refused.
+// expected returns the directory of the repository that .git is or names. A
+// directory inside the work tree is refused, because a commit can put files
+// there.
 func (r *Repository) expected() (string, error) {
 	at := filepath.Join(r.Top, ".git")
 	real, err := filepath.EvalSymlinks(at)
@@ -111,7 +115,7 @@ func sameDirectory(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(x, y)
 }
 
-// isBelow reports whether path is dir or lies in it.
+// isBelow reports whether path is dir or below it.
 func isBelow(path, dir string) bool {
 	sep := string(filepath.Separator)
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, sep)+sep)
@@ -136,8 +140,8 @@ func (r *Repository) Commit(ctx context.Context, ref string) (string, error) {
 // Branch returns the branch that is checked out, or "".
 func (r *Repository) Branch(ctx context.Context) string { return r.symbolic(ctx, "HEAD") }
 
-// DefaultBranch returns the branch that the remote origin has as its default, as
-// far as the repository knows, or "".
+// DefaultBranch returns the default branch of the remote origin, as far as the
+// repository knows it, or "".
 func (r *Repository) DefaultBranch(ctx context.Context) string {
 	return strings.TrimPrefix(r.symbolic(ctx, "refs/remotes/origin/HEAD"), "origin/")
 }

@@ -17,44 +17,44 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// This is the only file that starts a program. A repository can hold anything
-// that a pull request or an unpacked archive put there, its configuration
-// included. So only commands are run that read refs and objects: rev-parse,
-// cat-file, symbolic-ref and remote get-url. None of them reads a file of the
-// work tree, so none runs a filter, a textconv or an external diff, and none
-// runs a hook or enters a submodule. What the settings below switch off is a
-// second line of defence.
+// This is the only file that starts a program. A pull request or an unpacked
+// archive can put any file into a repository, also its configuration. So only
+// commands run that read refs and objects: rev-parse, cat-file, symbolic-ref
+// and remote get-url. These commands read no file of the work tree, so they run
+// no filter, no textconv and no external diff. They also run no hook and enter
+// no submodule. The settings below are a second line of defence.
 
-// settings are given to every command; they beat those of the repository.
+// settings are given to every command; they override the settings of the
+// repository.
 var settings = []string{
 	"--no-pager",
-	"-c", "safe.bareRepository=explicit", // a bare repository can lie in any directory
+	"-c", "safe.bareRepository=explicit", // a bare repository can be in any directory
 	"-c", "core.fsmonitor=false", // a command
 	"-c", "core.hooksPath=" + os.DevNull,
-	"-c", "credential.helper=", // commands; the empty one ends the list before it
-	"-c", "protocol.allow=never", // objects that are absent are not fetched
+	"-c", "credential.helper=", // its values are commands; the empty value clears the list so far
+	"-c", "protocol.allow=never", // absent objects are not fetched
 	"-c", "submodule.recurse=false",
-	"-c", "core.commitGraph=false", // what it says of a commit is not verified
+	"-c", "core.commitGraph=false", // its content is not verified
 }
 
-// passed are the variables of the environment that Git gets: what it needs to
-// start, and to find the user's configuration, which holds safe.directory. No
-// token, no key and no GIT_* variable is among them. Of the last, those that a
-// hook has name a repository, and it need not be the one of these files.
+// passed are the environment variables that Git gets: those that it needs to
+// start and to find the user's configuration, which contains safe.directory. No
+// token and no key is among them. GIT_* variables are also excluded: in a hook
+// they name a repository, which may not be the repository of these files.
 var passed = []string{
 	"PATH", "HOME", "XDG_CONFIG_HOME", "SUDO_UID",
 	"USERPROFILE", "HOMEDRIVE", "HOMEPATH", "PROGRAMDATA", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP",
 }
 
-// environment returns all of the environment that Git gets in the directory top.
+// environment returns the complete environment of Git in the directory top.
 func environment(getenv func(string) string, top string) []string {
 	env := []string{
 		"LC_ALL=C",
-		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(top), // the repository is here, or nowhere
-		"GIT_NO_REPLACE_OBJECTS=1",                     // an object is the one that its id names
+		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(top), // the repository is in top, or absent
+		"GIT_NO_REPLACE_OBJECTS=1",                     // read the object with this id, not a replacement
 		"GIT_GRAFT_FILE=" + os.DevNull,
 		"GIT_NO_LAZY_FETCH=1",
-		"GIT_ALLOW_PROTOCOL=none", // beats every protocol.* of the repository
+		"GIT_ALLOW_PROTOCOL=none", // overrides every protocol.* of the repository
 		"GIT_OPTIONAL_LOCKS=0",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_ATTR_NOSYSTEM=1",
@@ -67,8 +67,8 @@ func environment(getenv func(string) string, top string) []string {
 	return env
 }
 
-// patience limits a command of Git. A file of a hostile repository can be one
-// that never ends.
+// patience limits the time of a Git command. A file of a hostile repository may
+// never end.
 const patience = time.Minute
 
 // command returns a Git command in the top directory of the work tree.
@@ -92,7 +92,7 @@ func (r *Repository) output(ctx context.Context, args ...string) (string, error)
 	return stdout.String(), nil
 }
 
-// process is a Git command that is asked and answers for a while.
+// process is a Git command that handles several requests.
 type process struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -102,7 +102,7 @@ type process struct {
 	stderr bytes.Buffer
 }
 
-// start starts a Git command. It must be ended.
+// start starts a Git command. The caller must end it.
 func (r *Repository) start(ctx context.Context, args ...string) (*process, error) {
 	p := &process{}
 	p.ctx, p.cancel = context.WithTimeout(ctx, patience)
@@ -123,40 +123,41 @@ func (r *Repository) start(ctx context.Context, args ...string) (*process, error
 	return p, nil
 }
 
-// end ends the process and returns what it said on standard error.
+// end ends the process and returns its standard error.
 func (p *process) end() (stderr string) {
 	_ = p.in.Close()
-	_ = p.cmd.Wait() // what it was asked for has been read, or failed
+	_ = p.cmd.Wait() // the caller already has the output or an error
 	p.cancel()
 	return p.stderr.String()
 }
 
-// ErrNotInstalled says that there is no Git to run.
+// ErrNotInstalled reports that Git is not installed.
 var ErrNotInstalled = errors.New("git is not installed")
 
-// Error is a refusal of Git, or of this package on its behalf.
+// Error is an error of Git, or a refusal by this package.
 type Error struct {
-	// Message says what was refused, in one line.
+	// Message describes the problem in one line.
 	Message string
-	// Hint is a command that mends it; empty if none does.
+	// Hint is a command that fixes the problem; empty if there is none.
 	Hint string
-	// silent is set if Git ended without a word: what it was asked for is absent.
+	// silent reports that Git ended without a message, because the requested
+	// item is absent.
 	silent bool
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// isAbsent reports whether Git found nothing of the name.
+// isAbsent reports whether Git found no item of the name.
 func isAbsent(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.silent
 }
 
-// dubious matches how Git says that somebody else owns the repository; older
+// dubious matches Git's message that another user owns the repository. Older
 // versions call it unsafe.
 var dubious = regexp.MustCompile(`(?i)dubious ownership|unsafe repository`)
 
-// explain returns why a command failed.
+// explain returns the reason why a command failed.
 func (r *Repository) explain(ctx context.Context, err error, stderr string) error {
 	var exit *exec.ExitError
 	line, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")

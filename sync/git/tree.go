@@ -20,11 +20,11 @@ type Tree struct {
 	visited int
 }
 
-// maxVisited is how many entries a walk visits. Some trees that name each other
-// over and over make billions of paths out of a few objects.
+// maxVisited is the maximum number of entries that a walk visits. A few trees
+// that refer to each other repeatedly can make billions of paths.
 const maxVisited = 1 << 20
 
-// entry is one name in a directory of a commit.
+// entry is one entry in a directory of a commit.
 type entry struct{ mode, id string }
 
 // The modes of entries, as Git writes them.
@@ -38,7 +38,7 @@ const (
 
 func (e entry) isFile() bool { return e.mode == modeFile || e.mode == modeExecutable }
 
-// Tree returns the files of a commit, by its id. Close it after use.
+// Tree returns the files of the commit with this id. Close it after use.
 func (r *Repository) Tree(ctx context.Context, commit string) (*Tree, error) {
 	o, err := r.objects(ctx)
 	if err != nil {
@@ -82,9 +82,10 @@ func (t *Tree) directory(id string) (map[string]entry, error) {
 	return d, nil
 }
 
-// lookup returns the entry of a path, which has slashes and is relative to the
-// top. It follows no link. The zero entry means that there is none; at is the
-// path up to a submodule or link in the way, or the path itself.
+// lookup returns the entry at a path, which has slashes and is relative to the
+// top directory. It follows no link. The zero entry means that the path is
+// absent. If a submodule or link blocks the way, at is its path; otherwise at
+// is the path itself.
 func (t *Tree) lookup(file string) (e entry, at string, err error) {
 	e = entry{modeDirectory, t.root}
 	if file = path.Clean(file); file == "." {
@@ -107,13 +108,14 @@ func (t *Tree) lookup(file string) (e entry, at string, err error) {
 	return e, file, nil
 }
 
-// maxLinks is how many links on the way to a file are followed.
+// maxLinks is the maximum number of links that are followed for one file.
 const maxLinks = 16
 
-// ErrOutside says that a link leads out of the repository.
+// ErrOutside reports that a link leads out of the repository.
 var ErrOutside = errors.New("is a link that leads out of the repository")
 
-// resolve returns the entry of a path and the path that it has without links.
+// resolve follows the links of a path and returns the entry and its path
+// without links.
 func (t *Tree) resolve(file string) (entry, string, error) {
 	for range maxLinks {
 		e, at, err := t.lookup(file)
@@ -133,8 +135,9 @@ func (t *Tree) resolve(file string) (entry, string, error) {
 	return entry{}, "", &Error{Message: file + " leads round in a circle of links"}
 }
 
-// File returns the content of a regular file, or nil if there is none. Links are
-// followed; [ErrOutside] says that one leads out of the repository.
+// File returns the content of a regular file, or nil if there is no such file.
+// It follows links. [ErrOutside] reports a link that leads out of the
+// repository.
 func (t *Tree) File(file string) ([]byte, error) {
 	e, _, err := t.resolve(file)
 	if err != nil || !e.isFile() {
@@ -147,7 +150,8 @@ func (t *Tree) File(file string) ([]byte, error) {
 	return data, err
 }
 
-// Names lists what a directory holds, sorted; nothing if it is none.
+// Names returns the sorted names in a directory, or nil if dir is not a
+// directory.
 func (t *Tree) Names(dir string) ([]string, error) {
 	e, _, err := t.resolve(dir)
 	if err != nil || e.mode != modeDirectory {
@@ -165,8 +169,9 @@ func (t *Tree) Names(dir string) ([]string, error) {
 	return names, nil
 }
 
-// walk calls visit for every entry in and below dir that is no directory, and
-// for dir itself if it is none. It skips hidden directories and follows no link.
+// walk calls visit for every entry below dir that is not a directory, or for
+// dir itself if it is not a directory. It skips hidden directories and follows
+// no link.
 func (t *Tree) walk(dir string, visit func(file string, e entry)) error {
 	e, at, err := t.lookup(dir)
 	switch {
@@ -202,8 +207,8 @@ func (t *Tree) walkIn(id, dir string, visit func(string, entry)) error {
 	return nil
 }
 
-// Find lists the files of that name in dir and below, links included, sorted. It
-// skips hidden directories.
+// Find returns the sorted paths of all files with a name in dir and below, also
+// links. It skips hidden directories.
 func (t *Tree) Find(dir, name string) ([]string, error) {
 	var found []string
 	_, at, err := t.resolve(dir)

@@ -23,16 +23,16 @@ func (r *Repository) WorkTree() (*WorkTree, error) {
 	return &WorkTree{root}, nil
 }
 
-// Close ends the use of the files.
+// Close releases the work tree.
 func (w *WorkTree) Close() { _ = w.root.Close() }
 
-// isAbsentFile reports whether there is nothing of the name.
+// isAbsentFile reports whether the error means that a file is absent.
 func isAbsentFile(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(err.Error(), "not a directory")
 }
 
-// File returns the content of a regular file, or nil if there is none. Links are
-// followed inside the work tree; one that leads out is an error.
+// File returns the content of a regular file, or nil if there is no such file.
+// It follows links inside the work tree. A link that leads out is an error.
 func (w *WorkTree) File(file string) ([]byte, error) {
 	name := filepath.FromSlash(path.Clean(file))
 	info, err := w.root.Stat(name)
@@ -54,8 +54,7 @@ func (w *WorkTree) File(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxObject))
 }
 
-// withoutPath returns the cause of an error, which the caller puts behind the
-// path.
+// withoutPath returns the cause of an error. Callers put the path before it.
 func withoutPath(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {
@@ -64,8 +63,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Find lists the files of that name in dir and below, links included, sorted. It
-// skips hidden directories.
+// Find returns the sorted paths of all files with a name in dir and below, also
+// links. It skips hidden directories.
 func (w *WorkTree) Find(dir, name string) ([]string, error) {
 	var found []string
 	dir = path.Clean(dir)
