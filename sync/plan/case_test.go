@@ -19,11 +19,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// A case is a txtar archive: desired.json and live.json hold rules in a short
-// form (see shortRule), each options/NAME.json gives a plan, told as lines in
-// plan/NAME.txt and, where it stands there, as the document in plan/NAME.json.
+// A case is a txtar archive. desired.json and live.json hold rules in a short
+// form (see shortRule). Each options/NAME.json gives a plan: as lines in
+// plan/NAME.txt, and as the document in plan/NAME.json if that file exists.
 
-// shortRule is a rule in a case. What is left out is that of baseSpec.
+// shortRule is a rule in a case. Omitted fields come from baseRule.
 type shortRule struct {
 	Name, ID    string
 	URL         string
@@ -33,24 +33,24 @@ type shortRule struct {
 	QueryParams map[string]string
 	AuthHeaders []string
 	AuthParams  []string
-	// Auth is a word that stands for the ciphertext; "plaintext" for none.
+	// Auth is a word in place of the ciphertext; "plaintext" for none.
 	Auth string
 
-	// The rest is for live rules.
+	// The following fields are for live rules.
 	Unknown map[string]json.RawMessage
 	Marker  *shortMarker
-	// MarkerText is put as it is.
+	// MarkerText is written verbatim.
 	MarkerText string
 }
 
 // shortMarker is a marker in a case.
 type shortMarker struct {
-	Owner string          // "video" unless given
-	Rule  string          // the rule it was made for, unless this one
-	Auth  string          // as in shortRule; the rule's own unless given
-	Spec  json.RawMessage // how the spec that was applied differs from the live one
-	Kept  json.RawMessage // how what the service made of it differs from the live one
-	// AuthNames are the headers as they were applied, unless the live ones.
+	Owner string          // default: "video"
+	Rule  string          // the rule it was made for; default: this rule
+	Auth  string          // as in shortRule; default: the rule's Auth
+	Spec  json.RawMessage // difference between the applied spec and the live spec
+	Kept  json.RawMessage // difference between the service's spelling and the live spec
+	// AuthNames are the headers as they were applied; default: the live headers.
 	AuthNames []string
 }
 
@@ -75,9 +75,9 @@ func (s shortRule) authDigest(word string) webhook.Digest {
 	return webhook.AuthDigest(s.sealed(word))
 }
 
-// sealed are the values of a rule, whose ciphertext a word stands for. A word
-// for each, in the order of the names, may stand between commas; shared: before
-// one makes it the value of a shared secrets file.
+// sealed returns the values of a rule. A word represents their ciphertext.
+// Words separated by commas are for single values, in the order of the names.
+// The prefix shared: makes a value belong to a shared secrets file.
 func (s shortRule) sealed(words string) []webhook.SealedValue {
 	if words == "plaintext" {
 		return nil
@@ -141,8 +141,8 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 	return r
 }
 
-// but is the rule with some fields as a case gives them; a header of "" is
-// taken away.
+// but returns the rule with the given fields replaced; an empty header is
+// removed.
 func (s shortRule) but(t *testing.T, fields json.RawMessage) shortRule {
 	t.Helper()
 	s.Headers = s.spec().Clone().Headers
@@ -166,8 +166,8 @@ func decode(t *testing.T, data []byte, into any) {
 	}
 }
 
-// readRules reads rules in short form, in YAML-like lines: one JSON object a
-// line, blank lines and # comments between them.
+// readRules reads rules in short form: one JSON object a line, with blank lines
+// and # comments between them.
 func readRules(t *testing.T, data []byte) []shortRule {
 	t.Helper()
 	var rules []shortRule
@@ -182,7 +182,7 @@ func readRules(t *testing.T, data []byte) []shortRule {
 	return rules
 }
 
-// caseOptions is options/NAME.json.
+// caseOptions is the content of options/NAME.json.
 type caseOptions struct {
 	Owner        string
 	FormerOwners []string
@@ -262,7 +262,7 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 		var o caseOptions
 		decode(t, f.Data, &o)
 		p := New(caseInput(t, desired, live, o))
-		document(t, p) // fits its schema
+		document(t, p) // checks it against its schema
 		got := map[string][]byte{"plan/" + name + ".txt": []byte(told(p))}
 		if section("plan/"+name+".json") != nil {
 			doc, err := json.MarshalIndent(p, "", "  ")
@@ -286,7 +286,7 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 	}
 }
 
-// told is a plan in lines, with all but the digests.
+// told returns a plan in lines, without the digests.
 func told(p *Plan) string {
 	var b strings.Builder
 	project := p.Projects[0]

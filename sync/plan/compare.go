@@ -17,21 +17,20 @@ import (
 
 // Comparing two specs.
 //
-// Everything is first brought into a shape in which the cases that must not
-// count as differences are gone: header names in lower case, values trimmed,
-// URLs canonical, events a set, an empty map and none the same. Only then are
-// the shapes compared, and the names are turned back into the spelling that
-// the reader knows. Equal digests are equal specs, so the comparison proper,
-// which is slow, runs only for rules that differ.
+// Both specs are first converted to a shape without irrelevant differences.
+// Header names are in lower case, values trimmed, URLs canonical. Events are a
+// set, and an empty map equals a missing map. Then the shapes are compared, and
+// the names regain the spelling that the reader knows. Equal digests mean equal
+// specs, so the comparison, which is slow, only runs for rules that differ.
 //
-// The shape is one flat map of text, because that is what the library behind
-// it compares without surprises: nested maps, numbers and lists each have
-// cases in which it gives up or finds too much. It also tells its differences
-// in random order, so they are sorted.
+// The shape is a flat map of text, because the diff library handles only that
+// reliably. With nested maps, numbers and lists it sometimes gives up or finds
+// too many differences. It returns differences in random order, so they are
+// sorted.
 //
-// Authentication takes part by name alone: no value is ever here.
+// Only the names of authentication values take part, never the values.
 
-// The parts of a spec, as they begin a key of a shape and a field's path.
+// The parts of a spec: the prefixes of shape keys and of field paths.
 const (
 	partURL         = "url"
 	partEnabled     = "enabled"
@@ -42,11 +41,11 @@ const (
 	partAuthParams  = "authentication.queryParams"
 )
 
-// shape is a spec as flat text, fit for comparison: part, NUL and name to
-// value. names has the spelling of those names that were folded.
+// shape is a spec as flat text for comparison. The map values has the key part,
+// NUL and name. The map names has the original spelling of folded names.
 type shape struct{ values, names map[string]string }
 
-// shapeOf returns the shape of s; that of nil, no rule at all, is empty.
+// shapeOf returns the shape of s. The shape of nil (no rule) is empty.
 func shapeOf(s *webhook.Spec) shape {
 	out := shape{map[string]string{}, map[string]string{}}
 	if s == nil {
@@ -74,8 +73,8 @@ func shapeOf(s *webhook.Spec) shape {
 	return out
 }
 
-// addHeader adds a header under its folded name. A service may hold one name
-// in two spellings: the second must not hide behind the first.
+// addHeader adds a header under its folded name. A service may hold a name in
+// two spellings: the second must not hide behind the first.
 func (s shape) addHeader(part, name, value string) {
 	key := part + "\x00" + webhook.HeaderKey(name)
 	for {
@@ -87,12 +86,12 @@ func (s shape) addHeader(part, name, value string) {
 	s.values[key], s.names[key] = value, name
 }
 
-// Compare lists the visible differences between two specs, redacted: what a
-// PUT of to over from would change.
+// Compare returns the visible differences between two specs, redacted: the
+// changes that a PUT of to over from would make.
 func Compare(from, to webhook.Spec) []Field { return compare(&from, &to, webhook.MaskOf(&from, &to)) }
 
-// compare lists the visible differences between two specs, masked, sorted by
-// path, removals before additions. from is nil for a rule that is not there.
+// compare returns the visible differences between two specs, masked. They are
+// sorted by path, removals first. A nil from or to stands for an absent rule.
 func compare(from, to *webhook.Spec, mask webhook.Mask) []Field {
 	a, b := shapeOf(from), shapeOf(to)
 	log, err := diff.Diff(a.values, b.values, diff.AllowTypeMismatch(true))
@@ -108,7 +107,7 @@ func compare(from, to *webhook.Spec, mask webhook.Mask) []Field {
 	return fields
 }
 
-// sortFields orders by path, removals first.
+// sortFields sorts by path, removals first.
 func sortFields(fields []Field) {
 	rank := map[Op]int{OpRemove: 0, OpReplace: 1, OpAdd: 2}
 	slices.SortFunc(fields, func(a, b Field) int {
@@ -117,14 +116,14 @@ func sortFields(fields []Field) {
 	})
 }
 
-// fieldOf turns one difference of the library into ours.
+// fieldOf converts a difference of the library.
 func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	key := c.Path[0]
 	part, name, _ := strings.Cut(key, "\x00")
 	if spelled, ok := from.names[key]; ok {
 		name = spelled
 	}
-	if spelled, ok := to.names[key]; ok { // the files' spelling before the live one
+	if spelled, ok := to.names[key]; ok { // the spelling in the files wins over the live spelling
 		name = spelled
 	}
 	f := Field{Path: "spec." + part, Op: map[string]Op{diff.CREATE: OpAdd, diff.UPDATE: OpReplace, diff.DELETE: OpRemove}[c.Type]}
@@ -139,7 +138,7 @@ func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	case partHeaders, partQueryParams:
 		f.Path += pathPart(name)
 		show = func(value string) any { return mask.Value(name, value) }
-	default: // authentication: the name is all there is
+	default: // authentication: there is only a name
 		f.Path += pathPart(name)
 		return f
 	}
@@ -152,8 +151,8 @@ func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	return f
 }
 
-// droppedFields lists what a PUT over live would drop because this version does not
-// know it, masked, sorted by path.
+// droppedFields returns the live fields that a PUT would drop because this
+// version does not know them. They are masked and sorted by path.
 func droppedFields(live webhook.Spec, mask webhook.Mask) []Field {
 	fields := make([]Field, 0, len(live.Unknown))
 	for path, raw := range live.Unknown {
@@ -163,7 +162,7 @@ func droppedFields(live webhook.Spec, mask webhook.Mask) []Field {
 	return fields
 }
 
-// decoded is a JSON value as data, its numbers as they stand.
+// decoded decodes a JSON value. Numbers keep their digits.
 func decoded(raw json.RawMessage) any {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
@@ -174,9 +173,9 @@ func decoded(raw json.RawMessage) any {
 	return value
 }
 
-// mask hides what neither a rule's live spec nor its files may show. Of a rule
-// without a file, every name that is secret in another file of the project may
-// be that of a secret: the rule may have been renamed while it was moved.
+// mask hides the values that are secret in a rule's live spec or in its files.
+// A rule without a file may have been renamed while a value became a secret. So
+// the mask of such a rule covers all secret names of the project's files.
 func (b *planner) mask(f comparison) webhook.Mask {
 	switch {
 	case f.live == nil:
@@ -197,8 +196,8 @@ func (b *planner) mask(f comparison) webhook.Mask {
 	return webhook.MaskOf(&f.live.Spec, nil, *b.secretNames)
 }
 
-// pathPart appends a name to a path: .name, or ["name"] where it has other
-// characters than letters, digits, - and _.
+// pathPart returns a name as it is appended to a path: .name if it only has
+// letters, digits, - and _, otherwise ["name"].
 func pathPart(name string) string {
 	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return !(r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
@@ -210,8 +209,8 @@ func pathPart(name string) string {
 	return "[" + string(quoted) + "]"
 }
 
-// redactSpec is a spec as it stands in the document: without the marker, masked,
-// events in order and each once, because they are a set.
+// redactSpec returns a spec for the document: masked, without the marker, with
+// sorted and unique events because they are a set.
 func redactSpec(s webhook.Spec, mask webhook.Mask) *webhook.Spec {
 	s = mask.Spec(s.WithoutMarker())
 	s.Events = slices.Compact(slices.Sorted(slices.Values(s.Events)))

@@ -8,12 +8,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// decide follows the host that a secret would go to.
+// decide ends a reason that names the host that would receive a secret.
 const decide = "; confirm the host with those who run it, then list it in destinations (for one run: --allow-destination)"
 
-// guardDestination keeps a secret from going to another receiver: url is open
-// to hand edits, and ciphertext can be copied with its file. It trusts no
-// marker: whoever can write the live rule can write one that fits any file.
+// guardDestination blocks a change that would send a secret to another
+// receiver. Anyone can edit url by hand, and ciphertext can be copied with its
+// file. It trusts no marker, because anyone who can write the live rule can
+// forge a fitting marker.
 func (b *planner) guardDestination(x *plannedChange) *Blocked {
 	if x.Action == Delete || x.desired.Spec.Auth.Len() == 0 {
 		return nil
@@ -40,8 +41,9 @@ func (b *planner) guardDestination(x *plannedChange) *Blocked {
 	return b.guardCopied(x, to)
 }
 
-// guardCopied blocks a change that sends a value whose ciphertext belongs, by another
-// file or a live marker, to a rule with another host.
+// guardCopied blocks a change that sends a value whose ciphertext belongs to a
+// rule with another host. The owner of a ciphertext is known from another file
+// or a live marker.
 func (b *planner) guardCopied(x *plannedChange, to webhook.Origin) *Blocked {
 	other, shared, held := b.heldElsewhere(x, to)
 	switch {
@@ -54,7 +56,8 @@ func (b *planner) guardCopied(x *plannedChange, to webhook.Origin) *Blocked {
 		printable(to, x.desired.Spec.URL), b.nameOf(other), receiver(other.URL), decide)
 }
 
-// printable is a receiver in a message, also if programs disagree about its host.
+// printable returns a receiver for a message, even if programs disagree about
+// its host.
 func printable(to webhook.Origin, url string) string {
 	if to.Known() {
 		return to.String()
@@ -62,7 +65,7 @@ func printable(to webhook.Origin, url string) string {
 	return receiver(url)
 }
 
-// nameOf names a rule, with its project if that is another one.
+// nameOf names a rule, and its project if that is another project.
 func (b *planner) nameOf(h webhook.Holding) string {
 	if h.Project != b.Project {
 		return fmt.Sprintf("rule %q of project %s", h.Rule, h.Project)
@@ -70,10 +73,10 @@ func (b *planner) nameOf(h webhook.Holding) string {
 	return fmt.Sprintf("rule %q", h.Rule)
 }
 
-// sameReceiver reports whether an update leaves the rule's receiver as it is.
+// sameReceiver reports whether an update keeps the rule's receiver.
 func (f comparison) sameReceiver() bool { return sameReceiver(f.live.Spec.URL, f.desired.Spec.URL) }
 
-// sameReceiver reports whether two URLs have one scheme, host and port.
+// sameReceiver reports whether two URLs have the same scheme, host and port.
 func sameReceiver(from, to string) bool {
 	if origin := webhook.OriginOf(to); origin.Known() {
 		return webhook.OriginOf(from) == origin
@@ -81,7 +84,8 @@ func sameReceiver(from, to string) bool {
 	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
 }
 
-// site is scheme and host of url, or what stands there if its host can't be told.
+// site returns the scheme and host of url, or its redacted beginning if the
+// host is ambiguous.
 func site(url string) string {
 	if o := webhook.OriginOf(url); o.Known() {
 		return o.Scheme + "://" + o.String()
@@ -89,8 +93,8 @@ func site(url string) string {
 	return beforePath(url)
 }
 
-// beforePath is the beginning of a URL, up to its path: what comes behind may
-// hold a secret, and says nothing about who receives it.
+// beforePath returns the beginning of a URL up to its path. The rest may hold a
+// secret, and does not affect the receiver.
 func beforePath(url string) string {
 	scheme, rest, ok := strings.Cut(webhook.RedactURL(url), "://")
 	if !ok {

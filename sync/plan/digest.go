@@ -10,12 +10,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// digest covers what a reviewer agrees to: where, whose, which guards are
-// lifted and what the others go by, and per change rule, action, desired and
-// live digest, the guard that blocks it and the host that would receive its
-// secrets. Time, tool, commit and history are not in it, so that the digest
-// reviewed in a pull request can be required on the main branch. It rests on
-// the document alone, and not on the order of a list in it.
+// digest returns the digest of everything that a reviewer approves. It covers
+// service and project, owner, lifted guards and guard settings. Of each change
+// it covers the rule, action, desired and live digest, blocking guard and
+// receiver of secrets.
+//
+// It omits time, tool, commit and history, so that the main branch can require
+// the digest reviewed in a pull request. It depends on the document alone, and
+// not on the order of its lists.
 func digest(projects []Project) webhook.Digest {
 	projects = slices.SortedStableFunc(slices.Values(projects), func(a, b Project) int {
 		return cmp.Or(cmp.Compare(a.BaseURL, b.BaseURL), cmp.Compare(a.Name, b.Name))
@@ -30,7 +32,7 @@ func digest(projects []Project) webhook.Digest {
 		}
 		part := []any{p.BaseURL, p.Name, p.Owner, string(p.Guards.Prune), sorted(p.Guards.Lifted), p.Guards.Settings.canonical(), changes}
 		if p.Unreadable != "" {
-			// It must not pass for a project in which nothing is to be done.
+			// An unreadable project must not equal a project without changes.
 			part = append(part, "unreadable")
 		}
 		all = append(all, part)
@@ -38,7 +40,7 @@ func digest(projects []Project) webhook.Digest {
 	return webhook.DigestOf("mkhooks plan v2", all)
 }
 
-// sorted is a list in order, as data of JSON.
+// sorted returns a list in order, as JSON data.
 func sorted(list []string) []any {
 	out := make([]any, 0, len(list))
 	for _, s := range slices.Sorted(slices.Values(list)) {
@@ -47,7 +49,8 @@ func sorted(list []string) []any {
 	return out
 }
 
-// bySetting is the guard that blocks a change, as far as settings decide it.
+// bySetting returns the guard that blocks a change, or "" if the history blocks
+// it.
 func (b *Blocked) bySetting() Guard {
 	if b == nil || b.FromHistory {
 		return ""
@@ -55,8 +58,8 @@ func (b *Blocked) bySetting() Guard {
 	return b.Guard
 }
 
-// canonical is the settings as data of JSON, lists in order. A setting that is
-// added to the document is so in the digest, too.
+// canonical returns the settings as JSON data with sorted lists. A setting
+// added to the document also enters the digest.
 func (s Settings) canonical() any {
 	v := jsonValue(s)
 	object, _ := v.(map[string]any)
@@ -71,12 +74,12 @@ func (s Settings) canonical() any {
 	return v
 }
 
-// jsonValue is a value as JSON holds it: what is written and read again is
-// equal to it.
+// jsonValue returns a value in its JSON form, which equals the value read back
+// from a document.
 func jsonValue(v any) any {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("plan: %T has no JSON form", v)) // all of a document has one
+		panic(fmt.Sprintf("plan: %T has no JSON form", v)) // all parts of a document have a JSON form
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()

@@ -7,26 +7,27 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// comparison is what is known of one rule beyond what the document shows. desired
-// is nil where no file names the rule, live where there is no such rule.
+// comparison holds facts about a rule that the document does not show. desired
+// is nil if no file defines the rule. live is nil if no live rule exists.
 type comparison struct {
 	desired *webhook.Desired
 	live    *webhook.Rule
 
 	marker webhook.Marker
 	state  webhook.MarkerState
-	// ours is a valid marker of this owner or a former one, foreign a marker
-	// that counts as another owner's.
+	// ours: a valid marker of this owner or a former owner name. foreign: a
+	// marker that counts as another owner's marker.
 	ours, foreign bool
-	// liveSame is true where the live spec is what this owner last applied, or
-	// what the service made of it.
+	// liveSame is true if the live spec is the spec that this owner last
+	// applied, or the service's spelling of it.
 	liveSame bool
 
 	// wantSpec and haveSpec are the digests of both specs, computed once.
 	wantSpec, haveSpec webhook.Digest
 }
 
-// compareRule reads the marker of a live rule.
+// compareRule compares a rule of the files with its live rule and reads the
+// marker.
 func (b *planner) compareRule(d *webhook.Desired, live *webhook.Rule) comparison {
 	f := comparison{desired: d, live: live, state: webhook.NoMarker}
 	if d != nil {
@@ -48,22 +49,22 @@ func (b *planner) compareRule(d *webhook.Desired, live *webhook.Rule) comparison
 	case webhook.ForeignMarker:
 		f.foreign = true
 	case webhook.CopiedMarker:
-		// Without an owner, anyone's marker counts as another owner's.
+		// Without an owner, every marker counts as another owner's marker.
 		f.foreign = b.Owner == ""
 	}
 	f.liveSame = f.ours && (f.haveSpec == f.marker.Spec || f.isKept())
 	return f
 }
 
-// identical reports whether two specs are the same to the letter, the marker
-// aside: most rules are, and a digest takes ten times as long.
+// identical reports whether two specs are equal byte for byte, without the
+// marker. Most rules are, and a digest takes ten times as long.
 func identical(a, b webhook.Spec) bool {
 	return a.URL == b.URL && a.Enabled == b.Enabled && slices.Equal(a.Events, b.Events) && maps.Equal(a.QueryParams, b.QueryParams) &&
 		slices.Equal(a.Auth.Headers, b.Auth.Headers) && slices.Equal(a.Auth.QueryParams, b.Auth.QueryParams) &&
 		within(a.Headers, b.Headers) && within(b.Headers, a.Headers)
 }
 
-// within reports whether b has all headers of a, the marker aside.
+// within reports whether b has all headers of a except the marker.
 func within(a, b map[string]string) bool {
 	for name, value := range a {
 		if other, ok := b[name]; (!ok || other != value) && !webhook.IsMarkerHeader(name) {
@@ -73,10 +74,10 @@ func within(a, b map[string]string) bool {
 	return true
 }
 
-// isKept reports whether the marker says that the live spec is what the service
-// made of the spec that was applied. Others can write a marker, too: if the
-// files still hold that spec, another receiver, or a rule that is paused, is no
-// matter of spelling.
+// isKept reports whether the live spec is the service's spelling of the applied
+// spec, according to the marker. Another client can forge a marker. So if the
+// files still hold the applied spec, a different receiver or a paused rule is a
+// difference.
 func (f comparison) isKept() bool {
 	if f.marker.Kept == "" || f.haveSpec != f.marker.Kept {
 		return false
@@ -85,36 +86,35 @@ func (f comparison) isKept() bool {
 		f.live.Spec.Enabled == f.desired.Spec.Enabled && f.sameReceiver()
 }
 
-// kept reports whether the live spec is the service's own spelling of the very
-// spec that the files hold: that is no difference.
+// kept reports whether the live spec is the service's spelling of the spec in
+// the files, which is not a difference.
 func (f comparison) kept() bool {
 	return f.liveSame && f.wantSpec == f.marker.Spec && f.haveSpec != f.marker.Spec
 }
 
-// sameSpec reports whether files and live rule agree in all that is visible.
+// sameSpec reports whether files and live rule agree in all visible parts.
 func (f comparison) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
 
-// plaintext reports whether the files hold values in clear text, of which no
-// digest says anything. A file that is encrypted now, where clear text was
-// applied last, is another one than was applied: then the ciphertext is sent,
-// once.
+// plaintext reports whether the files hold plaintext values. A digest says
+// nothing about those. After a plaintext apply, a file that is now encrypted
+// differs from the applied file: its ciphertext is then sent once.
 func (f comparison) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
 
-// fileSame reports whether the files hold what was last applied, as far as
-// that can be known.
+// fileSame reports whether the files hold the state that was last applied, as
+// far as that can be known.
 func (f comparison) fileSame() bool {
 	return f.wantSpec == f.marker.Spec &&
 		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.plaintext())
 }
 
-// authState says what is known of the authentication values of a rule that is
+// authState returns the state of the authentication values of a rule that is
 // both desired and live.
 func (f comparison) authState() AuthState {
 	want, have := f.desired.Spec.Auth, f.live.Spec.Auth
 	switch {
 	case want.Len() == 0 && (have.Len() == 0 || f.kept()):
 		return AuthNone
-	case f.kept(): // its names are the service's spelling: digests tell
+	case f.kept(): // the names are in the service's spelling: the digests decide
 	case want.Len() == 0:
 		return AuthRemoved
 	case have.Len() == 0:
@@ -133,23 +133,22 @@ func sameNames(a, b webhook.AuthNames) bool {
 	return a.Without(b).Len() == 0 && b.Without(a).Len() == 0
 }
 
-// direction is the table of the contract, section 4, for a rule that is both
-// desired and live. differs is false where nothing is to be sent.
+// direction implements the table of the contract, section 4. The rule must be
+// both desired and live. differs is false if nothing must be sent.
 func (b *planner) direction(f comparison, auth AuthState) (d Direction, differs bool) {
 	if b.Owner == "" {
 		return DirUnknown, !f.sameSpec()
 	}
 	if !f.ours {
-		return DirAdopt, true // the marker has to be put, even where nothing differs
+		return DirAdopt, true // the marker must be written even without a difference
 	}
 	switch {
-	case f.sameSpec() && auth != AuthChanged: // names that came or went are the spec's
+	case f.sameSpec() && auth != AuthChanged: // added or removed names are part of the spec
 		return "", false
 	case f.fileSame() && !f.liveSame:
 		return DirDrift, true
 	case f.liveSame || f.sameSpec():
-		// Where only the ciphertext moved there is nothing on the live side
-		// that this overwrites.
+		// If only the ciphertext changed, the write overwrites no live change.
 		return DirPending, true
 	}
 	return DirBoth, true

@@ -10,12 +10,12 @@ import (
 	"slices"
 )
 
-// A plan can be saved, reviewed, and given to a later apply. That apply plans
-// afresh and does what is equal in both, so a forged document can do no harm;
-// what [Read] finds are documents that were cut short, edited by hand, or made
-// by another version, before somebody relies on what they say.
+// A plan can be saved, reviewed and given to a later apply. That apply makes a
+// fresh plan and only carries out equal changes, so a forged document does no
+// harm. [Read] detects documents that are truncated, edited by hand or made by
+// another version, before anyone relies on them.
 
-// DocumentError is why a document is no plan that this version can go by.
+// DocumentError is why this version can't use a document as a plan.
 type DocumentError struct {
 	Message string
 	hint    string
@@ -23,13 +23,13 @@ type DocumentError struct {
 
 func (e *DocumentError) Error() string { return e.Message }
 
-// Hint is what to do about it; may be empty.
+// Hint returns how to fix the problem; may be empty.
 func (e *DocumentError) Hint() string { return e.hint }
 
 const planAgain = "make the plan again: mkhooks plan --out FILE"
 
-// Sum is the checksum of the document without its checksum: SHA-256, in hex,
-// of its JSON with keys in order and without spaces.
+// Sum returns the checksum of the document without its checksum member:
+// SHA-256, in hex, of its JSON with sorted keys and without spaces.
 func (p *Plan) Sum() (string, error) {
 	bare := *p
 	bare.Checksum = ""
@@ -40,11 +40,11 @@ func (p *Plan) Sum() (string, error) {
 	return sumOf(raw)
 }
 
-// sumOf is the checksum of a document as JSON.
+// sumOf returns the checksum of a document in JSON.
 func sumOf(raw []byte) (string, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	var doc map[string]any // a map is marshalled with its keys in order
+	var doc map[string]any // a map is marshalled with sorted keys
 	if err := dec.Decode(&doc); err != nil {
 		return "", err
 	}
@@ -57,7 +57,7 @@ func sumOf(raw []byte) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Read reads a plan document that is whole and unchanged. Errors are
+// Read reads a plan document that is complete and unchanged. Its errors are
 // [DocumentError]s; they name no file.
 func Read(data []byte) (*Plan, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -95,8 +95,8 @@ func Read(data []byte) (*Plan, error) {
 	return &p, p.checkSums(data)
 }
 
-// hasSettings reports whether each project of a document says what its guards
-// go by. What has another form than projects have is found later.
+// hasSettings reports whether each project of a document has the settings of
+// its guards. Malformed projects pass: decoding reports them later.
 func hasSettings(projects json.RawMessage) bool {
 	var all []struct {
 		Guards struct {
@@ -114,7 +114,7 @@ func hasSettings(projects json.RawMessage) bool {
 	return true
 }
 
-// checkSums compares checksum and digest with what they are of.
+// checkSums verifies the checksum and the digest of a document.
 func (p *Plan) checkSums(data []byte) error {
 	sum, err := sumOf(data)
 	switch {
@@ -136,8 +136,8 @@ func (p *Plan) checkSums(data []byte) error {
 	return nil
 }
 
-// contradiction names a part of a document that does not go with the others; ""
-// if there is none. Whoever reads only that part would be told something else.
+// contradiction describes a part of a document that contradicts another part,
+// or returns "". A reader of only that part would be misled.
 func (p *Plan) contradiction() string {
 	if p.Summary != summarize(p.Projects) {
 		return "its summary does not count its changes"
@@ -160,10 +160,10 @@ func (p *Plan) contradiction() string {
 	return ""
 }
 
-// decodeDocument decodes data, which must be one JSON value of v's shape.
+// decodeDocument decodes data, which must be a single JSON value of v's shape.
 func decodeDocument(data []byte, v any) error {
 	var whole json.RawMessage
-	err := json.Unmarshal(data, &whole) // one value and nothing behind it
+	err := json.Unmarshal(data, &whole) // one value without trailing data
 	if err == nil {
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.UseNumber() // a field's value may be any number
@@ -191,8 +191,8 @@ func orWord(s, word string) string {
 	return s
 }
 
-// ProjectOf returns the part of the project that the service at baseURL has
-// under that name.
+// ProjectOf returns the part for the project of that name in the service at
+// baseURL.
 func (p *Plan) ProjectOf(baseURL, name string) (*Project, error) {
 	for i := range p.Projects {
 		if x := &p.Projects[i]; x.Name == name && x.BaseURL == baseURL {

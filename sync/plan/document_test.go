@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// saved is a plan as it stands in a file, checksum included.
+// saved returns a plan as a file holds it, including the checksum.
 func saved(t *testing.T, p *Plan) []byte {
 	t.Helper()
 	doc := *p
@@ -31,8 +31,8 @@ func saved(t *testing.T, p *Plan) []byte {
 	return data
 }
 
-// documentPlan is a plan with a change of every kind, numbers and odd text in
-// fields that this version does not know included.
+// documentPlan returns a plan with a change of every kind. It includes numbers
+// and strange text in fields that this version does not know.
 func documentPlan() *Plan {
 	in := baseInput()
 	in.Now = time.Date(2026, 11, 24, 12, 0, 0, 123456789, time.UTC)
@@ -49,7 +49,7 @@ func TestReadGivesBackWhatWasSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Numbers keep every digit; how a string is escaped does not matter.
+	// Numbers keep every digit; the escapes of a string do not matter.
 	raw := cmp.Transformer("JSON", func(m json.RawMessage) any {
 		dec := json.NewDecoder(bytes.NewReader(m))
 		dec.UseNumber()
@@ -64,8 +64,8 @@ func TestReadGivesBackWhatWasSaved(t *testing.T) {
 	}
 }
 
-// TestReadFindsEveryEdit changes each value of a document in turn, and leaves
-// out each key: none of that passes.
+// TestReadFindsEveryEdit changes each value of a document in turn and removes
+// each key. Read must refuse every edit.
 func TestReadFindsEveryEdit(t *testing.T) {
 	t.Parallel()
 	data := saved(t, documentPlan())
@@ -117,8 +117,7 @@ func places(t *testing.T, data []byte) []struct{} {
 	return make([]struct{}, n)
 }
 
-// editAt changes or removes the value number i of a document, and says which
-// that was.
+// editAt changes or removes value number i of a document and returns its path.
 func editAt(doc any, i int, edit string) (place string) {
 	n := 0
 	visit(doc, func(set func(any), remove func(), path string) bool {
@@ -136,7 +135,7 @@ func editAt(doc any, i int, edit string) (place string) {
 	return place
 }
 
-// visit walks over the values of a document until do says that it is done.
+// visit walks over the values of a document until do returns true.
 func visit(v any, do func(set func(any), remove func(), path string) bool, path string) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -185,8 +184,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// TestDigestIsChecked: who computes the checksum anew still has to say what
-// was reviewed.
+// TestDigestIsChecked: a recomputed checksum does not make an edited document
+// valid, because the digest must match, and that was reviewed.
 func TestDigestIsChecked(t *testing.T) {
 	t.Parallel()
 	p := documentPlan()

@@ -9,12 +9,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// A guard blocks single changes and leaves the others to run. Several may fit
-// one change: the first in the order here is told, which is the one that a
-// reader would have to settle first. A guard that is lifted is passed over, so
-// that the next one shows.
+// A guard blocks single changes and lets the others run. If several guards
+// match a change, the first in the order of guard is reported: the reader must
+// handle it first. A lifted guard is skipped, so that the next guard shows.
 
-// guard sets Blocked on every change that a guard holds back.
+// guard sets Blocked on every change that a guard blocks.
 func (b *planner) guard() {
 	b.blockWith(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardSecret, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
 	b.blockWith(b.guardDeletes())
@@ -22,7 +21,7 @@ func (b *planner) guard() {
 	b.blockWith(b.guardDependence())
 }
 
-// blockWith asks the guards about every change that none has blocked yet.
+// blockWith runs the guards on every change that is not blocked yet.
 func (b *planner) blockWith(guards ...func(*plannedChange) *Blocked) {
 	for i := range b.planned {
 		x := &b.planned[i]
@@ -40,12 +39,12 @@ func blocked(g Guard, format string, args ...any) *Blocked {
 
 // liftedBy sets the flag that lifts a guard.
 //
-// What a run offers may hold text that the author of a pull request chose: the
-// name of a rule, of a file, of an owner, of a host. Therefore:
+// Suggestions of a run may hold text that the author of a pull request chose:
+// the name of a rule, of a file, of an owner, of a host. Therefore:
 //
 //   - A command that a run suggests ("Next:", a hint) never lifts a guard.
-//   - A flag that lifts a guard is shown beside the change that it is for, with
-//     its value, and apart from any command. A person puts the two together.
+//   - A flag that lifts a guard is shown beside its change, with its value, and apart
+//     from any command. A person puts the two together.
 //   - The guard destination has no such flag, because its value would be a host
 //     that a pull request chose, and the price of a paste would be a secret. The
 //     reason names the host, and who has to decide.
@@ -85,8 +84,8 @@ func (b *planner) guardEmpty(*plannedChange) *Blocked {
 	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant").liftedBy("--allow-empty")
 }
 
-// guardSecret holds back a rule whose file waits for a value. Only what shows a
-// plan lets such files through; nothing that writes does.
+// guardSecret blocks a rule whose file has placeholders. Only commands that
+// show a plan accept such files; commands that write never do.
 func (b *planner) guardSecret(x *plannedChange) *Blocked {
 	if x.Action == Delete || len(x.desired.Placeholders) == 0 {
 		return nil
@@ -148,8 +147,8 @@ func (b *planner) guardUnknown(x *plannedChange) *Blocked {
 		strings.Join(paths, ", ")).liftedBy("--drop-unknown")
 }
 
-// guardDeletes blocks all deletes above the limit. Deletes that are held back
-// anyway do not count.
+// guardDeletes blocks all deletes if their number exceeds the limit. Deletes
+// that are already blocked do not count.
 func (b *planner) guardDeletes() func(*plannedChange) *Blocked {
 	deletes := 0
 	for _, x := range b.planned {
@@ -188,8 +187,8 @@ func (b *planner) guardArchive(x *plannedChange) *Blocked {
 	return nil
 }
 
-// guardDependence blocks deletes behind a create that will not be done: the
-// rule that is deleted may be the one that the create replaces.
+// guardDependence blocks deletes if a create is blocked: the create may replace
+// the deleted rule.
 func (b *planner) guardDependence() func(*plannedChange) *Blocked {
 	i := slices.IndexFunc(b.planned, func(x plannedChange) bool { return x.Action == Create && x.Blocked != nil })
 	return func(x *plannedChange) *Blocked {
@@ -204,12 +203,12 @@ func dependsOn(create, what string) *Blocked {
 	return blocked(GuardDependence, "deletes wait until every create is done, and the create of rule %q %s; settle that and run again", create, what)
 }
 
-// flagForRule is the flag that lifts a guard for this rule alone.
+// flagForRule returns the flag that lifts a guard for this rule alone.
 func (b *planner) flagForRule(flag, rule string) string {
 	return flagFor(flag, PatternIn(b.Project, rule, b.Options.Several))
 }
 
-// flagFor is a flag with its value, fit to paste into a shell.
+// flagFor returns a flag with its value, quoted for a shell.
 func flagFor(name, value string) string {
 	if strings.HasPrefix(value, "-") {
 		return "--" + name + "=" + shell.Word(value)
@@ -224,10 +223,9 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// SetHistory records what one page told of the history of a rule that would
-// be deleted. Where the service gives no total, nothing can prove that a copy
-// is whole, so the delete is blocked. The plan's digest stays as it is, also
-// when it is computed again.
+// SetHistory stores the facts from one history page of a rule to be deleted. If
+// the service reports no total, a complete copy can't be proven, so it blocks
+// the delete. The plan's digest does not change, even if it is computed again.
 func (p *Plan) SetHistory(project, rule string, h History, totalKnown bool) {
 	for i := range p.Projects {
 		if p.Projects[i].Name != project {

@@ -7,15 +7,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// guards returns which guards are in force, which are lifted, and what they go
-// by.
+// guards returns the guards in force, the lifted guards and their settings.
 func (in Input) guards() Guards {
 	g := Guards{Prune: in.Options.prune(), Lifted: in.Options.lifted(), Settings: in.settings()}
 	g.InForce = g.inForce()
 	return g
 }
 
-// settings returns what the guards go by.
+// settings returns the settings of the guards.
 func (in Input) settings() Settings {
 	o := in.Options
 	return Settings{
@@ -24,8 +23,8 @@ func (in Input) settings() Settings {
 	}
 }
 
-// lifted names what lifts guards, as flags without the dashes, in the order of
-// the contract.
+// lifted returns the lifting flags without dashes, in the order of the
+// contract.
 func (o Options) lifted() []string {
 	out := []string{}
 	flag := func(set bool, name string) {
@@ -52,22 +51,21 @@ func (o Options) lifted() []string {
 	return out
 }
 
-// The flags that lift a guard as a whole.
+// The flags that lift a guard completely.
 const (
 	liftEmpty   = "allow-empty"
 	liftUnknown = "drop-unknown"
 	liftActive  = "delete-active"
 )
 
-// GuardInForce is a guard that is in force, with what it goes by.
+// GuardInForce is a guard in force with its setting.
 type GuardInForce struct {
 	Guard Guard
-	// Setting is what the guard goes by; empty if it goes by nothing, or by
-	// nothing that was set.
+	// Setting is empty if the guard has no setting or the setting is not set.
 	Setting string
 }
 
-// String is an entry of [Guards.InForce].
+// String returns an entry of [Guards.InForce].
 func (g GuardInForce) String() string {
 	switch {
 	case g.Setting == "":
@@ -78,9 +76,9 @@ func (g GuardInForce) String() string {
 	return string(g.Guard) + " (" + g.Setting + ")"
 }
 
-// GuardsInForce returns the guards in force, with their settings, in the order
-// of the contract; protect once for each pattern. It goes by the document
-// alone, so that a reader of one can tell whether it was edited.
+// GuardsInForce returns the guards in force with their settings, in the order
+// of the contract. Each pattern of protect gets an entry. It only uses the
+// document, so that a reader of a document can detect an edit.
 func (g Guards) GuardsInForce() []GuardInForce {
 	out := []GuardInForce{{GuardDeletes, "limit " + g.Settings.MaxDeletes}}
 	unless := func(flag string, guard Guard) {
@@ -103,7 +101,7 @@ func (g Guards) GuardsInForce() []GuardInForce {
 	return append(out, GuardInForce{Guard: GuardArchive}, GuardInForce{Guard: GuardDependence})
 }
 
-// inForce returns the guards in force as the document has them.
+// inForce returns the guards in force in the form of the document.
 func (g Guards) inForce() []string {
 	out := []string{}
 	for _, guard := range g.GuardsInForce() {
@@ -112,7 +110,7 @@ func (g Guards) inForce() []string {
 	return out
 }
 
-// inOrder is a list sorted, each entry once; never nil.
+// inOrder returns a sorted list of unique entries; never nil.
 func inOrder(list []string) []string {
 	out := append([]string{}, list...)
 	slices.Sort(out)

@@ -8,11 +8,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Who holds which ciphertext: the files of the run value by value, the live
-// markers by the digest of all values of their rule.
+// Which rules hold which ciphertext. For the files of the run this is known
+// value by value, for live markers by the digest of all values of their rule.
 
-// Holders are the encrypted values that files hold. They may be used by several
-// plans at once.
+// Holders is an index of the encrypted values in files. Several plans may use
+// it at the same time.
 type Holders struct {
 	of map[webhook.ValueDigest][]webhook.Holding
 }
@@ -26,18 +26,18 @@ func NewHolders(holdings []webhook.Holding) *Holders {
 	return h
 }
 
-// held is what is known of ciphertext when a plan is made.
+// held contains the known ciphertext of a plan.
 type held struct {
-	own *Holders // of the desired rules
-	// lists are the rules that hold a list of values as a whole, by the digest
-	// of the list; of each receiver the first by name.
+	own *Holders // holdings of the desired rules
+	// lists maps the digest of a list of values to the rules that hold the
+	// complete list. It keeps the first rule by name for each receiver.
 	lists map[webhook.Digest]map[webhook.Origin]webhook.Holding
-	// live are the names of authentication of live rules with a marker, each
+	// live contains the authentication names of live rules with a marker, each
 	// combination once.
 	live []webhook.AuthNames
 }
 
-// elsewhere finds the first holding, by name, of several.
+// elsewhere selects the first holding by name among several.
 type elsewhere struct {
 	b     *planner
 	x     *plannedChange
@@ -45,7 +45,7 @@ type elsewhere struct {
 	found *webhook.Holding
 }
 
-// offer takes a holding by another rule with another receiver.
+// offer considers a holding of another rule with another receiver.
 func (e *elsewhere) offer(h webhook.Holding) {
 	if h.Project == e.b.Project && h.Rule == e.x.Rule || webhook.OriginOf(h.URL) == e.to {
 		return
@@ -64,9 +64,9 @@ func (e *elsewhere) offer(h webhook.Holding) {
 	}
 }
 
-// heldElsewhere looks for the values of a change, each alone and all of them as
-// a list, on a rule with another receiver than to. shared is true if that is
-// about a value of a shared secrets file.
+// heldElsewhere searches for the values of a change on rules with another
+// receiver than to. It searches for each value alone and for all values as a
+// list. shared is true if the match concerns a value of a shared secrets file.
 func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webhook.Holding, shared, ok bool) {
 	if b.held == nil {
 		b.findHolders()
@@ -106,9 +106,10 @@ func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webh
 	return webhook.Holding{}, false, false
 }
 
-// listsOf returns the digests by which a live marker may tell of values of a
-// change: of all of them, and of those that have the names of a live rule. A
-// value of a shared secrets file may have had any name.
+// listsOf returns the digests under which a live marker may cover values of a
+// change. These are the digest of all values and, for each live rule, the
+// digest of the values with its names. A value of a shared secrets file may
+// have any name.
 func (b *planner) listsOf(x *plannedChange) []webhook.Digest {
 	var out []webhook.Digest
 	if x.desired.AuthDigest != webhook.AuthUnknown {
@@ -143,13 +144,14 @@ func pathsOf(names webhook.AuthNames) []string {
 	return out
 }
 
-// samePath reports whether two paths of values name one: the service may spell
-// a header in another case.
+// samePath reports whether two paths name the same value. The service may
+// change the case of a header name.
 func samePath(a, b string) bool {
 	return a == b || strings.HasPrefix(a, "headers/") && webhook.HeaderKey(a) == webhook.HeaderKey(b)
 }
 
-// findHolders notes what the desired rules and the live markers hold.
+// findHolders collects the ciphertext of the desired rules and the live
+// markers.
 func (b *planner) findHolders() {
 	b.held = &held{lists: map[webhook.Digest]map[webhook.Origin]webhook.Holding{}}
 	note := func(list webhook.Digest, r webhook.Rule) {

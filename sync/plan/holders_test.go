@@ -7,8 +7,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// destinationOf plans one rule, sent to url with the words of ciphertext that
-// auth names, and returns why the guard destination blocks it, or "".
+// destinationOf plans a rule with the url and ciphertext of r. It returns why
+// the guard destination blocks it, or "".
 func destinationOf(t *testing.T, r shortRule, others, live []shortRule, held ...webhook.Holding) string {
 	t.Helper()
 	in := caseInput(t, append([]shortRule{r}, others...), live, caseOptions{Owner: "video"})
@@ -24,9 +24,9 @@ func destinationOf(t *testing.T, r shortRule, others, live []shortRule, held ...
 	return ""
 }
 
-// TestCopiedValues: one value that belongs to a rule with another host is
-// enough, wherever it is and whatever stands beside it; a value of one's own, or
-// of a rule with the same host, is not.
+// TestCopiedValues: a single value that belongs to a rule with another host is
+// enough, at any position and beside any other value. A value of the same rule,
+// or of a rule with the same host, is not blocked.
 func TestCopiedValues(t *testing.T) {
 	t.Parallel()
 	evil := func(auth string, names ...string) shortRule {
@@ -52,7 +52,7 @@ func TestCopiedValues(t *testing.T) {
 		others []shortRule
 		live   []shortRule
 		held   []webhook.Holding
-		want   string // empty: it passes
+		want   string // empty: not blocked
 	}{
 		"a value of its own":                     {rule: evil("x", "X-Secret"), others: []shortRule{one}},
 		"a copy":                                 {rule: evil("s", "X-Secret"), others: []shortRule{one}, want: `belongs to rule "victim", which sends it to hooks.example.com`},
@@ -88,8 +88,8 @@ func TestCopiedValues(t *testing.T) {
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("create with %s: blocked %q, want %q", name, got, tt.want)
 		}
-		// An update of a live rule at that host is looked at in the same way,
-		// whatever its marker says was applied last.
+		// An update of a live rule at that host gets the same checks, whatever
+		// its marker says about the last apply.
 		for state, marker := range map[string]*shortMarker{
 			"no marker": nil, "a marker": {}, "a forged marker": {Auth: tt.rule.Auth}, "a marker of the file": {Spec: []byte(`{"enabled": true}`)},
 		} {
@@ -106,8 +106,8 @@ func TestCopiedValues(t *testing.T) {
 	}
 }
 
-// TestForgedMarker: whoever can write a live rule can write any marker, so none
-// lets a secret go to another receiver than the live rule's.
+// TestForgedMarker: anyone who can write a live rule can write any marker. So
+// no marker lets a secret go to another receiver than the live rule's receiver.
 func TestForgedMarker(t *testing.T) {
 	t.Parallel()
 	file := baseRule()
@@ -144,8 +144,8 @@ func TestForgedMarker(t *testing.T) {
 	}
 }
 
-// TestForgedKept: a marker that says that the service keeps another spelling
-// hides neither another receiver nor a pause.
+// TestForgedKept: a marker that claims a kept spelling hides neither another
+// receiver nor a pause.
 func TestForgedKept(t *testing.T) {
 	t.Parallel()
 	file := baseRule()

@@ -6,22 +6,22 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Input is everything that a plan of one project rests on.
+// Input contains everything that determines the plan of a project.
 type Input struct {
 	Project, BaseURL string
-	// Owner turns markers on; empty leaves them off.
+	// Owner enables markers; empty disables them.
 	Owner string
-	// FormerOwners are earlier names of the owner: their rules are ours.
+	// FormerOwners are earlier names of the owner, whose rules count as ours.
 	FormerOwners []string
 	// Paths are the rule paths as given.
 	Paths   []string
 	Desired []webhook.Desired
 	Live    []webhook.Rule
 	Options Options
-	// Held are the encrypted values of other projects and of files that Desired
-	// does not tell of; nil if there are none.
+	// Held indexes the encrypted values of other projects and of files that
+	// Desired does not cover; nil if there are none.
 	Held *Holders
-	// Warnings that reading the input gave rise to; they come first.
+	// Warnings are the warnings from reading the input; they come first.
 	Warnings []string
 
 	Now    time.Time
@@ -29,38 +29,38 @@ type Input struct {
 	Source Source
 }
 
-// Options are the settings and guards of a run. RULE patterns are as
-// [MatchRule] reads them. The zero Options delete nothing and lift no guard.
+// Options are the settings and guards of a run. [MatchRule] defines RULE
+// patterns. The zero Options delete nothing and lift no guard.
 type Options struct {
 	Prune Prune
-	// MaxDeletes holds back all deletes of a project above this limit.
+	// MaxDeletes blocks all deletes of a project above this limit.
 	MaxDeletes Limit
-	// MaxDeletesLifted is true where --max-deletes set the limit, which then
-	// is named among the lifted guards.
+	// MaxDeletesLifted is true if --max-deletes set the limit. The limit is then
+	// listed among the lifted guards.
 	MaxDeletesLifted bool
 	Protect          []string
 	// Destinations are the hosts that may receive secrets; see
 	// [webhook.MatchDestination]. Empty means not set.
 	Destinations []string
-	// Narrowed are the rules of those files that the run is about, by name; nil
-	// means all. A run that looks at a part of the files deletes nothing.
+	// Narrowed contains the names of the rules in the selected files; nil means
+	// all. A run on a part of the files deletes nothing.
 	Narrowed map[string]bool
-	// Only are the rules that the run looks at, by name or pattern; empty means
-	// all. A run that looks at some deletes nothing, as where it is Narrowed.
+	// Only contains names or patterns of the selected rules; empty means all.
+	// Such a run also deletes nothing.
 	Only []string
-	// Several is true where a rule's name could be that of rules in other
-	// projects, too: what lifts a guard is then told with the project.
+	// Several is true if other projects may have a rule of the same name. Flags
+	// that lift a guard then contain the project.
 	Several bool
 	// ResendAuth sends every rule that has authentication.
 	ResendAuth bool
 
-	// KeyServices are the cloud key services that may open files.
+	// KeyServices are the cloud key services that may decrypt files.
 	KeyServices []string
-	// Archive is the place for archives as it was written; it is shown, and
-	// ArchiveSet and the like decide.
+	// Archive is the archive location as written, for display. ArchiveSet and
+	// the following fields decide.
 	Archive string
 
-	// AllowPlaintextAuth and AllowPlainCredentials say what else was accepted
+	// AllowPlaintextAuth and AllowPlainCredentials are relaxations that applied
 	// when the files were read.
 	AllowPlaintextAuth, AllowPlainCredentials bool
 
@@ -72,13 +72,13 @@ type Options struct {
 	DropUnknown       bool
 	DeleteActive      bool
 
-	// ArchiveSet is true where a place for archives is given, ArchiveLocal
-	// where that is a folder of this machine, ArchiveDurable where the user
-	// says that it outlives the machine. CI is true on a CI runner.
+	// ArchiveSet is true if an archive location is given. ArchiveLocal: it is a
+	// directory of this machine. ArchiveDurable: the user declares that it
+	// outlives the machine. CI: this is a CI runner.
 	ArchiveSet, ArchiveLocal, ArchiveDurable, CI bool
 }
 
-// prune is the mode in force: a narrowed run deletes nothing.
+// prune returns the mode in force: a narrowed run deletes nothing.
 func (o Options) prune() Prune {
 	if o.narrowed() || o.Prune == "" {
 		return PruneNone
@@ -88,10 +88,10 @@ func (o Options) prune() Prune {
 
 func (o Options) narrowed() bool { return o.Narrowed != nil || len(o.Only) > 0 }
 
-// Limit is a number of rules, or a share of those this owner owns. The zero
-// Limit is none at all.
+// Limit is a number of rules, or a share of the rules of this owner. The zero
+// Limit allows none.
 type Limit struct {
-	// Count applies where Percent is 0.
+	// Count applies if Percent is 0.
 	Count int
 	// Percent is 0 to 100; the share is rounded up.
 	Percent float64

@@ -1,7 +1,7 @@
 package plan
 
-// Unread is the plan of a project that could not be read whole, and why:
-// nothing in it is changed.
+// Unread returns the plan of a project that could not be read completely, with
+// the reason. It changes nothing.
 func Unread(in Input, why string) *Plan {
 	return in.planOf(Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
@@ -11,15 +11,16 @@ func Unread(in Input, why string) *Plan {
 	})
 }
 
-// planOf is the plan of one project.
+// planOf returns a plan with one project.
 func (in Input) planOf(project Project) *Plan {
 	p := &Plan{FormatVersion: FormatVersion, CreatedAt: in.Now, Tool: in.Tool, Source: in.Source, Projects: []Project{project}}
 	p.tally()
 	return p
 }
 
-// Join is the plan of several projects in the order of the parts, of which
-// there is one at least. What concerns the run as a whole is the first's.
+// Join merges the plans of several projects in their order. There must be at
+// least one part. The first part supplies all values that concern the complete
+// run.
 func Join(parts []*Plan) *Plan {
 	out := *parts[0]
 	out.Projects = make([]Project, 0, len(parts))
@@ -30,13 +31,13 @@ func Join(parts []*Plan) *Plan {
 	return &out
 }
 
-// tally makes the summary and the digest anew.
+// tally recomputes the summary and the digest.
 func (p *Plan) tally() {
 	p.Summary = summarize(p.Projects)
 	p.Digest = digest(p.Projects)
 }
 
-// Unreadable are the projects that could not be read whole.
+// Unreadable returns the projects that could not be read completely.
 func (p *Plan) Unreadable() []Project {
 	var out []Project
 	for _, project := range p.Projects {
@@ -47,7 +48,7 @@ func (p *Plan) Unreadable() []Project {
 	return out
 }
 
-// Doable is how many changes no guard holds back.
+// Doable counts the changes that no guard blocks.
 func (p *Plan) Doable() int {
 	n := 0
 	for _, project := range p.Projects {
@@ -60,8 +61,8 @@ func (p *Plan) Doable() int {
 	return n
 }
 
-// DropInSync lets go of what only [Narrow] needs: all rules of the projects, where
-// the plan itself holds changes.
+// DropInSync releases the data that only [Narrow] needs. That data grows with
+// all rules of the projects, the rest of a plan with the changes.
 func (p *Plan) DropInSync() {
 	for i := range p.Projects {
 		p.Projects[i].InSyncRules = nil

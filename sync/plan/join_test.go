@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// parts are the plans of three projects, the second of which can't be read.
+// parts returns the plans of three projects, the second of which can't be read.
 func parts() []*Plan {
 	a, b, c := baseInput(), baseInput(), baseInput()
 	a.Project, b.Project, c.Project = "a", "b", "c"
@@ -47,8 +47,8 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestUnreadableIsNotEmpty: a digest reviewed while a project could not be read
-// must not stand for one in which there is nothing to do, nor the other way round.
+// TestUnreadableIsNotEmpty: a project that can't be read and a project without
+// changes must have different digests.
 func TestUnreadableIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	in := baseInput()

@@ -8,19 +8,18 @@ import (
 	"strings"
 )
 
-// MatchRule reports whether any pattern names the rule of the project. A
-// pattern is a rule's name or has * (any characters, a slash too) and ? (one
-// character), a backslash before one of them that is meant as it is, and may have
-// PROJECT/ before it.
+// MatchRule reports whether any pattern matches the rule of the project. A
+// pattern is a rule name, or contains * (any characters, including a slash) and
+// ? (one character). A backslash before such a character makes it literal.
+// PROJECT/ may precede the pattern.
 func MatchRule(patterns []string, project, rule string) bool {
 	return matching(patterns, project, rule) != ""
 }
 
-// Match reports whether a pattern is a name or fits it, as [MatchRule] reads
-// patterns.
+// Match reports whether a pattern matches a name, see [MatchRule].
 func Match(pattern, name string) bool { return matchesPattern(pattern, name) }
 
-// matching returns the first pattern that names the rule, or "".
+// matching returns the first pattern that matches the rule, or "".
 func matching(patterns []string, project, rule string) string {
 	for _, p := range patterns {
 		if matchesPattern(p, rule) {
@@ -33,22 +32,22 @@ func matching(patterns []string, project, rule string) string {
 	return ""
 }
 
-// matchesPattern reports whether a pattern is the rule's name or fits it. A name with a
-// lone backslash may stand as it is; one that escapes something may not, because
-// it would name two rules.
+// matchesPattern reports whether a pattern equals or matches the rule's name. A
+// name with a lone backslash may be used verbatim. An escape sequence is never
+// verbatim, because it would match two rules.
 func matchesPattern(pattern, rule string) bool {
 	return pattern == rule && !strings.Contains(pattern, `\\`) && !strings.Contains(pattern, `\*`) && !strings.Contains(pattern, `\?`) ||
 		glob(pattern, rule)
 }
 
-// Pattern is the pattern that names this rule and no other: a name may hold
-// the characters that patterns give a meaning.
+// Pattern returns the pattern that matches only this rule. It escapes the
+// special characters of a name.
 func Pattern(rule string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`).Replace(rule)
 }
 
-// PatternIn is [Pattern] with the project before it where a name alone could
-// be that of rules in several.
+// PatternIn returns [Pattern], with the project before it if several projects
+// may have a rule of that name.
 func PatternIn(project, rule string, several bool) string {
 	if several {
 		return project + "/" + Pattern(rule)
@@ -56,13 +55,14 @@ func PatternIn(project, rule string, several bool) string {
 	return Pattern(rule)
 }
 
-// wild is a character of a pattern: one of its own, or a * or ? that is meant.
+// wild is a literal character of a pattern, or a * or ? with its special
+// meaning.
 type wild struct {
 	r          rune
 	many, once bool
 }
 
-// wilds reads a pattern; a backslash takes the meaning of what follows it.
+// wilds parses a pattern. A backslash makes the next character literal.
 func wilds(pattern string) []wild {
 	var out []wild
 	escaped := false
@@ -82,8 +82,8 @@ func wilds(pattern string) []wild {
 	return out
 }
 
-// glob matches * and ?. It takes time in proportion to pattern × name at
-// most: a pattern is text that someone else may have written.
+// glob matches * and ?. Its time is at most proportional to pattern × name,
+// because another person may have written the pattern.
 func glob(pattern, name string) bool {
 	p, n := wilds(pattern), []rune(name)
 	star, mark := -1, 0
@@ -109,7 +109,7 @@ func glob(pattern, name string) bool {
 	return i == len(p)
 }
 
-// ParseLimit reads a limit of deletes: a count ("12") or a share ("30%").
+// ParseLimit parses a limit of deletes: a count ("12") or a share ("30%").
 func ParseLimit(s string) (Limit, error) {
 	expected := errors.New("expected a count such as 12, or a share of 0% to 100%")
 	if share, ok := strings.CutSuffix(s, "%"); ok {
@@ -126,8 +126,8 @@ func ParseLimit(s string) (Limit, error) {
 	return Limit{Count: n}, nil
 }
 
-// countOf is the limit among n rules; a share is rounded up, but not for what the
-// binary form of a decimal fraction is off by.
+// countOf returns the limit among n rules. It rounds a share up, except for the
+// binary error of a decimal fraction.
 func (l Limit) countOf(n int) int {
 	if l.Percent > 0 {
 		return int(math.Ceil(l.Percent*float64(n)/100 - 1e-9))
@@ -135,7 +135,7 @@ func (l Limit) countOf(n int) int {
 	return l.Count
 }
 
-// String is the limit as --max-deletes takes it.
+// String returns the limit in the form of --max-deletes.
 func (l Limit) String() string {
 	if l.Percent > 0 {
 		return strconv.FormatFloat(l.Percent, 'f', -1, 64) + "%"

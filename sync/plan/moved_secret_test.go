@@ -8,8 +8,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestMovedSecretIsNotShown: a value that is live in clear, and secret in the
-// files, is in no part of a plan, nor in what is said of it later.
+// TestMovedSecretIsNotShown: a value that is live in plaintext and secret in
+// the files appears neither in a plan nor in later messages about it.
 func TestMovedSecretIsNotShown(t *testing.T) {
 	t.Parallel()
 	const value = "hunter2-in-clear"

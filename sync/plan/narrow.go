@@ -8,27 +8,31 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Unmatched is a reviewed change that the fresh plan no longer holds as it was.
+// Unmatched is a reviewed change that the fresh plan does not contain
+// unchanged.
 type Unmatched struct {
 	Project string
 	Change  Change
-	// Now is what the fresh plan does with the rule; nil where it does nothing.
+	// Now is the change of the rule in the fresh plan; nil if there is none.
 	Now *Change
-	// Done is true where the rule has come to be as the change wanted it;
-	// otherwise the change is stale.
+	// Done is true if the rule already is as the change wanted it. Otherwise the
+	// change is stale.
 	Done bool
-	// Why says what moved, where the change is stale.
+	// Why is the reason why the change is stale.
 	Why string
 }
 
-// Narrow returns the fresh plan with only those changes that were reviewed:
-// equal in all that is shown of them, see [unlike]. A reviewed plan so can only
-// take away from what the fresh one would do, and nobody who read it can have
-// seen another change than the one that is done. A change that a guard blocked
-// when it was reviewed, and blocks no more, is stale. Deletes are blocked behind
-// a create that is not done now. moved are the reviewed changes of the fresh plan's projects
-// that are no longer the same, unreviewed is how many changes have come up since.
-// What was reviewed of other projects is [Elsewhere].
+// Narrow returns the fresh plan with only the reviewed changes. A fresh change
+// must equal the reviewed change in every visible member, see [unlike].
+//
+// A reviewed plan only removes changes from the fresh plan, and no reader can
+// have seen a change that differs from the one carried out. A change is stale
+// if a guard blocked it during the review and no longer does. Deletes are
+// blocked if a create is not carried out now.
+//
+// moved contains the reviewed changes that the fresh plan's projects no longer
+// contain unchanged. unreviewed counts the changes since the review.
+// [Elsewhere] returns the reviewed changes of other projects.
 func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Unmatched, unreviewed int) {
 	out := *fresh
 	out.Projects = make([]Project, 0, len(fresh.Projects))
@@ -58,7 +62,8 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Unmatched, unreviewe
 	return &out, moved, unreviewed
 }
 
-// Elsewhere are the reviewed changes of projects that the fresh plan is not for.
+// Elsewhere returns the reviewed changes of projects that the fresh plan does
+// not cover.
 func Elsewhere(reviewed, fresh *Plan) []Unmatched {
 	var moved []Unmatched
 	for _, p := range reviewed.Projects {
@@ -79,11 +84,11 @@ type narrowing struct {
 	fresh    Project
 	old      map[string]Change // as reviewed
 	changes  map[string]*Change
-	live     map[string]bool // live rules that no change concerns
+	live     map[string]bool // live rules without a change
 	reviewed map[string]bool
-	kept     map[string]bool // of those, the ones that are still the same
+	kept     map[string]bool // reviewed changes that still match
 	moved    []Unmatched
-	waiting  *Blocked // what deletes wait for
+	waiting  *Blocked // the reason that blocks deletes
 }
 
 func newNarrowing(fresh Project) *narrowing {
@@ -100,8 +105,8 @@ func newNarrowing(fresh Project) *narrowing {
 	return n
 }
 
-// keep returns the fresh form of the reviewed changes that are still the same,
-// and notes the others as moved.
+// keep returns the fresh form of the reviewed changes that still match. It adds
+// the others to moved.
 func (n *narrowing) keep(reviewed []Change) []Change {
 	kept := make([]Change, 0, len(reviewed))
 	for _, old := range reviewed {
@@ -109,7 +114,7 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 	}
 	for _, old := range reviewed {
 		if n.reviewed[old.Rule] {
-			continue // a rule has one change; a second one was edited in
+			continue // a rule has one change; a second change was edited in
 		}
 		n.reviewed[old.Rule] = true
 		if now := n.changes[old.Rule]; now != nil && len(n.unlike(old, *now)) == 0 && !unblocked(old, *now) {
@@ -136,7 +141,7 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 	return kept
 }
 
-// done reports whether the live side is what a reviewed change wanted it to be.
+// done reports whether the live side is already as a reviewed change wanted it.
 func (n *narrowing) done(old Change) bool {
 	if n.changes[old.Rule] != nil || n.fresh.Unreadable != "" {
 		return false
@@ -148,7 +153,7 @@ func (n *narrowing) done(old Change) bool {
 	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest && shows(old.After, d.Spec)
 }
 
-// staleReason says what moved since a change was reviewed.
+// staleReason returns what changed since the review of a change.
 func (n *narrowing) staleReason(m Unmatched) string {
 	old, now := m.Change, m.Now
 	settled, known := n.fresh.InSyncRules[old.Rule]
@@ -189,9 +194,9 @@ func (n *narrowing) staleReason(m Unmatched) string {
 	return "the file changed" + changedFields(old.After, now.After, ": another secret, or another owner", old, *now)
 }
 
-// changedFields names the fields in which two specs differ, with their values
-// where those are short; nothing where none does. What is secret in either of
-// the changes stays so.
+// changedFields describes the fields in which two specs differ, with short
+// values. It returns nothing (the parameter) if no field differs. A value that
+// is secret in any of the changes stays hidden.
 func changedFields(from, to *webhook.Spec, nothing string, changes ...Change) string {
 	var secret []webhook.AuthNames
 	for _, c := range changes {
@@ -215,7 +220,7 @@ func changedFields(from, to *webhook.Spec, nothing string, changes ...Change) st
 	return ": " + strings.Join(out, ", ")
 }
 
-// waits notes a create that this run does not do: deletes wait for it.
+// waits records a create that this run does not carry out: deletes wait for it.
 func (n *narrowing) waits(c Change, why string) {
 	if c.Action == Create && n.waiting == nil {
 		n.waiting = dependsOn(c.Rule, why)

@@ -11,7 +11,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// reviewed is a plan as it comes back from its file.
+// reviewed returns a plan as it is read back from its file.
 func reviewed(t *testing.T, p *Plan) *Plan {
 	t.Helper()
 	doc, err := json.Marshal(p)
@@ -25,8 +25,8 @@ func reviewed(t *testing.T, p *Plan) *Plan {
 	return &out
 }
 
-// narrowed tells what Narrow leaves, a line a change: + what is kept, ! what is
-// kept and blocked, then what moved.
+// narrowed returns the result of Narrow in one line: + for kept changes, ! for
+// kept and blocked changes, then the unmatched changes.
 func narrowed(p *Plan, moved []Unmatched) string {
 	var lines []string
 	for _, c := range p.Projects[0].Changes {
@@ -56,8 +56,8 @@ func TestNarrow(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name       string
-		since      func(*Input) // what has changed since the review
-		edit       func(*Plan)  // what someone changed in the saved plan
+		since      func(*Input) // changes since the review
+		edit       func(*Plan)  // edits of the saved plan
 		want       string
 		unreviewed int
 	}{
@@ -184,7 +184,8 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 	}
 }
 
-// TestWhy: each way in which a reviewed change can have moved has its words.
+// TestWhy: each way in which a reviewed change can become stale has its own
+// message.
 func TestWhy(t *testing.T) {
 	t.Parallel()
 	const one, two = webhook.Digest("1"), webhook.Digest("2")

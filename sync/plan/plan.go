@@ -1,10 +1,10 @@
-// Package plan compares the rules that the files ask for with the live ones
-// and says what apply would do: creates, updates and deletes with their
-// reasons, what a guard holds back, and a digest by which a reviewed plan can
-// be required later.
+// Package plan compares the rules in the files with the live rules and returns
+// the changes that apply would make. It covers creates, updates and deletes
+// with their reasons, blocked changes, and a digest that can later require a
+// reviewed plan.
 //
-// It is pure: no clock, no context, no network, no file. Everything it rests
-// on comes in as [Input]; everything it says is data, fit for JSON.
+// The package is pure: no clock, no context, no network, no file. All its input
+// comes in as [Input]; all its output is data that JSON can hold.
 package plan
 
 import (
@@ -16,9 +16,10 @@ import (
 // FormatVersion is the version of the plan document.
 const FormatVersion = 1
 
-// Plan is what apply would do. It holds no secret and no ciphertext, and what
-// looks like a credential in it is replaced, so that it may be printed, stored
-// and shown in a pull request. Digests are computed before that.
+// Plan contains the changes that apply would make. It holds no secret and no
+// ciphertext, and values that look like credentials are replaced. So it may be
+// printed, stored and shown in a pull request. Digests are computed before
+// that.
 type Plan struct {
 	FormatVersion int            `json:"formatVersion"`
 	Digest        webhook.Digest `json:"digest"`
@@ -27,10 +28,10 @@ type Plan struct {
 	Source        Source         `json:"source"`
 	Projects      []Project      `json:"projects"`
 	Summary       Summary        `json:"summary"`
-	// Base is what a plan loosens against a commit; nil in documents of commands
-	// that compare with none.
+	// Base lists the guards that a plan loosens compared with a commit. It is
+	// nil in documents of commands that do not compare.
 	Base *Base `json:"base,omitempty"`
-	// Checksum is [Plan.Sum], set where the document is written.
+	// Checksum is [Plan.Sum], set when the document is written.
 	Checksum string `json:"checksum,omitempty"`
 }
 
@@ -40,22 +41,23 @@ type Tool struct {
 	Version string `json:"version"`
 }
 
-// Source is the state of the repository that the files came from; Commit is
-// empty outside one.
+// Source is the state of the files' repository. Commit is empty outside a
+// repository.
 type Source struct {
 	Commit string `json:"commit"`
 	Dirty  bool   `json:"dirty"`
-	// Problem is why commit, or dirty, could not be found out; dirty is true
-	// then if the commit is known. Hint is a command that mends it; may be empty.
+	// Problem is why the commit or dirty could not be determined. If only the
+	// commit is known, dirty is true. Hint is a command that fixes the problem;
+	// may be empty.
 	Problem string `json:"problem,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Base says what guards the rules less than in a commit: the config file, and
-// the files that say who can read secrets.
+// Base lists the files that guard the rules less than in a commit: the config
+// file, and the files that define who can read secrets.
 type Base struct {
-	// Compared is false if no comparison was made; then nothing is known, and
-	// Reason says why.
+	// Compared is false if no comparison was made. Nothing is known then, and
+	// Reason is the cause.
 	Compared bool   `json:"compared"`
 	Reason   string `json:"reason,omitempty"`
 	Commit   string `json:"commit,omitempty"`
@@ -63,15 +65,15 @@ type Base struct {
 	Loosened []Loosening `json:"loosened,omitzero"`
 }
 
-// Loosening is one thing that is guarded less than before.
+// Loosening is a single item that is guarded less than before.
 type Loosening struct {
-	// Project is empty where it concerns all of them.
+	// Project is empty if the loosening concerns all projects.
 	Project string `json:"project,omitempty"`
 	What    string `json:"what"`
 	Text    string `json:"text"`
 }
 
-// String is the loosening in one line.
+// String returns the loosening as a line.
 func (l Loosening) String() string {
 	if l.Project == "" {
 		return l.What + ": " + l.Text
@@ -79,65 +81,68 @@ func (l Loosening) String() string {
 	return "project " + l.Project + ", " + l.What + ": " + l.Text
 }
 
-// Project is the part of a plan that concerns one MK.IO project.
+// Project is the part of a plan for one MK.IO project.
 type Project struct {
 	Name    string `json:"name"`
 	BaseURL string `json:"baseURL"`
-	// Owner is empty where ownership is off.
+	// Owner is empty if ownership is off.
 	Owner string   `json:"owner"`
 	Paths []string `json:"paths"`
-	// Only are the rules that the run looked at, where those are not all.
+	// Only contains the selected rules if the run does not cover all rules.
 	Only   []string `json:"only,omitempty"`
 	Guards Guards   `json:"guards"`
-	// Unreadable is why the project could not be read whole; then nothing in it
-	// is changed, and nothing is known of its rules. Empty where it was.
+	// Unreadable is why the project could not be read completely; otherwise
+	// empty. An unreadable project has no changes, and nothing is known about
+	// its rules.
 	Unreadable string `json:"unreadable,omitempty"`
 	// Changes are sorted by rule name.
 	Changes   []Change    `json:"changes"`
 	Unmanaged []Unmanaged `json:"unmanaged"`
-	// Uncertain are rules without a visible difference of which not all is
-	// known; they are neither changes nor in sync.
+	// Uncertain contains rules without a visible difference that have unknown
+	// values. They are neither changes nor in sync.
 	Uncertain []Uncertain `json:"unsettled"`
-	// Failing are rules whose latest deliveries failed, where that was asked
-	// for: no difference, but what a secret broken by hand looks like.
+	// Failing contains the rules whose latest deliveries failed, if requested.
+	// This is not a difference, but a secret broken by hand looks like this.
 	Failing []Failing `json:"failing,omitempty"`
-	// DeliveriesUnknown are the rules of which that was asked for and can't be told.
+	// DeliveriesUnknown are the rules for which Failing was requested but is
+	// unknown.
 	DeliveriesUnknown []string `json:"deliveriesUnknown,omitempty"`
 	Warnings          []string `json:"warnings"`
 	InSync            int      `json:"inSync"`
-	// InSyncRules are the desired rules that need no change, by name, for [Narrow];
-	// a rule that the run did not look at is nil. It is no part of the document.
+	// InSyncRules maps names to the desired rules that need no change, for
+	// [Narrow]. A rule outside the run's selection is nil. It is not part of the
+	// document.
 	InSyncRules map[string]*webhook.Desired `json:"-"`
 }
 
-// Failing is a rule whose latest deliveries failed, as far as one page of its
-// history tells.
+// Failing is a rule whose latest deliveries failed, according to one page of
+// its history.
 type Failing struct {
 	Rule string `json:"rule"`
-	// Records are the failures since the last success; where AtLeast is true,
-	// the page held none, and there may be more.
+	// Records counts the failures since the last success. If AtLeast is true,
+	// the page contained no success, and there may be more failures.
 	Records int       `json:"records"`
 	AtLeast bool      `json:"atLeast"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 }
 
-// Guards says which guards are in force and which are lifted.
+// Guards lists the guards in force and the lifted guards.
 type Guards struct {
 	Prune Prune `json:"prune"`
-	// InForce and Lifted are in the order of the contract; a lifted guard is
-	// named with what lifted it ("take-over=legacy-*").
+	// InForce and Lifted are in the order of the contract. A lifted guard is
+	// listed with its flag ("take-over=legacy-*").
 	InForce []string `json:"inForce"`
 	Lifted  []string `json:"lifted"`
-	// Settings are what the guards go by.
+	// Settings are the settings of the guards.
 	Settings Settings `json:"settings"`
 }
 
-// Settings are the values that the guards go by. The plan's digest covers each
-// of them. Lists are sorted and have each entry once.
+// Settings are the values on which the guards depend. The plan's digest covers
+// all of them. Lists are sorted and have each entry once.
 type Settings struct {
 	FormerOwners []string `json:"formerOwners"`
-	// MaxDeletes is a count or a share, as --max-deletes takes it.
+	// MaxDeletes is a count or a share, in the form of --max-deletes.
 	MaxDeletes   string   `json:"maxDeletes"`
 	Protect      []string `json:"protect"`
 	Destinations []string `json:"destinations"`
@@ -147,14 +152,14 @@ type Settings struct {
 	Archive string `json:"archive"`
 }
 
-// Prune says which live rules that no file names are deleted.
+// Prune selects which live rules without a file are deleted.
 type Prune string
 
 // The values of --prune.
 const (
 	PruneNone  Prune = "none"  // delete nothing
-	PruneOwned Prune = "owned" // delete what carries this owner's marker
-	PruneAll   Prune = "all"   // delete whatever no other owner's marker protects
+	PruneOwned Prune = "owned" // delete the rules with this owner's marker
+	PruneAll   Prune = "all"   // delete all rules without another owner's marker
 )
 
 // Change is a create, update or delete of one rule, with its reasons.
@@ -165,34 +170,35 @@ type Change struct {
 	Auth      AuthState `json:"auth"`
 	// Fields are the visible differences, sorted by path, removals first.
 	Fields []Field `json:"fields"`
-	// Before and After are redacted and without the marker; nil where there
-	// is no such rule.
+	// Before and After are redacted and have no marker; nil if the rule is
+	// absent.
 	Before *webhook.Spec `json:"before"`
 	After  *webhook.Spec `json:"after"`
-	// History is set for a delete once a page of the history was read.
+	// History is set for a delete after a page of the history was read.
 	History *History `json:"history,omitempty"`
-	// Blocked is set where a guard holds the change back.
+	// Blocked is set if a guard blocks the change.
 	Blocked *Blocked `json:"blocked,omitempty"`
 	// File is empty for a delete.
 	File string `json:"file,omitempty"`
-	// Over are the files of earlier layers that File is merged over; a saved
-	// plan does not tell.
+	// Over are the files of earlier layers under File in the merge. A saved plan
+	// omits them.
 	Over []string `json:"-"`
-	// Paused is true of an update of a rule that is as a delete leaves it which
-	// did not come to its end; a saved plan does not tell.
+	// Paused is true if an update finds the rule in the state that an
+	// interrupted delete leaves. A saved plan omits it.
 	Paused bool `json:"-"`
-	// SecretTo is the host (with a port that is not the scheme's own) that
-	// receives authentication values by this change, the redacted URL up to its
-	// path where no host can be told; empty where none are sent.
+	// SecretTo is the receiver of the authentication values that this change
+	// sends: the host, with a port that is not the scheme's default. If the host
+	// is ambiguous, it is the redacted URL up to its path. It is empty if the
+	// change sends no values.
 	SecretTo string `json:"secretTo,omitempty"`
-	// RenameOf is, on a create, the rule whose delete has the same spec, and
-	// on that delete the rule created: likely a rename, which loses history.
+	// RenameOf connects a create and a delete with the same spec: each contains
+	// the name of the other rule. They are likely a rename, which loses history.
 	RenameOf      string         `json:"renameOf,omitempty"`
 	DesiredDigest webhook.Digest `json:"desiredDigest"`
 	LiveDigest    webhook.Digest `json:"liveDigest"`
 }
 
-// Action is what is done to a rule.
+// Action is the kind of a change.
 type Action string
 
 // The actions.
@@ -202,34 +208,34 @@ const (
 	Delete Action = "delete"
 )
 
-// Direction says which side moved since the last apply.
+// Direction is the side that changed since the last apply.
 type Direction string
 
 // The directions: contract, section 4.
 const (
 	DirNew     Direction = "new"     // a file, no live rule (or deleted by hand)
 	DirGone    Direction = "gone"    // our marker, no file
-	DirPending Direction = "pending" // the files moved on
-	DirDrift   Direction = "drift"   // someone changed the live rule
-	DirBoth    Direction = "both"    // both sides moved, to different ends
-	DirAdopt   Direction = "adopt"   // made elsewhere, now named by a file
-	DirUnknown Direction = "unknown" // no owner, so no marker to tell
+	DirPending Direction = "pending" // changed in the files
+	DirDrift   Direction = "drift"   // changed live
+	DirBoth    Direction = "both"    // changed on both sides, differently
+	DirAdopt   Direction = "adopt"   // made elsewhere, now defined by a file
+	DirUnknown Direction = "unknown" // no owner, so no marker decides
 )
 
-// AuthState says what is known of a rule's authentication values.
+// AuthState describes the authentication values of a rule.
 type AuthState string
 
 // The auth states.
 const (
-	AuthNone         AuthState = "none"         // neither side has any
-	AuthUnchanged    AuthState = "unchanged"    // the ciphertext is what was last applied
+	AuthNone         AuthState = "none"         // neither side has values
+	AuthUnchanged    AuthState = "unchanged"    // the ciphertext equals the last applied ciphertext
 	AuthChanged      AuthState = "changed"      // the ciphertext differs: a rotation
-	AuthAdded        AuthState = "added"        // the live rule has none
-	AuthRemoved      AuthState = "removed"      // the files have none
-	AuthUnverifiable AuthState = "unverifiable" // nothing can be known of the values
+	AuthAdded        AuthState = "added"        // the live rule has no values
+	AuthRemoved      AuthState = "removed"      // the files have no values
+	AuthUnverifiable AuthState = "unverifiable" // nothing can be known about the values
 )
 
-// Op is how a field differs.
+// Op is the kind of a field's difference.
 type Op string
 
 // The operations.
@@ -239,10 +245,10 @@ const (
 	OpReplace Op = "replace"
 )
 
-// Field is one differing field. Path is dotted below spec
-// ("spec.headers.X-Source"), a name with other characters than letters,
-// digits, - and _ in brackets and quotes. Values below authentication are
-// never there; a value that looks like a credential is [webhook.Redacted].
+// Field is a differing field. Path is dotted below spec
+// ("spec.headers.X-Source"). A name with other characters than letters, digits,
+// - and _ is in brackets and quotes. Values below authentication never appear.
+// A value that looks like a credential is [webhook.Redacted].
 type Field struct {
 	Path   string `json:"path"`
 	Op     Op     `json:"op"`
@@ -250,26 +256,27 @@ type Field struct {
 	After  any    `json:"after,omitempty"`
 }
 
-// History is what one page of a delivery history told: how many records would
-// be archived, and how many of those seen are still on their way.
+// History contains the facts from one page of a delivery history. Records would
+// be archived. Pending counts the records of the page that are in flight.
 type History struct {
 	Records int `json:"records"`
 	Pending int `json:"pending"`
 }
 
-// Blocked says which guard holds a change back, why, and what would lift it.
+// Blocked contains the guard that blocks a change, the reason, and the flag
+// that lifts it.
 type Blocked struct {
 	Guard  Guard  `json:"guard"`
 	Reason string `json:"reason"`
-	// Lift is the flag that lifts the guard for this change, with its value in
-	// the form of a shell word; empty if no flag does, and always empty for the
-	// guard destination. See [Blocked.liftedBy].
+	// Lift is the flag that lifts the guard for this change, with its value as a
+	// shell word. It is empty if no flag does, and always empty for the guard
+	// destination. See [Blocked.liftedBy].
 	Lift string `json:"lift,omitempty"`
-	// FromHistory is true if the delivery history gave rise to the block, and no
-	// setting did. A history moves by itself, so the digest leaves it out.
+	// FromHistory is true if the delivery history caused the block, and not a
+	// setting. A history changes by itself, so the digest omits such a block.
 	FromHistory bool `json:"fromHistory,omitempty"`
-	// Since is true if the block came up in this run, after the review; a saved
-	// plan does not tell.
+	// Since is true if the block arose in this run, after the review. A saved
+	// plan omits it.
 	Since bool `json:"-"`
 }
 
@@ -289,18 +296,18 @@ const (
 	GuardActive      Guard = "live deliveries"
 	GuardArchive     Guard = "archive"
 	GuardDependence  Guard = "dependence"
-	GuardSecret      Guard = "secret missing" // of plan --allow-placeholders: a value is still to come
-	GuardRelease     Guard = "release"        // of the release command: the rule is not as its file says
+	GuardSecret      Guard = "secret missing" // for plan --allow-placeholders: a value is missing
+	GuardRelease     Guard = "release"        // for the release command: the rule differs from its file
 )
 
-// Unmanaged is a live rule that no file names and that is not this owner's to
+// Unmanaged is a live rule that no file defines and that this owner must not
 // prune.
 type Unmanaged struct {
 	Rule   string          `json:"rule"`
 	Reason UnmanagedReason `json:"reason"`
 }
 
-// UnmanagedReason says why a rule is left alone.
+// UnmanagedReason is why a rule is left alone.
 type UnmanagedReason string
 
 // The reasons.
@@ -311,16 +318,16 @@ const (
 	ReasonKept      UnmanagedReason = "kept"      // ours, but this run prunes nothing
 )
 
-// Uncertain is a rule without a visible difference of which not all is known.
+// Uncertain is a rule without a visible difference that has unknown values.
 type Uncertain struct {
 	Rule string `json:"rule"`
-	// Auth is true where the authentication values can't be verified.
+	// Auth is true if the authentication values can't be verified.
 	Auth bool `json:"auth"`
 	// Unknown are the paths of fields that this version does not know.
 	Unknown []string `json:"unknown,omitempty"`
 }
 
-// Summary counts; the actions count blocked changes, too.
+// Summary counts rules; the actions include blocked changes.
 type Summary struct {
 	Create    int `json:"create"`
 	Update    int `json:"update"`

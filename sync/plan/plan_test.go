@@ -68,7 +68,7 @@ func TestMatchRule(t *testing.T) {
 	if MatchRule(nil, "demo", "job") {
 		t.Error("no pattern matches a rule")
 	}
-	// Matching may not take exponential time, whoever wrote the pattern.
+	// Matching must not take exponential time, whatever the pattern.
 	if MatchRule([]string{strings.Repeat("*a", 200) + "b"}, "demo", strings.Repeat("a", 5000)) {
 		t.Error("a pattern that ends in b matches a name that does not")
 	}
@@ -127,7 +127,7 @@ func TestFlagForCanBePasted(t *testing.T) {
 	}
 }
 
-// base is a plan with one change of each kind.
+// baseInput returns an input with one change of each kind.
 func baseInput() Input {
 	spec := webhook.Spec{URL: "https://hooks.example.com/", Enabled: true, Events: []webhook.EventType{"a"}}
 	marked := func(name string, s webhook.Spec) webhook.Rule {
@@ -149,8 +149,9 @@ func baseInput() Input {
 	}
 }
 
-// The digest is written by hand here, because pipelines keep it: what it covers
-// and how may not change unseen.
+// TestDigestIsPinned: the expected digest is written by hand, because pipelines
+// store digests. The coverage and computation of a digest must not change
+// unnoticed.
 func TestDigestIsPinned(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
@@ -216,9 +217,9 @@ func TestDigestCovers(t *testing.T) {
 	}
 }
 
-// TestDigestCoversEverySetting: whatever a guard goes by, changed by itself, gives
-// another digest, also where no change of the plan depends on it. A setting that
-// is added belongs into one of the two lists.
+// TestDigestCoversEverySetting: a change of any single guard setting changes
+// the digest, even if no change of the plan depends on it. Add a new setting to
+// one of the two lists.
 func TestDigestCoversEverySetting(t *testing.T) {
 	t.Parallel()
 	notCovered := map[string]string{
@@ -259,8 +260,8 @@ func TestDigestCoversEverySetting(t *testing.T) {
 	}
 }
 
-// TestDigestOfLists: neither the order of a list nor an entry that is there
-// twice gives another digest, and no name can pass for two.
+// TestDigestOfLists: the order of a list and duplicate entries do not change
+// the digest. One name can't pass for two.
 func TestDigestOfLists(t *testing.T) {
 	t.Parallel()
 	with := func(set func(*Options, []string), list ...string) webhook.Digest {
@@ -301,7 +302,7 @@ func TestDigestOfLists(t *testing.T) {
 }
 
 // TestDigestOfGuards: a plan whose guards no longer block has another digest
-// than the one that was reviewed, whatever setting let them go.
+// than the reviewed plan, whichever setting lifted them.
 func TestDigestOfGuards(t *testing.T) {
 	t.Parallel()
 	secret := func(in *Input) {
@@ -383,8 +384,8 @@ func TestSetHistory(t *testing.T) {
 	}
 }
 
-// TestOnly: a run about some rules says nothing of the others, deletes
-// nothing, and still knows the others' secrets.
+// TestOnly: a run on some rules reports nothing about the others, deletes
+// nothing, and still knows the secrets of the others.
 func TestOnly(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
@@ -405,7 +406,7 @@ func TestOnly(t *testing.T) {
 		t.Errorf("%d in sync; want nothing of rules that were not asked for", p.InSync)
 	}
 
-	// A secret copied from a rule that the run is not about is found.
+	// A secret copied from a rule outside the selection is found.
 	in = baseInput()
 	in.Desired[0].Spec.Auth.Headers = []string{"X-Secret"}
 	in.Desired[0].AuthDigest = "0123456789abcdef0123456789abcdef"
@@ -418,7 +419,7 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// TestPathPart: only what can't be misread stands without quotes.
+// TestPathPart: only unambiguous names have no quotes.
 func TestPathPart(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []string{"0", "9", "a", "z", "A", "Z", "-", "_", "X-Source_1"} {
@@ -435,7 +436,7 @@ func TestPathPart(t *testing.T) {
 	}
 }
 
-// TestPattern: what names one rule in a hint names no other.
+// TestPattern: a pattern that a hint suggests for a rule matches no other rule.
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	names := []string{"job", "*", "?", `\`, `\*`, "a*b", "a?b", `a\b`, "ab", "axb", "demo/x", "x", "**", `\\`}
@@ -448,7 +449,7 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// TestHasDifferences: one change of any kind is a difference.
+// TestHasDifferences: a single change of any kind is a difference.
 func TestHasDifferences(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Summary{{Create: 1}, {Update: 1}, {Delete: 1}, {Create: 1, Blocked: 1}} {

@@ -9,8 +9,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// New returns the plan of one project: what apply would do so that the live
-// rules match the files.
+// New returns the plan of one project: the changes with which the live rules
+// match the files.
 func New(in Input) *Plan {
 	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
 	b.match()
@@ -18,7 +18,7 @@ func New(in Input) *Plan {
 	return b.document(in)
 }
 
-// document is the plan as it is told.
+// document returns the plan as a document.
 func (b *planner) document(in Input) *Plan {
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
@@ -38,7 +38,7 @@ func (b *planner) document(in Input) *Plan {
 	return in.planOf(project)
 }
 
-// nonNil makes a list that stands in JSON as [] where it is empty.
+// nonNil returns a list that becomes [] in JSON if it is empty.
 func nonNil[T any](s []T) []T {
 	if s == nil {
 		return []T{}
@@ -46,7 +46,7 @@ func nonNil[T any](s []T) []T {
 	return s
 }
 
-// planner makes one project's part of a plan.
+// planner makes the plan of one project.
 type planner struct {
 	Input
 	planned   []plannedChange
@@ -56,13 +56,13 @@ type planner struct {
 	warnings  []string
 	inSync    int
 	owned     int // live rules with our marker
-	unmarked  int // live rules with nobody's
+	unmarked  int // live rules without a marker
 
-	held        *held              // see heldElsewhere; nil until it is asked for
-	secretNames *webhook.AuthNames // of all files; nil until it is asked for
+	held        *held              // see heldElsewhere; nil until needed
+	secretNames *webhook.AuthNames // names in all files; nil until needed
 }
 
-// plannedChange is a change with what the guards look at.
+// plannedChange is a change with the input of the guards.
 type plannedChange struct {
 	Change
 	comparison
@@ -72,9 +72,9 @@ func (b *planner) addWarning(format string, args ...any) {
 	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
 }
 
-// match pairs files and live rules by name and sorts every rule into change,
-// in sync, unsettled or unmanaged. What it makes is in order of the rules'
-// names, whatever the order of the input.
+// match pairs files and live rules by name and classifies every rule: change,
+// in sync, unsettled or unmanaged. Its output is sorted by rule name, whatever
+// the order of the input.
 func (b *planner) match() {
 	if b.Options.narrowed() && b.Options.Prune != PruneNone && b.Options.Prune != "" {
 		b.addWarning("this run looks at a part of the files only, so it deletes nothing")
@@ -109,7 +109,7 @@ func (b *planner) match() {
 	b.renames()
 }
 
-// looksAt reports whether the run is about a rule.
+// looksAt reports whether the run covers a rule.
 func (b *planner) looksAt(rule string) bool {
 	if b.Options.Narrowed != nil && !b.Options.Narrowed[rule] {
 		return false
@@ -117,7 +117,7 @@ func (b *planner) looksAt(rule string) bool {
 	return len(b.Options.Only) == 0 || MatchRule(b.Options.Only, b.Project, rule)
 }
 
-// countOwner adds a live rule to those of this owner, or of nobody.
+// countOwner counts a live rule of this owner or without a marker.
 func (b *planner) countOwner(f comparison) {
 	switch {
 	case f.ours:
@@ -127,7 +127,7 @@ func (b *planner) countOwner(f comparison) {
 	}
 }
 
-// planListed looks at a rule that a file names.
+// planListed plans a rule that a file defines.
 func (b *planner) planListed(f comparison) {
 	if f.live == nil {
 		b.addChange(f, b.create(f))
@@ -152,7 +152,7 @@ func (b *planner) planListed(f comparison) {
 	b.addChange(f, b.update(f, auth, direction))
 }
 
-// warnKept names what the service spells in its own way.
+// warnKept warns about fields that the service keeps in its own spelling.
 func (b *planner) warnKept(f comparison) {
 	var paths []string
 	for _, x := range Compare(f.live.Spec, f.desired.Spec) {
@@ -210,7 +210,8 @@ func (b *planner) update(f comparison, auth AuthState, direction Direction) Chan
 	}
 }
 
-// secretTo is the host that a PUT of s sends authentication values to.
+// secretTo returns the host that receives the authentication values of a PUT of
+// s, or "" if s has none.
 func secretTo(s webhook.Spec) string {
 	if s.Auth.Len() == 0 {
 		return ""
@@ -218,7 +219,7 @@ func secretTo(s webhook.Spec) string {
 	return receiver(s.URL)
 }
 
-// receiver names where url delivers to, also where its host can't be told.
+// receiver names the receiver of url, even if its host is ambiguous.
 func receiver(url string) string {
 	if o := webhook.OriginOf(url); o.Known() {
 		return o.String()
@@ -226,7 +227,7 @@ func receiver(url string) string {
 	return beforePath(url)
 }
 
-// planUnlisted looks at a live rule that no file names.
+// planUnlisted plans a live rule that no file defines.
 func (b *planner) planUnlisted(f comparison) {
 	b.countOwner(f)
 	rule := f.live.Name
@@ -265,8 +266,8 @@ func (b *planner) remove(f comparison) Change {
 	}
 }
 
-// renames points out creates and deletes with equal specs. Names are in order
-// here, so that of several candidates it is always the same that is told.
+// renames links creates and deletes with equal specs. Changes are in name
+// order, so the same candidate always wins.
 func (b *planner) renames() {
 	deletes := map[webhook.Digest][]*plannedChange{}
 	for i := range b.planned {
@@ -313,7 +314,7 @@ func summarize(projects []Project) Summary {
 	return s
 }
 
-// HasDifferences reports whether anything differs; a blocked change does.
+// HasDifferences reports whether there is any change, blocked or not.
 func (p *Plan) HasDifferences() bool {
 	return p.Summary.Create+p.Summary.Update+p.Summary.Delete > 0
 }

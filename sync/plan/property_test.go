@@ -15,11 +15,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// secretWord stands in every place where something that looks like a
-// credential may stand in clear text.
+// secretWord appears wherever text that looks like a credential may be
+// plaintext.
 const secretWord = "s3cr3tValue"
 
-// world makes random inputs out of few values, so that rules often agree.
+// world makes random inputs from few values, so that rules often agree.
 type world struct{ *rand.Rand }
 
 func pick[T any](w world, from ...T) T { return from[w.IntN(len(from))] }
@@ -81,7 +81,7 @@ func (w world) input(owner string) Input {
 	return in
 }
 
-// lifted lifts every guard that can be.
+// lifted lifts every guard that can be lifted.
 func lifted(in Input) Input {
 	all := []string{"*"}
 	in.Options.AllowEmpty, in.Options.DropUnknown = true, true
@@ -90,7 +90,7 @@ func lifted(in Input) Input {
 	return in
 }
 
-// applied is in after the changes that p does not block were done.
+// applied returns in after the unblocked changes of p.
 func applied(in Input, p *Plan) Input {
 	live := map[string]webhook.Rule{}
 	for _, r := range in.Live {
@@ -119,7 +119,7 @@ func applied(in Input, p *Plan) Input {
 	return in
 }
 
-// eachWorld runs check on many random inputs, with an owner and without.
+// eachWorld runs check on many random inputs, with and without an owner.
 func eachWorld(t *testing.T, check func(t *testing.T, w world, in Input)) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -145,9 +145,9 @@ func TestPlanOfAppliedIsEmpty(t *testing.T) {
 		}
 		second := New(applied(in, p))
 		for _, c := range second.Projects[0].Changes {
-			// What stays are changes that no flag allows: an odd host, and what
-			// waits for it. One that was held back may be free now: the rule
-			// whose ciphertext it has moved on.
+			// Changes that no flag allows remain: an invalid host, and changes
+			// that wait for it. A blocked change may be free now, if the rule that
+			// holds its ciphertext has changed.
 			if c.Blocked == nil && !held[c.Rule] {
 				t.Errorf("second plan: %s %s: %s, auth %s, %v", c.Action, c.Rule, c.Direction, c.Auth, c.Fields)
 			}
@@ -207,7 +207,8 @@ func TestDocumentHoldsNoCredentialAndNoNull(t *testing.T) {
 	})
 }
 
-// Every rule is told once: as a change, in sync, unsettled or unmanaged.
+// TestEveryRuleIsToldOnce: every rule appears once: as a change, in sync,
+// unsettled or unmanaged.
 func TestEveryRuleIsToldOnce(t *testing.T) {
 	eachWorld(t, func(t *testing.T, _ world, in Input) {
 		p := New(in)
@@ -237,7 +238,8 @@ func TestEveryRuleIsToldOnce(t *testing.T) {
 	})
 }
 
-// With no guard lifted, what is not this owner's stays as it is.
+// TestNothingOfOthersIsTouched: with no guard lifted, a rule that this owner
+// does not own stays unchanged.
 func TestNothingOfOthersIsTouched(t *testing.T) {
 	eachWorld(t, func(t *testing.T, _ world, in Input) {
 		for _, c := range New(in).Projects[0].Changes {
@@ -264,7 +266,8 @@ func TestNothingOfOthersIsTouched(t *testing.T) {
 	})
 }
 
-// Digests say that specs differ, compare says in what: both must agree.
+// TestCompareAgreesWithDigests: digests show that specs differ, compare shows
+// where. Both must agree.
 func TestCompareAgreesWithDigests(t *testing.T) {
 	t.Parallel()
 	w := world{rand.New(rand.NewPCG(7, 7))}
@@ -284,7 +287,8 @@ func TestCompareAgreesWithDigests(t *testing.T) {
 	}
 }
 
-// New must not change what it is given: the specs are what is sent later.
+// TestInputIsLeftAlone: New must not change its input, because the specs are
+// sent later.
 func TestInputIsLeftAlone(t *testing.T) {
 	eachWorld(t, func(t *testing.T, _ world, in Input) {
 		before, err := json.Marshal(in)

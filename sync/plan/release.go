@@ -7,13 +7,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Release returns the plan that takes this owner's marker off the rules that
-// in.Options.Only names and leaves them as they are otherwise. A PUT replaces
-// everything, so a rule has to be known whole, its secret included: one that
-// differs from its file, or has a secret and no file, is blocked.
+// Release returns the plan that removes this owner's marker from the rules in
+// in.Options.Only and leaves them unchanged otherwise. A PUT replaces
+// everything, so the complete rule must be known, including its secret. A rule
+// is blocked if it differs from its file, or has a secret and no file.
 //
-// desired is what is sent: the files' rules, and those live ones without a file
-// of which everything is known.
+// desired contains the rules to send: the rules of the files, and live rules
+// without a file that are fully known.
 func Release(in Input) (p *Plan, desired []webhook.Desired) {
 	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
 	files := make(map[string]*webhook.Desired, len(in.Desired))
@@ -36,25 +36,25 @@ func Release(in Input) (p *Plan, desired []webhook.Desired) {
 	}
 	b.blockWith(func(x *plannedChange) *Blocked {
 		if x.desired == nil {
-			return nil // it has no secret that could go astray
+			return nil // it has no secret that could be misdirected
 		}
 		return b.guardDestination(x)
 	}, b.guardUnknown)
 	slices.SortFunc(b.planned, func(x, y plannedChange) int { return cmp.Compare(x.Rule, y.Rule) })
-	// Without an owner in the plan, what is sent carries no marker.
+	// Without an owner in the plan, the sent rules carry no marker.
 	in.Owner = ""
 	p = b.document(in)
 	return p, desired
 }
 
-// asItIs asks for a live rule without a secret to be as it is.
+// asItIs returns a desired rule that equals a live rule without a secret.
 func asItIs(live *webhook.Rule) webhook.Desired {
 	spec := live.Spec.WithoutMarker()
-	spec.Unknown = nil // see the guard
+	spec.Unknown = nil // guardUnknown handles unknown fields
 	return webhook.Desired{Rule: webhook.Rule{Name: live.Name, Spec: spec}, AuthDigest: webhook.AuthDigest(nil)}
 }
 
-// released is the write that puts a rule without its marker.
+// released returns the change that writes a rule without its marker.
 func released(d webhook.Desired, live *webhook.Rule) Change {
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
@@ -68,7 +68,7 @@ func released(d webhook.Desired, live *webhook.Rule) Change {
 	}
 }
 
-// notReleasable says why a rule can't be released, or nil.
+// notReleasable returns why a rule can't be released, or nil.
 func (b *planner) notReleasable(f comparison) *Blocked {
 	switch {
 	case !f.ours:

@@ -9,7 +9,7 @@ import (
 
 func TestRelease(t *testing.T) {
 	t.Parallel()
-	// same: as its file says; moved: not; gone: ours, without a file.
+	// same equals its file, moved differs, gone is ours without a file.
 	const sealed = webhook.Digest("0123456789abcdef0123456789abcdef")
 	withSecret := func(in *Input) {
 		d, live := &in.Desired[2], &in.Live[1]
@@ -20,7 +20,7 @@ func TestRelease(t *testing.T) {
 	for _, tt := range []struct {
 		name, rule string
 		with       func(*Input)
-		want       Guard // "" where it can be released
+		want       Guard // "" if it can be released
 	}{
 		{"as its file says", "same", nil, ""},
 		{"as its file says, with a secret", "same", withSecret, ""},

@@ -10,15 +10,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// unlike names the members in which a reviewed change differs from the fresh
-// one, as the document has them. Every member that is shown counts, not the
-// digests alone: whoever edits a saved plan could otherwise show one change
-// under the digests of another. These are left out:
+// unlike returns the names of the document members in which a reviewed change
+// differs from the fresh change. Every visible member counts, not only the
+// digests: an edited plan could otherwise show one change under the digests of
+// another. The exceptions are:
 //
-//   - history: its counts move by themselves, and a delete stores all that is
-//     there when it comes.
+//   - history: its counts change by themselves, and a delete stores all records that
+//     exist at that time.
 //   - blocked: the fresh plan's guards decide, see [unblocked].
-//   - renameOf, if what it points to was reviewed beside the change and is done.
+//   - renameOf, if the other rule was reviewed in the same plan and is done.
 func (n *narrowing) unlike(old, now Change) []string {
 	if old.RenameOf != now.RenameOf && now.RenameOf == "" && n.renamed(old) {
 		old.RenameOf = ""
@@ -39,7 +39,8 @@ func (n *narrowing) unlike(old, now Change) []string {
 	return parts
 }
 
-// members is a change as data of JSON, without what moves by itself.
+// members returns a change as JSON data, without members that change by
+// themselves.
 func members(c Change) map[string]any {
 	c.History, c.Blocked = nil, nil
 	if c.Fields == nil {
@@ -49,8 +50,8 @@ func members(c Change) map[string]any {
 	return out
 }
 
-// renamed reports whether the other half of a rename was reviewed, too, and is
-// done: then the fresh plan has nothing left to point at.
+// renamed reports whether the other half of a rename was also reviewed and is
+// done. The fresh plan then has no rule to link to.
 func (n *narrowing) renamed(c Change) bool {
 	other, ok := n.old[c.RenameOf]
 	if !ok || other.RenameOf != c.Rule || !n.done(other) {
@@ -63,22 +64,23 @@ func (n *narrowing) renamed(c Change) bool {
 	return from != nil && to != nil && shows(from, *to)
 }
 
-// unblocked reports whether a guard blocked a change when it was reviewed, and
-// none does now. What only this run blocks, or the history, stays blocked.
+// unblocked reports whether a guard blocked a change during the review and no
+// guard blocks it now. A block by only this run or by the history stays.
 func unblocked(old, now Change) bool {
 	return now.Blocked == nil && old.Blocked != nil && !old.Blocked.FromHistory && !old.Blocked.Since
 }
 
-// shows reports whether a spec of a document is what it shows of s. Of a value
-// that is masked nobody can tell.
+// shows reports whether a spec in a document equals the visible part of s. A
+// masked value matches any value.
 func shows(doc *webhook.Spec, s webhook.Spec) bool {
 	return doc != nil && !slices.ContainsFunc(compare(doc, &s, webhook.Mask{}), func(f Field) bool {
 		return !strings.Contains(fmt.Sprint(f.Before), webhook.Redacted)
 	})
 }
 
-// OtherGuards says, a line a project, in what the guards of a reviewed plan are
-// other than those of the fresh plan. The fresh plan's hold.
+// OtherGuards returns a line for each project whose guards differ between the
+// reviewed and the fresh plan, with the differences. The fresh plan's guards
+// apply.
 func OtherGuards(reviewed, fresh *Plan) []string {
 	var out []string
 	for _, p := range fresh.Projects {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// forged is a document as somebody leaves it who edits it and computes digest
-// and checksum anew.
+// forged returns a document as edited by a person who recomputes digest and
+// checksum.
 func forged(t *testing.T, doc any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(doc)
@@ -22,7 +22,7 @@ func forged(t *testing.T, doc any) []byte {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if dec.Decode(&p) != nil {
-		return raw // of another shape: Read says so
+		return raw // another shape, which Read reports
 	}
 	object, ok := jsonValue(doc).(map[string]any)
 	if !ok {
@@ -44,7 +44,8 @@ func forged(t *testing.T, doc any) []byte {
 	return raw
 }
 
-// everyChange is an input whose plan has every member that a document may have.
+// everyChange returns an input whose plan has every member that a document may
+// have.
 func everyChange(t *testing.T) Input {
 	secret := func(name, url string) shortRule {
 		r := baseRule()
@@ -86,7 +87,7 @@ func everyChange(t *testing.T) Input {
 	return in
 }
 
-// planned is the plan of an input with what a run adds to it.
+// plannedAll returns the plan of an input with the data that a run adds.
 func plannedAll(in Input) *Plan {
 	p := New(in)
 	p.SetHistory(in.Project, "gone", History{Records: 7, Pending: 1}, true)
@@ -94,7 +95,7 @@ func plannedAll(in Input) *Plan {
 	return p
 }
 
-// doable are the changes that a narrowed plan would carry out.
+// doable returns the changes that a narrowed plan would carry out.
 func doable(p *Plan) []string {
 	var out []string
 	for _, project := range p.Projects {
@@ -107,11 +108,11 @@ func doable(p *Plan) []string {
 	return out
 }
 
-// TestEditedPlan edits each value of a saved plan in turn, adds to each list and
-// mapping, and computes digest and checksum anew. What a reader of the edited
-// document would see is then not what is done: the document is refused, or the
-// change whose part was edited is not carried out. Parts that an apply does not
-// rest on are listed.
+// TestEditedPlan edits each value of a saved plan in turn, adds to each list
+// and mapping, and recomputes digest and checksum. A reader of the edited
+// document would see other changes than the run makes. So Read must refuse the
+// document, or the edited change must not be carried out. The test lists the
+// parts that an apply does not use.
 func TestEditedPlan(t *testing.T) {
 	t.Parallel()
 	in := everyChange(t)
@@ -124,12 +125,12 @@ func TestEditedPlan(t *testing.T) {
 	free := func(place string) bool {
 		for _, part := range []string{"/createdAt", "/tool", "/source", "/checksum", "/digest"} {
 			if strings.HasPrefix(place, part) {
-				return true // when, with what and from where
+				return true // time, tool and origin
 			}
 		}
 		for _, part := range []string{"paths", "only", "unmanaged", "unsettled", "failing", "warnings", "history", "fromHistory"} {
 			if strings.Contains(place, "/"+part) {
-				return true // what is known of other rules, and what moves by itself
+				return true // facts about other rules, and members that change by themselves
 			}
 		}
 		return false
@@ -169,8 +170,8 @@ func TestEditedPlan(t *testing.T) {
 				}
 				continue
 			}
-			// Of the project: its changes are those that were reviewed, and what
-			// the guards were is told.
+			// An edit of the project: its changes are the reviewed changes, and
+			// the run reports the differing guards.
 			if len(OtherGuards(q, fresh)) > 0 {
 				told++
 				continue
@@ -185,8 +186,8 @@ func TestEditedPlan(t *testing.T) {
 	}
 }
 
-// forgeAt changes the value number i of a document into another one of its
-// kind, removes it, or adds to it; "" if there is nothing to add to.
+// forgeAt changes value number i of a document to another value of the same
+// type, removes it, or adds to it. It returns "" if there is nothing to add to.
 func forgeAt(doc any, i int, edit string) (place string) {
 	n := 0
 	visit(doc, func(set func(any), remove func(), path string) bool {
@@ -202,7 +203,7 @@ func forgeAt(doc any, i int, edit string) (place string) {
 			place = more(at(doc, path), set, path)
 			return true
 		}
-		switch v := at(doc, path).(type) { // which is empty already
+		switch v := at(doc, path).(type) { // already empty
 		case []any:
 			if len(v) == 0 {
 				place = ""
@@ -218,7 +219,7 @@ func forgeAt(doc any, i int, edit string) (place string) {
 	return place
 }
 
-// at is the value at a path as visit makes them.
+// at returns the value at a path in the form that visit makes.
 func at(doc any, path string) any {
 	for _, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
 		switch v := doc.(type) {
@@ -277,8 +278,7 @@ func more(v any, set func(any), path string) string {
 	return path
 }
 
-// TestReadFindsContradictions: a document that says one thing in two places
-// says the same in both.
+// TestReadFindsContradictions: facts that a document contains twice must agree.
 func TestReadFindsContradictions(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -305,8 +305,8 @@ func TestReadFindsContradictions(t *testing.T) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, tt.want)
 		}
 	}
-	// A member twice, or in another case, is read in one way by this program and
-	// in another by the next.
+	// Programs differ in how they read a member that occurs twice, or in another
+	// case.
 	p := plannedAll(everyChange(t))
 	for _, edit := range [][2]string{
 		{`"direction": "new"`, `"Direction": "drift", "direction": "new"`},
@@ -327,8 +327,8 @@ func TestReadFindsContradictions(t *testing.T) {
 	}
 }
 
-// TestRenameRunsAgain: half of a rename that was done stops the other half not;
-// a rename that the reviewed plan does not show does.
+// TestRenameRunsAgain: if half of a rename is done, the other half still runs,
+// unless the reviewed plan does not show the rename.
 func TestRenameRunsAgain(t *testing.T) {
 	t.Parallel()
 	in := everyChange(t)
@@ -350,7 +350,7 @@ func TestRenameRunsAgain(t *testing.T) {
 			t.Errorf("%s is stale: %s", m.Change.Rule, m.Why)
 		}
 	}
-	// Nobody said that it is one.
+	// The reviewed plan does not show a rename.
 	for _, rule := range []string{"before", "after"} {
 		review, err := Read(saved(t, p))
 		if err != nil {
@@ -366,7 +366,7 @@ func TestRenameRunsAgain(t *testing.T) {
 			t.Errorf("%s is carried out, and was not shown as a rename", rule)
 		}
 	}
-	// A rename was made up for a delete.
+	// The reviewed plan shows a rename that does not exist.
 	review, err = Read(saved(t, p))
 	if err != nil {
 		t.Fatal(err)
@@ -383,7 +383,7 @@ func TestRenameRunsAgain(t *testing.T) {
 }
 
 // TestDoneIsWhatWasShown: a change that an edited plan shows with another spec
-// is not called done.
+// does not count as done.
 func TestDoneIsWhatWasShown(t *testing.T) {
 	t.Parallel()
 	in := everyChange(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestGuardSecret: a rule whose file waits for a value is shown and held back,
-// and nothing but the digest changes by it.
+// TestGuardSecret: a rule whose file has a placeholder is shown and blocked.
+// Apart from that, only the digest changes.
 func TestGuardSecret(t *testing.T) {
 	t.Parallel()
 	spec := webhook.Spec{URL: "https://hooks.example.com/mkio", Enabled: true, Events: []webhook.EventType{"MediaKind.JobFinished"},
@@ -46,8 +46,8 @@ func TestGuardSecret(t *testing.T) {
 	}
 }
 
-// TestDependenceOnTheFirst: a blocked create holds deletes back also where it
-// is the first change of all.
+// TestDependenceOnTheFirst: a blocked create blocks deletes even if it is the
+// first change.
 func TestDependenceOnTheFirst(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
@@ -59,7 +59,8 @@ func TestDependenceOnTheFirst(t *testing.T) {
 	}
 }
 
-// TestAdoptCountsFields: an unknown field is no change by the file.
+// TestAdoptCountsFields: the number of changed fields in an adoption excludes
+// unknown fields.
 func TestAdoptCountsFields(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
