@@ -11,23 +11,25 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// applySet is what an apply is about to do, project by project.
+// applySet is the work of one apply run, by project.
 type applySet struct {
 	*multiPlan
 	parallel int
-	// toApply is the plan of now with what is to be done: all of it, or what was
-	// reviewed, too. moved is what was reviewed and is no longer the same.
+	// toApply is the fresh plan. If a plan was reviewed, it contains only
+	// changes that are also in the reviewed plan. unmatched lists the reviewed
+	// changes that no longer match.
 	toApply   *plan.Plan
 	unmatched []plan.Unmatched
-	// unreviewed is how many changes came up since the review.
+	// unreviewed counts the changes that appeared after the review.
 	unreviewed int
-	// rules are those to be sent, prepared what they were made into, by target.
+	// rules are the rules to send, and prepared is their prepared form. Both
+	// are indexed like targets.
 	rules    [][]apply.Rule
 	prepared []*apply.Prepared
 }
 
-// loadApplySet reads all projects and takes of each what is to be done: all that its
-// plan says, or what of it reviewed says, too.
+// loadApplySet reads and plans all projects. It keeps every change, or with a
+// reviewed plan only the changes that both plans contain.
 func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projectSettings, reviewed *plan.Plan) (*applySet, error) {
 	t := &applySet{parallel: o.parallel, rules: make([][]apply.Rule, len(targets))}
 	parts := make([]*plan.Plan, len(targets))
@@ -65,10 +67,10 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 	return t, nil
 }
 
-// standing returns the digest under which a run is reported: in its result, in
-// the audit log and in manifests. It is the digest of what a person saw and can
-// look up: of the saved plan if there is one, else of the fresh plan. What is
-// left of it after narrowing has no digest of its own.
+// standing returns the digest that the result, the audit log and the manifests
+// report. A person saw this digest and can find it again: the saved plan's
+// digest, or the fresh plan's without a saved plan. A narrowed plan has no
+// digest.
 func standing(reviewed, fresh *plan.Plan) webhook.Digest {
 	if reviewed != nil {
 		return reviewed.Digest
@@ -76,8 +78,8 @@ func standing(reviewed, fresh *plan.Plan) webhook.Digest {
 	return fresh.Digest
 }
 
-// prepareAll opens and checks the secrets of all projects, before the first write
-// to any of them.
+// prepareAll decrypts and checks the secrets of all projects before the first
+// write to any project.
 func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) error {
 	t.prepared = make([]*apply.Prepared, len(t.targets))
 	errs := make([]error, len(t.targets))
@@ -94,7 +96,7 @@ func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) erro
 			return nil
 		})
 	}
-	_ = group.Wait() // each project keeps its own error
+	_ = group.Wait() // each project keeps its error
 	t.rules = nil
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -102,8 +104,8 @@ func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) erro
 	return joinInvalid(errs)
 }
 
-// joinInvalid is one error of those of several projects, nil of none: each of
-// them names its files.
+// joinInvalid joins the errors of several projects into one error; nil if there
+// is none. Each error names its files.
 func joinInvalid(errs []error) error {
 	var texts []error
 	var all *codeError
@@ -131,7 +133,7 @@ func joinInvalid(errs []error) error {
 	return all
 }
 
-// changes are how many there are, of all projects.
+// changes returns the number of changes in all projects.
 func (t *applySet) changes() (n int) {
 	for _, p := range t.toApply.Projects {
 		n += len(p.Changes)
@@ -139,7 +141,7 @@ func (t *applySet) changes() (n int) {
 	return n
 }
 
-// applyAll does it, several projects side by side.
+// applyAll applies several projects in parallel and joins their results.
 func (t *applySet) applyAll(a *app) *apply.Result {
 	results := make([]*apply.Result, len(t.targets))
 	a.applied = a.progress.Task("apply", t.changes())
@@ -155,6 +157,6 @@ func (t *applySet) applyAll(a *app) *apply.Result {
 			return nil
 		})
 	}
-	_ = group.Wait() // each change keeps its own error
+	_ = group.Wait() // each change keeps its error
 	return apply.Join(t.toApply, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
 }

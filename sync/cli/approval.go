@@ -18,15 +18,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// What was reviewed is what is applied: a saved plan, a digest that the plan
-// must have, and the question on a terminal. Each only takes away from what
-// the plan of now would do.
+// Apply makes only reviewed changes. There are three kinds of review: a saved
+// plan, a digest that the plan must have, and the question on a terminal. Each
+// can only remove changes from the fresh plan.
 
-// maxDocument is the most bytes of a saved document: many times what 100,000
-// rules need.
+// maxDocument limits a saved document, in bytes: many times what 100,000 rules
+// need.
 const maxDocument = 1 << 30
 
-// readDocument reads a file that mkhooks wrote, and says which kind it is.
+// readDocument reads a document that mkhooks wrote and returns its kind.
 func readDocument(file string) (data []byte, kind string, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -43,7 +43,7 @@ func readDocument(file string) (data []byte, kind string, err error) {
 	return data, schema.DocumentKind(data), nil
 }
 
-// readPlanDocument reads a saved plan; what is wrong with it is invalid input.
+// readPlanDocument reads a saved plan. A faulty plan is invalid input.
 func readPlanDocument(file string, data []byte) (*plan.Plan, error) {
 	p, err := plan.Read(data)
 	if err != nil {
@@ -52,7 +52,7 @@ func readPlanDocument(file string, data []byte) (*plan.Plan, error) {
 	return p, checkShape(file, data, schema.PlanDocument)
 }
 
-// readPlan reads the plan of --plan; nil where there is none.
+// readPlan reads the saved plan of --plan. Without --plan it returns nil.
 func (o *applyOptions) readPlan() (*plan.Plan, error) {
 	if o.planFile == "" {
 		return nil, nil
@@ -67,9 +67,9 @@ func (o *applyOptions) readPlan() (*plan.Plan, error) {
 	return readPlanDocument(o.planFile, data)
 }
 
-// selectProjects is the saved plan as far as it is for the projects that -p, or paths,
-// pick. One that is for none of them, or for another service, is refused before
-// anything is sent.
+// selectProjects returns the saved plan, limited to the projects that -p or
+// paths select. It refuses a plan for another service, or without any of these
+// projects, before anything is sent.
 func (o *applyOptions) selectProjects(a *app, reviewed *plan.Plan, targets []*projectSettings) (*plan.Plan, error) {
 	if reviewed == nil {
 		return nil, nil
@@ -83,7 +83,7 @@ func (o *applyOptions) selectProjects(a *app, reviewed *plan.Plan, targets []*pr
 	for _, p := range reviewed.Projects {
 		known := o.file != nil && o.file.Project(p.Name) != nil && p.BaseURL == client.BaseURL()
 		meant := slices.ContainsFunc(targets, func(t *projectSettings) bool { return t.name == p.Name })
-		if meant || !known { // what is not known ends as stale, and says so
+		if meant || !known { // an unknown project ends as stale, with a message
 			out.Projects = append(out.Projects, p)
 		}
 	}
@@ -104,8 +104,9 @@ func pluralVerb(n int, one, many string) string {
 	return many
 }
 
-// digestProblem says why the plan is not the one that --expect names, or "".
-// Nothing left to do is what everybody wanted.
+// digestProblem explains why the plan does not have the digest of --expect; ""
+// if it has. A plan without differences always passes: nothing is left to
+// apply.
 func (o *applyOptions) digestProblem(reviewed, fresh *plan.Plan) string {
 	switch {
 	case o.expect == "" || !fresh.HasDifferences():
@@ -119,7 +120,7 @@ func (o *applyOptions) digestProblem(reviewed, fresh *plan.Plan) string {
 	return ""
 }
 
-// refuse ends a run that does nothing, with a document that says why.
+// refuse ends a run that applies nothing, and writes a result with the reason.
 func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *auditRecorder, p *plan.Plan, why string) error {
 	result, notRecorded := rec.runRecorded(ctx, a, "apply", p, func() *apply.Result {
 		r := apply.Declined(p)
@@ -143,9 +144,9 @@ func isDigest(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// confirmAndReread takes the answer to what was shown. After it the lists are read again,
-// because minutes may have passed: only what is still the same is done, with
-// the secrets that were prepared before.
+// confirmAndReread asks for approval of the plan. Then it reads the live rules
+// again, because minutes may have passed. It keeps only the changes that still
+// match, and reuses the prepared secrets.
 func (o *applyOptions) confirmAndReread(ctx context.Context, a *app, t *applySet) (moved []plan.Unmatched, yes bool, err error) {
 	n := t.toApply.Doable()
 	if n == 0 || o.yes {
@@ -171,8 +172,8 @@ func (o *applyOptions) confirmAndReread(ctx context.Context, a *app, t *applySet
 	return fresh.unmatched, true, nil
 }
 
-// confirm asks whether something is to be done to the projects of a plan that
-// have changes.
+// confirm asks for approval of an action on the projects of a plan that have
+// changes.
 func (a *app) confirm(ctx context.Context, what string, p *plan.Plan) (bool, error) {
 	var names []string
 	for _, project := range p.Projects {
@@ -189,7 +190,7 @@ func (a *app) confirm(ctx context.Context, what string, p *plan.Plan) (bool, err
 	return answer == "yes", err
 }
 
-// readLine reads one line; a signal ends the wait.
+// readLine reads one line. A signal ends the wait.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
 	type answer struct {
 		line string

@@ -12,20 +12,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// withheldArgument takes the place of an argument that may be a secret.
+// withheldArgument replaces an argument that may be a secret.
 const withheldArgument = "(an argument that may be a secret)"
 
-// exposed is what to do about a secret that was an argument.
+// exposed tells the user how to treat a secret that was an argument.
 const exposed = "if it was a secret: it may be in the history of the shell and was in the process list, so use a new one"
 
-// flagName matches what may be repeated of an unknown flag: a secret can begin
-// with dashes, too.
+// flagName matches the names of unknown flags that messages may repeat. A
+// secret can also begin with dashes.
 var flagName = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 
-// fileExtension matches the end of a file's name.
+// fileExtension matches the extension of a file name.
 var fileExtension = regexp.MustCompile(`\.[a-z]{2,5}$`)
 
-// shownFlag is an unknown flag as messages name it.
+// shownFlag formats an unknown flag for messages.
 func shownFlag(name string) string {
 	if len(name) <= 24 && flagName.MatchString(name) {
 		return "flag --" + name
@@ -33,8 +33,9 @@ func shownFlag(name string) string {
 	return "such flag (it is not repeated, because it may be a secret)"
 }
 
-// suspects are the arguments that look like a secret, and parts of them. A file
-// that exists is none, nor is a digest, which --expect and --head take.
+// suspects returns the arguments that look like a secret, and their suspicious
+// parts. It omits existing files, and the digests that --expect and --head
+// take.
 func suspects(args []string) []string {
 	var out []string
 	for i, arg := range args {
@@ -57,8 +58,8 @@ func suspects(args []string) []string {
 	return out
 }
 
-// mayBeSecret reports whether a text has the form of a credential, or a word of
-// it looks random. A public key of age is none.
+// mayBeSecret reports whether a text has the form of a credential or contains a
+// random-looking word. A public age key is not a secret.
 func mayBeSecret(text string) bool {
 	if webhook.ValueIsCredential(text) || strings.Contains(text, "AGE-SECRET-KEY-") {
 		return true
@@ -93,7 +94,7 @@ func withhold(text string, suspects []string) string {
 	return text
 }
 
-// withholding writes text in which such arguments are replaced.
+// withholding is a writer that replaces arguments that look like a secret.
 type withholding struct {
 	w        io.Writer
 	suspects []string
@@ -106,8 +107,8 @@ func (w withholding) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// withholdProblems replaces such arguments in problems: a path that is none may
-// be a secret.
+// withholdProblems replaces such arguments in problems: a path that does not
+// exist may be a secret.
 func (a *app) withholdProblems(problems []schema.Problem) []schema.Problem {
 	out := slices.Clone(problems)
 	for i, p := range out {

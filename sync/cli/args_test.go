@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// TestNoArgumentIsRepeated: a value on a command line, wherever it stands, is
-// refused and is in no output.
+// TestNoArgumentIsRepeated checks that a value is refused at any position of a
+// command line, and that no output repeats it.
 func TestNoArgumentIsRepeated(t *testing.T) {
 	t.Parallel()
 	r := manyValues(t, 2)
 	r.rule("more", "other", "x", secretOne)
 	const (
 		plain  = "s3cr3t-Passw0rd!"                             // like a word
-		random = "9f86d081884c7d659a2feaa0c55ad015"             // of openssl rand -hex
-		base64 = "q9Zk3+Tt7LwY0a/Xr5VbN2mE8uHsDcGf1JiKoPnQ4e0=" // of openssl rand -base64
+		random = "9f86d081884c7d659a2feaa0c55ad015"             // from openssl rand -hex
+		base64 = "q9Zk3+Tt7LwY0a/Xr5VbN2mE8uHsDcGf1JiKoPnQ4e0=" // from openssl rand -base64
 		jwt    = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
 		dashes = "--s3cr3t9Passw0rd"
 	)
@@ -54,7 +54,7 @@ func TestNoArgumentIsRepeated(t *testing.T) {
 			}
 			for _, stdin := range []string{"a-value\nb-value\n", "a-value"} {
 				if stdin == "a-value" && value != plain {
-					continue // which would show nothing more
+					continue // it would show nothing more
 				}
 				out, errs, code := r.runWith(nil, stdin, args...)
 				if code != exitInvalid {
@@ -68,7 +68,7 @@ func TestNoArgumentIsRepeated(t *testing.T) {
 			}
 		}
 	}
-	// What looks like a secret is not repeated by any command.
+	// No command repeats an argument that looks like a secret.
 	for _, args := range [][]string{
 		{"VALUE"}, {"help", "VALUE"}, {"plan", "VALUE"}, {"validate", "VALUE"}, {"validate", "--format", "json", "VALUE"}, {"validate", "--VALUE"},
 		{"show", "VALUE"}, {"schema", "VALUE"}, {"completion", "VALUE"}, {"audit", "VALUE"}, {"audit", "show", "VALUE"}, {"audit", "verify", "VALUE"},
@@ -91,7 +91,8 @@ func TestNoArgumentIsRepeated(t *testing.T) {
 	}
 }
 
-// TestMayBeSecret: what people name, write and paste is repeated.
+// TestMayBeSecret checks that messages may repeat the names and paths that
+// people use.
 func TestMayBeSecret(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

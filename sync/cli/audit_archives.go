@@ -13,7 +13,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/audit"
 )
 
-// checkArchives checks the archives that an audit file names.
+// checkArchives checks the archives that an audit log names.
 func (v *verification) checkArchives(ctx context.Context, path string, c *audit.Chain) error {
 	seen := map[string]bool{}
 	for _, e := range c.Entries {
@@ -32,8 +32,8 @@ func (v *verification) checkArchives(ctx context.Context, path string, c *audit.
 	return nil
 }
 
-// archive checks one archive, against what an entry of the record says of it
-// where one names it.
+// archive checks one archive. If an audit entry names it, the archive must also
+// match the entry.
 func (v *verification) archive(ctx context.Context, path string, e *audit.Entry) {
 	at, m, err := v.readArchive(ctx, path, e != nil)
 	var odd string
@@ -42,7 +42,7 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 	}
 	switch {
 	case err != nil:
-		text := err.Error() // begins with the path, where it is about this file
+		text := err.Error() // begins with the path if it is about this file
 		if about, ok := strings.CutPrefix(text, at); ok {
 			text = strings.TrimLeft(about, ": ")
 		}
@@ -62,10 +62,12 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 	}
 }
 
-// readArchive reads an archive where it is said to be, otherwise by its name in the
-// place for archives, and returns where that was. A record is a file that others
-// can write to: what it says leads to no other server and no credentials of
-// somebody's choice.
+// readArchive reads an archive at its recorded location, and returns the
+// location that it read. If no archive is there, it looks for the archive's
+// name in the location of --archive.
+//
+// Other people can write to an audit log. So a recorded location must not lead
+// to another server, or make mkhooks use credentials that the log selects.
 func (v *verification) readArchive(ctx context.Context, path string, byRecord bool) (at string, m archive.Manifest, err error) {
 	var refused error
 	if byRecord {
@@ -91,7 +93,8 @@ func (v *verification) readArchive(ctx context.Context, path string, byRecord bo
 	return path, m, err
 }
 
-// notOf says how a whole archive is not the one that an entry tells of, or "".
+// notOf explains how a complete archive differs from the archive in an audit
+// entry; "" if they match.
 func notOf(e *audit.Entry, m archive.Manifest) string {
 	stored := e.Result.Archive
 	switch {

@@ -17,25 +17,26 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// auditRecorder writes what a run does into the audit file. It is opened once
-// something is about to be done: nobody waits for a question that someone else
-// is asked.
+// auditRecorder writes the steps of a run to the audit log. It opens the log
+// only before the first step: a run that waits for an answer must not block
+// other runs.
 type auditRecorder struct {
 	path string
 	log  *audit.Log
 
 	mu      sync.Mutex
-	intents map[writeKey]int // their numbers, for the results
+	intents map[writeKey]int // sequence numbers of intents, for their results
 }
 
-// writeKey is one write of a rule: it has one under way at a time.
+// writeKey identifies a write of a rule. A rule has one write in flight at a
+// time.
 type writeKey struct {
 	project, rule string
 	step          apply.Step
 }
 
-// newAuditRecorder returns who keeps the record; nil where none is asked for. What keeps
-// it from being kept is found out before anything is sent.
+// newAuditRecorder returns a recorder for the file of --audit; nil without
+// --audit. It finds an unusable file before anything is sent.
 func (o *planOptions) newAuditRecorder() (*auditRecorder, error) {
 	if o.audit == "" {
 		return nil, nil
@@ -46,7 +47,8 @@ func (o *planOptions) newAuditRecorder() (*auditRecorder, error) {
 	return &auditRecorder{path: o.audit, intents: map[writeKey]int{}}, nil
 }
 
-// applyRecorder is what package apply is told; it must be nil, and no nil recorder.
+// applyRecorder returns the recorder for package apply. A nil recorder becomes
+// a nil interface, which package apply checks for.
 func (r *auditRecorder) applyRecorder() apply.AuditLog {
 	if r == nil {
 		return nil
@@ -54,11 +56,11 @@ func (r *auditRecorder) applyRecorder() apply.AuditLog {
 	return r
 }
 
-// lockPatience is how long a run waits for another one's record before it says
-// so.
+// lockPatience is the time that a run waits for a locked audit log before it
+// warns.
 const lockPatience = 2 * time.Second
 
-// runRecorded opens the record, does what is to be recorded, and closes it.
+// runRecorded opens the audit log, runs do, and closes the log.
 func (r *auditRecorder) runRecorded(ctx context.Context, a *app, command string, p *plan.Plan, do func() *apply.Result) (*apply.Result, error) {
 	do = a.warnOnInterrupt(do)
 	if r == nil {
@@ -94,7 +96,7 @@ func (r *auditRecorder) runRecorded(ctx context.Context, a *app, command string,
 	return result, nil
 }
 
-// lockLog waits for the lock; a signal ends the wait.
+// lockLog waits for the lock of the audit log. A signal ends the wait.
 func (r *auditRecorder) lockLog(ctx context.Context, a *app) error {
 	type opened struct {
 		log *audit.Log
@@ -118,10 +120,11 @@ func (r *auditRecorder) lockLog(ctx context.Context, a *app) error {
 	}
 }
 
-// startEntry says who runs what, on what grounds.
+// startEntry returns the first entry of a run: user, host, job, commit, plan
+// and lifted guards.
 func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 	who := whoRuns(a.Getenv)
-	first := p.Projects[0] // service and owner are the run's
+	first := p.Projects[0] // all projects share service and owner
 	out := audit.Start{
 		Command: command, Actor: who.actor, Host: who.host, Job: who.job,
 		Commit: cmp.Or(who.commit, p.Source.Commit), Dirty: p.Source.Dirty, CommitProblem: sourceProblem(p.Source),
@@ -144,7 +147,7 @@ func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 	return out
 }
 
-// Intent is told before a write leaves.
+// Intent records a write before it is sent.
 func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
 	of, err := r.log.Intent(entryOf(w))
 	if err != nil {
@@ -156,7 +159,7 @@ func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
 	return nil
 }
 
-// Result is told after a write.
+// Result records the result of a write.
 func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	entry := resultOf(d)
 	r.mu.Lock()
@@ -165,7 +168,7 @@ func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.WriteRe
 	return r.log.Result(entryOf(w), entry)
 }
 
-// Step is told of what writes nothing.
+// Step records a step that writes nothing.
 func (r *auditRecorder) Step(_ context.Context, w apply.Write, d apply.WriteResult) error {
 	return r.log.Step(entryOf(w), resultOf(d))
 }
@@ -193,11 +196,11 @@ func resultOf(d apply.WriteResult) audit.Result {
 	return out
 }
 
-// runner is who runs this, where, and for which commit.
+// runner identifies the user, host, CI job and commit of a run.
 type runner struct{ actor, host, job, commit string }
 
-// whoRuns asks the CI's environment for the person, the job and the commit;
-// elsewhere the person is the OS user, and git knows the commit.
+// whoRuns reads the user, the job and the commit from the CI environment.
+// Outside CI it takes the OS user, and leaves the commit to git.
 func whoRuns(getenv func(string) string) runner {
 	var r runner
 	r.host, _ = os.Hostname()

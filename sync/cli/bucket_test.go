@@ -13,8 +13,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// TestArchiveInBuckets deletes a rule whose history goes to an object store, and
-// brings it back from there: whole commands, under CI, where a folder will not do.
+// TestArchiveInBuckets deletes a rule with its history in an object store, and
+// restores it from there. It runs whole commands under CI, where a directory is
+// not enough.
 func TestArchiveInBuckets(t *testing.T) {
 	for name, value := range buckettest.Env() {
 		t.Setenv(name, value)
@@ -35,7 +36,7 @@ func TestArchiveInBuckets(t *testing.T) {
 				return []string{"apply", "--owner", "team", "--prune", "owned", "--max-deletes", "1", "--audit", "audit.jsonl", "--yes", "--archive", location, "rules"}
 			}
 
-			// A bucket that is not there is found out before the rule is paused.
+			// A missing bucket is detected before the rule is paused.
 			other := strings.Replace(bucket.Location("mkhooks"), bucket.Name, "other-"+bucket.Name, 1)
 			stdout, _ := r.must(s, 1, remove(other)...)
 			if !strings.Contains(stdout, "there is no ") || !strings.Contains(stdout, "make it, or correct the archive location") {
@@ -55,7 +56,8 @@ func TestArchiveInBuckets(t *testing.T) {
 			if _, ok := s.Rule("jobs"); ok {
 				t.Error("the rule is still there")
 			}
-			// The note of the rule as it was before its pause, the records, the manifest.
+			// The note about the rule before its pause, the records, the
+			// manifest.
 			if got := bucket.Names(t); len(got) != 3 || !strings.HasPrefix(got[0], "mkhooks/demo_jobs_") || !strings.HasSuffix(got[0], ".paused.json") {
 				t.Fatalf("the bucket holds %q", got)
 			}
@@ -65,7 +67,8 @@ func TestArchiveInBuckets(t *testing.T) {
 			}
 
 			r.must(s, 0, "audit", "verify", location)
-			// The record is a file, which may name any server. Who checks it may, too.
+			// The audit log is a file, so it may name any server. The verifying
+			// person may name any server also, with --archive.
 			verify := func(code int, flags ...string) string {
 				stdout, _ := r.must(s, code, append([]string{"audit", "verify", "--archives", "audit.jsonl"}, flags...)...)
 				return stdout
@@ -76,7 +79,7 @@ func TestArchiveInBuckets(t *testing.T) {
 			if out := verify(0, "--archive", bucket.Location("mkhooks")); !strings.Contains(out, `: 1 record of rule "jobs"`) {
 				t.Errorf("audit verify --archive:\n%s", out)
 			}
-			// A store that can't be reached is no fault of the record.
+			// A store that can't be reached is not a fault of the audit log.
 			nobody := regexp.MustCompile(`127\.0\.0\.1:[0-9]+|127\.0\.0\.1%3A[0-9]+`).ReplaceAllString(bucket.Location("mkhooks"), "127.0.0.1:9")
 			if out := verify(1, "--archive", nobody); strings.Contains(out, "record of rule") {
 				t.Errorf("audit verify of a store that is not there:\n%s", out)
@@ -97,7 +100,7 @@ func TestArchiveInBuckets(t *testing.T) {
 	}
 }
 
-// archivedAt is the location of the archive that an audit file names.
+// archivedAt returns the location of the archive in an audit log.
 func archivedAt(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)

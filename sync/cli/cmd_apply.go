@@ -42,7 +42,8 @@ Exit codes: 0 done, or nothing to do; 1 failed and nothing was applied;
 the answer was no; 5 partial: a write took effect, and a change failed, is
 unverified, or was refused after a write of its own; 130 interrupted.`
 
-// defaultDrain limits the wait for a history to settle.
+// defaultDrain limits the wait for a complete history without records in
+// flight.
 const defaultDrain = 30 * time.Second
 
 type applyOptions struct {
@@ -151,21 +152,21 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	notWritten := a.writeDocument(resultDocument(result, o.afterApply(cmd, args, t.toApply, result)))
 	unreadable := t.readError()
 	if result.Outcome == apply.Interrupted {
-		unreadable = nil // the document says it, and the exit code says more
+		unreadable = nil // the document reports it, and this exit code is more specific
 	}
 	return withRecord(result, notRecorded, notWritten, unreadable)
 }
 
-// withRecord is how a run ends whose record or documents may not be whole, or
-// that could not read all its projects: that is a failure, also where all else
-// went well.
+// withRecord returns the outcome of a run, or the first trouble. It fails if
+// the audit log or a document is incomplete, or a project was unreadable, even
+// if all changes succeeded.
 func withRecord(r *apply.Result, troubles ...error) error {
 	for _, err := range troubles {
 		var e *codeError
 		switch {
 		case !errors.As(err, &e):
 		case r.Outcome == apply.Interrupted:
-			e.code = exitInterrupted // which comes before all others
+			e.code = exitInterrupted // takes precedence over the other codes
 		case r.Wrote():
 			e.code = exitPartial
 		}
@@ -190,7 +191,7 @@ func (o *applyOptions) checkFlags(a *app) error {
 	return nil
 }
 
-// deps are what applying needs beside what planning had.
+// deps returns the dependencies of apply that plan does not need.
 func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *auditRecorder) apply.Deps {
 	who := whoRuns(a.Getenv)
 	return apply.Deps{
@@ -199,7 +200,7 @@ func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *audi
 	}
 }
 
-// openArchive opens the place for histories; nil where none is given.
+// openArchive opens the archive location. It returns nil if none is set.
 func (o *planOptions) openArchive() (archive.Store, error) {
 	if o.archive == "" {
 		return nil, nil
@@ -211,8 +212,9 @@ func (o *planOptions) openArchive() (archive.Store, error) {
 	return store, nil
 }
 
-// prepare opens and checks every secret that a project's plan would send:
-// contract, section 7, before the first write anywhere.
+// prepare decrypts and checks every secret that a project's plan would send.
+// Section 7 of the contract requires this before the first write to any
+// project.
 func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
 	deps.Client = client
 	deps.Secrets = a.logged(a.decrypter(&t.ruleOptions))
@@ -224,8 +226,9 @@ func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Clie
 	return prepared, err
 }
 
-// showPlan shows the plan before it is done. In another format than text,
-// stdout is for the result alone, so the plan goes where the question is.
+// showPlan prints the plan before it is applied. If the format is not text,
+// stdout is reserved for the result. Then the plan goes to stderr, with the
+// question.
 func (a *app) showPlan(p *plan.Plan, noPause bool) error {
 	a.known.Mask(p, webhook.Redacted)
 	w, tty := a.Stdout, a.StdoutTTY

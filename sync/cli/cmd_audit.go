@@ -98,7 +98,7 @@ func (o *verifyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.place, "archive", "", "`PLACE` in which archives are looked for that are not where the record says (default that of the config file)")
 }
 
-// auditFiles are those that were named, or the audit file of the config file.
+// auditFiles returns the files in args, or the audit log of the config file.
 func (o *configOptions) auditFiles(a *app, f *pflag.FlagSet, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
@@ -162,13 +162,14 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
 
-// verification is what was found out so far.
+// verification collects the results of audit verify.
 type verification struct {
 	options  verifyOptions
 	problems []schema.Problem
-	said     []string // of what is whole
-	chains   int      // audit files
-	// unreached counts the problems that are archives of which nothing is known.
+	said     []string // messages about complete files
+	chains   int      // number of audit logs
+	// unreached counts the problems with archives that could not be read. Their
+	// state is unknown.
 	unreached int
 }
 
@@ -180,7 +181,7 @@ func (v *verification) addProblem(severity schema.Severity, file string, line in
 	v.problems = append(v.problems, p)
 }
 
-// checkFile checks one file, of which its name says what it is.
+// checkFile checks one file. Its name shows whether it is an archive.
 func (v *verification) checkFile(ctx context.Context, path string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -202,8 +203,8 @@ func (v *verification) checkFile(ctx context.Context, path string) error {
 	return v.checkArchives(ctx, path, chain)
 }
 
-// recordHint says what to name instead of what is no audit file; "" where that
-// is not known.
+// recordHint suggests a file if path is not an audit log; "" if it has no
+// suggestion.
 func recordHint(path string, err error) string {
 	info, statErr := os.Stat(path)
 	switch {
@@ -229,7 +230,7 @@ func readChain(path string) (*audit.Chain, error) {
 	return audit.Read(f)
 }
 
-// chain reports on an audit file.
+// chain reports the faults and the runs of an audit log.
 func (v *verification) chain(path string, c *audit.Chain) {
 	before := len(v.problems)
 	for _, f := range c.Faults {
@@ -254,7 +255,7 @@ func (v *verification) chain(path string, c *audit.Chain) {
 	}
 }
 
-// reportRun points out what a run that died had under way.
+// reportRun reports the writes that a crashed run left in flight.
 func (v *verification) reportRun(path string, r audit.Run) {
 	for _, w := range r.Writes {
 		if w.InFlight() {

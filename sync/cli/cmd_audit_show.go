@@ -56,7 +56,7 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 	})
 }
 
-// filter leaves the runs and the writes that were asked for.
+// filter keeps the runs since from, and only the writes of the selected rules.
 func (o *showOptions) filter(runs []audit.Run, from time.Time) []audit.Run {
 	var out []audit.Run
 	for _, r := range runs {

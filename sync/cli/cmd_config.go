@@ -57,14 +57,14 @@ func runConfig(a *app, o configCommandOptions, cmd *cobra.Command) error {
 	})
 }
 
-// settingSources finds out where settings come from.
+// settingSources finds the sources of settings.
 type settingSources struct {
 	a    *app
 	f    *pflag.FlagSet
-	file *config.File // nil where there is none
+	file *config.File // nil without a config file
 }
 
-// runSettings are the settings that are the same for all projects.
+// runSettings returns the settings that all projects share.
 func (in settingSources) runSettings(t *projectSettings) []report.Setting {
 	return []report.Setting{
 		in.firstSource("base URL", cmp.Or(t.baseURL, in.a.Getenv("MKIO_BASE_URL"), defaultBaseURL), "base-url", "MKIO_BASE_URL"),
@@ -81,7 +81,7 @@ func (in settingSources) runSettings(t *projectSettings) []report.Setting {
 	}
 }
 
-// projectSettings are the settings of one project.
+// projectSettings returns the settings of one project.
 func (in settingSources) projectSettings(t *projectSettings) []report.Setting {
 	at := func(key string) []string { return []string{"projects", t.name, key} }
 	rules := []string{}
@@ -105,8 +105,8 @@ func (in settingSources) ofFile(project string) *config.Project {
 	return in.file.Project(project)
 }
 
-// firstSource is a setting that the first of flag, environment, config file and default
-// decides.
+// firstSource returns a setting with its source: the first of flag,
+// environment, config file and default that sets it.
 func (in settingSources) firstSource(name string, value any, flag, env string, path ...string) report.Setting {
 	from := "default"
 	switch {
@@ -120,8 +120,8 @@ func (in settingSources) firstSource(name string, value any, flag, env string, p
 	return report.Setting{Name: name, Value: value, From: []string{from}}
 }
 
-// fallbackSource is a setting that the config file may say elsewhere, too, where it comes
-// from no place before.
+// fallbackSource sets the source of a default value to its second key in the
+// config file, if that key exists.
 func (in settingSources) fallbackSource(s report.Setting, path ...string) report.Setting {
 	if line := in.lineOfKey(path); s.From[0] == "default" && line != "" {
 		s.From[0] = line
@@ -129,7 +129,8 @@ func (in settingSources) fallbackSource(s report.Setting, path ...string) report
 	return s
 }
 
-// mergedSources is a list to which config file and flag add up.
+// mergedSources returns a list setting. The config file and the flag both add
+// to the list.
 func (in settingSources) mergedSources(name string, value []string, flag string, path ...string) report.Setting {
 	var from []string
 	if line := in.lineOfKey(path); line != "" {
@@ -144,7 +145,7 @@ func (in settingSources) mergedSources(name string, value []string, flag string,
 	return report.Setting{Name: name, Value: orEmpty(value), From: from}
 }
 
-// tokenSetting says where the token comes from, and whether it is there.
+// tokenSetting returns the source of the token and whether the variable is set.
 func (in settingSources) tokenSetting(t *projectSettings, path []string) report.Setting {
 	if t.tokenFile != "" {
 		return report.Setting{Name: "token", Value: t.tokenFile, From: []string{"--token-file"}}
@@ -157,7 +158,8 @@ func (in settingSources) tokenSetting(t *projectSettings, path []string) report.
 	return in.firstSource("token", value, "", "", path...)
 }
 
-// lineOfKey is where the config file has a key; "" where it has not.
+// lineOfKey returns file and line of a key in the config file; "" if the key is
+// absent.
 func (in settingSources) lineOfKey(path []string) string {
 	if in.file == nil || len(path) == 0 {
 		return ""
@@ -169,7 +171,8 @@ func (in settingSources) lineOfKey(path []string) string {
 	return fmt.Sprintf("%s:%d", in.file.Name, n)
 }
 
-// orEmpty is a list that is never null in JSON.
+// orEmpty turns a nil list into an empty list, so that JSON never contains
+// null.
 func orEmpty(l []string) []string {
 	if l == nil {
 		return []string{}

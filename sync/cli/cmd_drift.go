@@ -31,8 +31,8 @@ type driftOptions struct {
 	deliveries bool
 }
 
-// liveSide is the value of --only by which live-side changes alone count. A
-// rule of that name is asked for as PROJECT/drift.
+// liveSide is the value of --only that counts only live-side changes. A rule
+// with this name is selected as PROJECT/drift.
 const liveSide = "drift"
 
 func newDriftCommand(a *app) *cobra.Command {
@@ -99,7 +99,7 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	return a.first(a.writeDocument(planDocument(s.plan, says)), unreadable, verdict)
 }
 
-// liveSideMoved reports whether someone changed a live rule.
+// liveSideMoved reports whether a live rule has changed since the last apply.
 func liveSideMoved(p *plan.Plan) bool {
 	for _, project := range p.Projects {
 		if slices.ContainsFunc(project.Changes, func(c plan.Change) bool {

@@ -83,7 +83,7 @@ func runEmulate(a *app, o emulateOptions) error {
 	return serve(ctx, listener, served)
 }
 
-// serverOf makes one project, with the rules of the seed.
+// serverOf returns the emulator of one project, with the rules of the seed.
 func (o *emulateOptions) serverOf(a *app, project string) (*emulator.Server, error) {
 	server := emulator.New(emulator.Options{
 		Project:   project,
@@ -108,8 +108,8 @@ func (o *emulateOptions) serverOf(a *app, project string) (*emulator.Server, err
 	return server, nil
 }
 
-// checkListen refuses an address that others could reach: whoever can connect
-// can read and change what is served.
+// checkListen refuses an address that other machines can reach. Every client
+// that connects can read and change the served rules.
 func checkListen(address string, expose bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -81,8 +81,8 @@ func (o *historyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.export, "export", "", "`DIR` to store the whole history of each rule in; nothing is deleted")
 }
 
-// checkFlags checks the flags against each other, and returns the beginning of what
-// counts.
+// checkFlags checks how flags combine, and parses --since. Without --since it
+// returns the zero time.
 func (o *historyOptions) checkFlags(a *app, cmd *cobra.Command) (since time.Time, err error) {
 	f := cmd.Flags()
 	switch history.FailOn(o.failOn) {
@@ -160,7 +160,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	return h.verdict(doc, o.records)
 }
 
-// settleConnection takes project and token from the config file.
+// settleConnection reads project and token from the config file.
 func (o *historyOptions) settleConnection(a *app, cmd *cobra.Command) error {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (o *historyOptions) settleConnection(a *app, cmd *cobra.Command) error {
 	return err
 }
 
-// chosen are the live rules that patterns name, or all, by name.
+// chosen returns the live rules that match, or all, sorted by name.
 func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.Rule, error) {
 	names := make([]string, 0, len(live))
 	for _, r := range live {
@@ -192,9 +192,9 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	return out, nil
 }
 
-// verdict returns how the run ends, and warns of what its document may lack. A
-// record that failed does not make up for a history of which not all is known:
-// exit code 1 comes before 2.
+// verdict returns the exit error, and warns about missing records. An
+// incomplete history takes precedence over a failed record: exit code 1 comes
+// before 2.
 func (h *historyReader) verdict(doc *history.Document, records bool) error {
 	h.warnNotWhole(doc, records)
 	if n := doc.Summary.Errors; n > 0 {
@@ -212,7 +212,8 @@ func (h *historyReader) verdict(doc *history.Document, records bool) error {
 	return nil
 }
 
-// foundToo says what --fail-on found beside what it could not read.
+// foundToo reports the alerts of --fail-on for an error about unreadable
+// histories; "" if there are none.
 func foundToo(doc *history.Document) string {
 	if doc.Summary.Alerts == 0 {
 		return ""
@@ -220,11 +221,11 @@ func foundToo(doc *history.Document) string {
 	return fmt.Sprintf("; records to alert on were found in %s", countNoun(doc.Summary.Alerts, "rule", "rules"))
 }
 
-// maxNotWhole is the most rules that are warned of one by one.
+// maxNotWhole limits the rules with a separate warning.
 const maxNotWhole = 10
 
-// warnNotWhole warns of histories of which records may be missing: CSV has no
-// place for it beside records, and a monitor reads stderr alone.
+// warnNotWhole warns about histories that may lack records. CSV has no column
+// for this, and a monitor reads only stderr.
 func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
 	n := 0
 	for _, r := range doc.Rules {
@@ -240,7 +241,7 @@ func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
 	}
 }
 
-// historyDocument is the document in each of its forms.
+// historyDocument returns the document in each of its formats.
 func historyDocument(doc *history.Document, brief bool) document {
 	return document{
 		text:     func(w io.Writer, o report.TextOptions) error { return report.HistoryText(w, doc, brief, o) },

@@ -46,7 +46,7 @@ type importOptions struct {
 	rules  []string
 	out    string
 	dryRun bool
-	layers []string // the paths of the project in the config file
+	layers []string // the project's paths in the config file
 }
 
 func newImportCommand(a *app) *cobra.Command {
@@ -119,7 +119,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	return w.writeAll(ctx)
 }
 
-// resolveSettings fills in what the config file says and no flag does.
+// resolveSettings fills in the settings that no flag sets from the config file.
 func (o *importOptions) resolveSettings(a *app, cmd *cobra.Command) error {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
@@ -131,14 +131,15 @@ func (o *importOptions) resolveSettings(a *app, cmd *cobra.Command) error {
 	o.layers = o.file.Paths(p)
 	if len(o.rules) == 0 {
 		o.rules = o.file.Paths(p)
-		if o.out != "" { // the first import makes the folder
+		if o.out != "" { // the first import creates the directory
 			o.rules = existing(o.rules)
 		}
 	}
 	return nil
 }
 
-// collect decides what becomes of one live rule.
+// collect decides whether one live rule is written to a file, updated, refused
+// or left alone.
 func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string) error {
 	switch files := w.files[r.Name]; {
 	case len(files) > 0 && len(patterns) > 0:
@@ -158,7 +159,7 @@ func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string
 	return nil
 }
 
-// shortName keeps the name of a live rule from being a page long.
+// shortName limits the name of a live rule to 80 characters.
 func shortName(name string) string {
 	if r := []rune(name); len(r) > 80 {
 		return string(r[:80]) + "…"
@@ -166,7 +167,7 @@ func shortName(name string) string {
 	return name
 }
 
-// checkNamed refuses a name or pattern that fits no live rule.
+// checkNamed refuses a name or pattern that matches no live rule.
 func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 	var names []string
 	for _, r := range live {
@@ -185,8 +186,8 @@ func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 	return invalidf(hint, "there is no live rule %q in project %s", pattern, w.project)
 }
 
-// importCommand is the command line that imports one rule. What of its name
-// would not reach a command as it is shown becomes a pattern's ?.
+// importCommand returns the command that imports one rule. Characters that a
+// terminal can't show safely become the wildcard ?.
 func (w *ruleWriter) importCommand(dir, rule string) string {
 	words := ruleWords(pasted(plan.Pattern(rule)))
 	if dir != "" {
@@ -195,7 +196,7 @@ func (w *ruleWriter) importCommand(dir, rule string) string {
 	return nextCommand(w.cmd, "import", words)
 }
 
-// pasted is a rule's name as a pattern that can be shown and pasted.
+// pasted turns a rule name into a pattern that is safe to print and paste.
 func pasted(rule string) string {
 	var b strings.Builder
 	for _, r := range rule {
@@ -208,8 +209,8 @@ func pasted(rule string) string {
 	return b.String()
 }
 
-// ruleFiles lists the rule files below paths by the names of their rules. A
-// file that can't be read could be any rule's.
+// ruleFiles lists the rule files below paths by rule name. It fails on an
+// unreadable file, because that file could define any rule.
 func ruleFiles(paths []string) (map[string][]config.RuleFile, error) {
 	found, problems := config.Scan(paths)
 	for _, p := range problems {
@@ -226,7 +227,8 @@ func ruleFiles(paths []string) (map[string][]config.RuleFile, error) {
 	return files, nil
 }
 
-// folderOf is a path of rule files as a folder for another one.
+// folderOf returns the directory of a path of rule files, for another rule
+// file.
 func folderOf(path string) string {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return filepath.Dir(path)
@@ -234,7 +236,7 @@ func folderOf(path string) string {
 	return path
 }
 
-// existing are the paths where there is something.
+// existing returns the paths that exist.
 func existing(paths []string) []string {
 	return slices.DeleteFunc(paths, func(p string) bool {
 		_, err := os.Lstat(p)
@@ -242,8 +244,8 @@ func existing(paths []string) []string {
 	})
 }
 
-// defaultRules are the paths of rule files where none is named: the folder
-// rules, if there is one.
+// defaultRules returns the given paths, or else the directory rules if it
+// exists.
 func defaultRules(rules []string) []string {
 	if len(rules) > 0 {
 		return rules

@@ -67,23 +67,23 @@ func (o *initOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.codeOwners, "codeowner", nil, "who approves changes to guards: `@ORG/TEAM`, @user or an address (repeatable)")
 }
 
-// initRun is one call of init: what was found out, and what was done.
+// initRun is one call of init, with its findings and results.
 type initRun struct {
 	initOptions
 	cmd      *cobra.Command
 	dir      string
 	settings scaffold.Settings
 	facts    []fact
-	// again is the config file that is there already; nil where there is none.
+	// again is the existing config file; nil if there is none.
 	again configOptions
-	// example says that there are no rules yet.
+	// example: the directory has no rules yet.
 	example bool
 	key     *agekey.Key
 	missing []scaffold.File
 	kept    []scaffold.Existing
-	// noSecret is why the example has no secret.
+	// noSecret explains why the example has no secret.
 	noSecret string
-	// release lets other runs of init into the directory; nil before hold.
+	// release allows other runs of init in the directory; nil before hold.
 	release func()
 }
 
@@ -110,8 +110,7 @@ func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	return a.sayInit(r)
 }
 
-// commandLine is this command line with one flag changed, as it is given. It can be
-// pasted.
+// commandLine returns this command line with one changed flag, ready to paste.
 func (r *initRun) commandLine(flag, value string) string {
 	words := []string{"mkhooks", "init"}
 	r.cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -130,7 +129,7 @@ func (r *initRun) commandLine(flag, value string) string {
 	return strings.Join(words, " ")
 }
 
-// checkArgs refuses a folder that can't be one, and a call that can't be meant.
+// checkArgs refuses an unusable directory and invalid flags.
 func (r *initRun) checkArgs(context.Context, *app) error {
 	switch info, err := os.Stat(r.dir); {
 	case r.dir == "":
@@ -148,7 +147,7 @@ func (r *initRun) checkArgs(context.Context, *app) error {
 	return r.checkCodeOwners()
 }
 
-// files are those that are wanted.
+// files returns the files of a complete config repository.
 func (r *initRun) files() ([]scaffold.File, error) {
 	files, err := r.settings.Files()
 	if err != nil {
@@ -157,7 +156,8 @@ func (r *initRun) files() ([]scaffold.File, error) {
 	return slices.DeleteFunc(files, func(f scaffold.File) bool { return f.Path == scaffold.ExamplePath && !r.example }), nil
 }
 
-// survey looks for what stands in the way, before a key is made.
+// survey finds missing files, existing files and obstacles before a key is
+// made.
 func (r *initRun) survey(context.Context, *app) error {
 	files, err := r.files()
 	if err != nil {
@@ -171,8 +171,8 @@ func (r *initRun) survey(context.Context, *app) error {
 	return err
 }
 
-// checkConfig has the new config file read as any run will: a project can be
-// given a name that no project has.
+// checkConfig parses the new config file as any run would. This finds a project
+// name that MK.IO does not allow.
 func (r *initRun) checkConfig(context.Context, *app) error {
 	if f := r.new(scaffold.ConfigPath); f != nil {
 		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
@@ -182,7 +182,7 @@ func (r *initRun) checkConfig(context.Context, *app) error {
 	return nil
 }
 
-// findKey takes the key that SOPS would use, or makes one.
+// findKey returns the age key that SOPS would use, or makes a key.
 func (r *initRun) findKey(_ context.Context, a *app) error {
 	if a.stopped() {
 		return context.Canceled
@@ -205,8 +205,8 @@ func (r *initRun) findKey(_ context.Context, a *app) error {
 	return nil
 }
 
-// findOrMakeKey returns the key that SOPS would use. Another run may make it at
-// the same time: then that one is used.
+// findOrMakeKey returns the age key that SOPS would use. If another run makes
+// it at the same time, findOrMakeKey returns the key of the other run.
 func (r *initRun) findOrMakeKey(a *app) (*agekey.Key, error) {
 	for n := 1; ; n++ {
 		key, err := agekey.Find(a.Getenv)
@@ -236,7 +236,7 @@ func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
 	return key, nil
 }
 
-// fill makes the files with all that is known now.
+// fill generates the files from all known settings.
 func (r *initRun) fill(ctx context.Context, a *app) error {
 	_, hasKeys := r.existing(scaffold.SOPSPath)
 	r.settings.Secret = len(r.recipients) > 0 || hasKeys
@@ -262,8 +262,8 @@ func (r *initRun) new(path string) *scaffold.File {
 }
 
 // seal gives the example a random secret, so that it can be validated, planned
-// and applied at once. Where .sops.yaml names no key that can be used without
-// asking anybody, the example goes without.
+// and applied at once. It leaves the secret out if no key of .sops.yaml can be
+// used without a question.
 func (r *initRun) seal(ctx context.Context, a *app) error {
 	example := r.new(scaffold.ExamplePath)
 	if example == nil || !r.settings.Secret {
@@ -297,8 +297,8 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 	return r.survey(ctx, a)
 }
 
-// hold makes the directory, and has another init in it wait: it then leaves
-// the files as they are, as it does with all that exist.
+// hold makes the directory, and blocks another init in it. That init then finds
+// the files of this run and keeps them.
 func (r *initRun) hold(ctx context.Context, a *app) (err error) {
 	if r.release, err = a.holdFolder(ctx, r.dir); err != nil && ctx.Err() == nil {
 		return failed(err, r.soFar(0))
@@ -306,7 +306,7 @@ func (r *initRun) hold(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// writeMissing writes what is missing.
+// writeMissing writes the missing files.
 func (r *initRun) writeMissing(context.Context, *app) error {
 	written, err := scaffold.Write(r.dir, r.missing)
 	if err != nil {
@@ -316,7 +316,7 @@ func (r *initRun) writeMissing(context.Context, *app) error {
 	return nil
 }
 
-// soFar is what was done by a run that could not go on.
+// soFar describes the work of a run that failed.
 func (r *initRun) soFar(written int) string {
 	done := "nothing was written"
 	if written > 0 {

@@ -20,7 +20,7 @@ mkhooks was built from, so that the same program writes the same pages.
 
 Exit codes: 0 done, 1 a page could not be written, 3 invalid input.`
 
-// newManCommand is for those who pack mkhooks, and hidden from others.
+// newManCommand returns a hidden command for people who package mkhooks.
 func newManCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIR",
@@ -37,7 +37,7 @@ func newManCommand(a *app) *cobra.Command {
 	}
 }
 
-// manFiles are the files that pages name.
+// manFiles are the files that manual pages name.
 var manFiles = []manual.File{
 	{Name: config.FileName, Flag: "config", Text: "the config file: who owns the rules, what is guarded, and where the rule files are; its schema is that of \"mkhooks schema config\""},
 	{Name: "rules/*.yaml", Text: "rule files, one rule each, with authentication encrypted by SOPS; their schema is that of \"mkhooks schema rule\""},
@@ -53,7 +53,7 @@ func runMan(a *app, root *cobra.Command, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return failed(err)
 	}
-	// Not 0600 as what a run writes: everybody may read a manual.
+	// Mode 0644, unlike the 0600 of other output: everybody may read a manual.
 	for _, p := range manual.Pages(root, manual.Options{Date: date, Version: version(), Files: manFiles}) {
 		if err := os.WriteFile(filepath.Join(dir, p.Name), p.Text, 0o644); err != nil {
 			return failed(err)
@@ -62,7 +62,7 @@ func runMan(a *app, root *cobra.Command, dir string) error {
 	return nil
 }
 
-// manDate is the date of the pages.
+// manDate returns the date of the pages.
 func (a *app) manDate() (time.Time, error) {
 	if epoch := a.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)

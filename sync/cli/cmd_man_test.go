@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// writeManual runs "mkhooks man" and returns its pages by their files' names.
+// writeManual runs "mkhooks man" and returns its pages by file name.
 func writeManual(t *testing.T, dir, epoch string) map[string]string {
 	t.Helper()
 	var out bytes.Buffer
@@ -46,8 +46,8 @@ func eachCommand(c *cobra.Command, f func(name string)) {
 	}
 }
 
-// checkPage wants a page that any man can show: its sections in their order,
-// known requests, ASCII.
+// checkPage checks that any man can show a page: sections in order, known
+// requests, only ASCII.
 func checkPage(t *testing.T, name, page string) {
 	t.Helper()
 	at := 0
@@ -101,8 +101,8 @@ func TestManualOfBadInput(t *testing.T) {
 	}
 }
 
-// TestManual: each command has a page, each page its sections, and the programs
-// that show manuals find nothing wrong with it.
+// TestManual checks that each command has a page with all sections, and that
+// manual viewers report no errors.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

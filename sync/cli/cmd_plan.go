@@ -38,7 +38,7 @@ func newPlanCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// AddFlags adds what plan, apply and drift share.
+// AddFlags adds the flags that plan, apply and drift share.
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	o.connectOptions.AddFlags(f)
@@ -70,7 +70,7 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	}
 	notOpened := make([]error, len(targets))
 	s, err := o.planProjects(ctx, a, targets, true, func(i int, g *projectInput) error {
-		if o.decrypt { // proves that what apply would send opens, and throws it away
+		if o.decrypt { // decrypts everything that apply would send, and discards it
 			_, notOpened[i] = g.prepare(ctx, a, g.client, g.plan, g.toSend(g.plan), apply.Deps{})
 		}
 		return nil

@@ -95,7 +95,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	return withRecord(result, notRecorded, notWritten)
 }
 
-// gather reads the one project that the command is for, and opens its record.
+// gather reads the selected project and prepares the audit log.
 func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*projectInput, *auditRecorder, error) {
 	ctx, cancel := a.context()
 	defer cancel()
@@ -108,7 +108,8 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*pr
 	if o.file != nil {
 		o.projects = []string{plan.Pattern(o.projects[0])}
 	}
-	// What a rule is released from is all that its owner has, whatever prune says.
+	// The release list contains every rule of the owner, so prune must not
+	// apply.
 	o.only, o.asked, o.prune = rules, "release ", string(plan.PruneNone)
 	targets, err := o.resolveSettings(a, cmd, o.rules)
 	if err != nil {
@@ -135,7 +136,7 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*pr
 	return g, rec, nil
 }
 
-// agree says what will be done and asks.
+// agree lists the releases and asks for approval.
 func (o *releaseOptions) agree(ctx context.Context, a *app, g *projectInput, p *plan.Plan) (bool, error) {
 	n := 0
 	for _, c := range p.Projects[0].Changes {
@@ -151,7 +152,7 @@ func (o *releaseOptions) agree(ctx context.Context, a *app, g *projectInput, p *
 	return a.confirm(ctx, "Release "+countNoun(n, "rule", "rules"), p)
 }
 
-// sayReleased names the files that would bring the marker back.
+// sayReleased lists the rule files that would restore the marker.
 func (a *app) sayReleased(p *plan.Plan, r *apply.Result) {
 	files := map[string]string{}
 	for _, c := range p.Projects[0].Changes {

@@ -11,7 +11,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// deletedRules has apply delete two rules with their archives, on record.
+// deletedRules runs an apply that deletes two rules, with archives and an audit
+// log.
 func deletedRules(t *testing.T) *repo {
 	t.Helper()
 	r := newRepo(t)
@@ -31,7 +32,7 @@ func deletedRules(t *testing.T) *repo {
 	return r
 }
 
-// manifest returns the path of the manifest of a rule, from the repo.
+// manifest returns the path of a rule's manifest, relative to the repository.
 func (r *repo) manifest(rule string) string {
 	r.t.Helper()
 	found, err := filepath.Glob(filepath.Join(r.dir, "archive", "demo_"+rule+"_*.manifest.json"))
@@ -45,7 +46,7 @@ func (r *repo) manifest(rule string) string {
 	return path
 }
 
-// edit changes a file of the repo.
+// edit changes a file of the repository.
 func (r *repo) edit(path string, change func(string) string) {
 	r.t.Helper()
 	data, err := os.ReadFile(filepath.Join(r.dir, path))
@@ -59,9 +60,9 @@ func (r *repo) edit(path string, change func(string) string) {
 	r.write(path, changed)
 }
 
-// TestRestoreChecksTheManifest: whatever was changed in a manifest, in the audit
-// log, or by swapping archives, no file is written, and nothing of it is taken
-// over.
+// TestRestoreChecksTheManifest changes manifests and audit logs, and swaps
+// archives. Each time restore must write no file and use nothing from the
+// manifest.
 func TestRestoreChecksTheManifest(t *testing.T) {
 	t.Parallel()
 	checksum := regexp.MustCompile(`,\s*"checksum": "[0-9a-f]{64}"`)
@@ -82,7 +83,7 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(r *repo, path string)
 		flags  []string
-		want   string // of the error; empty for success
+		want   string // part of the error; empty for success
 	}{
 		"unchanged":        {func(*repo, string) {}, nil, ""},
 		"url":              {replace("hooks.example.com/jobs", "evil.example.com/jobs"), nil, another},
@@ -111,7 +112,7 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 			r.write(path, string(other))
 		}, nil, "is the manifest of"},
 		"another archive in its place": {func(r *repo, path string) {
-			// Both objects, and all that they say of their names.
+			// Both objects, and all the names inside them.
 			from := strings.TrimSuffix(r.manifest("other"), ".manifest.json")
 			to := strings.TrimSuffix(path, ".manifest.json")
 			for _, suffix := range []string{".jsonl.gz", ".manifest.json"} {
@@ -186,13 +187,13 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 	}
 }
 
-// TestOnePlanDigest: result, audit log, manifest and text name one digest: that
-// of the saved plan, else that of the fresh plan.
+// TestOnePlanDigest checks that result, audit log, manifest and text name the
+// same digest: the saved plan's, else the fresh plan's.
 func TestOnePlanDigest(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		saved bool
-		edit  func(r *repo, s *served) // after the plan was saved
+		edit  func(r *repo, s *served) // runs after the plan was saved
 		flags []string
 		code  int
 	}{
@@ -257,7 +258,8 @@ func TestOnePlanDigest(t *testing.T) {
 	}
 }
 
-// applyArgs are an apply with an audit log, and an archive of its own.
+// applyArgs returns the arguments of an apply with an audit log and a separate
+// archive.
 func (r *repo) applyArgs(log string) []string {
 	args := []string{"apply", "--owner", "team", "--prune", "owned", "--max-deletes", "9", "--archive", strings.TrimSuffix(log, ".jsonl") + "-archive", "rules"}
 	if log == "" {
@@ -266,7 +268,7 @@ func (r *repo) applyArgs(log string) []string {
 	return append(args, "--yes", "--drain", "0s", "--audit", log)
 }
 
-// decode reads a JSON file of the repo.
+// decode reads a JSON file of the repository.
 func (r *repo) decode(name string, v any) {
 	r.t.Helper()
 	data, err := os.ReadFile(filepath.Join(r.dir, name))

@@ -46,8 +46,8 @@ Exit codes:
   5    partial: something was applied and something failed or is unverified
   130  interrupted`
 
-// run finds the command, runs it and maps what it says to an exit code. A
-// panic is reported without its value, which could be a secret.
+// run finds and runs the command, and maps its error to an exit code. It
+// reports a panic without its value, which could be a secret.
 func (a *app) run() (code int) {
 	if a.suspects = suspects(a.Args); len(a.suspects) > 0 {
 		a.Stderr = withholding{a.Stderr, a.suspects}
@@ -70,17 +70,17 @@ func (a *app) run() (code int) {
 	err := root.Execute()
 	var e *codeError
 	if err != nil && !errors.As(err, &e) && !a.started {
-		// Everything that cobra itself says is about how it was called.
+		// cobra's errors are all about the command line.
 		err = a.usageError(root, err)
 	}
 	return a.reportError(err)
 }
 
-// stackWithoutValues is the trace with the arguments cut off: a string's
-// address is no secret, but its neighbours in registers may be.
+// stackWithoutValues returns the stack trace without arguments. A string's
+// address is not a secret, but the values in neighbouring registers may be.
 func stackWithoutValues(r any) string {
 	stack := debug.Stack()
-	if p, ok := r.(*parallel.Panic); ok { // of another goroutine
+	if p, ok := r.(*parallel.Panic); ok { // from another goroutine
 		stack = p.Stack
 	}
 	var b strings.Builder
@@ -101,7 +101,8 @@ func (a *app) command() *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		// Suggestions need cobra's own check of the arguments, so no Args here.
+		// Suggestions need cobra's check of the arguments, so Args is not set
+		// here.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.Stdin)
@@ -162,9 +163,9 @@ func (a *app) command() *cobra.Command {
 	return root
 }
 
-// notEmpty refuses flags that were given nothing: more often than not a
-// variable was not set, and --expect "" would check nothing. Of all flags,
-// --config alone means something by it.
+// notEmpty refuses flags with an empty value. Usually a variable was not set,
+// and --expect "" would check nothing. Only --config has a meaning for the
+// empty value.
 func notEmpty(f *pflag.FlagSet) (err error) {
 	f.Visit(func(f *pflag.Flag) {
 		empty := f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "config"
@@ -178,8 +179,8 @@ func notEmpty(f *pflag.FlagSet) (err error) {
 	return err
 }
 
-// strictGroups makes "help nonsense" and "completion tcsh" errors: cobra
-// prints help for both and exits with 0.
+// strictGroups makes "help nonsense" and "completion tcsh" errors: cobra prints
+// help for both and exits with 0.
 func strictGroups(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
@@ -210,7 +211,7 @@ func strictGroups(root *cobra.Command) {
 	}
 }
 
-// usageError turns what cobra says of a wrong call into our words.
+// usageError rewrites cobra's errors about the command line.
 func (a *app) usageError(root *cobra.Command, err error) error {
 	cmd, _, ferr := root.Find(a.Args)
 	if ferr != nil || cmd == root {
@@ -233,13 +234,13 @@ func (a *app) usageError(root *cobra.Command, err error) error {
 	return invalid(err, helpFor(cmd))
 }
 
-// helpFor is the command that explains cmd.
+// helpFor returns the help command for cmd.
 func helpFor(cmd *cobra.Command) string {
 	return strings.TrimSpace("mkhooks help " + strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "mkhooks"), " "))
 }
 
-// flagError rewrites pflag's errors: they echo the whole argument, which may
-// hold a token ("-tSECRET"), and have no suggestions.
+// flagError rewrites pflag's errors: they repeat the whole argument, which may
+// contain a token ("-tSECRET"), and have no suggestions.
 func (a *app) flagError(cmd *cobra.Command, err error) error {
 	path := cmd.CommandPath()
 	help := helpFor(cmd)
@@ -263,7 +264,7 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		return invalidf(help, "%s has no %s", path, shownFlag(name))
 	case errors.As(err, &invalidValue):
 		f := invalidValue.GetFlag()
-		found := "" // a value of another kind may be a secret
+		found := "" // any other value may be a secret
 		if v := invalidValue.GetValue(); len(v) <= 8 && strings.Trim(v, "0123456789-.smh") == "" {
 			found = fmt.Sprintf(" %q", v)
 		}
@@ -288,7 +289,8 @@ func expectedValue(f *pflag.Flag) string {
 	return strings.ReplaceAll(f.Usage, "`", "")
 }
 
-// nearestFlag is the flag of cmd whose name is nearest to name, if near enough.
+// nearestFlag returns the flag of cmd with the most similar name; "" if no name
+// is similar enough.
 func nearestFlag(cmd *cobra.Command, name string) string {
 	var names []string
 	begins := ""

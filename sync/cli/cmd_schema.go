@@ -30,7 +30,7 @@ the first line of its file:
 
   # yaml-language-server: $schema=./rule.schema.json`
 
-// schemas are those that can be printed, in the order of the help.
+// schemas lists the schemas in the order of the help.
 var schemas = []struct {
 	name string
 	text func() []byte

@@ -59,9 +59,9 @@ type secretOptions struct {
 	add   bool
 
 	cmd *cobra.Command
-	// rule is the argument that names the rule: its name, or its file.
+	// rule is the first argument: a rule name or a file.
 	rule string
-	// shared are the keys of a shared secrets file, where the argument names one.
+	// shared lists the keys of a shared secrets file, if rule is such a file.
 	shared   []string
 	isShared bool
 }
@@ -119,19 +119,18 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 	ctx, cancel := a.context()
 	defer cancel()
 	set := &secretSetting{options: &o, args: args[1:]}
-	// Each attempt begins with the file as it is then: what others wrote
-	// meanwhile stays.
+	// Each attempt reads the file again, so that it keeps concurrent edits.
 	if err := atomicfile.Retry(ctx, func() error { return set.attempt(ctx, a) }); err != nil {
 		return err
 	}
 	return a.saySealed(o, set.found, set.paths, set.sealed)
 }
 
-// secretSetting is one call of secret set. Values are asked for once, however
-// often the file changes meanwhile.
+// secretSetting is one call of secret set. It asks for the values only once,
+// even if the file changes meanwhile.
 type secretSetting struct {
 	options *secretOptions
-	args    []string // the PATHs as they were given
+	args    []string // the PATH arguments, as given
 
 	found  config.RuleFile
 	paths  []string
@@ -139,15 +138,15 @@ type secretSetting struct {
 	sealed *sops.Sealing
 }
 
-// attempt seals the values into the file as it is now. The error is
-// [atomicfile.ErrChanged] if the file is another one at the end.
+// attempt seals the values into the current file. It returns
+// [atomicfile.ErrChanged] if the file changes meanwhile.
 func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 	o := s.options
 	if s.found, err = o.findRuleFile(s.args); err != nil {
 		return err
 	}
 	file := s.found.File
-	atomicfile.Sweep(filepath.Dir(file)) // also if the value is there already
+	atomicfile.Sweep(filepath.Dir(file)) // even if the file already has the value
 	document, err := readRuleFile(file)
 	if err != nil {
 		return err
@@ -185,7 +184,7 @@ func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 	return nil
 }
 
-// commandLine is this command line again, for a rule and PATHS. It can be pasted.
+// commandLine returns this command line for a rule and PATHS, ready to paste.
 func (o *secretOptions) commandLine(rule string, paths ...string) string {
 	words := ruleWords(rule)
 	for _, p := range paths {
@@ -194,7 +193,8 @@ func (o *secretOptions) commandLine(rule string, paths ...string) string {
 	return nextCommand(o.cmd, "secret set", words)
 }
 
-// findRuleFile returns the one file of the rule, which is named by its name or its file.
+// findRuleFile returns the only file of the rule. The rule argument is a rule
+// name or a file.
 func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 	rule, paths := o.rule, o.rules
 	if info, err := os.Stat(rule); err == nil && info.Mode().IsRegular() {
@@ -242,8 +242,8 @@ func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 		"rule %q is in several files, %s; expected the file that is meant", rule, joinNames(files))
 }
 
-// likely is the file that was probably meant: the only one that has a value at
-// the PATHS, otherwise the last one.
+// likely guesses the intended file: the only file with a value at the PATHS,
+// else the last file.
 func (o *secretOptions) likely(hits []config.RuleFile, args []string) config.RuleFile {
 	var having []config.RuleFile
 	for _, h := range hits {
@@ -258,7 +258,8 @@ func (o *secretOptions) likely(hits []config.RuleFile, args []string) config.Rul
 	return hits[len(hits)-1]
 }
 
-// readRuleFile reads no more of a file than a rule can be.
+// readRuleFile reads a rule file of at most 1 MiB. It refuses links, because it
+// must not write through them.
 func readRuleFile(file string) ([]byte, error) {
 	const most = 1 << 20
 	info, err := os.Lstat(file)
@@ -279,8 +280,9 @@ func readRuleFile(file string) ([]byte, error) {
 	return data, nil
 }
 
-// nearestSOPSConfig reads the .sops.yaml of the file's folder, or of the
-// nearest above, and says where the file lies from there.
+// nearestSOPSConfig reads .sops.yaml from the file's directory or the nearest
+// parent that has it. It also returns the path of file relative to that
+// directory; no data if there is no .sops.yaml.
 func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
@@ -288,7 +290,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	}
 	top := git.Top(filepath.Dir(abs))
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
-		outside := top != "" && !config.Within(dir, []string{top}) // of the repository: nobody else's file
+		outside := top != "" && !config.Within(dir, []string{top}) // outside the repository, a link can lead anywhere
 		name := filepath.Join(dir, ".sops.yaml")
 		if !outside && config.IsLinkOutside(name) {
 			return nil, "", invalidf("put the file itself in the place of the link", "%s %s", name, config.LinkOutside)
@@ -307,7 +309,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	}
 }
 
-// missing are the values of a rule that are still to be set, for a call
+// missing returns the values of a rule that are still missing, for a call
 // without a PATH.
 func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) ([]string, error) {
 	paths, err := sops.Waiting(r.File, r.Document)
@@ -328,8 +330,8 @@ func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) (
 	return paths, nil
 }
 
-// sealError is what keeps a value from being sealed, with the call that sets
-// all that is missing at once.
+// sealError explains why values could not be sealed. Its hint is a command that
+// sets all missing values at once.
 func (o *secretOptions) sealError(err error, paths []string) error {
 	var e *sops.Error
 	if !errors.As(err, &e) {
@@ -341,8 +343,8 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 	return invalid(err)
 }
 
-// checkSealed refuses a file that has a problem it did not have before: a
-// header that may not be secret, or stands among the plain ones, too.
+// checkSealed refuses a file with new problems. Examples: a header that must
+// not be secret, or a header that is also plaintext.
 func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) error {
 	problems := func(data []byte) map[string]schema.Problem {
 		_, list := config.ParseRule(file, data, o.config(a))
@@ -366,7 +368,7 @@ func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) e
 	return nil
 }
 
-// saySealed says what was done, and what comes next.
+// saySealed prints the encrypted values and a hint for the next command.
 func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, s *sops.Sealing) error {
 	var set []string
 	for _, p := range paths {
@@ -400,7 +402,7 @@ func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, 
 	return nil
 }
 
-// where are the paths for the next command.
+// where returns the paths for the next command.
 func (o *secretOptions) where(found config.RuleFile) []string {
 	switch {
 	case len(o.rules) > 0:

@@ -50,13 +50,14 @@ func runShow(a *app, file string, drift bool) error {
 	if err != nil {
 		return err
 	}
-	doc.summary = false // it is not what this run found
+	doc.summary = false // the document is not about this run
 	return a.writeDocument(doc)
 }
 
 // savedDocument reads a document of any kind.
 func savedDocument(file string, data []byte, kind string, drift bool) (document, error) {
-	// A plan says itself what is wrong with it, an empty or cut file included.
+	// The plan reader explains every faulty plan, including an empty or
+	// truncated file.
 	if kind == schema.PlanDocument || kind == "" {
 		p, err := readPlanDocument(file, data)
 		if err != nil {
@@ -92,8 +93,8 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 	return problemsDocument(p.Problems), nil
 }
 
-// checkShape holds a document against its schema, so that nothing is shown of
-// one that says something else than mkhooks would.
+// checkShape checks a document against its schema. Otherwise show could print
+// an altered document as mkhooks output.
 func checkShape(file string, data []byte, kind string) error {
 	violations := schema.CheckDocument(kind, data)
 	if len(violations) == 0 {
@@ -110,8 +111,8 @@ func checkShape(file string, data []byte, kind string) error {
 	return invalidf("mkhooks schema "+kind, "%s: is no %s of this version:\n%s", file, kind, strings.Join(lines, "\n"))
 }
 
-// checkVersion refuses a result or problems of a version that this one does
-// not read: it would show half of them.
+// checkVersion refuses results and problems with another format version: show
+// would print only a part of them.
 func checkVersion(file string, data []byte, kind string) error {
 	var head struct {
 		FormatVersion json.Number `json:"formatVersion"`
@@ -126,8 +127,7 @@ func checkVersion(file string, data []byte, kind string) error {
 	return nil
 }
 
-// documentError says what a document has where something else is expected; never
-// the value itself.
+// documentError names the field with the wrong JSON type, but never its value.
 func documentError(file, kind string, err error) error {
 	var shape *json.UnmarshalTypeError
 	if errors.As(err, &shape) {

@@ -30,7 +30,7 @@ type showRuleOptions struct {
 	ruleOptions
 	projects []string
 	rules    []string
-	project  string // that is meant, of the config file
+	project  string // the selected project of the config file
 }
 
 func newShowRuleCommand(a *app) *cobra.Command {
@@ -68,7 +68,7 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	ctx, cancel := a.context()
 	defer cancel()
 	o.about, o.silent = func(name string) bool { return name == rule }, true
-	o.trace, o.allowPlaceholders = rule, true // nothing is sent
+	o.trace, o.allowPlaceholders = rule, true // allowed, because nothing is sent
 	rules, problems, err := o.loadRules(ctx, a, paths)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	return a.writeDocument(originsDocument(o.origins(&rules.Rules[i])))
 }
 
-// where are the rule that is meant and the paths of its project.
+// where returns the rule and the rule paths of its project.
 func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string, err error) {
 	if o.file == nil {
 		paths = defaultRules(o.rules)
@@ -116,7 +116,8 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 	return rule, o.file.Paths(p), nil
 }
 
-// split takes PROJECT/RULE apart; a name of a rule may have slashes, too.
+// split separates PROJECT/RULE. A rule name may also contain slashes, so the
+// longest matching project name wins.
 func (o *showRuleOptions) split(arg string) (project, rule string) {
 	for _, name := range o.file.Names() {
 		if rest, ok := strings.CutPrefix(arg, name+"/"); ok && rest != "" && len(name) > len(project) {
@@ -127,14 +128,14 @@ func (o *showRuleOptions) split(arg string) (project, rule string) {
 		return project, rule
 	}
 	if project, rule, ok := strings.Cut(arg, "/"); ok && len(o.projects) == 0 && len(o.file.Projects) > 1 {
-		return project, rule // which is said to be no project
+		return project, rule // fails later as an unknown project
 	}
 	return "", arg
 }
 
-// unknown says that there is no such rule, and which was probably meant.
+// unknown returns the error for an absent rule, with a suggestion.
 func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []string) error {
-	found, _ := config.Scan(paths) // what can't be read was no error before
+	found, _ := config.Scan(paths) // unreadable files caused no error earlier
 	var names []string
 	for _, f := range found {
 		names = append(names, f.Name)
@@ -152,7 +153,7 @@ func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []strin
 	return invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
 }
 
-// origins is a rule with what may be shown of it.
+// origins returns the printable parts of a rule.
 func (o *showRuleOptions) origins(r *config.Rule) report.Origins {
 	out := report.Origins{Rule: r.Name, Files: r.Files()}
 	if o.file != nil {

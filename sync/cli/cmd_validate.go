@@ -88,7 +88,7 @@ func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) e
 	return a.first(verdict, a.writeDocument(doc), a.annotate(problems))
 }
 
-// valid is the last line where nothing is wrong.
+// valid returns the last line of a report without problems.
 func (o *validateOptions) valid(rules *config.Rules, opened int) string {
 	line := fmt.Sprintf("%s in %s", countNoun(len(rules.Rules), "valid rule", "valid rules"), countNoun(rules.Files, "file", "files"))
 	if o.decrypt {

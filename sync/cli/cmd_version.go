@@ -41,16 +41,16 @@ func newVersionCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// build is what a program was built from.
+// build describes the build of a program.
 type build struct {
 	FormatVersion int `json:"formatVersion"`
-	// Version is the module's version as the go command stamped it; "devel"
-	// where it knew none, with the commit where it knew that.
+	// Version is the module version that the go command stamped. Without a
+	// stamp it is "devel", with the commit if that is known.
 	Version string `json:"version"`
-	// Commit and Time are those of the checkout; empty where it was none.
+	// Commit and Time identify the checkout; empty without a checkout.
 	Commit string     `json:"commit,omitempty"`
 	Time   *time.Time `json:"time,omitempty"`
-	// Dirty says that files of the checkout were changed.
+	// Dirty reports changed files in the checkout.
 	Dirty    bool   `json:"dirty"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
@@ -71,7 +71,7 @@ func (b build) String() string {
 	return "mkhooks " + b.Version + " (" + strings.Join(about, ", ") + ")"
 }
 
-// readBuild is what this program was built from.
+// readBuild returns the build of this program.
 func readBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -107,5 +107,5 @@ func buildOf(info *debug.BuildInfo) build {
 	return b
 }
 
-// version is the version of this program.
+// version returns the version of this program.
 func version() string { return readBuild().Version }

@@ -49,7 +49,7 @@ func TestBuildOf(t *testing.T) {
 	}
 }
 
-// TestVersionDocument: the JSON is what its schema says, and the text is one
+// TestVersionDocument checks the JSON against its schema. The text must be one
 // line, because workflows keep it in a variable.
 func TestVersionDocument(t *testing.T) {
 	t.Parallel()

@@ -17,22 +17,23 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// What a shell completes comes from the command line and the files: never from
-// the service, and what is wrong with a file completes nothing and says nothing.
+// Shell completions come from the command line and the files, never from the
+// service. An invalid file yields no completions and no message.
 
-// completing reports whether a shell asks what a command line can go on with.
-// Only then are completions set up, so that other runs don't pay for them.
+// completing reports whether the shell asks for completions. Other runs don't
+// set them up, which saves time.
 func completing(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 }
 
-// addCompletions says of each flag and argument below c what it can be.
+// addCompletions adds completions for each flag and argument below c.
 func (a *app) addCompletions(c *cobra.Command) {
 	add := func(f *pflag.Flag) {
 		if f.Value.Type() == "bool" {
 			return
 		}
-		// The only error is that one is there already, from the parent.
+		// The only possible error is a completion that the parent already
+		// registered.
 		_ = c.RegisterFlagCompletionFunc(f.Name, a.completeFlag(c, f))
 	}
 	c.PersistentFlags().VisitAll(add)
@@ -47,8 +48,8 @@ func (a *app) addCompletions(c *cobra.Command) {
 	}
 }
 
-// completeFlag completes a flag by its name, else by what its usage calls its
-// value.
+// completeFlag completes a flag by its name, else by the value name in its
+// usage.
 func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
 	switch f.Name {
 	case "color":
@@ -93,7 +94,7 @@ func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc
 	return cobra.NoFileCompletions
 }
 
-// completeArgs completes the arguments of c by what its usage calls them.
+// completeArgs completes the arguments of c by their names in its usage.
 func (a *app) completeArgs(c *cobra.Command) cobra.CompletionFunc {
 	switch {
 	case c.Name() == "set": // secret set RULE [PATH...]
@@ -130,25 +131,26 @@ func oneOf(values ...string) cobra.CompletionFunc {
 	}
 }
 
-// beginning are the values that begin with what was typed, less those that need
-// quotes in some shell: see [needsNoQuotes].
+// beginning returns the values that begin with the typed text, without those
+// that need quotes in some shell: see [needsNoQuotes].
 func beginning(values []string, typed string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
 		return !strings.HasPrefix(v, typed) || !needsNoQuotes(v)
 	})
 }
 
-// needsNoQuotes reports whether every shell reads a value as that value alone.
-// Others are never offered: bash inserts what several candidates begin with as it
-// is, so that job$(id)1 and job$(id)2 would run a command of whoever wrote the
-// files, and the next completion evaluates the line. A leading dash would make a
-// flag of a name.
+// needsNoQuotes reports whether every shell reads a value as exactly that
+// value. Other values are never offered.
+//
+// Bash inserts the common prefix of several candidates unquoted, and the next
+// completion evaluates the line. So job$(id)1 and job$(id)2 would run a command
+// of the files' author. A leading dash would turn a name into a flag.
 func needsNoQuotes(v string) bool {
 	return v != "" && !strings.ContainsRune("-=@", rune(v[0])) && !strings.ContainsFunc(v, needsQuotes)
 }
 
-// needsQuotes reports whether a shell might read more into a character, or people
-// would not see it. Letters, digits and accents of all languages are fine.
+// needsQuotes reports whether a character may be special in a shell, or
+// invisible. Letters, digits and accents of all languages are fine.
 func needsQuotes(r rune) bool {
 	if unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
 		return true
@@ -156,9 +158,9 @@ func needsQuotes(r rune) bool {
 	return !unicode.In(r, unicode.L, unicode.Nd, unicode.Mn, unicode.Mc) && !strings.ContainsRune("._/:@%+,=-", r)
 }
 
-// safeFish takes the completion script for fish and mends a fault of cobra's: the
-// script evaluates the words before the cursor without their quotes, so that a
-// rule named x(id), quoted on the line, would run id as soon as TAB is pressed.
+// safeFish corrects a fault in cobra's completion script for fish. The script
+// evaluates the words before the cursor without their quotes. A rule named
+// x(id), quoted on the line, would run id at the next TAB.
 func safeFish(script string) (string, error) {
 	const words = "    set -l args (commandline -opc)\n"
 	if strings.Count(script, words) != 1 {
@@ -190,7 +192,8 @@ func writeFish(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// completeFiles completes names of files, those with an extension where any is given.
+// completeFiles completes file names, limited to the extensions if any are
+// given.
 func completeFiles(extensions ...string) cobra.CompletionFunc {
 	if len(extensions) == 0 {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -206,7 +209,7 @@ func folders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirecti
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// formatNames are the formats that c has.
+// formatNames returns the formats of c.
 func formatNames(c *cobra.Command) []string {
 	var names []string
 	for _, f := range formatsOf(c) {
@@ -229,8 +232,8 @@ func completeReport(names []string) cobra.CompletionFunc {
 	}
 }
 
-// configOf is the config file that the line is about; nil where there is none
-// that can be read.
+// configOf returns the config file of the typed command line; nil if there is
+// no readable config file.
 func configOf(c *cobra.Command) *config.File {
 	name := config.FileName
 	if f := c.Flags().Lookup("config"); f != nil && f.Changed {
@@ -254,7 +257,7 @@ func (a *app) completeProject(c *cobra.Command, _ []string, toComplete string) (
 	return beginning(file.Names(), toComplete), cobra.ShellCompDirectiveNoFileComp
 }
 
-// valuesOf are the values of a repeatable flag on the line so far.
+// valuesOf returns the values of a repeatable flag so far.
 func valuesOf(c *cobra.Command, flag string) []string {
 	if f := c.Flags().Lookup(flag); f != nil && f.Changed {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
@@ -264,9 +267,10 @@ func valuesOf(c *cobra.Command, flag string) []string {
 	return nil
 }
 
-// rulePaths are where the rule files are that the line is about: those of its
-// projects in the config file; without one what --rules names, else the
-// arguments where they are paths, else the folder that init makes.
+// rulePaths returns the rule paths of the typed command line. With a config
+// file, these are the paths of the selected projects. Otherwise they come from
+// --rules, then from path arguments; the default is the directory that init
+// makes.
 func (a *app) rulePaths(c *cobra.Command, args []string) []string {
 	if file := configOf(c); file != nil {
 		picked, err := (&configOptions{file: file}).pick(a, valuesOf(c, "project"))
@@ -288,13 +292,13 @@ func (a *app) rulePaths(c *cobra.Command, args []string) []string {
 	return []string{"rules"}
 }
 
-// found are the rules that the line is about, as far as their files can be read.
+// found returns the rules in the readable files of the command line.
 func (a *app) found(c *cobra.Command, args []string) []config.RuleFile {
 	found, _ := config.Scan(a.rulePaths(c, args))
 	return found
 }
 
-// completeRules completes names of rules, and words that stand beside them.
+// completeRules completes rule names and the given extra words.
 func (a *app) completeRules(words ...string) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		names := slices.Clone(words)
@@ -308,15 +312,15 @@ func (a *app) completeRules(words ...string) cobra.CompletionFunc {
 	}
 }
 
-// completeSecret completes a rule, then the places of its authentication: those
-// that its file has, and the beginnings of others.
+// completeSecret completes a rule, then the paths of its auth values. If no
+// path of the file matches, it offers the path prefixes.
 func (a *app) completeSecret(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		names, _ := a.completeRules()(c, args, toComplete)
 		if len(names) > 0 {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		}
-		return completeFiles("yaml", "yml")(c, args, toComplete) // a rule may be named by its file
+		return completeFiles("yaml", "yml")(c, args, toComplete) // a file can also identify a rule
 	}
 	var places []string
 	for _, r := range a.found(c, nil) {

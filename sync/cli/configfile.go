@@ -15,19 +15,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// configOptions say which config file is in force. Flags beat the environment,
-// the environment beats the file; protect, keyServices and what a project says
-// of them add up, because a flag is to narrow what a reviewed file guards.
+// configOptions select the config file. Flags take precedence over the
+// environment, and the environment over the file. The lists protect and
+// keyServices merge instead: a flag may only tighten the guards of a reviewed
+// file.
 type configOptions struct {
 	configFile string
-	file       *config.File // nil where there is none
+	file       *config.File // nil without a config file
 }
 
 func (o *configOptions) addConfig(f *pflag.FlagSet) {
 	f.StringVar(&o.configFile, "config", "", "config `FILE` (default "+config.FileName+" where there is one; '' for none)")
 }
 
-// readConfig reads the config file, once; problems that are errors end the run.
+// readConfig reads the config file once. Errors in it end the run.
 func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
 	if o.file != nil {
 		return nil
@@ -47,7 +48,7 @@ func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
 	return o.load(a, name)
 }
 
-// load reads the config file of that name.
+// load reads the config file with the given name.
 func (o *configOptions) load(a *app, name string) error {
 	file, problems := config.ReadFile(name)
 	if len(problems) > 0 {
@@ -66,7 +67,7 @@ func (o *configOptions) load(a *app, name string) error {
 	return nil
 }
 
-// printProblems prints problems of files on stderr, and for GitHub as
+// printProblems prints file problems to stderr, and for GitHub also as
 // annotations of their lines.
 func (a *app) printProblems(problems []schema.Problem) error {
 	problems = a.withholdProblems(problems)
@@ -76,8 +77,9 @@ func (a *app) printProblems(problems []schema.Problem) error {
 	return a.annotate(problems)
 }
 
-// pick returns the projects of the config file that are meant, in its order:
-// those that -p names, by name or pattern, or the one of the environment, or all.
+// pick returns the selected projects in the order of the config file. -p
+// selects by name or pattern. Without -p, the environment selects a project;
+// otherwise pick returns all.
 func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error) {
 	names, patterns := o.file.Names(), wanted
 	if env := a.Getenv("MKIO_PROJECT"); len(patterns) == 0 && env != "" {
@@ -102,8 +104,8 @@ func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error)
 	return out, nil
 }
 
-// noProject is what is said of a name or pattern, given as asked, that no
-// project of the config file has.
+// noProject returns the error for a name or pattern without a project. asked is
+// the flag or variable with the name.
 func (o *configOptions) noProject(name, asked string) error {
 	names := o.file.Names()
 	hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
@@ -113,7 +115,7 @@ func (o *configOptions) noProject(name, asked string) error {
 	return invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, joinNames(names))
 }
 
-// pickOne returns the project that is meant by a command for one of them.
+// pickOne returns the selected project for a command that works on one project.
 func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error) {
 	picked, err := o.pick(a, wanted)
 	if err != nil {
@@ -127,8 +129,8 @@ func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error
 	return picked[0], nil
 }
 
-// settleOne fills in the one project that a command is for, from the config
-// file, -p or the environment. It is nil where no config file is in force.
+// settleOne sets the project of a single-project command from the config file,
+// -p or the environment. It returns nil without a config file.
 func (o *connectOptions) settleOne(a *app, f *configOptions) (p *config.Project, err error) {
 	if f.file != nil {
 		if p, err = f.pickOne(a, o.projects); err == nil {
@@ -141,8 +143,7 @@ func (o *connectOptions) settleOne(a *app, f *configOptions) (p *config.Project,
 	return nil, err
 }
 
-// projectName is the one project that is meant where no config file says which
-// there are.
+// projectName returns the only project of a run without a config file.
 func (o *connectOptions) projectName(a *app) (string, error) {
 	switch {
 	case len(o.projects) == 1:
@@ -158,7 +159,7 @@ func (o *connectOptions) projectName(a *app) (string, error) {
 	return name, nil
 }
 
-// joinNames is a list of names in a sentence, cut where nobody would read on.
+// joinNames lists names for a sentence, at most 8 of them.
 func joinNames(names []string) string {
 	const most = 8
 	if more := len(names) - most; more > 0 {
@@ -167,8 +168,8 @@ func joinNames(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// archiveOfFile is the archive location of the config file as this run can
-// open it.
+// archiveOfFile returns the archive location of the config file. It makes a
+// directory relative to the working directory of the run.
 func (o *configOptions) archiveOfFile() string {
 	if !config.IsFolder(o.file.Archive) || strings.HasPrefix(o.file.Archive, "file:") {
 		return o.file.Archive

@@ -16,8 +16,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// decrypter opens the secrets of rule files. It is one for the whole run: calls
-// of key services have one limit, and what many rules share is opened once.
+// decrypter returns the decrypter of this run. All rules use the same
+// decrypter, so that key service calls share a limit, and shared files are
+// decrypted once.
 func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	a.opening.Do(func() {
 		options := sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets, Getenv: a.Getenv}
@@ -29,8 +30,8 @@ func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	return a.opener
 }
 
-// logged is a decrypter that names each file it opens, with -v, and counts what
-// it was asked for.
+// logged wraps a decrypter. It counts the requests and, with -v, logs each
+// decrypted file.
 func (a *app) logged(d apply.Decrypter) apply.Decrypter { return loggedDecrypter{d, a} }
 
 type loggedDecrypter struct {
@@ -44,7 +45,7 @@ func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Au
 		if !l.a.verbose {
 			break
 		}
-		if source.Take != nil { // many rules may share it: it is named once
+		if source.Take != nil { // many rules may share the file: log it once
 			if _, known := l.a.named.LoadOrStore(source.File, nil); known {
 				continue
 			}
@@ -54,14 +55,15 @@ func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Au
 	return l.Decrypter.Auth(ctx, s)
 }
 
-// proveSecrets opens every sealed file and throws the values away. What can't
-// be opened is a problem of its file, said once; opened is how many files could.
+// proveSecrets decrypts every encrypted file and discards the values. A file
+// that can't be decrypted becomes a problem, reported once. opened counts the
+// other files.
 func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
 	a.opened = a.progress.Task("open secrets", 0)
 	defer a.opened.Done()
 	d := a.logged(a.decrypter(o))
 	var mu sync.Mutex
-	files := map[string]bool{} // whether all is well with each
+	files := map[string]bool{} // false after a problem
 	said := map[schema.Problem]bool{}
 	var group parallel.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -104,8 +106,8 @@ func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Ru
 	return problems, opened, nil
 }
 
-// secretProblem is what opening secrets said, as a problem of the file that it
-// is about: the rule's own, or one that it takes a value of.
+// secretProblem turns a decryption error into a problem of the file that caused
+// it: the rule's file or a shared file.
 func secretProblem(file string, err error) schema.Problem {
 	p := schema.Problem{Position: schema.Position{File: file}, Severity: schema.Error}
 	var wrong *sops.Error

@@ -11,9 +11,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// readDeliveries reads a page of the history of each rule that a file names and
-// that is in use, and puts into the plan which of them fail, and of which that
-// can't be told: those are a warning, too.
+// readDeliveries reads a history page of each enabled live rule that has a
+// file. It adds the failing rules to the plan. A rule with an unknown state
+// causes a warning.
 func (g *projectInput) readDeliveries(ctx context.Context) error {
 	enabled := map[string]bool{}
 	for _, r := range g.input.Live {
@@ -52,9 +52,10 @@ func (g *projectInput) readDeliveries(ctx context.Context) error {
 	return nil
 }
 
-// failingOf says how the latest deliveries failed, nil if they did not. It is not
-// known if the page may not hold the latest ones (nothing promises that a history
-// begins with the newest), or if the latest has a status of a later version.
+// failingOf returns the newest failures of a rule, nil if its newest deliveries
+// did not fail. The state is unknown in two cases. The page may lack the newest
+// records, because no order is promised. Or the newest record has a status that
+// this version does not know.
 func failingOf(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	reading := history.NewReading(time.Time{}, time.Time{})
 	reading.Page(page.Events, page.Total, page.HasTotal)

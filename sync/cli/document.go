@@ -23,20 +23,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// document is what a command was asked for, in each form that it may take.
+// document is the output of a command in each of its formats.
 type document struct {
 	text     func(io.Writer, report.TextOptions) error
 	json     func(io.Writer) error
 	markdown func(io.Writer) error
 	csv      func(io.Writer) error // nil if the command does not offer CSV
-	// summary is true where it belongs into a CI run's own summary page.
+	// summary: append the document to the summary page of a CI run.
 	summary bool
-	// data is a pointer to what the forms are made of. Values that a text in it
-	// holds are taken out before it is written.
+	// data points to the source of all formats. Known secrets in its texts are
+	// masked before it is written.
 	data any
 }
 
-// writeAs writes the document in a format. A terminal's options are for text.
+// writeAs writes the document in a format. o applies only to text.
 func (d document) writeAs(format report.Format, w io.Writer, o report.TextOptions) error {
 	switch format {
 	case report.JSON:
@@ -49,8 +49,9 @@ func (d document) writeAs(format report.Format, w io.Writer, o report.TextOption
 	return d.text(w, o)
 }
 
-// planDocument is a plan; o says how it is worded, and what is to be done next
-// for those who can do it: a terminal's reader, not a pull request's.
+// planDocument returns the document of a plan. o sets its wording and its
+// advice. Next steps are omitted from Markdown: a reader of a pull request
+// can't take them.
 func planDocument(p *plan.Plan, o report.MarkdownOptions) document {
 	return document{
 		text: func(w io.Writer, t report.TextOptions) error {
@@ -97,11 +98,10 @@ func (a *app) addFormat(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.reports, "report", nil, "`FORMAT=FILE` to write the document to, too (repeatable)")
 }
 
-// formats are the formats of a command without [formatsKey].
+// formats is the default for a command without [formatsKey].
 var formats = []report.Format{report.Text, report.JSON, report.Markdown}
 
-// formatsKey annotates a command that has other formats: all of them, separated
-// by commas.
+// formatsKey annotates a command with its formats, separated by commas.
 const formatsKey = "formats"
 
 // formatsOf returns the formats of a command.
@@ -118,7 +118,7 @@ func formatsOf(cmd *cobra.Command) []report.Format {
 	return out
 }
 
-// checkFormat takes --format as it is meant, or refuses it.
+// checkFormat sets the formats of the command and refuses an unknown --format.
 func (a *app) checkFormat(cmd *cobra.Command) error {
 	a.formats = formatsOf(cmd)
 	if a.format == "" || slices.Contains(a.formats, report.Format(a.format)) {
@@ -145,20 +145,21 @@ func formatWords(formats []report.Format) string {
 	return b.String()
 }
 
-// sink is a file that gets a document. It is opened before anything is sent,
-// so that a run never ends with its only record unwritten.
+// sink is an output file for a document. It is opened before anything is sent,
+// so that no run ends with an unwritable document.
 type sink struct {
-	flag   string // that names it
+	flag   string // flag that set the path
 	path   string
 	format report.Format
-	// plan is true for plan --out: there a document of problems has no place.
+	// plan is true for plan --out, which must not receive a document of
+	// problems.
 	plan bool
-	file *os.File         // nil once the document is written
-	temp *atomicfile.Temp // that is file; nil for a device or pipe
+	file *os.File         // nil after the document is written
+	temp *atomicfile.Temp // holds file; nil for a device or pipe
 }
 
-// openSinks opens the files of --report, and out, the file that a plan is saved
-// in. It opens none if one of them is refused.
+// openSinks opens the files of --report and out, the file for a saved plan. If
+// any of them is refused, it opens none.
 func (a *app) openSinks(out string) error {
 	var sinks []*sink
 	for _, r := range a.reports {
@@ -187,7 +188,7 @@ func (a *app) openSinks(out string) error {
 	return nil
 }
 
-// newSink reads one value of --report.
+// newSink parses a value of --report.
 func (a *app) newSink(value string, formats []report.Format) (*sink, error) {
 	format, path, ok := strings.Cut(value, "=")
 	if !ok || path == "" || !slices.Contains(formats, report.Format(format)) {
@@ -196,8 +197,8 @@ func (a *app) newSink(value string, formats []report.Format) (*sink, error) {
 	return &sink{flag: "--report", path: path, format: report.Format(format)}, nil
 }
 
-// openSink opens the file of a sink. From then on, output that nobody reads any
-// more is an error: it must not end the process before the file is written.
+// openSink opens the file of a sink. From then on, a closed output pipe is an
+// error: it must not end the process before the file is written.
 func (a *app) openSink(s *sink) error {
 	if a.HoldPipe != nil {
 		a.HoldPipe()
@@ -209,9 +210,8 @@ func (a *app) openSink(s *sink) error {
 	return nil
 }
 
-// openFailureSinks opens the files of --report that are not open, as far as
-// possible: the run has failed before all of them were opened. A file that is
-// named twice gets none of its two documents.
+// openFailureSinks opens the unopened files of --report after an early failure,
+// and ignores errors. A file that is named twice gets neither document.
 func (a *app) openFailureSinks(reports []string) {
 	var sinks []*sink
 	for _, r := range reports {
@@ -227,14 +227,14 @@ func (a *app) openFailureSinks(reports []string) {
 	}
 }
 
-// replaceProblem says why a file must not be replaced by a document: a slip of the
-// finger must not cost a rule, a key or the record. "" where it may be.
+// replaceProblem explains why a document must not replace a file; "" if it may.
+// A typo must not destroy a rule, a key or the audit log.
 func replaceProblem(path string) string {
 	if path == "-" {
 		return "is no file; the document on standard output is what --format is for"
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "" // there is nothing to lose
+		return "" // no file to lose
 	}
 	switch ext := strings.ToLower(filepath.Ext(path)); {
 	case ext == ".yaml" || ext == ".yml":
@@ -248,7 +248,7 @@ func replaceProblem(path string) string {
 	}
 	defer f.Close()
 	head := make([]byte, 64<<10)
-	n, _ := io.ReadFull(f, head) // less is fine
+	n, _ := io.ReadFull(f, head) // a shorter file is fine
 	text := string(head[:n])
 	switch {
 	case strings.Contains(text, "AGE-SECRET-KEY-") || strings.Contains(text, "PRIVATE KEY"):
@@ -259,7 +259,8 @@ func replaceProblem(path string) string {
 	return ""
 }
 
-// withoutPath is the reason of a file error: its path is the temporary one.
+// withoutPath returns the reason of a file error, without its path, which may
+// be temporary.
 func withoutPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -290,7 +291,8 @@ func (s *sink) open() (err error) {
 	return nil
 }
 
-// write writes the document; a regular file is whole or not there at all.
+// write writes the document. A regular file is written completely or not at
+// all.
 func (s *sink) write(d document) error {
 	if err := writeWhole(s.file, d, s.format, report.TextOptions{}); err != nil {
 		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
@@ -301,13 +303,13 @@ func (s *sink) write(d document) error {
 		return file.Close()
 	}
 	if err := s.temp.Commit(s.path, 0o600); err != nil {
-		s.temp.Discard() // it is only half of a document
+		s.temp.Discard() // it is incomplete
 		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
 	}
 	return nil
 }
 
-// closeSinks drops what no document was written to.
+// closeSinks closes all sinks and discards the unwritten files.
 func (a *app) closeSinks() {
 	for _, s := range a.sinks {
 		if s.file == nil {
@@ -322,8 +324,8 @@ func (a *app) closeSinks() {
 	a.sinks = nil
 }
 
-// writeDocument writes the document to every file that was asked for, to the CI run's
-// summary page and to stdout. One that can't be written stops no other.
+// writeDocument writes the document to every --report file, the summary page of
+// CI and stdout. A failed write does not stop the others.
 func (a *app) writeDocument(d document) error {
 	a.known.Mask(d.data, webhook.Redacted)
 	err := a.writeSinks(d, true)
@@ -336,8 +338,8 @@ func (a *app) writeDocument(d document) error {
 	return nil
 }
 
-// writeStdout writes the document to stdout. It counts as written from its first
-// byte on: a second document behind it could not be told apart.
+// writeStdout writes the document to stdout. It counts as written from the
+// first byte: nobody could separate it from a second document.
 func (a *app) writeStdout(d document, o report.TextOptions) error {
 	var b bytes.Buffer
 	err := d.writeAs(report.Format(a.format), &b, o)
@@ -351,8 +353,8 @@ func (a *app) writeStdout(d document, o report.TextOptions) error {
 	return nil
 }
 
-// writeWhole writes the document in one piece: if it can't be made, nothing is
-// written.
+// writeWhole writes the document in one piece. If a format fails, it writes
+// nothing.
 func writeWhole(w io.Writer, d document, format report.Format, o report.TextOptions) error {
 	var b bytes.Buffer
 	if err := d.writeAs(format, &b, o); err != nil {
@@ -362,8 +364,8 @@ func writeWhole(w io.Writer, d document, format report.Format, o report.TextOpti
 	return err
 }
 
-// writeSinks writes to files and the summary page only. asked is false where
-// the document says why there is no other.
+// writeSinks writes to files and the summary page. asked is false for a
+// document that only explains a failure.
 func (a *app) writeSinks(d document, asked bool) error {
 	var errs []error
 	for _, s := range a.sinks {
@@ -377,7 +379,7 @@ func (a *app) writeSinks(d document, asked bool) error {
 	return errors.Join(errs...)
 }
 
-// appendSummary adds the document to the page that GitHub shows of a run.
+// appendSummary appends the document to the summary page of a GitHub job.
 func (a *app) appendSummary(d document) {
 	path := a.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" || a.Getenv("GITHUB_ACTIONS") != "true" {

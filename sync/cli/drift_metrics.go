@@ -14,8 +14,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// driftMetrics is what drift --metrics tells of a run. It is written whatever comes of
-// the run, so that an alert sees that, too. The zero meter writes nothing.
+// driftMetrics collects the metrics of drift --metrics. They are written even
+// if the run fails, so that alerts detect failures. The zero value writes
+// nothing.
 type driftMetrics struct {
 	path  string
 	file  *metrics.File
@@ -25,24 +26,25 @@ type driftMetrics struct {
 	projects []*projectMetrics
 }
 
-// projectMetrics is one project of the run.
+// projectMetrics contains the metrics of one project.
 type projectMetrics struct {
 	metrics.Project
-	began atomic.Int64 // when its first request was sent, in Unix nanoseconds; 0 before
+	began atomic.Int64 // time of the first request, in Unix nanoseconds; 0 before it
 }
 
 func (m *driftMetrics) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&m.path, "metrics", "", "`FILE` for Prometheus, ending in "+metrics.Extension+" as the node exporter wants it: rules by state, last success, requests, retries, duration")
 }
 
-// addProjects says which projects the run is about.
+// addProjects adds the projects of the run.
 func (m *driftMetrics) addProjects(targets []*projectSettings) {
 	for _, t := range targets {
 		m.startProject(t.name, time.Time{})
 	}
 }
 
-// openFile reads the file of the run before, and sees whether it can be written.
+// openFile reads the metrics of the previous run and checks that the file is
+// writable.
 func (m *driftMetrics) openFile(now time.Time) (err error) {
 	m.began = now
 	if m.path == "" {
@@ -54,8 +56,8 @@ func (m *driftMetrics) openFile(now time.Time) (err error) {
 	return nil
 }
 
-// startProject returns where the requests to a project are counted. expiry is when
-// its token ends, zero where that is not known.
+// startProject returns the request counters of a project. expiry is the end of
+// its token; zero if unknown.
 func (m *driftMetrics) startProject(name string, expiry time.Time) *projectMetrics {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +80,7 @@ func (m *driftMetrics) findProject(name string) *projectMetrics {
 	return m.projects[i]
 }
 
-// recordEnd says that all was read of a project that is told of it.
+// recordEnd records the duration of a project after its last request.
 func (m *driftMetrics) recordEnd(name string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,7 +89,7 @@ func (m *driftMetrics) recordEnd(name string, now time.Time) {
 	}
 }
 
-// recordResults says what came of the projects.
+// recordResults records the plans of all readable projects.
 func (m *driftMetrics) recordResults(s *multiPlan, deliveries bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,8 +100,8 @@ func (m *driftMetrics) recordResults(s *multiPlan, deliveries bool) {
 	}
 }
 
-// writeMetrics writes what the run came to, and returns the exit code that it
-// ends with then.
+// writeMetrics writes the metrics and returns the exit code. A failed write
+// makes the code worse.
 func (a *app) writeMetrics(code int) int {
 	m := &a.meter
 	if m.file == nil {
@@ -117,8 +119,8 @@ func (a *app) writeMetrics(code int) int {
 	return code
 }
 
-// requestLog is told of each request to a project: what -v prints of it, and
-// what is counted.
+// requestLog returns the logger of a project's requests. It counts each request
+// and prints it with -v.
 func (a *app) requestLog(p *projectMetrics) func(mkio.RequestLog) {
 	return func(l mkio.RequestLog) {
 		p.began.CompareAndSwap(0, a.Now().Add(-l.Duration).UnixNano())

@@ -1,8 +1,8 @@
-// Package cli holds the commands of mkhooks: flags, the order of the steps,
-// what is printed where, and exit codes.
+// Package cli contains the commands of mkhooks: flags, the order of steps,
+// output and exit codes.
 //
-// It decides nothing about rules: comparing and guards are package plan,
-// writing is package apply, and every document is printed by package report.
+// It decides nothing about rules. Package plan compares them and applies
+// guards, package apply writes them, and package report prints every document.
 package cli
 
 import (
@@ -23,41 +23,40 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// Env is all of the outside world that a command may touch, files and the git
-// command aside. Tests fill it by hand.
+// Env is a command's access to the outside world, except for files and the git
+// command. Tests set it by hand.
 type Env struct {
 	// Args are the arguments without the program's name.
 	Args           []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Getenv returns an environment variable, or "".
+	// Getenv returns an environment variable; "" if it is not set.
 	Getenv func(string) string
-	// StdinTTY, StdoutTTY and StderrTTY say which streams are a terminal:
-	// they decide whether a question can be asked, and colour.
+	// StdinTTY, StdoutTTY and StderrTTY tell which streams are a terminal. They
+	// control questions and colour.
 	StdinTTY, StdoutTTY, StderrTTY bool
-	// Width is the terminal's width in columns; 0 means not known.
+	// Width is the terminal width in columns; 0: unknown.
 	Width int
-	// StderrWidth returns that of standard error's, as it is now; nil means not
-	// known.
+	// StderrWidth returns the current width of standard error; nil: unknown.
 	StderrWidth func() int
 	Now         func() time.Time
-	// Transport sends requests; nil means the client's own.
+	// Transport sends requests; nil: the client's default.
 	Transport http.RoundTripper
-	// Stop is closed by the first signal: what only reads ends at once, what
-	// writes finishes what is under way. The second signal cancels the
-	// context that [Main] is given. nil means never.
+	// Stop is closed by the first signal; nil: never. Then reads end at once,
+	// and writes in flight finish. The second signal cancels the context of
+	// [Main].
 	Stop <-chan struct{}
-	// HoldPipe is called before something is written to the service: from then
-	// on output that nobody reads any more (apply | head) must be an error, and
-	// not the end of the process. nil means that it is one already.
+	// HoldPipe is called before anything is written to the service. From then
+	// on, a closed output pipe (apply | head) must be an error, not the end of
+	// the process. nil: it already is an error.
 	HoldPipe func()
 }
 
-// Main runs the command that env.Args name and returns the exit code. Whatever
-// the code, the document that was asked for is written before it returns.
+// Main runs the command in env.Args and returns its exit code. It writes the
+// requested document for every exit code.
 func Main(ctx context.Context, env Env) int {
-	// net/http logs what a server sends unasked, as it came, past all that is
-	// searched and escaped here.
+	// net/http logs unsolicited server data as it is, so it would bypass
+	// masking and escaping.
 	log.SetOutput(io.Discard)
 	a := &app{Env: env, root: ctx, known: secrets.NewScrubber(credentials(env.Getenv)...)}
 	return a.run()
@@ -69,10 +68,11 @@ type app struct {
 	// root ends with the second signal.
 	root context.Context
 
-	// suspects are arguments that look like a secret: no message repeats them.
+	// suspects are arguments that look like a secret. Messages must not repeat
+	// them.
 	suspects []string
 
-	// stderr keeps messages whole that come from side by side.
+	// stderr keeps parallel messages from mixing.
 	stderr sync.Mutex
 
 	// Flags that every command has.
@@ -81,49 +81,49 @@ type app struct {
 	quiet   bool
 	format  string
 	reports []string
-	formats []report.Format // that the command has
+	formats []report.Format // of the command
 	out     string          // plan --out
 
-	// common is shared by the clients of all projects; see lineTo. clients are
-	// kept, because the rate limit of a project is one for the whole run.
+	// common is shared by the clients of all projects; see transportTo. clients
+	// caches them, because a run has a single rate limit for each project.
 	common  sharedTransport
 	clients map[clientKey]*mkio.Client
-	// tokens are those of which a warning was given, by where they come from.
+	// tokens are the sources of tokens that a warning was printed for.
 	tokens map[string]bool
 
-	// opener is what [app.decrypter] returns.
+	// opener is the result of [app.decrypter].
 	opening sync.Once
 	opener  *sops.Decrypter
 
-	// known is searched for in every text of others: tokens, values that were sent,
-	// and credentials of the environment that proxies and stores are sent.
+	// known finds secrets in external texts. It contains tokens, sent values,
+	// and the credentials of proxies and object stores.
 	known *secrets.Scrubber
 
-	// progress shows that long work goes on; nil until the flags are known.
+	// progress reports long work; nil before the flags are parsed.
 	progress *progress.Progress
 	// opened and applied count the secrets and the changes of an apply.
 	opened, applied *progress.Task
-	// meter is what drift --metrics tells.
+	// meter collects the metrics of drift --metrics.
 	meter driftMetrics
 
-	// named are the files with secrets of many rules that -v has named.
+	// named contains the shared secrets files that -v has logged.
 	named sync.Map
 
-	// sinks are the files that get the document.
+	// sinks are the files that receive the document.
 	sinks []*sink
 
-	// tree has all commands.
+	// tree contains all commands.
 	tree *cobra.Command
-	// started is set once a command runs, so that an error after it is not
-	// taken for one of the call.
+	// started is set when a command starts. Later errors are not about the
+	// command line.
 	started bool
-	// documentWritten is set once stdout carries the document that was asked
-	// for, so that an error does not put a second one behind it.
+	// documentWritten is set after the requested document went to stdout. An
+	// error must not add a second document.
 	documentWritten bool
 }
 
-// context returns a context that ends with the first signal: for everything
-// that only reads.
+// context returns a context that ends with the first signal. It is for
+// operations that only read.
 func (a *app) context() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(a.root)
 	if a.Stop == nil {
@@ -139,7 +139,7 @@ func (a *app) context() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// stopped reports whether a signal came.
+// stopped reports whether a signal arrived.
 func (a *app) stopped() bool {
 	select {
 	case <-a.Stop:
@@ -149,8 +149,8 @@ func (a *app) stopped() bool {
 	}
 }
 
-// credentials are what the environment holds for proxies and object stores, which
-// may repeat it in their error texts.
+// credentials returns the environment's credentials for proxies and object
+// stores. Their error texts may repeat these values.
 func credentials(getenv func(string) string) []secrets.String {
 	var out []secrets.String
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {

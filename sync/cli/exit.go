@@ -13,18 +13,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// What goes where, and how it reads:
+// Output rules:
 //
-//   - stdout carries the document that was asked for and nothing else.
+//   - stdout carries only the requested document.
 //   - stderr carries lines that begin with "mkhooks: error: ", "mkhooks:
-//     warning: " or "mkhooks: hint: "; lower case, no full stop. A hint is
-//     what to do next, at best a command that can be pasted.
+//     warning: " or "mkhooks: hint: ", in lower case, without a full stop. A
+//     hint is the next step, at best a command to paste.
 //   - Problems of input files are "file:line:column: message", so that editors
 //     and terminals make them links.
-//   - An error says what was found, where, what was expected. Text that comes
-//     from a file or from the service is escaped.
+//   - An error names its cause and place, and the expected input. Text from a
+//     file or the service is escaped.
 
-// The exit codes: contract, section 8. This is the only place with numbers.
+// The exit codes of the contract, section 8. Only this block contains the
+// numbers.
 const (
 	exitOK          = 0
 	exitFailed      = 1
@@ -35,13 +36,13 @@ const (
 	exitInterrupted = 130
 )
 
-// exitRank orders the codes by which comes before which: 130, then 3, 1 or 5,
-// 4, 2. 1 and 5 exclude each other by what they mean.
+// exitRank orders the codes by precedence: 130, 3, then 1 or 5, then 4, then 2.
+// Codes 1 and 5 exclude each other by definition.
 var exitRank = map[int]int{
 	exitOK: 0, exitDifferences: 1, exitRefused: 2, exitFailed: 3, exitPartial: 4, exitInvalid: 5, exitInterrupted: 6,
 }
 
-// worse returns the code that comes first of the two.
+// worse returns the code that takes precedence.
 func worse(a, b int) int {
 	if exitRank[b] > exitRank[a] {
 		return b
@@ -49,7 +50,7 @@ func worse(a, b int) int {
 	return a
 }
 
-// outcomeCode is the exit code of an apply.
+// outcomeCode returns the exit code for an outcome of apply.
 func outcomeCode(o apply.Outcome) int {
 	switch o {
 	case apply.Applied, apply.Nothing:
@@ -64,8 +65,8 @@ func outcomeCode(o apply.Outcome) int {
 	return exitFailed
 }
 
-// codeError is how a command ends with another code than 0. Without an err
-// there is nothing more to print: the document has said it.
+// codeError ends a command with an exit code other than 0. Without err nothing
+// more is printed: the document contains the reason.
 type codeError struct {
 	code     int
 	err      error
@@ -82,7 +83,7 @@ func (e *codeError) Error() string {
 
 func (e *codeError) Unwrap() error { return e.err }
 
-// exit ends a command whose document says why.
+// exit ends a command whose document contains the reason.
 func exit(code int) error {
 	if code == exitOK {
 		return nil
@@ -90,7 +91,7 @@ func exit(code int) error {
 	return &codeError{code: code}
 }
 
-// invalid is wrong input: exit 3, nothing was sent.
+// invalid returns an error for invalid input: exit 3, nothing was sent.
 func invalid(err error, hints ...string) error {
 	return &codeError{code: exitInvalid, err: err, hints: withHint(err, hints)}
 }
@@ -103,12 +104,12 @@ func invalidf(hint, format string, args ...any) error {
 	return invalid(err, hint)
 }
 
-// failed is trouble with network, service or files: exit 1.
+// failed returns an error for a failure of network, service or files: exit 1.
 func failed(err error, hints ...string) error {
 	return &codeError{code: exitFailed, err: err, hints: withHint(err, hints)}
 }
 
-// withHint adds the hint that an error itself carries.
+// withHint adds the hint that err carries.
 func withHint(err error, hints []string) []string {
 	if h := hintOf(err); h != "" && !slices.Contains(hints, h) {
 		hints = append(hints, h)
@@ -116,7 +117,7 @@ func withHint(err error, hints []string) []string {
 	return hints
 }
 
-// hintOf is what an error says to do next, or "".
+// hintOf returns the hint that an error carries, or "".
 func hintOf(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
@@ -125,8 +126,8 @@ func hintOf(err error) string {
 	return ""
 }
 
-// first returns the error whose exit code takes precedence, of equals the first,
-// and prints the others.
+// first returns the error whose exit code takes precedence, and prints the
+// others. Among equal codes the first error wins.
 func (a *app) first(errs ...error) error {
 	var out error
 	for _, err := range errs {
@@ -154,7 +155,7 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
-// reportError prints what err has to say and returns the exit code.
+// reportError prints err with its hints and returns the exit code.
 func (a *app) reportError(err error) int {
 	if err == nil {
 		return exitOK
@@ -163,7 +164,8 @@ func (a *app) reportError(err error) int {
 	if !errors.As(err, &e) {
 		e = &codeError{code: exitFailed, err: err, hints: withHint(err, nil)}
 	}
-	// What came to its end before the signal, and said so, was not interrupted.
+	// A run that ended before the signal, and reported its end, was not
+	// interrupted.
 	if unsaid := e.err == nil && !a.documentWritten; a.stopped() && e.code != exitInterrupted && (unsaid || errors.Is(e.err, context.Canceled)) {
 		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
 	}
@@ -179,8 +181,8 @@ func (a *app) reportError(err error) int {
 	return worse(e.code, a.writeFailure(e))
 }
 
-// annotate prints problems as GitHub takes them, on stderr: it shows them at
-// their lines in the pull request.
+// annotate prints problems as GitHub annotations on stderr. GitHub shows them
+// at their lines in the pull request.
 func (a *app) annotate(problems []schema.Problem) error {
 	if a.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
@@ -195,10 +197,11 @@ func (a *app) annotate(problems []schema.Problem) error {
 	return nil
 }
 
-// withheld takes the place of a text on stderr that holds a value.
+// withheld replaces a stderr text that contains a secret value.
 const withheld = "the text is withheld, because it holds a secret value"
 
-// printMessage prints one message on stderr, in lines that can't begin with foreign text.
+// printMessage prints a message to stderr. Each of its lines gets a prefix, so
+// that no line can begin with foreign text.
 func (a *app) printMessage(kind, text string) {
 	if a.known.Holds([]byte(text)) {
 		text = withheld

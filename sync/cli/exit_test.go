@@ -6,8 +6,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// TestExitPrecedence holds the contract's order for every pair: 130, then 3,
-// then 1 or 5, then 4, then 2.
+// TestExitPrecedence checks every pair of exit codes against the order in the
+// contract: 130, 3, then 1 or 5, then 4, then 2.
 func TestExitPrecedence(t *testing.T) {
 	t.Parallel()
 	order := [][]int{{130}, {3}, {1, 5}, {4}, {2}, {0}}

@@ -14,8 +14,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/history"
 )
 
-// TestFailOnCannotTell: a monitor that could not look at every record never exits
-// with 0, nor with 2, which would say that it could.
+// TestFailOnCannotTell checks that a monitor with an incomplete history never
+// exits with 0. It must not exit with 2 either, because that code claims a
+// complete history.
 func TestFailOnCannotTell(t *testing.T) {
 	t.Parallel()
 	page := func(edit func(body map[string]any)) *emulator.Fault {
@@ -77,7 +78,7 @@ func TestFailOnCannotTell(t *testing.T) {
 					s := serveEmulator(t, o)
 					s.Put("jobs", map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
 					list := records(9)
-					if sad { // where no reading can miss it
+					if sad { // no reading can miss it there
 						list[1].Status = "Failed"
 					}
 					s.AddEvents("jobs", list...)
@@ -90,7 +91,7 @@ func TestFailOnCannotTell(t *testing.T) {
 					if seen := !slices.Contains(more, "2026-10-01T00:07:30Z"); want == 0 && sad && seen {
 						want = exitDifferences
 					} else if !seen && strings.HasPrefix(c.says, "the ") {
-						continue // fewer are looked at
+						continue // fewer records are read
 					}
 					if code != want {
 						t.Errorf("%q, failed: %v: exit code %d, want %d\n%s%s", args, sad, code, want, stdout, stderr)
@@ -113,9 +114,9 @@ func TestFailOnCannotTell(t *testing.T) {
 	}
 }
 
-// TestRecordsWarn: records that may not be all say so on stderr in every format,
-// and in the document if that has a place for it. Without --fail-on that is no
-// failure.
+// TestRecordsWarn checks the warning about possibly missing records: on stderr
+// in every format, and in documents with a field for it. Without --fail-on this
+// is not a failure.
 func TestRecordsWarn(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -134,8 +135,8 @@ func TestRecordsWarn(t *testing.T) {
 	}
 }
 
-// TestDeliveriesUnknown: drift --deliveries says of which rules one page does not
-// tell whether they fail, in the document and to Prometheus.
+// TestDeliveriesUnknown checks that drift --deliveries reports the rules whose
+// state a page does not show, in the document and to Prometheus.
 func TestDeliveriesUnknown(t *testing.T) {
 	t.Parallel()
 	status := func(to string) func(map[string]any) {

@@ -11,23 +11,24 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// A run that fails before it has a document writes a document of problems in its
-// place: to stdout in the format of --format, to each file of --report, and in
-// GitHub Actions to the summary page and as annotations. This holds for every
-// command and every failure, because [app.reportError] is the only way out.
+// A run that fails without a document writes a document of problems instead. It
+// goes to stdout in the format of --format and to each file of --report. In
+// GitHub Actions it also goes to the summary page and becomes annotations. This
+// covers every failure of every command, because all of them end in
+// [app.reportError].
 
-// allFormats are the formats of any command.
+// allFormats lists the formats of all commands.
 var allFormats = []report.Format{report.Text, report.JSON, report.Markdown, report.CSV}
 
 // writeFailure writes the error as a document of problems. It returns the exit
-// code that follows from a document that can't be written. Text has no document
-// on stdout, because stderr has the same words.
+// code for a failed write, or exitOK. In text format it leaves stdout empty,
+// because stderr already has the message.
 func (a *app) writeFailure(e *codeError) int {
 	if len(a.Args) > 0 && strings.HasPrefix(a.Args[0], "__complete") { // a shell reads stdout
 		return exitOK
 	}
 	format, reports := a.format, a.reports
-	if !a.started { // pflag stops at the first flag that is wrong
+	if !a.started { // pflag stops at the first invalid flag
 		format, reports = outputFlags(a.tree, a.Args)
 	}
 	a.format = string(report.Text)
@@ -54,11 +55,11 @@ func (a *app) writeFailure(e *codeError) int {
 	return exitOK
 }
 
-// finishPanic reports a panic, without its value, and returns the exit code.
+// finishPanic reports a panic without its value, and returns the exit code.
 func (a *app) finishPanic() (code int) {
 	code = exitFailed
 	defer func() {
-		if recover() != nil { // writing documents is what panics
+		if recover() != nil { // writing the documents panicked
 			a.closeSinks()
 		}
 	}()
@@ -66,8 +67,8 @@ func (a *app) finishPanic() (code int) {
 		"run the command again, and report the fault with the trace on standard error"))
 }
 
-// outputFlags returns the values of --format and --report in arguments that cobra
-// did not read to their end. A value of another flag is not taken for a flag.
+// outputFlags finds the values of --format and --report in arguments that cobra
+// parsed only in part. It does not mistake another flag's value for a flag.
 func outputFlags(root *cobra.Command, args []string) (format string, reports []string) {
 	cmd, _, err := root.Find(args)
 	if err != nil {
@@ -94,8 +95,8 @@ func outputFlags(root *cobra.Command, args []string) (format string, reports []s
 	return format, reports
 }
 
-// takesNext reports whether the argument after a flag is its value. A flag that
-// cmd does not have takes none, but --format and --report always do.
+// takesNext reports whether the argument after a flag is its value. Flags that
+// cmd lacks take no value, but --format and --report always do.
 func takesNext(cmd *cobra.Command, arg string) bool {
 	if name, ok := strings.CutPrefix(arg, "--"); ok {
 		f := cmd.Flag(name)
@@ -114,7 +115,7 @@ func takesNext(cmd *cobra.Command, arg string) bool {
 		case f == nil:
 			return false
 		case f.NoOptDefVal == "":
-			return i == len(letters)-1 // otherwise the rest is the value
+			return i == len(letters)-1 // otherwise the rest of arg is the value
 		}
 	}
 	return false

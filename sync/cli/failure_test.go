@@ -16,8 +16,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// oneDocument checks that text is one JSON document that its schema takes, and
-// returns its kind.
+// oneDocument checks that text is one JSON document that matches its schema,
+// and returns its kind.
 func oneDocument(t *testing.T, text string) string {
 	t.Helper()
 	kind := schema.DocumentKind([]byte(text))
@@ -31,7 +31,7 @@ func oneDocument(t *testing.T, text string) string {
 	return kind
 }
 
-// theProblem returns the one problem of a document of problems.
+// theProblem returns the only problem of a document of problems.
 func theProblem(t *testing.T, text string) schema.Problem {
 	t.Helper()
 	var doc struct{ Problems []schema.Problem }
@@ -46,15 +46,15 @@ func theProblem(t *testing.T, text string) schema.Problem {
 	return doc.Problems[0]
 }
 
-// TestWrongCallsHaveADocument calls every command in every wrong way: stdout and
-// the files of --report have a document of the error, wherever the flags for them
-// stand.
+// TestWrongCallsHaveADocument calls every command in every wrong way. stdout
+// and the files of --report must contain a document of the error, at any
+// position of their flags.
 func TestWrongCallsHaveADocument(t *testing.T) {
 	t.Parallel()
 	commands := [][]string{
 		{"validate"}, {"plan"}, {"apply"}, {"drift"}, {"import"}, {"show"}, {"show-rule"}, {"history"}, {"audit", "verify"}, {"audit", "show"},
 		{"config"}, {"init"}, {"secret", "set"}, {"release"}, {"restore"}, {"emulate"}, {"schema"}, {"version"}, {"man"}, {"completion", "bash"},
-		// No commands.
+		// Not commands.
 		{"audit"}, {"secret"}, {"completion"}, {"help", "nonsense"}, {"plna"}, {},
 	}
 	calls := map[string]func(command, output []string) []string{
@@ -105,10 +105,10 @@ func TestWrongCallsHaveADocument(t *testing.T) {
 	}
 }
 
-// TestFailuresHaveADocument has every command that asks the service or reads
-// files fail in every way: stdout has one document, whatever the exit code, and
-// so have the files of --report. In GitHub Actions, the page of the run has it,
-// too.
+// TestFailuresHaveADocument makes every command that calls the service or reads
+// files fail in every way. stdout and the files of --report must contain one
+// document, for every exit code. In GitHub Actions the summary page must
+// contain it also.
 func TestFailuresHaveADocument(t *testing.T) {
 	t.Parallel()
 	common := []string{"--retry-for", "1ms", "--owner", "team"}
@@ -168,7 +168,7 @@ func TestFailuresHaveADocument(t *testing.T) {
 				cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+reports+"/summary.md")
 				var stdout, stderr strings.Builder
 				cmd.Stdout, cmd.Stderr = &stdout, &stderr
-				_ = cmd.Run() // the code is what counts
+				_ = cmd.Run() // only the exit code matters
 				if code := cmd.ProcessState.ExitCode(); code != f.code {
 					t.Errorf("%s: exit code %d, want %d\n%s%s", command, code, f.code, stdout.String(), stderr.String())
 				}
@@ -195,7 +195,8 @@ func TestFailuresHaveADocument(t *testing.T) {
 	}
 }
 
-// TestLateFailuresHaveADocument: what fails beside the service, by its command.
+// TestLateFailuresHaveADocument checks the failures of each command that don't
+// come from the service.
 func TestLateFailuresHaveADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -245,7 +246,7 @@ func TestLateFailuresHaveADocument(t *testing.T) {
 			cmd.Env = append(cmd.Env, c.env...)
 			var stdout, stderr strings.Builder
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			_ = cmd.Run() // the code is what counts
+			_ = cmd.Run() // only the exit code matters
 			if code := cmd.ProcessState.ExitCode(); code != c.code {
 				t.Errorf("exit code %d, want %d\n%s", code, c.code, stderr.String())
 			}
@@ -256,7 +257,7 @@ func TestLateFailuresHaveADocument(t *testing.T) {
 	}
 }
 
-// TestInterruptedHasADocument: a signal while the service is asked.
+// TestInterruptedHasADocument sends a signal during a request.
 func TestInterruptedHasADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -288,7 +289,7 @@ func TestInterruptedHasADocument(t *testing.T) {
 			start, signal := process(t, cmd)
 			s.Fault(emulator.Fault{Kind: c.kind, Nth: c.nth, Before: func() { signal(os.Interrupt) }, Stall: true})
 			start()
-			_ = cmd.Wait() // the code is what counts
+			_ = cmd.Wait() // only the exit code matters
 			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 				t.Errorf("exit code %d, want 130\n%s", code, stderr.String())
 			}
@@ -302,8 +303,8 @@ func TestInterruptedHasADocument(t *testing.T) {
 	}
 }
 
-// TestReportWithoutAReader: the files of --report are written where nobody reads
-// stdout any more.
+// TestReportWithoutAReader checks that the files of --report are written even
+// if stdout has no reader.
 func TestReportWithoutAReader(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -333,9 +334,9 @@ func TestReportWithoutAReader(t *testing.T) {
 	}
 }
 
-// TestPanicHasADocument: a fault of our own, in whatever goroutine, still leaves
-// one document and exit code 1 (Go's own, 2, would mean a difference), and nowhere
-// what the panic said.
+// TestPanicHasADocument checks that a panic in any goroutine leaves one
+// document and exit code 1. Go's default code, 2, would mean a difference. No
+// output may contain the panic's value.
 func TestPanicHasADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -344,7 +345,7 @@ func TestPanicHasADocument(t *testing.T) {
 	export := filepath.Join(t.TempDir(), "histories")
 	for name, c := range map[string]struct {
 		args  []string
-		after int // requests that are well before
+		after int // number of good requests before the fault
 	}{
 		"plan":                 {[]string{"plan", rules}, 0},
 		"drift":                {[]string{"drift", rules}, 0},
@@ -383,7 +384,7 @@ func TestPanicHasADocument(t *testing.T) {
 	}
 }
 
-// panicking is a network whose library has a fault after some requests.
+// panicking is a transport that panics after some requests.
 type panicking struct {
 	after int64
 	sent  atomic.Int64
@@ -396,8 +397,8 @@ func (p *panicking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestUnwrittenDocumentKeepsTheCode: a document that can't be written is a failure,
-// which does not take the place of a code that comes before it.
+// TestUnwrittenDocumentKeepsTheCode checks that an unwritten document is a
+// failure, but does not replace an exit code with precedence.
 func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -424,7 +425,7 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 		cmd := r.command(s, append(slices.Clone(c.args), reports...)...)
 		var stderr strings.Builder
 		cmd.Stdout, cmd.Stderr = full, &stderr
-		_ = cmd.Run() // the code is what counts
+		_ = cmd.Run() // only the exit code matters
 		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(stderr.String(), "write standard output: ") {
 			t.Errorf("%q: exit code %d, want %d\n%s", c.args, code, c.code, stderr.String())
 		}
@@ -437,7 +438,7 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 		}
 		oneDocument(t, string(text))
 		_ = os.Remove(filepath.Join(r.dir, "out.json"))
-		// The other way round: stdout has the document, the file has none.
+		// The reverse: stdout gets the document, the file does not.
 		if len(reports) > 2 {
 			reports[3] = "json=/dev/full"
 		}
@@ -446,7 +447,7 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 	}
 }
 
-// TestFailureAsCSV: those who read records see that there are none.
+// TestFailureAsCSV checks that CSV output reports a failure instead of records.
 func TestFailureAsCSV(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)

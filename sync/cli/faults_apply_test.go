@@ -15,9 +15,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// TestFaultsOfApply is the rest of the matrix, of which most concerns what
-// apply writes: someone else's doing, tokens that end, full disks, signals,
-// clocks. Its table is testdata/faults-apply.golden, a line a cell.
+// TestFaultsOfApply tests the rest of the matrix, mostly about the writes of
+// apply. It covers edits by another client, expiring tokens, full disks,
+// signals and clocks. Its table is testdata/faults-apply.golden, with a line
+// for each cell.
 func TestFaultsOfApply(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs two hundred processes: left out by -short")
@@ -35,21 +36,21 @@ func applyCells() []cell {
 	for i := range out {
 		if out[i].command == "" {
 			out[i].command = "apply"
-			// One after the other, so that it is known what is under way.
+			// One write at a time, so that the test knows the write in flight.
 			out[i].args = append(out[i].args, "--concurrency", "1")
 		}
 	}
 	return out
 }
 
-// at runs do before the nth request of a kind about a rule.
+// at runs do before the nth request of a kind for a rule.
 func at(kind emulator.Kind, rule string, nth int, do func(w *faulty)) func(w *faulty) {
 	return func(w *faulty) {
 		w.hit = w.s.Fault(emulator.Fault{Kind: kind, Rule: rule, Nth: nth, Before: func() { do(w) }}).Hits
 	}
 }
 
-// otherCells have someone else at work between plan and write.
+// otherCells returns cells where another client works between plan and write.
 func otherCells() []cell {
 	edit := func(rule string) func(w *faulty) {
 		return func(w *faulty) {
@@ -104,7 +105,7 @@ func otherCells() []cell {
 	}
 }
 
-// specOf is a copy of a spec without its marker.
+// specOf copies a spec without its marker.
 func specOf(spec map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range spec {
@@ -115,14 +116,14 @@ func specOf(spec map[string]any) map[string]any {
 	return out
 }
 
-// theirs notes that someone else takes a rule away, with its history.
+// theirs notes that another client deletes a rule with its history.
 func (w *faulty) theirs(rule string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.taken = append(w.taken, w.s.Rules()[rule].ID)
 }
 
-// tokenCells have a token end in the middle.
+// tokenCells returns cells where a token expires in mid-run.
 func tokenCells() []cell {
 	expires := func(kind emulator.Kind, rule string) cell {
 		end := time.Now().Add(time.Hour)
@@ -150,8 +151,8 @@ func tokenCells() []cell {
 	}
 }
 
-// limitCells have the service's own limit used up again and again: what a
-// minute is there takes two seconds here.
+// limitCells returns cells that use up the service's rate limit again and
+// again. A minute of the service takes two seconds here.
 func limitCells() []cell {
 	var out []cell
 	for _, form := range []emulator.RetryAfter{emulator.RetryAbsent, emulator.RetrySeconds, emulator.RetryDate} {
@@ -168,7 +169,8 @@ func limitCells() []cell {
 	return out
 }
 
-// As root, who may write to any folder, a run gives that up.
+// noRoot returns a wrapper command that drops root's right to write to any
+// directory. It is nil for other users.
 func noRoot() []string {
 	if os.Geteuid() != 0 {
 		return nil
@@ -176,19 +178,19 @@ func noRoot() []string {
 	return []string{"setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search", "mkhooks"}
 }
 
-// diskCells have nowhere to write to.
+// diskCells returns cells without space to write to.
 func diskCells() []cell {
 	small := func(bytes int) ([]string, []string) {
 		return []string{"mkhooks-odd"}, []string{fmt.Sprintf("%s=%d", oddDisk, bytes)}
 	}
-	odd, archiveFits := small(80000) // of the record all, of a long history a part
-	_, recordFits := small(2500)     // of the record a part
+	odd, archiveFits := small(80000) // the whole audit log, a part of a long history
+	_, recordFits := small(2500)     // a part of the audit log
 	_, nothingFits := small(100)
 	long := func(w *faulty) {
 		for range 400 {
 			source := make([]byte, 400)
 			for i := range source {
-				source[i] = byte('!' + rand.IntN(90)) // what can't be made smaller
+				source[i] = byte('!' + rand.IntN(90)) // incompressible
 			}
 			w.s.AddEvents("gone-busy", emulator.Event{Source: string(source)})
 		}
@@ -222,15 +224,15 @@ func diskCells() []cell {
 	}
 }
 
-// make wants what a test does to its files to have been done.
+// make reports the error of a file operation by the test.
 func (w *faulty) make(err error) {
 	if err != nil {
 		w.t.Error(err)
 	}
 }
 
-// signalCells send signals. What is under way is answered once the run has
-// heard of the first, as it then says; what only reads is given up.
+// signalCells returns cells with signals. The response to a write in flight
+// comes only after the run has reported the first signal. Reads are canceled.
 func signalCells() []cell {
 	places := []struct {
 		name string
@@ -270,8 +272,8 @@ func signalCells() []cell {
 	return out
 }
 
-// clockCells have the clock jump by hours, back and forth, and that of the
-// service be another one.
+// clockCells returns cells where the local clock jumps by hours, back and
+// forth, and differs from the service's clock.
 func clockCells() []cell {
 	var out []cell
 	for _, wr := range []wrong{
@@ -302,5 +304,5 @@ type clock struct{ off atomic.Int64 }
 
 func (c *clock) set(off time.Duration) { c.off.Store(int64(off)) }
 
-// Now is the time by it.
+// Now returns the time of the clock.
 func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.off.Load())) }

@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/audit"
 )
 
-// row is what came of a cell.
+// row is the result of a cell.
 type row struct {
 	fault, at, command, exit, told, changed, recorded string
 }
@@ -23,7 +23,7 @@ type row struct {
 // faultCommands are the commands of the matrix, in the order of the table.
 var faultCommands = []string{"plan", "drift", "apply", "import", "history"}
 
-// row looks at what a run left behind.
+// row collects the results of a run.
 func (w *faulty) row(got, usual outcome) row {
 	w.t.Helper()
 	r := row{fault: w.fault, at: w.at, command: w.command, exit: strconv.Itoa(got.code), told: w.told(got, usual)}
@@ -47,7 +47,8 @@ func (w *faulty) row(got, usual outcome) row {
 	return r
 }
 
-// changed is what this run changed on the service, or for import in the files.
+// changed returns the changes of this run: on the service, or for import in the
+// files.
 func (w *faulty) changed() string {
 	rules := map[string]map[string]bool{}
 	add := func(what, rule string) {
@@ -70,7 +71,7 @@ func (w *faulty) changed() string {
 		case strings.HasPrefix(r.Rule, "gone-"):
 			add("paused", r.Rule)
 		default:
-			if !rules["created"][r.Rule] { // once more after an answer that was lost
+			if !rules["created"][r.Rule] { // repeated after a lost response
 				add("updated", r.Rule)
 			}
 		}
@@ -97,7 +98,7 @@ func (w *faulty) changed() string {
 	}
 }
 
-// chain reads the record of the cell; nil where there is none.
+// chain reads the audit log of the cell; nil if there is none.
 func (w *faulty) chain() *audit.Chain {
 	w.t.Helper()
 	f, err := os.Open(filepath.Join(w.dir, w.in("audit.jsonl")))
@@ -121,8 +122,8 @@ func (w *faulty) chain() *audit.Chain {
 	return chain
 }
 
-// recordedRow says what the record has, and wants an intent for every write
-// that reached the service.
+// recordedRow describes the audit log. It checks that there is an intent for
+// every write that reached the service.
 func (w *faulty) recordedRow() string {
 	w.t.Helper()
 	intents := map[string]bool{}
@@ -173,8 +174,8 @@ func (w *faulty) recordedRow() string {
 	return text + ", " + cmp.Or(strings.Join(out, ", "), "no end")
 }
 
-// recordedWhole wants the chain whole once the fault is gone and the next run
-// has ended.
+// recordedWhole checks that the chain is complete after the fault has ended and
+// the next run is done.
 func (w *faulty) recordedWhole() {
 	w.t.Helper()
 	chain := w.chain()
@@ -187,8 +188,8 @@ func (w *faulty) recordedWhole() {
 	}
 }
 
-// faultTable prints the rows; those that differ in the command, the place or
-// the fault alone are one.
+// faultTable prints the rows. It merges rows that differ only in command, place
+// or fault.
 func faultTable(rows []row) string {
 	rows = merged(rows, func(r *row) *string { return &r.command })
 	rows = merged(rows, func(r *row) *string { return &r.at })
@@ -201,7 +202,7 @@ func faultTable(rows []row) string {
 	return out.String()
 }
 
-// merged puts rows together that differ in one field alone.
+// merged merges rows that differ in only one field.
 func merged(rows []row, field func(*row) *string) []row {
 	place := map[row]int{}
 	var out []row

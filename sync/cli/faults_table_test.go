@@ -17,15 +17,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// place is where a fault shows: which requests of which commands.
+// place defines the requests and commands that a fault affects.
 type place struct {
 	name     string
 	commands []string
-	// once is one request, ever the first and all that follow.
+	// once matches one request; ever matches the first and all later requests.
 	once, ever emulator.Fault
 }
 
-// faultPlaces are all places at which a command talks to the service.
+// faultPlaces are all places where a command calls the service.
 var faultPlaces = []place{
 	{"list", faultCommands, emulator.Fault{Kind: emulator.List, Times: 1}, emulator.Fault{Kind: emulator.List}},
 	{"events", []string{"plan", "drift", "apply", "history"}, busy(emulator.Events, 1), emulator.Fault{Kind: emulator.Events}},
@@ -39,7 +39,7 @@ var faultPlaces = []place{
 	{"DELETE", []string{"apply"}, busy(emulator.Delete, 1), emulator.Fault{Kind: emulator.Delete}},
 }
 
-// busy is a request about the rule with the longest history that is deleted.
+// busy matches a request for the deleted rule with the longest history.
 func busy(kind emulator.Kind, nth int) emulator.Fault {
 	return emulator.Fault{Kind: kind, Rule: "gone-busy", Nth: nth, Times: 1}
 }
@@ -50,21 +50,21 @@ func everBusy(kind emulator.Kind, nth int) emulator.Fault {
 	return f
 }
 
-// wrong is one way in which an answer goes wrong.
+// wrong is a kind of wrong response.
 type wrong struct {
 	name string
-	// do puts it into the fault.
+	// do adds it to the fault.
 	do func(w *faulty, f *emulator.Fault)
-	// onceAlone leaves out "for ever": it is not tried again anyway.
+	// onceAlone skips the permanent fault: such a response is not retried.
 	onceAlone bool
-	// args are more flags, and ever those where it is for ever.
+	// args are more flags; ever are the flags for a permanent fault.
 	args, ever []string
-	// memory has the memory of the run watched; alone has its writes one after
-	// the other, because the fault concerns all that are under way.
+	// memory measures the memory of the run. alone makes writes sequential,
+	// because the fault affects all requests in flight.
 	memory, alone bool
 }
 
-// Flags of a run whose fault stays, and of one that it outlasts.
+// Flags of a run with a permanent fault, and of a run that outlasts its fault.
 var (
 	soonGivesUp = []string{"--retry-for", "1s"}
 	holdsOut    = []string{"--retry-for", "20s"}
@@ -85,16 +85,16 @@ func body(text string) func(*faulty, *emulator.Fault) {
 
 const proxyPage = "<html><head><title>502 Bad Gateway</title></head><body>\n<h1>502</h1>the proxy is sorry</body></html>"
 
-// httpDate is a time as Retry-After has it.
+// httpDate returns a time in the format of Retry-After.
 func httpDate(in time.Duration) string { return time.Now().Add(in).UTC().Format(http.TimeFormat) }
 
-// wrongs are the faults of single answers.
+// wrongs are the faults of single responses.
 var wrongs = []wrong{
 	{name: "429", do: status(429, "")},
 	{name: "429 with Retry-After in seconds", do: status(429, "", "Retry-After", "1")},
 	{name: "429 with Retry-After as a date", do: func(w *faulty, f *emulator.Fault) {
 		in := 2 * time.Second
-		if f.Times != 1 { // for ever
+		if f.Times != 1 { // permanent
 			in = time.Hour
 		}
 		status(429, "", "Retry-After", httpDate(in))(w, f)
@@ -105,26 +105,26 @@ var wrongs = []wrong{
 	{name: "503", do: status(503, "")},
 	{name: "504", do: status(504, "")},
 	{name: "connection refused", do: refuse, alone: true,
-		// The first attempt is one that was closed; another one is to follow it,
-		// before what was read counts as old.
+		// The first attempt ends with a closed connection. Another attempt must
+		// follow before the precheck expires.
 		ever: []string{"--retry-for", "3s"}},
 	{name: "closed before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Drop = emulator.DropBefore }},
 	{name: "reset before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Answer = reset }},
 	{name: "reset after it took effect", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = reset, true }},
 	{name: "body cut", do: func(_ *faulty, f *emulator.Fault) { f.Cut = 9 }},
 	{name: "stalled", do: func(_ *faulty, f *emulator.Fault) { f.Stall = true },
-		args: []string{"--timeout", "10s"}}, // which no other answer takes
+		args: []string{"--timeout", "10s"}}, // no other response takes that long
 	{name: "not JSON", do: body(proxyPage), onceAlone: true},
 	{name: "another shape", do: body(`{"rules":[]}`), onceAlone: true},
 	{name: "a number for text", do: func(_ *faulty, f *emulator.Fault) { f.Edit = numberForText }, onceAlone: true},
 	{name: "200 MB", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = large, true }, onceAlone: true, memory: true,
-		args: []string{"--timeout", "4m"}}, // so much takes a while on a machine that has other things to do
+		args: []string{"--timeout", "4m"}}, // a busy machine needs time for this much data
 	{name: "nested 100,000 deep", do: body(`{"value":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}"), onceAlone: true},
 	{name: "an unknown field nested 5,000 deep", do: func(_ *faulty, f *emulator.Fault) { f.Edit = deepField }, onceAlone: true},
 }
 
-// refuse has the service go down at a request, which is not answered either. It
-// comes back after a while, or not.
+// refuse stops the service at a request, without a response. Unless the fault
+// is permanent, the service comes back after a while.
 func refuse(w *faulty, f *emulator.Fault) {
 	forEver := f.Times != 1
 	f.Drop, f.Times = emulator.DropBefore, 1
@@ -145,12 +145,12 @@ func reset(w http.ResponseWriter) {
 		panic(err)
 	}
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // closing then resets
+		_ = tcp.SetLinger(0) // makes Close reset the connection
 	}
 	_ = c.Close()
 }
 
-// large answers with 200 MB of a list.
+// large responds with 200 MB of a list.
 func large(w http.ResponseWriter) {
 	part := []byte(`{"created":"2026-10-01T00:00:00Z","source":"` + strings.Repeat("x", 1<<16) + `","status":"Sent","type":"MediaKind.JobFinished"},`)
 	if _, err := w.Write([]byte(`{"value":[`)); err != nil {
@@ -163,7 +163,7 @@ func large(w http.ResponseWriter) {
 	}
 }
 
-// first is the first rule or record of an answer.
+// first returns the first rule or record of a response.
 func first(body map[string]any) map[string]any {
 	if value, ok := body["value"].([]any); ok {
 		if len(value) == 0 {
@@ -196,7 +196,7 @@ func deepField(body map[string]any) {
 	}
 }
 
-// faultCells are all cells of the matrix.
+// faultCells returns all cells of the matrix.
 func faultCells() []cell {
 	var out []cell
 	for _, wr := range wrongs {
@@ -237,13 +237,13 @@ func underRace() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// watchMemory wants the run to take little memory.
+// watchMemory checks that the run needs little memory.
 func (c *cell) watchMemory() {
 	c.program, c.env = []string{"mkhooks-odd"}, []string{oddMemory + "=CELL/memory"}
 	c.look = func(w *faulty) {
 		kib, err := os.ReadFile(filepath.Join(w.dir, w.in("memory")))
 		if runtime.GOOS != "linux" || underRace() {
-			return // where it can't be read, or the detector takes four times as much
+			return // unreadable, or the race detector takes four times as much
 		}
 		n, err2 := strconv.Atoi(string(kib))
 		if w.t.Logf("%d MiB", n>>10); err != nil || err2 != nil || n > 300<<10 {
@@ -252,8 +252,8 @@ func (c *cell) watchMemory() {
 	}
 }
 
-// pagingCells bend the paging of lists and histories. Rules are listed with and
-// without their number.
+// pagingCells returns cells with faults in the paging of lists and histories.
+// Rules are listed with and without their count.
 func pagingCells() []cell {
 	var out []cell
 	links := []struct {

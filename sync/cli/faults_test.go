@@ -22,27 +22,27 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// cell is one fault at one place of one command.
+// cell is a fault at one place of one command.
 type cell struct {
 	fault, at, command string
 	options            emulator.Options
-	// args are more flags of the run, and env more of its environment, in which
-	// CELL is the cell's folder; program is another one than mkhooks.
+	// args are more flags of the run. env extends its environment, where CELL
+	// is the cell's directory. program replaces mkhooks.
 	args, env []string
 	program   []string
-	// set makes the fault, and mend ends it beside what the emulator does.
+	// set makes the fault. mend ends it, in addition to the emulator's reset.
 	set, mend func(w *faulty)
-	// look looks at what the run left, beside what is looked at always.
+	// look runs checks in addition to the common checks.
 	look func(w *faulty)
-	// then are the flags that the next apply needs, where someone else's doing
-	// asks for a decision.
+	// then are the flags of the next apply, if a change by another client
+	// requires a decision.
 	then []string
 }
 
 func (c cell) name() string { return c.fault + "/" + c.at + "/" + c.command }
 
-// faulty is a cell under way: a service of its own, and a folder of its own in
-// the repository that all of them share.
+// faulty is a running cell, with its service and its directory in the shared
+// repository.
 type faulty struct {
 	*mixed
 	cell
@@ -54,15 +54,15 @@ type faulty struct {
 	listener net.Listener
 	server   *http.Server
 	was      map[string]emulator.Rule
-	hit      func() int // how often the fault showed; nil where it is no request
+	hit      func() int // returns the number of hits of the fault; nil if it affects no request
 
 	mu    sync.Mutex
-	taken []string // the ids of rules that someone else took away
+	taken []string // ids of rules that another client deleted
 }
 
-// TestFaults is the matrix: each fault at each place of each command. What the
-// user is told, the exit code, what was changed and what is recorded is the
-// table in testdata/faults.golden; that the next run converges is wanted of all.
+// TestFaults tests the matrix: each fault at each place of each command.
+// testdata/faults.golden contains the messages, exit codes, changes and audit
+// entries. In every cell the next run must converge.
 func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a thousand processes: left out by -short")
@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 	compareFaults(t, "testdata/faults.golden", runCells(t, faultCells()))
 }
 
-// runCells runs cells side by side and returns what came of each.
+// runCells runs cells in parallel and returns their results.
 func runCells(t *testing.T, cells []cell) []row {
 	t.Helper()
 	m := newMixed(t)
@@ -112,8 +112,8 @@ func runCells(t *testing.T, cells []cell) []row {
 	return rows
 }
 
-// compareFaults wants the rows to be those of a golden file, unless some were
-// skipped, or left out by -run.
+// compareFaults compares the rows with a golden file, unless cells were skipped
+// or left out by -run.
 func compareFaults(t *testing.T, golden string, rows []row) {
 	t.Helper()
 	codes, ran := map[string]int{}, 0
@@ -169,7 +169,7 @@ func begin(t *testing.T, m *mixed, c cell, folder string) *faulty {
 	return w
 }
 
-// up serves, again on the same port after down.
+// up starts the server; after down it uses the same port.
 func (w *faulty) up() {
 	addr := w.listener.Addr().String()
 	for range 500 {
@@ -187,13 +187,13 @@ func (w *faulty) up() {
 	go func(s *http.Server, l net.Listener) { _ = s.Serve(l) }(w.server, w.listener)
 }
 
-// down has connections refused.
+// down makes the service refuse connections.
 func (w *faulty) down() { _ = w.server.Close() }
 
-// in is a path in the cell's folder.
+// in returns a path in the cell's directory.
 func (w *faulty) in(name string) string { return w.folder + "/" + name }
 
-// line is the command line of the cell's command.
+// line returns the command line of the cell.
 func (w *faulty) line(more ...string) []string { return append(w.lineOf(w.command), more...) }
 
 func (w *faulty) lineOf(command string) []string {
@@ -208,13 +208,13 @@ func (w *faulty) lineOf(command string) []string {
 	return lines[command]
 }
 
-// outcome is what a run came to.
+// outcome is the output and the exit code of a run.
 type outcome struct {
 	stdout, stderr string
 	code           int
 }
 
-// run makes the fault and runs the command into it.
+// run makes the fault and runs the command.
 func (w *faulty) run() outcome {
 	w.t.Helper()
 	args := w.line(w.args...)
@@ -231,13 +231,13 @@ func (w *faulty) run() outcome {
 	timer := time.AfterFunc(5*time.Minute, func() { signal(os.Kill) })
 	defer timer.Stop()
 	start()
-	_ = cmd.Wait() // the code is what counts
+	_ = cmd.Wait() // only the exit code matters
 	w.errs.end()
 	w.s.settle()
 	return outcome{out.String(), w.errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// command0 is the process of the run that meets the fault.
+// command0 returns the process of the run with the fault.
 func (w *faulty) command0(args []string) *exec.Cmd {
 	cmd := w.repo.command(w.s, args...)
 	if len(w.program) > 0 {
@@ -254,8 +254,8 @@ func (w *faulty) command0(args []string) *exec.Cmd {
 	return cmd
 }
 
-// converges ends the fault and wants the command to work: what only reads as
-// ever, and apply to bring everything about, with every history kept.
+// converges ends the fault and checks the next run. A reading command must work
+// as usual. apply must make all changes and keep every history.
 func (w *faulty) converges() {
 	w.t.Helper()
 	w.s.ClearFaults()
@@ -285,10 +285,10 @@ func (w *faulty) converges() {
 	noSecretOutsidePut(w.t, w.s)
 }
 
-// usualCode is the exit code of each command without a fault.
+// usualCode contains the exit code of each command without a fault.
 var usualCode = map[string]int{"plan": 0, "drift": 2, "apply": 0, "import": 0, "history": 0}
 
-// wantImported wants a file for each live rule that has none.
+// wantImported checks that every live rule without a file got one.
 func (w *faulty) wantImported() {
 	w.t.Helper()
 	if n := w.imported(); n != len(w.history) {

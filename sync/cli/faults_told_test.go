@@ -12,8 +12,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// told is what a person reads: errors, warnings and hints, and of the document
-// what is not as ever.
+// told returns the text that a person reads: errors, warnings, hints, and
+// unusual parts of the document.
 func (w *faulty) told(got, usual outcome) string {
 	lines := w.messages(w.steady(got.stderr))
 	was := w.messages(w.steady(usual.stderr))
@@ -27,7 +27,7 @@ func (w *faulty) told(got, usual outcome) string {
 	return strings.ReplaceAll(strings.Join(lines, "<br>"), "|", `\|`)
 }
 
-// messages are the lines of stderr for people, each with its hints.
+// messages returns the lines of stderr for people, each with its hints.
 func (w *faulty) messages(stderr string) []string {
 	var out []string
 	for line := range strings.Lines(stderr) {
@@ -47,8 +47,8 @@ func (w *faulty) messages(stderr string) []string {
 	return out
 }
 
-// resultLines say what the document of an apply says of changes that are not
-// simply done, like ones together.
+// resultLines describes the changes in a result that are not simply done. Equal
+// changes share a line.
 func (w *faulty) resultLines(stdout string) []string {
 	var r apply.Result
 	if json.Unmarshal([]byte(stdout), &r) != nil {
@@ -98,8 +98,8 @@ func (w *faulty) resultLines(stdout string) []string {
 
 var anyRule = regexp.MustCompile(`rule "[^"]*"`)
 
-// documentLines say in which parts the document of a command that reads is
-// another one than ever.
+// documentLines lists the parts where the document of a reading command differs
+// from the usual document.
 func documentLines(command, got, usual string) []string {
 	var g, u map[string]any
 	if json.Unmarshal([]byte(got), &g) != nil || json.Unmarshal([]byte(usual), &u) != nil {
@@ -172,7 +172,7 @@ func sums(got, usual any) string {
 	return strings.Join(out, ", ")
 }
 
-// unsteady is what differs from run to run.
+// unsteady matches text that differs from run to run.
 var unsteady = []struct {
 	from *regexp.Regexp
 	to   string
@@ -187,7 +187,7 @@ var unsteady = []struct {
 	{regexp.MustCompile(`(delivery history|that) of rule "(gone-[a-z]+|drifted|keep|rotate|update)"`), `$1 of rule "…"`},
 }
 
-// steady is text without what differs from run to run.
+// steady removes text that differs from run to run.
 func (w *faulty) steady(text string) string {
 	text = strings.ReplaceAll(text, w.dir+"/", "")
 	for _, u := range unsteady {

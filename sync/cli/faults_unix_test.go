@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// What is wrong with the world of mkhooks-odd, by environment variables.
+// Environment variables that set the faults of mkhooks-odd.
 const (
-	oddDisk   = "MKHOOKS_TEST_DISK"   // no file grows beyond so many bytes
-	oddClock  = "MKHOOKS_TEST_CLOCK"  // the time jumps by so much, back and forth
-	oddMemory = "MKHOOKS_TEST_MEMORY" // a file to write the most memory taken to
+	oddDisk   = "MKHOOKS_TEST_DISK"   // limits the size of every file, in bytes
+	oddClock  = "MKHOOKS_TEST_CLOCK"  // the time jumps by this much, back and forth
+	oddMemory = "MKHOOKS_TEST_MEMORY" // a file for the peak memory
 )
 
 func init() { programs["mkhooks-odd"] = oddMain }
 
-// oddMain is mkhooks in an odd world.
+// oddMain runs mkhooks with these faults.
 func oddMain() {
 	if limit, err := strconv.ParseUint(os.Getenv(oddDisk), 10, 64); err == nil {
-		// This is how a full disk shows: some bytes go, then none.
+		// This acts like a full disk: some bytes are written, then none.
 		signal.Ignore(syscall.SIGXFSZ)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 			panic(err)
@@ -37,9 +37,9 @@ func oddMain() {
 	}
 	code := runForTest(now)
 	if file := os.Getenv(oddMemory); file != "" {
-		status, _ := os.ReadFile("/proc/self/status") // there is none but on Linux
+		status, _ := os.ReadFile("/proc/self/status") // only Linux has it
 		if kib := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(status); kib != nil {
-			_ = os.WriteFile(file, kib[1], 0o600) // whoever reads it finds it missing
+			_ = os.WriteFile(file, kib[1], 0o600) // the reader detects a missing file
 		}
 	}
 	os.Exit(code)

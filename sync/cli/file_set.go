@@ -10,18 +10,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 )
 
-// fileSet are rule files that are checked together: a rule's name is unique in
-// its project, and only there are files merged.
+// fileSet is a set of rule files that are checked together. A rule name is
+// unique in its project, and layers merge only within a project.
 type fileSet struct {
 	paths   []string
 	layered bool
-	// named is the path that was named among them; "" if they were all named.
+	// named is the path argument inside paths; "" if all paths were named.
 	named string
-	// rules are those whose files were named; nil means all.
+	// rules are the rules in the named files; nil means all.
 	rules map[string]bool
 }
 
-// sets are the files to check, those of each project for themselves.
+// sets returns the file sets to check: a set for each project, or the sets of
+// the path arguments.
 func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fileSet, error) {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return nil, err
@@ -54,8 +55,8 @@ func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fil
 	return sets, nil
 }
 
-// picked are the projects that -p picks, or all: which one the environment
-// means for the service is nothing to the files.
+// picked returns the projects of -p, or all. It ignores MKIO_PROJECT, which
+// selects a project of the service, not files.
 func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
 	if len(o.projects) > 0 {
 		return o.pick(a, o.projects)
@@ -63,8 +64,8 @@ func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
 	return o.pick(a, []string{"*"})
 }
 
-// setsOfPaths are the sets of paths that were named. A file of a project with layers
-// may be half of a rule: it is checked with the others of its rule.
+// setsOfPaths returns the file sets of path arguments. A file of a layered
+// project may be only a part of a rule, so it is checked with the other layers.
 func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string) []fileSet {
 	var sets []fileSet
 	var flat, layered []string
@@ -105,9 +106,9 @@ func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string)
 	return sets
 }
 
-// namesIn are the names of the rules below a path.
+// namesIn returns the names of the rules below a path.
 func namesIn(path string) map[string]bool {
-	found, _ := config.Scan([]string{path}) // the files are read again, with all that is wrong
+	found, _ := config.Scan([]string{path}) // readSet reports all problems later
 	names := map[string]bool{}
 	for _, f := range found {
 		names[f.Name] = true
@@ -115,7 +116,8 @@ func namesIn(path string) map[string]bool {
 	return names
 }
 
-// readSets reads several sets of files; what two of them share counts once.
+// readSets reads several file sets. A rule or problem that two sets share
+// counts once.
 func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) (*config.Rules, []schema.Problem, error) {
 	all := &config.Rules{}
 	var problems []schema.Problem
@@ -134,7 +136,7 @@ func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) 
 		for _, r := range rules.Rules {
 			from := r.Files()
 			key := quotePaths(from)
-			for _, s := range r.Sealed.Sources { // layers differ in what they share
+			for _, s := range r.Sealed.Sources { // layered rules may differ only in their shared files
 				key += " " + s.File
 			}
 			if !merged[key] {
@@ -154,7 +156,7 @@ func (o *validateOptions) readSets(ctx context.Context, a *app, sets []fileSet) 
 	return all, problems, nil
 }
 
-// readSet reads one set of files.
+// readSet reads one file set.
 func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*config.Rules, []schema.Problem, error) {
 	options := o.ruleOptions
 	if set.layered {

@@ -14,13 +14,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// ownFlags are those that say how one run is shown or recorded; a command line
-// for the next step leaves them out.
+// ownFlags control the output and records of a single run. Follow-up commands
+// omit them.
 var ownFlags = []string{"base", "color", "decrypt", "detailed-exitcode", "expect", "format", "out", "plan", "report", "verbose", "yes"}
 
-// nextCommand is the command line of another command for the same rules: with
-// the flags of this run that it has, too, then extra and args, as they are
-// given. It can be pasted into a shell.
+// nextCommand returns another command line for the same rules, ready to paste.
+// It repeats the flags of this run that the command also has, then appends
+// extra and args.
 func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string) string {
 	target, _, err := cmd.Root().Find(strings.Fields(name))
 	if err != nil {
@@ -29,7 +29,7 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	words := append([]string{"mkhooks"}, strings.Fields(name)...)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(ownFlags, f.Name) || target.Flags().Lookup(f.Name) == nil ||
-			name == "show-rule" && f.Name == "rules" || // it is asked for a rule's layers, which the config file names
+			name == "show-rule" && f.Name == "rules" || // show-rule takes layers from the config file
 			f.Name == "only" && slices.Contains(extra, "--only") || f.Name == "project" && slices.Contains(extra, "-p") {
 			return
 		}
@@ -42,10 +42,10 @@ func nextCommand(cmd *cobra.Command, name string, extra []string, args ...string
 	return strings.Join(words, " ")
 }
 
-// patternWords are [ruleWords] for a command that takes patterns.
+// patternWords returns [ruleWords] for a command that takes patterns.
 func patternWords(rule string) []string { return ruleWords(plan.Pattern(rule)) }
 
-// ruleWords are a rule's name as an argument that is no flag.
+// ruleWords returns a rule name as arguments that can't be mistaken for a flag.
 func ruleWords(rule string) []string {
 	if strings.HasPrefix(rule, "-") {
 		return []string{"--", shell.Word(rule)}
@@ -53,8 +53,8 @@ func ruleWords(rule string) []string {
 	return []string{shell.Word(rule)}
 }
 
-// flagWords is a flag as it was given. Of drift's --only, the word that is no
-// rule stays away.
+// flagWords returns a flag as it was given. For drift it omits the --only value
+// drift, which is not a rule.
 func flagWords(f *pflag.Flag, drift bool) []string {
 	name := "--" + f.Name
 	if f.Shorthand != "" {
@@ -79,9 +79,9 @@ func flagWords(f *pflag.Flag, drift bool) []string {
 	return []string{name, shell.Word(f.Value.String())}
 }
 
-// guidance is what a plan or drift report says beside its document: how the
-// whole of it is shown, what is to be done next, and for each rule of a drift
-// report the commands that bring it back or take it over.
+// guidance returns the advice for a plan or drift report: the command that
+// shows it in full, and the next steps. For each rule of a drift report it also
+// gives the commands that restore or import it.
 func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []string) report.MarkdownOptions {
 	out := report.MarkdownOptions{Drift: cmd.Name() == "drift", Show: nextCommand(cmd, cmd.Name(), nil, args...)}
 	var saved []string
@@ -99,7 +99,7 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 				where := projectFlag(project, ambiguous)
 				for _, path := range args {
 					if len(args) == 1 && filepath.Clean(path) == "rules" && o.file == nil {
-						break // where import looks by itself
+						break // import's default
 					}
 					where = append(where, "--rules", shell.Path(path))
 				}
@@ -121,14 +121,14 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	return out
 }
 
-// ambiguous reports whether a rule's name alone could be that of rules in several
-// projects, for a command like this one, which is about so many: also where
-// paths or --only narrow this run to one of those in the config file.
+// ambiguous reports whether a rule name alone could match rules in several
+// projects of a similar command. It counts all projects of the config file,
+// even if paths or --only narrow this run.
 func (o *runOptions) ambiguous(cmd *cobra.Command, projects int) bool {
 	return projects > 1 || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
 }
 
-// mostFailing is the rule with the longest run of failed deliveries.
+// mostFailing returns the rule with the longest run of failed deliveries.
 func mostFailing(p *plan.Plan) (project, rule string, ok bool) {
 	most := 0
 	for _, pr := range p.Projects {
@@ -141,8 +141,8 @@ func mostFailing(p *plan.Plan) (project, rule string, ok bool) {
 	return project, rule, most > 0
 }
 
-// projectFlag are the words that pick one of several projects, for a command that is
-// for one.
+// projectFlag returns the flag that selects a project, for a command that works
+// on one project. It returns nil if there are not several projects.
 func projectFlag(project string, several bool) []string {
 	if !several {
 		return nil
@@ -150,9 +150,9 @@ func projectFlag(project string, several bool) []string {
 	return []string{"-p", shell.Word(plan.Pattern(project))}
 }
 
-// unblock returns the command that supplies the first missing value, if there is
-// one. It never returns a command that lifts a guard, for the reasons given at
-// [plan.Blocked]: the flag stands beside the change.
+// unblock returns the command that sets the first missing value, or nil. It
+// never returns a command that lifts a guard, for the reasons at
+// [plan.Blocked]. The report shows that flag next to the change.
 func unblock(p *plan.Plan) []string {
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
@@ -164,7 +164,7 @@ func unblock(p *plan.Plan) []string {
 	return nil
 }
 
-// canDo reports whether there is a change that no guard holds back.
+// canDo reports whether any change is not blocked.
 func canDo(p *plan.Plan) bool {
 	for _, project := range p.Projects {
 		if slices.ContainsFunc(project.Changes, func(c plan.Change) bool { return c.Blocked == nil }) {
@@ -174,8 +174,8 @@ func canDo(p *plan.Plan) bool {
 	return false
 }
 
-// afterApply is what is to be done after an apply that left something: run
-// again what failed, since that converges; look at what is no longer the same.
+// afterApply returns the next steps after an incomplete apply: repeat a failed
+// apply, since it converges; plan again after stale or unverified changes.
 func (o *runOptions) afterApply(cmd *cobra.Command, args []string, p *plan.Plan, r *apply.Result) report.Advice {
 	switch s := r.Summary; {
 	case s.Failed > 0 || r.Outcome == apply.Interrupted:
@@ -188,8 +188,8 @@ func (o *runOptions) afterApply(cmd *cobra.Command, args []string, p *plan.Plan,
 	return report.Advice{}
 }
 
-// afterRelease is what is to be done where a rule could not be released: what
-// differs from its file is applied first.
+// afterRelease returns the next steps if a rule could not be released.
+// Differences from its file must be applied first.
 func afterRelease(cmd *cobra.Command, p *plan.Plan) report.Advice {
 	for _, c := range p.Projects[0].Changes {
 		switch {
@@ -203,8 +203,8 @@ func afterRelease(cmd *cobra.Command, p *plan.Plan) report.Advice {
 	return report.Advice{}
 }
 
-// rulesOf are the paths that a command was given by --rules.
+// rulesOf returns the values of --rules.
 func rulesOf(cmd *cobra.Command) []string {
-	paths, _ := cmd.Flags().GetStringArray("rules") // none where it has no such flag
+	paths, _ := cmd.Flags().GetStringArray("rules") // nil if the command lacks the flag
 	return paths
 }

@@ -19,20 +19,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// raw answers with exactly this text, as no HTTP server would write it.
+// raw responds with exactly this text, unlike any HTTP server.
 func raw(text string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			return
 		}
-		_, _ = conn.Write([]byte(text)) // a client that is gone has no use for it
+		_, _ = conn.Write([]byte(text)) // a client that has left doesn't need it
 		_ = conn.Close()
 	}
 }
 
-// foreignPlaces are where the service's text enters, as faults that put a text
-// there. The tests of package mkio have more of them, in every form.
+// foreignPlaces are faults that insert a text at each place where service text
+// enters. The tests of package mkio have more of them, in every form.
 var foreignPlaces = map[string]func(s string) emulator.Fault{
 	"status line": func(s string) emulator.Fault { return emulator.Fault{Answer: raw("HTTP/1.1 " + s + "\r\n\r\n")} },
 	"header line": func(s string) emulator.Fault {
@@ -117,12 +117,12 @@ var foreignPlaces = map[string]func(s string) emulator.Fault{
 	"record's other":  func(s string) emulator.Fault { return eachRecord(func(r map[string]any) { r["attempt"] = s }) },
 }
 
-// anywhere are the places that every answer has.
+// anywhere lists the places that every response has.
 const anywhere = "status line, header line, Content-Length, Transfer-Encoding, something unasked, Location, error detail, ref, error page, page, field twice, next link"
 
 func edit(do func(map[string]any)) emulator.Fault { return emulator.Fault{Edit: do} }
 
-// eachRule changes each rule of an answer, a list or one rule.
+// eachRule changes each rule of a response: a list or a single rule.
 func eachRule(do func(rule map[string]any)) emulator.Fault {
 	return edit(func(body map[string]any) {
 		if _, one := body["spec"]; one {
@@ -132,7 +132,7 @@ func eachRule(do func(rule map[string]any)) emulator.Fault {
 		for _, r := range list {
 			if r, ok := r.(map[string]any); ok && r["spec"] != nil {
 				do(r)
-				break // two of one name are no list
+				break // two rules with the same name are not a list
 			}
 		}
 	})
@@ -154,8 +154,8 @@ func eachRecord(do func(record map[string]any)) emulator.Fault {
 	})
 }
 
-// foreignRuns are the commands that read from the service, and the requests whose
-// answers are bent. From says how many of them are answered well before.
+// foreignRuns are the commands that read from the service, and the requests
+// with altered responses. from counts the normal responses before these.
 var foreignRuns = []struct {
 	name   string
 	kind   emulator.Kind
@@ -177,10 +177,10 @@ var foreignRuns = []struct {
 	{"apply, DELETE", emulator.Delete, 0, true, nil},
 }
 
-// TestForeignTextIsWithheld: wherever text of the service enters, no command writes
-// the token or a value that was sent: on the terminal, in the log of -v, in any
-// document, the page of a CI run, the audit log, a saved plan, a rule file or an
-// archive.
+// TestForeignTextIsWithheld inserts secrets at every place where service text
+// enters. No command may write the token or a sent value to any output. Outputs
+// are: terminal, log of -v, documents, summary page, audit log, saved plan,
+// rule file and archive.
 func TestForeignTextIsWithheld(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -196,14 +196,14 @@ func TestForeignTextIsWithheld(t *testing.T) {
 	for _, place := range slices.Sorted(maps.Keys(foreignPlaces)) {
 		for _, run := range foreignRuns {
 			if isRecord := strings.HasPrefix(place, "record"); isRecord != (run.kind == emulator.Events) && !strings.Contains(anywhere, place) {
-				continue // it has no such part
+				continue // the response lacks this part
 			}
 			n++
 			value := scriptToken
 			if run.writes && n%3 > 0 {
 				value = []string{secretOne, secretTwo}[n%2]
 				if run.name == "release" {
-					value = secretOne // the only one that it sends
+					value = secretOne // the only value that it sends
 				}
 			}
 			said := forms[n%len(forms)](value)
@@ -232,7 +232,7 @@ func TestForeignTextIsWithheld(t *testing.T) {
 				cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+filepath.Join(out, "summary.md"))
 				var both bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &both, &both
-				_ = cmd.Run() // many a code is right
+				_ = cmd.Run() // several exit codes are right
 				if fault.Hits() == 0 {
 					t.Errorf("nothing was bent, so nothing was tested\n%s", both.String())
 				}
@@ -264,7 +264,7 @@ func TestForeignTextIsWithheld(t *testing.T) {
 	}
 }
 
-// words are the parts of a text by which it is known again, however it is escaped.
+// words returns the parts of a text that every escape leaves recognizable.
 func words(s string) []string {
 	var out []string
 	for _, w := range strings.FieldsFunc(s, func(r rune) bool {

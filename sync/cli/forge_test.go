@@ -11,9 +11,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// scriptForge edits a saved plan and computes its checksum anew, as somebody
-// would who has the source: forge FILE TO PATH JSON, for example
-// forge plan.json forged.json projects/0/changes/0/after/url '"https://x/"'.
+// scriptForge edits a saved plan and recomputes its checksum, like an attacker
+// who has the source. Usage: forge FILE TO PATH JSON, for example forge
+// plan.json forged.json projects/0/changes/0/after/url '"https://x/"'.
 func scriptForge(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: forge FILE TO PATH JSON")

@@ -14,9 +14,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// gitWorld is a config repository in Git whose files an attacker may add to.
-// Whatever an attack has run writes the file canary. Git itself is wrapped, so
-// that its directory and environment can be looked at.
+// gitWorld is a config repository in Git where an attacker may add files. Every
+// attack command writes the file canary. Git itself is wrapped, to inspect its
+// directory and environment.
 type gitWorld struct {
 	*repo
 	canary, log, bin, real string
@@ -75,18 +75,19 @@ func (w *gitWorld) commit(message string) {
 	w.git(".", "commit", "-q", "-m", message)
 }
 
-// canaryCommand is a command that writes the canary, and behaves as a filter.
+// canaryCommand returns a command that writes the canary and acts as a filter.
 func (w *gitWorld) canaryCommand() string {
 	return "sh -c 'env >" + w.canary + "; cat' canary"
 }
 
-// evilURL is an address of which fetching runs a command.
+// evilURL returns an address that runs a command when it is fetched.
 func (w *gitWorld) evilURL() string {
 	w.hooks(filepath.Join(filepath.Dir(w.canary), "run"))
 	return "ext::" + filepath.Join(filepath.Dir(w.canary), "run", "post-checkout")
 }
 
-// evilConfig has every key that can make Git run a command.
+// evilConfig returns a configuration with every key that can make Git run a
+// command.
 func (w *gitWorld) evilConfig() string {
 	run := w.canaryCommand()
 	q := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
@@ -102,7 +103,7 @@ func (w *gitWorld) evilConfig() string {
 	return b.String()
 }
 
-// hooks writes hooks of all names that reading or indexing could run.
+// hooks writes all hooks that reading or indexing could run.
 func (w *gitWorld) hooks(dir string) {
 	for _, name := range []string{"post-index-change", "reference-transaction", "fsmonitor-watchman", "post-checkout", "pre-auto-gc", "post-rewrite", "query-watchman"} {
 		file := filepath.Join(dir, name)
@@ -115,8 +116,9 @@ func (w *gitWorld) hooks(dir string) {
 	}
 }
 
-// bareIn puts the files of a bare repository into a directory, as a pull request
-// can: nothing in it is called .git. Git takes the directory for the repository.
+// bareIn puts the files of a bare repository into a directory, as a pull
+// request can: nothing in it is called .git. Git treats the directory as the
+// repository.
 func (w *gitWorld) bareIn(dir string) {
 	at := filepath.Join(w.dir, dir)
 	made := filepath.Join(filepath.Dir(w.canary), "made")
@@ -133,7 +135,7 @@ func (w *gitWorld) bareIn(dir string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		// Of another content but the same size: Git must read the work tree.
+		// Other content of the same size, so that Git must read the work tree.
 		if err := os.WriteFile(filepath.Join(made, filepath.Base(f)), append(data[:len(data)-1:len(data)-1], ' '), 0o600); err != nil {
 			w.t.Fatal(err)
 		}
@@ -165,31 +167,31 @@ func (w *gitWorld) gitAt(dir string, args ...string) {
 	}
 }
 
-// hostile makes the configuration of the repository itself the attacker's: an
-// unpacked archive can hold any .git.
+// hostile gives the attacker control of the repository's configuration: an
+// unpacked archive can contain any .git.
 func (w *gitWorld) hostile() {
 	w.write(".git/config", w.evilConfig())
 	w.hooks(filepath.Join(w.dir, ".git", "hooks"))
 	w.hooks(filepath.Join(filepath.Dir(w.canary), "hooks"))
 }
 
-// An attack on what runs Git.
+// gitAttack is an attack on programs that run Git.
 type gitAttack struct {
 	name string
 	set  func(w *gitWorld)
-	// proof is a call of Git by which the attack does run its command: the
-	// directory and the arguments. Without it, nothing is known to run it.
+	// proof is a call of Git that does run the attack's command: its directory
+	// and arguments. It proves that the attack works.
 	proof []string
-	// config is the config file, if it is another.
+	// config is the config file, if it is not the default.
 	config string
-	// foreign says that the commit that is checked out is the attacker's or
-	// none: then it is not compared.
+	// foreign: the checked-out commit is the attacker's or absent, so it is not
+	// compared.
 	foreign bool
 }
 
 func gitAttacks() []gitAttack {
 	status := func(dir string) []string { return []string{dir, "status", "--porcelain"} }
-	touched := func(w *gitWorld) { // Git has to read the file anew
+	touched := func(w *gitWorld) { // makes Git read the file again
 		w.write("rules/second.yaml", "metadata: {name: second}\nspec: {url: https://hooks.example.com/2, enabled: true, events: [MediaKind.JobFinished]}\n")
 	}
 	own := func(w *gitWorld) { w.hostile(); touched(w) }
@@ -314,10 +316,10 @@ func gitAttacks() []gitAttack {
 	}
 }
 
-// TestGitRunsNothing: whatever repository the files of a pull request are, or
-// hold, plan, drift, apply, plan --base and init run none of its commands, and
-// hand Git no token and no key; Git itself is run at the top of the work tree
-// alone.
+// TestGitRunsNothing checks repositories from an attacker's pull request. plan,
+// drift, apply, plan --base and init must run none of their commands, and must
+// pass no token and no key to Git. Git itself runs only at the top of the work
+// tree.
 func TestGitRunsNothing(t *testing.T) {
 	t.Parallel()
 	for _, attack := range gitAttacks() {
@@ -329,7 +331,7 @@ func TestGitRunsNothing(t *testing.T) {
 			if attack.proof != nil {
 				cmd := exec.CommandContext(t.Context(), "timeout", append([]string{"-s", "KILL", "10", w.real}, attack.proof[1:]...)...)
 				cmd.Dir = filepath.Join(w.dir, attack.proof[0])
-				out, _ := cmd.CombinedOutput() // how it ends does not matter
+				out, _ := cmd.CombinedOutput() // the exit code doesn't matter
 				if _, err := os.Stat(w.canary); err != nil {
 					t.Fatalf("the attack runs nothing even with git %v:\n%s", attack.proof[1:], out)
 				}
@@ -357,7 +359,7 @@ func TestGitRunsNothing(t *testing.T) {
 	}
 }
 
-// attacked runs mkhooks and looks for what it ran.
+// attacked runs mkhooks and checks that no attack command ran.
 func (w *gitWorld) attacked(s *served, args []string) (stdout, stderr string) {
 	w.t.Helper()
 	cmd := w.command(s, args...)
@@ -394,7 +396,8 @@ func (w *gitWorld) attacked(s *served, args []string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-// checkCommit: the commit in the plan is the one of the repository, or none.
+// checkCommit checks that the plan contains the commit of the repository, or
+// none.
 func (w *gitWorld) checkCommit(stdout, stderr, head string, foreign bool) {
 	w.t.Helper()
 	var p plan.Plan

@@ -14,10 +14,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// noBase is the comparison of a plan that was asked for none.
+// noBase returns the base of a plan without --base.
 func noBase() *plan.Base { return &plan.Base{Reason: "--base was not given"} }
 
-// loosenedSince returns what guards the rules less than in the commit that ref names.
+// loosenedSince returns the guards that are weaker now than in the commit of
+// ref.
 func (o *runOptions) loosenedSince(ctx context.Context, a *app, ref string, targets []*projectSettings) (*plan.Base, error) {
 	repo, err := git.Open(ctx, a.Getenv, o.gitDirectory())
 	switch {
@@ -47,7 +48,7 @@ func (o *runOptions) loosenedSince(ctx context.Context, a *app, ref string, targ
 	return base, nil
 }
 
-// notComparedError is why a comparison that was asked for could not be made.
+// notComparedError explains why the requested comparison failed.
 func notComparedError(ctx context.Context, ref string, err error) error {
 	var known *codeError
 	if ctx.Err() != nil || errors.As(err, &known) {
@@ -91,7 +92,8 @@ func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, com
 	return config.Compare(before, now)
 }
 
-// configName is the config file that is in force, or would be.
+// configName returns the name of the config file in use, or else its default
+// name.
 func (o *configOptions) configName() string {
 	switch {
 	case o.file != nil:
@@ -102,9 +104,9 @@ func (o *configOptions) configName() string {
 	return config.FileName
 }
 
-// configAt reads the config file as a commit has it; nil if it has none. If it
-// has none of that name, the config file was renamed or moved: then it is the
-// one beside it or above it.
+// configAt reads the config file of a commit; nil if there is none. If the name
+// is absent, the config file was renamed or moved. Then configAt searches the
+// same and the parent directories.
 func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
 	data, err := regularFile(tree, name)
 	if err != nil {
@@ -137,8 +139,8 @@ func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
 	return nil, name, nil
 }
 
-// regularFile reads a file of a commit. A link out of the repository is nothing
-// that the commit has.
+// regularFile reads a file of a commit. A link out of the repository counts as
+// absent.
 func regularFile(tree *git.Tree, name string) ([]byte, error) {
 	data, err := tree.File(name)
 	if errors.Is(err, git.ErrOutside) {
@@ -150,8 +152,9 @@ func regularFile(tree *git.Tree, name string) ([]byte, error) {
 	return data, nil
 }
 
-// earlierNames lists the files that may have been the config file: those of its
-// usual name beside it and above, and every YAML file beside it.
+// earlierNames lists possible former names of the config file. These are its
+// default name in the same and the parent directories, and every YAML file in
+// the same directory.
 func earlierNames(tree *git.Tree, name string) ([]string, error) {
 	out := []string{path.Join(path.Dir(name), config.FileName)}
 	beside, err := tree.Names(path.Dir(name))

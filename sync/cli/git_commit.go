@@ -9,8 +9,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// gitDirectory returns the directory in whose work tree Git is run: that of the
-// config file, or the current one. Rule paths have no say in it.
+// gitDirectory returns the directory where Git runs: the config file's, or the
+// current directory. Rule paths don't influence it.
 func (o *configOptions) gitDirectory() string {
 	if o.file != nil {
 		return o.file.Dir()
@@ -18,9 +18,9 @@ func (o *configOptions) gitDirectory() string {
 	return "."
 }
 
-// gitSource asks Git for the commit that is checked out, and compares the files
-// that are read with it. Outside a work tree, or without Git, it is empty: the
-// commit is reported, never relied on.
+// gitSource asks Git for the checked-out commit, and compares the rule files
+// with it. Outside a work tree or without Git, it returns an empty source. The
+// commit is only reported; no decision depends on it.
 func (o *configOptions) gitSource(ctx context.Context, a *app, paths []string) plan.Source {
 	repo, err := git.Open(ctx, a.Getenv, o.gitDirectory())
 	if repo == nil {
@@ -52,7 +52,7 @@ func (o *configOptions) gitSource(ctx context.Context, a *app, paths []string) p
 	return source
 }
 
-// unknownSource is a source of which no commit is known.
+// unknownSource returns a source without a commit.
 func unknownSource(err error) plan.Source {
 	if err == nil || errors.Is(err, git.ErrNotInstalled) || errors.Is(err, context.Canceled) {
 		return plan.Source{}
@@ -62,7 +62,7 @@ func unknownSource(err error) plan.Source {
 	return s
 }
 
-// gitProblem returns what kept Git from answering, and the command that mends it.
+// gitProblem returns a Git failure and the command that resolves it.
 func gitProblem(err error) (problem, hint string) {
 	var e *git.Error
 	if errors.As(err, &e) {
@@ -71,8 +71,7 @@ func gitProblem(err error) (problem, hint string) {
 	return err.Error(), hint
 }
 
-// sourceProblem is the problem of a source with the command that mends it, in
-// one line.
+// sourceProblem formats the problem and the hint of a source in one line.
 func sourceProblem(s plan.Source) string {
 	if s.Hint == "" {
 		return s.Problem

@@ -12,8 +12,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// TestGitOfAHook: a hook of a linked work tree has Git's own GIT_DIR in its
-// environment. The repository is that of the files all the same.
+// TestGitOfAHook checks a hook of a linked work tree, where Git sets GIT_DIR.
+// mkhooks must still use the repository of the files.
 func TestGitOfAHook(t *testing.T) {
 	t.Parallel()
 	w := newGitWorld(t)
@@ -54,8 +54,9 @@ func TestGitOfAHook(t *testing.T) {
 	}
 }
 
-// TestDubiousOwnership: if Git refuses the repository of another user, plan and
-// audit log say so, with the command that mends it, and the command does.
+// TestDubiousOwnership checks a repository of another user, which Git refuses.
+// Plan and audit log must report this with a command that resolves it, and the
+// command must work.
 func TestDubiousOwnership(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -74,7 +75,7 @@ func TestDubiousOwnership(t *testing.T) {
 		cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CONFIG_HOME=", "SUDO_UID=")
 		var out, errs strings.Builder
 		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // what it says is looked at
+		_ = cmd.Run() // the test checks the output
 		return out.String(), errs.String()
 	}
 	mend := "git config --global --add safe.directory " + w.dir
@@ -110,7 +111,7 @@ func TestDubiousOwnership(t *testing.T) {
 	}
 }
 
-// runShell runs a line as a user pastes it.
+// runShell runs a line as a user would paste it.
 func runShell(home, line string) ([]byte, error) {
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=")

@@ -16,10 +16,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// Defences that concern the program as a whole; .github/SECURITY.md lists them
-// all, each with its test.
+// Tests of defences of the whole program. .github/SECURITY.md lists all
+// defences with their tests.
 
-// witness is a server that nothing of ours should ever reach.
+// witness is a server that must never receive a request.
 type witness struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -38,8 +38,8 @@ func newWitness(t *testing.T) *witness {
 	return w
 }
 
-// TestTokenStaysHome: whatever the service answers, the token and the bodies go
-// to the base URL's host and nowhere else.
+// TestTokenStaysHome checks that token and bodies go only to the host of the
+// base URL, for any response.
 func TestTokenStaysHome(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -71,8 +71,9 @@ func TestTokenStaysHome(t *testing.T) {
 	}
 }
 
-// TestProxy: the proxy of the environment is used as Go's standard library does
-// it, -v names it without its password, and it learns no token.
+// TestProxy checks that requests use the proxy of the environment like Go's
+// standard library. -v names the proxy without its password, and the proxy
+// never sees the token.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -104,8 +105,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestModes: what holds rules, histories or the record is readable by nobody
-// else, whatever the umask; what is made for Git has the modes of Git.
+// TestModes checks that files with rules, histories or audit logs are private
+// under any umask. Files for Git have the modes of Git.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -150,7 +151,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestLinks: nothing is written through a link that someone put in the way.
+// TestLinks checks that nothing is written through a planted link.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -184,7 +185,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestBounded: patterns that make some matchers take hours end at once.
+// TestBounded checks that patterns that slow down some matchers for hours end
+// at once.
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -201,8 +203,8 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestSecurityNamesItsTests: each defence that SECURITY.md lists names a test
-// that there is.
+// TestSecurityNamesItsTests checks that each defence in SECURITY.md names an
+// existing test.
 func TestSecurityNamesItsTests(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")

@@ -19,28 +19,29 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// histories is how many of them are read side by side: each holds a page or two.
+// histories limits the histories that are read in parallel. Each of them holds
+// a page or two in memory.
 const histories = 8
 
-// historyReader reads histories.
+// historyReader reads, sums up and stores delivery histories.
 type historyReader struct {
 	a          *app
 	client     *mkio.Client
-	store      archive.Store // nil where nothing is stored
+	store      archive.Store // nil if nothing is stored
 	rules      []webhook.Rule
 	since, now time.Time
 	commit     string
-	// task counts the records, where that says more than the rules do.
+	// task counts records, if that shows more progress than counting rules.
 	task *progress.Task
-	// given is set once the service failed for as long as a request is tried:
-	// for the rest, it is not asked again.
+	// given: a request failed for --retry-for, or the token was refused. The
+	// reader then sends no more requests.
 	given atomic.Pointer[error]
 
 	mu   sync.Mutex
-	errs map[string]error // by rule, of those that were asked for
+	errs map[string]error // by rule, for the requests that were sent
 }
 
-// sumUp reads all of them and writes what they come to.
+// sumUp reads all histories and writes their summary.
 func (h *historyReader) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
 	done := h.a.progress.Task("read histories", len(h.rules))
 	defer done.Done()
@@ -68,8 +69,8 @@ func (h *historyReader) sumUp(ctx context.Context, doc *history.Document, brief 
 	return h.a.writeDocument(historyDocument(doc, brief))
 }
 
-// listRecords writes the records of all of them, one history after the other, and what
-// they come to.
+// listRecords writes the records of all rules, rule by rule, and then their
+// summary.
 func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) error {
 	h.task = h.a.progress.Task("read records", 0)
 	defer h.task.Done()
@@ -99,7 +100,7 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 		case broken != nil:
 			return failed(fmt.Errorf("write standard output: %w", broken))
 		case ctx.Err() != nil:
-			err = errors.New("interrupted") // and what is printed stays a whole document
+			err = errors.New("interrupted") // the printed document stays complete
 		}
 		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
 	}
@@ -124,7 +125,7 @@ func (h *historyReader) readEvents(ctx context.Context, rule string, each func(m
 	})
 }
 
-// firstError is the first error in the order of the rules.
+// firstError returns the first error in rule order.
 func (h *historyReader) firstError() error {
 	for _, r := range h.rules {
 		if err := h.errs[r.Name]; err != nil {
@@ -134,7 +135,7 @@ func (h *historyReader) firstError() error {
 	return errors.New("not known")
 }
 
-// callService asks the service, unless it has failed for good before.
+// callService runs a request, unless the service has already failed for good.
 func (h *historyReader) callService(rule string, request func() error) error {
 	if before := h.given.Load(); before != nil {
 		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
@@ -152,7 +153,8 @@ func (h *historyReader) callService(rule string, request func() error) error {
 	return err
 }
 
-// readHistory reads one history to its end, and stores it where that was asked for.
+// readHistory reads a complete history. With --export it also stores the
+// history.
 func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history.Rule {
 	if h.store == nil {
 		reading := history.NewReading(h.since, h.now)
@@ -177,7 +179,7 @@ func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history
 	return out
 }
 
-// sleep waits, and returns false if ctx ended meanwhile.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -198,8 +200,8 @@ func (h *historyReader) archiveRequest(r webhook.Rule) archive.Request {
 	}
 }
 
-// countingSource sums up what the archive reads. It reads more than once; the
-// last reading that went to its end is the one that was stored.
+// countingSource sums up the pages that the archive reads. The archive reads a
+// history several times, and stores the last complete reading.
 type countingSource struct {
 	h      *historyReader
 	rule   string
@@ -232,14 +234,14 @@ func (s *countingSource) result(enabled bool, err error) history.Rule {
 		var notWhole *archive.NotWholeError
 		switch {
 		case errors.As(err, &notWhole):
-			out.Error = notWhole.Reason // its way out is for who wants to delete the rule
+			out.Error = notWhole.Reason // the remedy in the error applies only to a delete
 		case err != nil:
 			out.Error = err.Error()
 		}
 		return out
 	}
 	reading := s.part
-	if reading == nil { // the store could not even begin
+	if reading == nil { // the store failed before the first page
 		reading = history.NewReading(s.h.since, s.h.now)
 	}
 	return reading.Result(s.rule, enabled, err)

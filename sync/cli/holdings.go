@@ -10,13 +10,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// The guard destination compares ciphertext over everything that the config
-// file names, whatever a run is narrowed to: workflows plan one project a job,
-// and a secret copied from another project would go unseen.
+// The guard destination compares ciphertext across everything that the config
+// file names, even in a narrowed run. Workflows plan one project in each job,
+// and would otherwise miss a secret that was copied from another project.
 
-// holdings returns what all projects of the config file hold, and a warning if
-// some of it could not be read. With destinations it is nil: then the host
-// alone decides.
+// holdings returns the secrets of all projects in the config file, and a
+// warning about unreadable files. With destinations it returns nil: then the
+// host alone decides.
 func (s *multiPlan) holdings(ctx context.Context) (*plan.Holders, string, error) {
 	if !slices.ContainsFunc(s.targets, (*projectSettings).comparesAll) {
 		return nil, "", nil
@@ -51,7 +51,8 @@ func (s *multiPlan) holdings(ctx context.Context) (*plan.Holders, string, error)
 	return plan.NewHolders(all), notCompared(unread), nil
 }
 
-// notCompared says whose secrets the guard destination does not know.
+// notCompared warns about files whose secrets the guard destination does not
+// know.
 func notCompared(unread []string) string {
 	if len(unread) == 0 {
 		return ""
@@ -60,8 +61,9 @@ func notCompared(unread []string) string {
 		countNoun(len(unread), "file or folder", "files and folders"), joinNames(unread))
 }
 
-// comparesAll reports whether a project needs to know what others hold: without
-// destinations, if there are others, or if files of its own are left out.
+// comparesAll reports whether a project must know the secrets of other files.
+// This is so without destinations, if there are other projects, or if the run
+// omits some of the project's files.
 func (t *projectSettings) comparesAll() bool {
 	if len(t.planSettings.Destinations) > 0 {
 		return false

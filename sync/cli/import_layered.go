@@ -11,15 +11,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// layersOf are the files that hold a rule, one for each layer of the project;
-// fewer than two where it is no matter of layers.
+// layersOf returns the file of each layer that contains a rule. It returns
+// fewer than two files if layers don't matter.
 func (w *ruleWriter) layersOf(rule string) []string {
 	if len(w.layers) < 2 {
 		return nil
 	}
 	var files []string
 	for _, path := range w.layers {
-		found, _ := config.Scan([]string{path}) // what can't be read was an error before
+		found, _ := config.Scan([]string{path}) // unreadable files failed earlier
 		for _, f := range found {
 			if f.Name == rule && !slices.Contains(files, f.File) {
 				files = append(files, f.File)
@@ -29,8 +29,8 @@ func (w *ruleWriter) layersOf(rule string) []string {
 	return files
 }
 
-// refuseLayers leaves a rule alone that several files say together: which of
-// them is to say what is live is for people to decide. What differs is told.
+// refuseLayers refuses to update a rule that several files define together. A
+// person must decide which file to change. The refusal lists the differences.
 func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 	merged, err := w.merged(live.Name)
 	if err != nil {
@@ -56,8 +56,7 @@ func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 	return nil
 }
 
-// merged is a rule of the project as its layers say it, or nil where they are
-// not valid.
+// merged returns a rule merged from its layers; nil if they are invalid.
 func (w *ruleWriter) merged(rule string) (*config.Rule, error) {
 	ctx, cancel := w.a.context()
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// updateFile makes the file of a live rule say what is live.
+// updateFile changes a rule file to match the live rule.
 func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) error {
 	file := files[0].File
 	if layers := w.layersOf(live.Name); len(layers) > 1 {
@@ -25,7 +25,7 @@ func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) erro
 		return nil
 	}
 	if !w.dryRun {
-		atomicfile.Sweep(filepath.Dir(file)) // also if nothing is to be written
+		atomicfile.Sweep(filepath.Dir(file)) // even if nothing is written
 	}
 	data, err := readRuleFile(file)
 	if err != nil {
@@ -50,13 +50,13 @@ func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) erro
 	return nil
 }
 
-// takeInto edits the content of a file so that it says what is live.
+// takeInto edits the content of a rule file to match the live rule.
 func (w *ruleWriter) takeInto(file string, data []byte, live webhook.Rule) (*rulefile.Update, error) {
 	o := ruleOptions{keyServices: keyServiceNames} // none is called
 	return rulefile.Take(file, data, live.Spec, o.config(w.a))
 }
 
-// takenLine is the line of the summary for a file that was edited.
+// takenLine returns the summary line for an edited file.
 func (w *ruleWriter) takenLine(file, rule string, u *rulefile.Update) string {
 	if fields := changed(u); len(fields) > 0 {
 		return fmt.Sprintf("%s: rule %q: taken over: %s", file, rule, strings.Join(fields, ", "))
@@ -64,7 +64,7 @@ func (w *ruleWriter) takenLine(file, rule string, u *rulefile.Update) string {
 	return fmt.Sprintf("%s: rule %q says already what is live", file, rule)
 }
 
-// changed are the paths below spec that differ now.
+// changed returns the paths below spec that the update changes.
 func changed(u *rulefile.Update) []string {
 	var out []string
 	for _, f := range plan.Compare(u.Before, u.After) {
@@ -75,7 +75,8 @@ func changed(u *rulefile.Update) []string {
 	return out
 }
 
-// reportSkipped names what stays as it was because it takes a value and a key.
+// reportSkipped warns about live auth and plain fields that import did not
+// transfer. Auth would need its values and a key.
 func (w *ruleWriter) reportSkipped(file, rule string, u *rulefile.Update) {
 	missing, extra := authPaths(u.Missing), authPaths(u.Extra)
 	if len(missing) > 0 {

@@ -20,9 +20,9 @@ import (
 
 const module = "github.com/mkhooks/mkhooks"
 
-// mayImport says what of ours and of others each package may import itself,
-// the standard library aside. The borders are the point of it: planning is
-// pure, one package talks to the service, one decrypts, one prints.
+// mayImport lists the direct imports that each package may have, except the
+// standard library. It protects these borders: planning is pure, and only one
+// package each talks to the service, decrypts and prints.
 var mayImport = map[string][]string{
 	"":                               {"sync/cli", "sync/collect", "golang.org/x/term"},
 	"schema":                         {"github.com/santhosh-tekuri/jsonschema/v5"},
@@ -53,14 +53,14 @@ var mayImport = map[string][]string{
 	"sync/report":                    {"schema", "sync/apply", "sync/audit", "sync/fair", "sync/history", "sync/plan", "sync/webhook", "golang.org/x/text/width"},
 	"sync/emulator":                  {"sigs.k8s.io/yaml"},
 	"sync/cli":                       {"sync/atomicfile", "sync/audit", "sync/shell", "schema", "secrets", "secrets/agekey", "secrets/sops", "sync/apply", "sync/archive", "sync/config", "sync/emulator", "sync/git", "sync/history", "sync/manual", "sync/metrics", "sync/mkio", "sync/parallel", "sync/plan", "sync/progress", "sync/report", "sync/rulefile", "sync/scaffold", "sync/webhook", "github.com/spf13/", "golang.org/x/term"},
-	"secrets/sops/sopstest":          nil, // helpers of tests
+	"secrets/sops/sopstest":          nil, // test helpers
 	"sync/archive/bucket/buckettest": nil,
-	"examples/demo":                  nil, // programs of their own
+	"examples/demo":                  nil, // separate programs
 	"examples/bench":                 nil,
 	"examples/bench/linksops":        nil,
-	"examples/citest":                nil, // a helper of tests
-	"examples/projects":              nil, // tests alone
-	"examples/github":                nil, // tests alone
+	"examples/citest":                nil, // a test helper
+	"examples/projects":              nil, // only tests
+	"examples/github":                nil, // only tests
 	"examples/gitlab":                nil,
 	"examples/prometheus":            nil,
 	"examples/container":             nil,
@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"examples/systemd":               nil,
 }
 
-// listed is what the go command says of a package.
+// listed is a package in the output of go list.
 type listed struct {
 	ImportPath string
 	Dir        string
@@ -133,7 +133,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// checkReach holds what must not be reached, by whatever way.
+// checkReach checks for imports that a package must not reach, directly or
+// indirectly.
 func checkReach(t *testing.T, name string, p listed) {
 	t.Helper()
 	switch name {
@@ -157,8 +158,9 @@ func checkReach(t *testing.T, name string, p listed) {
 	}
 }
 
-// TestOnlyMainTouchesTheProcess: streams, environment, exit and clock come in
-// as values; a secret is revealed in one file, and a program is started in one.
+// TestOnlyMainTouchesTheProcess checks that streams, environment, exit and
+// clock are passed in as values. Only the listed files may reveal a secret or
+// start a program.
 func TestOnlyMainTouchesTheProcess(t *testing.T) {
 	t.Parallel()
 	revealed, starts := map[string]bool{}, map[string]bool{}
@@ -173,7 +175,7 @@ func TestOnlyMainTouchesTheProcess(t *testing.T) {
 				return err
 			}
 			rel = filepath.ToSlash(rel)
-			if mayImport[path.Dir(rel)] == nil { // helpers of tests
+			if mayImport[path.Dir(rel)] == nil { // test helpers
 				return nil
 			}
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -209,14 +211,14 @@ func TestOnlyMainTouchesTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A secret leaves its mask in two places: where a request is written, and
-	// where it becomes ciphertext, which is the purpose of sealing a file.
+	// A secret is revealed in only two places: when a request is written, and
+	// when it becomes ciphertext to seal a file.
 	want := []string{"secrets/sops/seal.go", "sync/mkio/reveal.go"}
 	if got := slices.Sorted(maps.Keys(revealed)); !slices.Equal(got, want) {
 		t.Errorf("secrets are revealed in %v, expected %v", got, want)
 	}
-	// Whatever is started could be told by a file of a pull request what to run.
-	// In one file it can be seen that nothing is.
+	// A file of a pull request could control any program that is started. With
+	// a single starting file, a reviewer can check that this never happens.
 	want = []string{"sync/git/run.go"}
 	if got := slices.Sorted(maps.Keys(starts)); !slices.Equal(got, want) {
 		t.Errorf("programs are started in %v, expected %v", got, want)

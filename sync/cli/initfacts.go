@@ -19,14 +19,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// fact is something that init found out, and from what.
+// fact is a finding of init, with its source.
 type fact struct{ name, value, from string }
 
 func (r *initRun) know(name, value, from string) {
 	r.facts = append(r.facts, fact{name, value, from})
 }
 
-// findOut fills in the settings: nothing is asked that can be found out.
+// findOut fills in the settings from the environment, without questions.
 func (r *initRun) findOut(ctx context.Context, a *app) error {
 	file := filepath.Join(r.dir, config.FileName)
 	if _, err := os.Lstat(file); err == nil {
@@ -47,12 +47,13 @@ func (r *initRun) findOut(ctx context.Context, a *app) error {
 	return nil
 }
 
-// gitFacts is what git tells of a folder; empty outside a repo, or without git.
+// gitFacts are Git's facts about a directory. They are empty outside a
+// repository or without Git.
 type gitFacts struct {
 	inside          bool
-	below           string // the folder as the repo names it, "." at its top
+	below           string // path of the directory in the repository, "." at its top
 	remote          scaffold.Remote
-	branch, defined string // the current branch, and the remote's default
+	branch, defined string // current branch, default branch of the remote
 }
 
 func inspectGit(ctx context.Context, a *app, dir string) gitFacts {
@@ -78,7 +79,7 @@ func inspectGit(ctx context.Context, a *app, dir string) gitFacts {
 	}
 }
 
-// realFolder is the folder, or the nearest one above it that is there.
+// realFolder returns dir, or its nearest existing parent.
 func realFolder(dir string) string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -154,8 +155,8 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 	return nil
 }
 
-// plainBranch is a branch that means the same in a filter of a workflow, where
-// some characters make a pattern.
+// plainBranch matches branch names without pattern characters. They mean the
+// same in the filter of a workflow.
 var plainBranch = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/#@=-]*$`)
 
 func (r *initRun) findBranch(_ *app, git gitFacts) error {
@@ -177,8 +178,8 @@ func (r *initRun) findBranch(_ *app, git gitFacts) error {
 	return nil
 }
 
-// findRules looks for rules that are there: they say which hosts may receive
-// secrets, and make the example superfluous.
+// findRules looks for existing rules. They define the hosts that may receive
+// secrets, and make the example unnecessary.
 func (r *initRun) findRules(*app, gitFacts) error {
 	if r.again.file != nil {
 		for _, p := range r.again.file.Projects {
@@ -198,7 +199,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 		if schema.HasErrors(problems) {
 			return invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
 		}
-		// Without a file there is one problem, a warning that says so.
+		// A directory without files yields exactly one problem, a warning.
 		r.example = len(found) == 0 && len(problems) > 0
 		r.settings.Destinations = hostsOf(found)
 	}
@@ -211,7 +212,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 	return nil
 }
 
-// hostsOf are the hosts to which rules deliver, sorted.
+// hostsOf returns the hosts of the rules' URLs, sorted.
 func hostsOf(rules []config.RuleFile) []string {
 	var out []string
 	for _, rule := range rules {
@@ -251,8 +252,8 @@ func (r *initRun) findCodeOwners(_ *app, git gitFacts) error {
 
 var releaseVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`)
 
-// toolRef is the commit that this program was made of, or its release; where
-// neither is known, the branch.
+// toolRef returns the commit or the release of this program, or else the branch
+// main.
 func toolRef() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

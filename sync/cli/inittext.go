@@ -11,7 +11,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// initText collects what init says, in parts with an empty line between.
+// initText collects the output of init, in parts with an empty line between
+// them.
 type initText struct{ strings.Builder }
 
 func (t *initText) part(title string) {
@@ -25,7 +26,7 @@ func (t *initText) addLine(format string, args ...any) {
 	t.WriteString(strings.TrimRight(report.Escape(fmt.Sprintf(format, args...)), " ") + "\n")
 }
 
-// item is a line that goes on below itself.
+// item adds a wrapped text after a mark.
 func (t *initText) item(mark, text string) {
 	for i, line := range wrap(text, 80-len(mark)) {
 		if i > 0 {
@@ -35,8 +36,8 @@ func (t *initText) item(mark, text string) {
 	}
 }
 
-// sayInit prints what was found out and written, what is left to be done, and
-// the next commands.
+// sayInit prints findings, written files, remaining tasks and the next
+// commands.
 func (a *app) sayInit(r *initRun) error {
 	var t initText
 	r.sayFacts(&t)
@@ -69,7 +70,7 @@ func (r *initRun) sayFacts(t *initText) {
 	}
 }
 
-// sayFiles has a line for each file, why it is there or what it lacks.
+// sayFiles lists each file with its purpose or its missing content.
 func (r *initRun) sayFiles(t *initText) {
 	if len(r.missing) == 0 {
 		t.part("Nothing was written: all files are there.")
@@ -91,7 +92,7 @@ func (r *initRun) sayFiles(t *initText) {
 	}
 }
 
-// sayKey says of the key what others may know, and what becomes of its loss.
+// sayKey prints the public part of the key and warns about its loss.
 func (r *initRun) sayKey(t *initText) {
 	switch {
 	case r.key == nil:
@@ -118,8 +119,8 @@ func (r *initRun) sayKey(t *initText) {
 	t.addLine("    gh secret set SOPS_AGE_KEY --env mkhooks < %s", shell.Path(r.key.File))
 }
 
-// task is something that is left to the user, with the command that does it,
-// if one does.
+// task is work that is left to the user, with its command if a command can do
+// it.
 type task struct{ what, command string }
 
 func (r *initRun) tasks() []task {
@@ -154,7 +155,7 @@ func (r *initRun) tasks() []task {
 	return out
 }
 
-// newWorkflow reports whether a workflow was written.
+// newWorkflow reports whether init wrote a workflow.
 func (r *initRun) newWorkflow() bool {
 	return slices.ContainsFunc(r.missing, func(f scaffold.File) bool { return strings.HasPrefix(f.Path, scaffold.WorkflowPrefix) })
 }
@@ -173,11 +174,11 @@ func (r *initRun) sayTasks(t *initText) {
 	}
 }
 
-// wrap breaks text at spaces into lines of at most width bytes, where its words
-// allow that.
+// wrap breaks text at spaces into lines of at most width bytes. A longer word
+// gets its line alone.
 func wrap(text string, width int) []string {
 	if len(text) <= width {
-		return []string{text} // indented, it may be
+		return []string{text} // may be indented
 	}
 	var lines []string
 	line := ""
@@ -205,7 +206,8 @@ func (r *initRun) sayNext(t *initText, a *app) {
 	t.addLine("  mkhooks apply%s", project)
 }
 
-// projectFlag names the project where the config file has several.
+// projectFlag returns -p with the project if the config file has several
+// projects, else "".
 func (r *initRun) projectFlag() string {
 	if r.again.file != nil && len(r.again.file.Projects) > 1 {
 		return " -p " + shell.Word(r.settings.Project)

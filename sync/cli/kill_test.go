@@ -18,18 +18,18 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// mixed is a project in the middle of its life: rules that this owner applied,
-// and files that have moved on since.
+// mixed is a project between two applies: this owner has applied its rules, and
+// its files have changed since.
 type mixed struct {
 	*repo
 	applied map[string]map[string]any // live specs after the first apply
 	apply   []string
-	// history is how many records each rule has that will be deleted.
+	// history is the number of records of each rule that will be deleted.
 	history map[string]int
 }
 
 // newMixed applies a first state and then changes the files: creates, an
-// update, a rotated secret and deletes; drift is made on each server.
+// update, a rotated secret and deletes. Each server then gets its drift.
 func newMixed(t *testing.T) *mixed {
 	t.Helper()
 	m := &mixed{repo: newRepo(t), history: map[string]int{"gone-busy": 250, "gone-empty": 0, "gone-few": 7}}
@@ -73,7 +73,7 @@ func (m *mixed) serveWith(o emulator.Options) *served {
 	return s
 }
 
-// fill puts the state before the second apply into a service.
+// fill loads the state before the second apply into a service.
 func (m *mixed) fill(s *served) {
 	for name, spec := range m.applied {
 		s.Put(name, spec)
@@ -84,8 +84,7 @@ func (m *mixed) fill(s *served) {
 	s.Edit("drifted", func(spec map[string]any) { spec["enabled"] = false })
 }
 
-// archived wants every record of every rule that was live once and is not any
-// more in an archive.
+// archived checks that an archive contains every record of every deleted rule.
 func (m *mixed) archived(folder string, was map[string]emulator.Rule, s *served) {
 	m.t.Helper()
 	live := map[string]bool{}
@@ -103,7 +102,7 @@ func (m *mixed) archived(folder string, was map[string]emulator.Rule, s *served)
 	}
 }
 
-// specs are the stored specs of all rules, ids and history aside.
+// specs returns the stored specs of all rules, without ids and history.
 func specs(s *served) map[string]any {
 	out := map[string]any{}
 	for name, r := range s.Rules() {
@@ -112,8 +111,8 @@ func specs(s *served) map[string]any {
 	return out
 }
 
-// noSecretOutsidePut wants the secrets in PUT bodies and nowhere else, and no
-// mask in any.
+// noSecretOutsidePut checks that only PUT bodies contain secrets, and that none
+// contains a mask.
 func noSecretOutsidePut(t *testing.T, s *served) {
 	t.Helper()
 	for _, r := range s.Requests() {
@@ -130,9 +129,8 @@ func noSecretOutsidePut(t *testing.T, s *served) {
 	}
 }
 
-// TestKill ends an apply by SIGKILL at every request of a mixed plan, before
-// and after the request takes effect, and wants the next run to bring about
-// the same end.
+// TestKill kills an apply with SIGKILL at every request of a mixed plan, before
+// and after its effect. The next run must reach the same end.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a hundred processes: left out by -short")
@@ -159,11 +157,12 @@ func TestKill(t *testing.T) {
 				record := filepath.Join(folder, "applies.jsonl")
 				killAt(m, s, k, after, append(m.apply, "--archive", folder, "--audit", record))
 				m.recorded(record, s.Requests())
-				// Somebody brings a rule back under its old name between the runs.
+				// Another client restores a rule under its old name between the
+				// runs.
 				if _, live := s.Rule("gone-few"); live && k%3 == 0 {
 					s.Recreate("gone-few")
 					s.AddEvents("gone-few", records(5)...)
-					delete(was, "gone-few") // they deleted it, not this tool
+					delete(was, "gone-few") // deleted by the client, not by this tool
 					was["gone-few again"] = s.Rules()["gone-few"]
 				}
 				m.must(s, 0, append(m.apply, "--archive", folder, "--audit", record)...)
@@ -181,8 +180,8 @@ func TestKill(t *testing.T) {
 	t.Logf("killed at %d requests, before and after each took effect", requests)
 }
 
-// recorded wants an intent for every write that reached the service, and of
-// writes without a result no more than can have been under way.
+// recorded checks for an intent for every write that reached the service. Only
+// writes in flight may lack a result.
 func (m *mixed) recorded(record string, requests []emulator.Request) {
 	m.t.Helper()
 	f, err := os.Open(filepath.Join(m.dir, record))
@@ -265,13 +264,13 @@ func killAt(m *mixed, s *served, k int, after bool, args []string) {
 	}
 	injected := s.Fault(hook)
 	start()
-	_ = cmd.Wait() // killed, or done where the order of requests made it shorter
+	_ = cmd.Wait() // killed, or finished if it needed fewer requests
 	s.settle()
 	injected.Remove()
 }
 
-// TestTwoRunsMeet starts the same apply twice at once: whoever comes first,
-// nothing is lost, and a third run finds nothing to do.
+// TestTwoRunsMeet starts the same apply twice at once. In any order nothing is
+// lost, and a third run finds nothing to do.
 func TestTwoRunsMeet(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -283,7 +282,7 @@ func TestTwoRunsMeet(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 {
 			cmd := m.command(s, args...)
-			wg.Go(func() { _ = cmd.Run() }) // either may be refused: that is the point
+			wg.Go(func() { _ = cmd.Run() }) // either may be refused
 		}
 		wg.Wait()
 		m.must(s, 0, args...)

@@ -14,8 +14,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// leaks lists what of a secret stands in text: its first letters, which every
-// escape leaves as they are, and their base64 and hex forms.
+// leaks finds parts of secrets in text: their first letters, which every escape
+// keeps, and the base64 and hex forms of these.
 func leaks(text string) []string {
 	var found []string
 	for _, core := range []string{"s3cr3t-one", "s3cr3t-two", scriptToken[:20]} {
@@ -34,8 +34,8 @@ func leaks(text string) []string {
 }
 
 // TestNoSecretIsWritten runs every command with -v against a service that
-// echoes what it is sent in its errors, and searches everything that is
-// written, streams and files, for the secrets and the token.
+// repeats requests in its errors. It searches all streams and files for the
+// secrets and the token.
 func TestNoSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
@@ -44,7 +44,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 	m.write("new-secret.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Secret: REPLACE_ME}}\n")
 
-	// A value that rules share, in a file of its own.
+	// A shared value in a separate file.
 	m.write("rules/shared.yaml", "shared: REPLACE_ME\n")
 	m.write("rules/by-reference.yaml", "metadata: {name: by-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: shared.yaml#shared}}}\n")
@@ -52,7 +52,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: "+secretOne+"}, X-Two: {$secret: clear.yaml#x}}}\n")
 	m.write("clear.yaml", "x: "+secretTwo+"\n")
 
-	// What must have worked, so that there was something to search.
+	// These must succeed, so that there is output to search.
 	codes := map[string]int{
 		"apply": 0, "saved plan": 0, "show": 0, "show-rule": 0, "release": 0, "import": 0, "take over": 0, "secret set": 0, "set a shared secret": 0, "validate shared secrets": 3, "validate": 0, "init": 0, "audit verify": 0, "audit show": 0,
 	}
@@ -131,7 +131,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 	}
 }
 
-// searchFiles searches what the tool stored.
+// searchFiles searches the stored files.
 func searchFiles(t *testing.T, dir string) {
 	t.Helper()
 	n := 0

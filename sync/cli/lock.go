@@ -12,12 +12,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// sayWaitAfter is how long a command waits for another one before it says so.
+// sayWaitAfter is the wait for another command before a message is printed.
 const sayWaitAfter = 2 * time.Second
 
-// holdFolder makes a directory if it is missing, and keeps other commands from
-// deciding at the same time which files are missing in it. release lets go of
-// it, and removes what was made and stayed empty.
+// holdFolder makes a missing directory and locks it. The lock keeps two
+// commands from deciding at the same time which files are missing. The returned
+// function unlocks it, and removes new directories that are still empty.
 func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err error) {
 	var made []string
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
@@ -28,7 +28,7 @@ func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err e
 	}
 	removeEmpty := func() {
 		for _, at := range made {
-			_ = os.Remove(at) // it fails if there is something in it
+			_ = os.Remove(at) // fails if it is not empty
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

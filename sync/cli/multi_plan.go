@@ -14,45 +14,48 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// A run reads its projects side by side: while one waits for the service, the
-// files of another are read. Of a project that is planned only its changes are
-// kept, so that memory grows with the projects that are under way and not with
-// all of them. One that can't be read stops no other; a file that is not valid
-// stops the run, after the files of all projects were looked at.
+// A run reads its projects in parallel: while one project waits for the
+// service, the files of another are read.
+//
+// A planned project keeps only its changes. Memory grows with the projects in
+// progress, not with all projects.
+//
+// An unreadable project does not stop the others. An invalid file stops the
+// run, after the files of all projects were checked.
 
-// multiPlan is what came of reading all projects of a run.
+// multiPlan is the joint plan of all projects of a run.
 type multiPlan struct {
 	targets []*projectSettings
 	flags   *runOptions // as they were given
 	results []projectResult
-	// held is what the guard destination compares secrets with, and notHeld says
-	// what of it could not be read.
+	// held contains the secrets that the guard destination compares with.
+	// notHeld warns about unreadable parts of it.
 	held    *plan.Holders
 	notHeld string
-	// plan is that of all projects, in the order of the targets.
+	// plan joins all projects, in the order of the targets.
 	plan *plan.Plan
 }
 
-// projectResult is what came of one project.
+// projectResult is the outcome of one project.
 type projectResult struct {
 	client *mkio.Client
-	plan   *plan.Plan // nil where the files are not valid
-	// err is why the project could not be read whole.
+	plan   *plan.Plan // nil if the files are invalid
+	// err explains why the project was not read completely.
 	err      error
 	problems []schema.Problem
-	// misses are the patterns of flags that fit no rule of the project, with the
-	// pattern that was probably meant, or "".
+	// misses maps flag patterns that match no rule of the project to a
+	// suggestion, or "".
 	misses map[string]string
 }
 
-// planProjects reads the files and the live rules of every project, and plans. plan,
-// drift and apply share it, so that what was shown is what is done. Each project
-// is handed to keep once it is planned; it is forgotten afterwards.
+// planProjects reads the files and the live rules of every project, and plans.
+// It serves plan, drift and apply, so that apply does what plan shows. keep
+// gets each planned project, which is discarded afterwards.
 func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projectSettings, readOnly bool, keep func(i int, g *projectInput) error) (*multiPlan, error) {
 	s := &multiPlan{targets: targets, flags: o, results: make([]projectResult, len(targets))}
 	notReady := s.connect(a, readOnly)
 	source := parallel.Start(func() plan.Source { return o.gitSource(ctx, a, s.allRulePaths()) })
-	// Files that are not valid end the run: then the service is not asked any more.
+	// Invalid files end the run, so the remaining projects send no requests.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
 	var err error
@@ -101,8 +104,7 @@ func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projec
 	return s, nil
 }
 
-// connect makes the clients: what keeps one from being made keeps the whole run
-// from sending anything.
+// connect makes the clients. An error stops the run before anything is sent.
 func (s *multiPlan) connect(a *app, readOnly bool) error {
 	for i, t := range s.targets {
 		var err error
@@ -116,7 +118,8 @@ func (s *multiPlan) connect(a *app, readOnly bool) error {
 	return nil
 }
 
-// ofProject puts the project's name before an error, and keeps code and hints.
+// ofProject adds the project name to an error. It keeps the exit code and the
+// hints.
 func ofProject(name string, err error) error {
 	var e *codeError
 	if !errors.As(err, &e) || e.err == nil {
@@ -127,11 +130,11 @@ func ofProject(name string, err error) error {
 	return &named
 }
 
-// planProject reads one project. Its error ends the run: that of the context, or
-// invalid input.
+// planProject reads and plans one project. Its error ends the run: a context
+// error or invalid input.
 func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *atomic.Bool, keep func(int, *projectInput) error) error {
 	t, f := s.targets[i], &s.results[i]
-	if f.client == nil { // the files are looked at all the same
+	if f.client == nil { // the files are still checked
 		_, problems, err := t.ruleOptions.loadRules(ctx, a, t.paths)
 		f.problems = problems
 		return err
@@ -174,22 +177,23 @@ func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *ato
 	return nil
 }
 
-// refuseInvalid ends a run of which a rule file is not valid. unsent says that the
-// service was not asked for anything.
+// refuseInvalid ends a run with an invalid rule file. unsent: no request was
+// sent.
 func (s *multiPlan) refuseInvalid(a *app, problems []schema.Problem, unsent bool) error {
 	nothing := "nothing was changed"
 	if unsent {
 		nothing = "nothing was sent"
 	}
 	var paths []string
-	if s.targets[0].file == nil { // otherwise validate knows them
+	if s.targets[0].file == nil { // otherwise validate takes them from the config file
 		paths = s.allRulePaths()
 	}
 	return a.refuseFiles(problems, nothing, paths)
 }
 
-// refuseFiles prints problems of rule files, of which one at least is an error;
-// nothing is what did not happen because of them.
+// refuseFiles prints the problems of rule files; at least one of them must be
+// an error. Its argument nothing tells what did not happen, such as "nothing
+// was sent".
 func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []string) error {
 	if err := a.printProblems(problems); err != nil {
 		return err
@@ -201,7 +205,8 @@ func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []str
 	}
 }
 
-// problems are those of all files, each once: projects may share layers.
+// problems returns the problems of all files without duplicates: projects may
+// share layers.
 func (s *multiPlan) problems() []schema.Problem {
 	var all []schema.Problem
 	seen := map[schema.Problem]bool{}
@@ -217,7 +222,7 @@ func (s *multiPlan) problems() []schema.Problem {
 	return all
 }
 
-// allRulePaths are the rule paths of all projects, each once.
+// allRulePaths returns the rule paths of all projects without duplicates.
 func (s *multiPlan) allRulePaths() []string {
 	var out []string
 	seen := map[string]bool{}
@@ -232,8 +237,8 @@ func (s *multiPlan) allRulePaths() []string {
 	return out
 }
 
-// readError is how a run ends of which some projects could not be read whole;
-// nil where all were. Documents say it, too.
+// readError returns an error if some projects were not read completely, else
+// nil. Documents also report these projects.
 func (s *multiPlan) readError() error {
 	n := 0
 	var first error

@@ -23,21 +23,21 @@ import (
 
 const defaultBaseURL = "https://app.mk.io"
 
-// ruleOptions say how rule files are read.
+// ruleOptions control how rule files are read.
 type ruleOptions struct {
 	allowPlaintextAuth    bool
 	allowPlainCredentials bool
 	allowOddSecrets       bool
-	allowPlaceholders     bool // for plan and drift alone, which send nothing
+	allowPlaceholders     bool // only for plan and drift, which send nothing
 	keyServices           []string
 	allowEmpty            bool
-	// layersOf is the config file that names the paths, each of which is a
-	// layer then; nil where they come from the command line.
+	// layersOf is the config file that defines the paths, so that each path is
+	// a layer. It is nil for paths from the command line.
 	layersOf *config.File
-	trace    string // the rule of which it is asked which file says what
-	// about says which rules the run is about; nil means all.
+	trace    string // the rule whose origins are recorded
+	// about reports whether the run covers a rule; nil means all rules.
 	about func(rule string) bool
-	// silent leaves out what is wrong with the files of others.
+	// silent omits problems in the files of other rules.
 	silent bool
 }
 
@@ -88,12 +88,12 @@ func (o *ruleOptions) config(a *app) config.Options {
 	}
 }
 
-// connectOptions say which projects are meant and how to reach them.
+// connectOptions select projects and control the connection to them.
 type connectOptions struct {
-	projects  []string // names, or patterns of those in the config file
+	projects  []string // names, or patterns of names in the config file
 	baseURL   string
 	tokenFile string
-	tokenEnv  string // of the config file; empty means MKIO_TOKEN
+	tokenEnv  string // from the config file; empty means MKIO_TOKEN
 	retryFor  time.Duration
 	timeout   time.Duration
 }
@@ -111,13 +111,14 @@ func addProjects(f *pflag.FlagSet, projects *[]string, usage string) {
 	f.StringArrayVarP(projects, "project", "p", nil, usage)
 }
 
-// clientKey is what a client is for.
+// clientKey identifies a client.
 type clientKey struct {
 	project  string
 	readOnly bool
 }
 
-// client is the client of a project. readOnly refuses anything but GET.
+// client returns the client of a project. readOnly refuses all methods except
+// GET.
 func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Client, error) {
 	is := clientKey{project, readOnly}
 	if c, ok := a.clients[is]; ok {
@@ -169,18 +170,17 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 	return client, nil
 }
 
-// inFlight is the most requests of a run that are on their way at any moment,
-// over all its projects.
+// inFlight limits the requests in flight of a run, over all its projects.
 const inFlight = 64
 
-// sharedTransport is what the clients of a run have in common.
+// sharedTransport is shared by all clients of a run.
 type sharedTransport struct {
 	transport http.RoundTripper
 	gate      mkio.Semaphore
 }
 
-// transportTo is the same for all clients: one pool of connections, and one limit
-// on the whole. Rate limits are each project's own.
+// transportTo returns the same transport for all clients: one connection pool
+// and one limit for the whole run. Rate limits are separate for each project.
 func (a *app) transportTo(base string) sharedTransport {
 	if a.common.transport == nil {
 		a.logProxy(base)
@@ -189,7 +189,7 @@ func (a *app) transportTo(base string) sharedTransport {
 	return a.common
 }
 
-// maxTokenFile is the most bytes of a file with a token.
+// maxTokenFile limits the size of a token file, in bytes.
 const maxTokenFile = 64 << 10
 
 // readToken reads the token from --token-file or MKIO_TOKEN.
@@ -234,8 +234,8 @@ func (o *connectOptions) readToken(a *app) (secrets.String, error) {
 	return secrets.NewString(value), nil
 }
 
-// warnOfExpiry points out, once, a JWT that has expired or is about to. from
-// is where the token comes from, where that is not MKIO_TOKEN.
+// warnOfExpiry warns once about a JWT that has expired or expires within 14
+// days. from is the token's source, empty for MKIO_TOKEN.
 func (a *app) warnOfExpiry(from string, token secrets.String) {
 	const soon = 14 * 24 * time.Hour
 	at, ok := mkio.TokenExpiry(token)
@@ -255,8 +255,8 @@ func (a *app) warnOfExpiry(from string, token secrets.String) {
 	}
 }
 
-// logProxy names the proxy that requests go through, with -v: it sees where
-// they go, and a wrong one is behind many a time-out. Its user and password are
+// logProxy logs the proxy for requests with -v. The proxy sees the request
+// targets, and a wrong proxy causes many time-outs. Its user and password are
 // left out.
 func (a *app) logProxy(base string) {
 	t, ok := a.Transport.(*http.Transport)
@@ -274,8 +274,7 @@ func (a *app) logProxy(base string) {
 	}
 }
 
-// addRules adds the flag by which a command whose arguments are something else
-// is told where the rule files are.
+// addRules adds --rules for a command whose arguments are not rule paths.
 func addRules(f *pflag.FlagSet, rules *[]string) {
 	f.StringArrayVar(rules, "rules", nil, "`PATH` of rule files (repeatable)")
 }
@@ -285,21 +284,21 @@ type planOptions struct {
 	owner        string
 	prune        string
 	only         []string
-	asked        string // how rules of only are named on the command line; empty means --only
+	asked        string // flag or command before a rule of only in messages; empty means --only
 	maxDeletes   string
 	protect      []string
 	destinations []string
 	archive      string
-	// archiveIsShared says that the config file named it.
+	// archiveIsShared: the archive comes from the config file.
 	archiveIsShared bool
 	audit           string
 
-	// Of the config file alone.
+	// Settings that only the config file has.
 	formerOwners   []string
 	fileMaxDeletes string
-	fileProtect    []string // the first of protect
-	// narrowed are the rules of the paths that a run was narrowed to, shown
-	// the paths themselves; nil means all.
+	fileProtect    []string // a prefix of protect
+	// narrowed are the rules in the paths that a run is narrowed to; nil means
+	// all. shown are these paths.
 	narrowed map[string]bool
 	shown    []string
 
@@ -313,7 +312,7 @@ type planOptions struct {
 	allowDestinations []string
 }
 
-// askedRule is how a rule of only is given on the command line.
+// askedRule returns the flag or command before a rule of only, for messages.
 func (o *planOptions) askedRule() string { return cmp.Or(o.asked, "--only ") }
 
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
@@ -339,7 +338,7 @@ func (o *planOptions) addAudit(f *pflag.FlagSet) {
 	f.StringVar(&o.audit, "audit", "", "`FILE` that every write is recorded in, before it leaves and after it")
 }
 
-// plan checks the flags against each other and returns what a plan rests on.
+// plan checks how flags combine and returns the options of package plan.
 func (o *planOptions) plan(a *app) (plan.Options, error) {
 	none := plan.Options{}
 	if o.owner != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// textOptions says how text looks on a stream that is or is not a terminal.
+// textOptions returns the text options for a stream. tty: it is a terminal.
 func (a *app) textOptions(tty bool) report.TextOptions {
 	o := report.TextOptions{Verbose: a.verbose}
 	switch a.color {
@@ -26,8 +26,8 @@ func (a *app) textOptions(tty bool) report.TextOptions {
 	return o
 }
 
-// showsBlocks reports whether the terminal shows more than ASCII, as far as its
-// locale tells: without one it does, as most do.
+// showsBlocks reports whether the terminal can show more than ASCII, judged by
+// its locale. Without a locale it can, like most terminals.
 func (a *app) showsBlocks() bool {
 	if a.Getenv("TERM") == "dumb" {
 		return false
@@ -40,8 +40,7 @@ func (a *app) showsBlocks() bool {
 	return true
 }
 
-// logRequest prints one request for -v: never a body, never a header, and of
-// the query nothing.
+// logRequest prints one request for -v, without body, headers and query.
 func (a *app) logRequest(l mkio.RequestLog) {
 	line := l.Method + " " + report.Escape(l.Path)
 	if l.Status > 0 {
@@ -60,7 +59,7 @@ func (a *app) logRequest(l mkio.RequestLog) {
 	a.logLine(line)
 }
 
-// logLine prints one line of the log on stderr, whole.
+// logLine prints one complete log line to stderr.
 func (a *app) logLine(line string) {
 	if a.known.Holds([]byte(line)) {
 		line = withheld
@@ -70,20 +69,22 @@ func (a *app) logLine(line string) {
 	fmt.Fprintln(a.Stderr, "mkhooks: "+line)
 }
 
-// startProgress shows progress on stderr, and lets all other lines pass by it.
+// startProgress shows progress on stderr and keeps it apart from all other
+// lines.
 func (a *app) startProgress() {
 	a.progress = progress.New(progress.Options{
 		Out: a.Stderr, Bar: a.StderrTTY && a.Getenv("TERM") != "dumb", Width: a.StderrWidth,
 		Color: a.textOptions(a.StderrTTY).Color, ASCII: !a.showsBlocks(), Verbose: a.verbose, Quiet: a.quiet,
 	})
 	a.Stderr = a.progress.Writer(a.Stderr)
-	if a.StdoutTTY { // the same terminal, most often
+	if a.StdoutTTY { // usually the same terminal
 		a.Stdout = a.progress.Writer(a.Stdout)
 	}
 }
 
-// logChange tells of each change as it ends: the bar, and with -v the log; several says that the run
-// is for more than one project.
+// logChange returns a function that reports each finished change: to the bar,
+// and with -v to the log. The argument several: the run covers more than one
+// project.
 func (a *app) logChange(several bool) func(apply.Change) {
 	return func(c apply.Change) {
 		a.applied.Add(1)

@@ -21,12 +21,12 @@ import (
 
 func init() { programs["age-plugin-mkhookstest"] = askingPlugin }
 
-// passphrase is that of the keys of these tests.
+// passphrase locks the keys of these tests.
 const passphrase = "open-s3cr3t-sesame"
 
-// lockedRepo is a repo with two projects whose rules are encrypted for a key
-// that is locked with a passphrase. Each way to lock one is a function that
-// makes the key below HOME, and returns its recipient and the environment.
+// lockedRepo makes a repository with two projects whose rules are encrypted for
+// a locked key. lock makes the key below HOME, and returns its recipient and
+// the environment.
 func lockedRepo(t *testing.T, lock func(t *testing.T, home string) (recipient string, env []string)) (*repo, []string) {
 	t.Helper()
 	r := newRepo(t)
@@ -60,7 +60,7 @@ func lockedSSH(t *testing.T, home string) (string, []string) {
 	return strings.TrimSpace(string(public)), []string{"SOPS_AGE_KEY_FILE=", "SOPS_AGE_SSH_PRIVATE_KEY_FILE=" + file}
 }
 
-// lockedAge is what age-keygen | age -p makes.
+// lockedAge makes a key like age-keygen | age -p.
 func lockedAge(t *testing.T, home string) (string, []string) {
 	t.Helper()
 	key, err := age.GenerateX25519Identity()
@@ -90,7 +90,8 @@ func lockedAge(t *testing.T, home string) (string, []string) {
 	return key.Recipient().String(), []string{"SOPS_AGE_KEY_FILE=" + file}
 }
 
-// commandAge is a command that asks on the terminal before it prints a key.
+// commandAge makes a key that a command prints after a question on the
+// terminal.
 func commandAge(t *testing.T, home string) (string, []string) {
 	t.Helper()
 	key, err := age.GenerateX25519Identity()
@@ -106,7 +107,7 @@ func commandAge(t *testing.T, home string) (string, []string) {
 	return key.Recipient().String(), []string{"SOPS_AGE_KEY_FILE=", "SOPS_AGE_KEY_CMD=" + file}
 }
 
-// waysToLock are the keys that take a passphrase.
+// waysToLock are the kinds of keys that need a passphrase.
 var waysToLock = map[string]func(*testing.T, string) (string, []string){
 	"ssh": lockedSSH, "age": lockedAge, "command": commandAge,
 }
@@ -125,9 +126,9 @@ func serveProjects(t *testing.T, names ...string) string {
 	return h.URL
 }
 
-// TestPassphrase: whatever the key and the command, on a terminal one person is
-// asked once, has the terminal alone for as long as it takes, and nothing of
-// the passphrase is shown.
+// TestPassphrase checks that one person is asked once on a terminal, for every
+// kind of key and command. Nothing else uses the terminal meanwhile, and
+// nothing shows the passphrase.
 func TestPassphrase(t *testing.T) {
 	t.Parallel()
 	for name, lock := range waysToLock {
@@ -150,7 +151,7 @@ func TestPassphrase(t *testing.T) {
 				screen.shows(prompt, 1)
 				screen.silent()
 				before := screen.String()
-				time.Sleep(700 * time.Millisecond) // longer than it takes for a bar to be shown
+				time.Sleep(700 * time.Millisecond) // longer than the delay of the progress bar
 				if after := screen.String(); after != before {
 					t.Errorf("while a passphrase was awaited, the terminal got\n%q", strings.TrimPrefix(after, before))
 				}
@@ -167,9 +168,9 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-// TestNoPassphrase: a wrong passphrase is asked for again; whoever gives up, or
-// has no terminal, is told why, is not asked for the next file, and has a
-// terminal that shows what is typed.
+// TestNoPassphrase checks that a wrong passphrase is asked for again. A user
+// who gives up, or has no terminal, gets a reason and no question for the next
+// file. The terminal's echo is on again.
 func TestNoPassphrase(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -222,7 +223,7 @@ func TestNoPassphrase(t *testing.T) {
 			cmd := r.command(nil, "validate", "--decrypt")
 			cmd.Env = append(cmd.Env, env...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-			out, _ := cmd.CombinedOutput() // the code is looked at
+			out, _ := cmd.CombinedOutput() // only the exit code matters
 			if code := cmd.ProcessState.ExitCode(); code != exitInvalid || !strings.Contains(string(out), "there is no terminal to ask for it") {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
@@ -230,8 +231,8 @@ func TestNoPassphrase(t *testing.T) {
 	}
 }
 
-// askingPlugin is a plugin of age that shows a message and asks each time, as
-// one for a hardware key does.
+// askingPlugin is an age plugin that shows a message and asks each time, like a
+// plugin for a hardware key.
 func askingPlugin() {
 	p, err := plugin.New("mkhookstest")
 	if err != nil {
@@ -261,8 +262,8 @@ func (a asking) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return a.key.Unwrap(stanzas)
 }
 
-// TestPassphraseOfPlugin: a plugin that asks for every file has the terminal
-// alone each time, and its messages are shown.
+// TestPassphraseOfPlugin checks that a plugin that asks for every file has the
+// terminal alone each time. Its messages must be shown.
 func TestPassphraseOfPlugin(t *testing.T) {
 	t.Parallel()
 	r, env := lockedRepo(t, func(t *testing.T, home string) (string, []string) {
@@ -298,8 +299,8 @@ func TestPassphraseOfPlugin(t *testing.T) {
 	}
 }
 
-// TestPassphraseOfPGP: what asks for the passphrase of a PGP key draws on the
-// terminal itself, which it has alone.
+// TestPassphraseOfPGP checks a pinentry that draws directly on the terminal. It
+// must have the terminal alone.
 func TestPassphraseOfPGP(t *testing.T) {
 	for _, program := range []string{"gpg", "gpg-agent", "pinentry-curses"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -334,7 +335,7 @@ func TestPassphraseOfPGP(t *testing.T) {
 			fingerprint = fields[9]
 		}
 	}
-	gpg("gpgconf", "--kill", "all") // which knows the passphrase
+	gpg("gpgconf", "--kill", "all") // the agent caches the passphrase
 	r := newRepo(t)
 	r.write(".sops.yaml", "creation_rules:\n  - pgp: "+fingerprint+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
 	t.Setenv("GNUPGHOME", home)
@@ -345,7 +346,7 @@ func TestPassphraseOfPGP(t *testing.T) {
 	cmd.Env = append(cmd.Env, "GNUPGHOME="+home)
 	screen := onTerminal(t, cmd)
 	screen.shows("Passphrase:", 1)
-	time.Sleep(700 * time.Millisecond)                                   // longer than it takes for a bar to be shown
+	time.Sleep(700 * time.Millisecond)                                   // longer than the delay of the progress bar
 	if text := screen.String(); strings.Contains(text, "open secrets") { // pinentry may still draw
 		t.Errorf("while a passphrase was awaited, the terminal got\n%q", text)
 	}

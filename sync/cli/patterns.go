@@ -11,27 +11,27 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// Flags name rules by patterns, with PROJECT/ before them where there are
-// several projects. This file says which project a pattern is for, and what is
-// said of one that fits nothing.
+// Flags select rules by patterns, with the prefix PROJECT/ if there are several
+// projects. This file assigns patterns to projects, and reports patterns
+// without a match.
 
-// keepOwnFlags leaves out what flags say of the rules of another project: what a
-// flag lifts is in force where it was meant to be, and nowhere else.
+// keepOwnFlags drops flag values that name another project. A lifted guard is
+// lifted only in the named project.
 func (t *projectSettings) keepOwnFlags() {
 	for _, list := range []*[]string{&t.only, &t.dropAuth, &t.takeOver, &t.adopt} {
 		*list = slices.DeleteFunc(slices.Clone(*list), t.namesOtherProject)
 	}
 }
 
-// namesOtherProject reports whether a pattern of a rule names another project of the
-// config file: PROJECT/RULE.
+// namesOtherProject reports whether a pattern PROJECT/RULE names another
+// project of the config file.
 func (t *projectSettings) namesOtherProject(pattern string) bool {
 	project, _, ok := strings.Cut(pattern, "/")
 	return ok && project != t.name && t.file != nil && slices.Contains(t.file.Names(), project)
 }
 
-// unmatchedPatterns are the patterns that fit no rule of the project, with the name that
-// was probably meant.
+// unmatchedPatterns returns the patterns that match no rule of the project,
+// each with a suggestion.
 func (t *projectSettings) unmatchedPatterns(patterns []string, names func() []string) map[string]string {
 	if len(patterns) == 0 {
 		return nil
@@ -48,8 +48,8 @@ func (t *projectSettings) unmatchedPatterns(patterns []string, names func() []st
 	return out
 }
 
-// meant is the pattern that was probably meant by one that fits no rule, or "":
-// where a project was named, one is again, so that no more rules fit.
+// meant suggests a pattern for a pattern without a match, or "". If the pattern
+// names a project, so does the suggestion: it must not match more rules.
 func (t *projectSettings) meant(pattern string, names []string) string {
 	if !strings.Contains(pattern, "/") {
 		return plan.Pattern(schema.Nearest(pattern, names))
@@ -65,8 +65,9 @@ func (t *projectSettings) meant(pattern string, names []string) string {
 	return plan.PatternIn(t.name, rule, true)
 }
 
-// warnOfMisses says which patterns of protect, in the config file, protect
-// nothing: a misspelt one would show on the day when the rule is deleted.
+// warnOfMisses warns about patterns of protect in the config file that match
+// nothing. Otherwise a misspelt pattern would go unnoticed until the rule is
+// deleted.
 func (g *projectInput) warnOfMisses(misses map[string]string) {
 	project := &g.plan.Projects[0]
 	for _, pattern := range g.fileProtect {
@@ -82,8 +83,9 @@ func (g *projectInput) warnOfMisses(misses map[string]string) {
 	}
 }
 
-// nearestUnmatched is the name that was probably meant by a pattern that fits no rule of
-// any project. Of one that could not be read, nothing is known.
+// nearestUnmatched returns a suggestion for a pattern that matches no rule of
+// any project. An unreadable project could have a match, so it leaves missed
+// false.
 func (s *multiPlan) nearestUnmatched(pattern string) (near string, missed bool) {
 	for _, f := range s.results {
 		n, misses := f.misses[pattern]
@@ -95,9 +97,8 @@ func (s *multiPlan) nearestUnmatched(pattern string) (near string, missed bool) 
 	return near, true
 }
 
-// checkPatterns refuses a name or pattern of --only that fits no rule of any
-// project: it is more often misspelt than meant. Of flags that a run can do
-// without it only warns.
+// checkPatterns refuses a name or pattern of --only that matches no rule of any
+// project: usually it is misspelt. For other flags it only warns.
 func (s *multiPlan) checkPatterns(a *app) error {
 	o := s.flags
 	for _, pattern := range o.only {
@@ -128,8 +129,8 @@ func (s *multiPlan) checkPatterns(a *app) error {
 	return nil
 }
 
-// matched reports whether all patterns fit a name; otherwise the first that
-// does not, and the name that was probably meant, or "".
+// matched reports whether every pattern matches a name. Otherwise it returns
+// the first pattern without a match and a suggestion, or "".
 func matched(patterns []string, project string, names []string) (pattern, near string, all bool) {
 	for _, p := range patterns {
 		if !fits(p, project, names) {
@@ -139,7 +140,7 @@ func matched(patterns []string, project string, names []string) (pattern, near s
 	return "", "", true
 }
 
-// fits reports whether a pattern fits one of the project's rules.
+// fits reports whether a pattern matches a rule of the project.
 func fits(pattern, project string, names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, project, n) })
 }

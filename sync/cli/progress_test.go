@@ -11,7 +11,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// tty is what a terminal was sent.
+// tty records the output to a terminal.
 type tty struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -29,8 +29,8 @@ func (t *tty) String() string {
 	return t.buf.String()
 }
 
-// TestBar: on a terminal long work has a bar; there is none while a question
-// waits for its answer, none with -q, and none is left.
+// TestBar checks that long work shows a progress bar on a terminal. No bar
+// appears during a question or with -q, and none remains at the end.
 func TestBar(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)

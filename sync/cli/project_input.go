@@ -18,11 +18,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// historyPages is how many first pages of delivery histories are read side by
-// side for a plan.
+// historyPages limits the history pages that a plan reads in parallel.
 const historyPages = 16
 
-// runOptions are what plan, apply and drift share.
+// runOptions are the options that plan, apply and drift share.
 type runOptions struct {
 	configOptions
 	connectOptions
@@ -31,7 +30,7 @@ type runOptions struct {
 	parallel int
 }
 
-// projectInput is what the plan of one project was made from.
+// projectInput contains a project's plan and its sources.
 type projectInput struct {
 	*projectSettings
 	client *mkio.Client
@@ -40,8 +39,8 @@ type projectInput struct {
 	plan   *plan.Plan
 }
 
-// readRuleFiles reads the rule files of a project. Where a problem is an error there is
-// nothing to go on with.
+// readRuleFiles reads the rule files of a project. If a problem is an error, it
+// returns only the problems.
 func (t *projectSettings) readRuleFiles(ctx context.Context, a *app, client *mkio.Client) (*projectInput, []schema.Problem, error) {
 	rules, problems, err := t.ruleOptions.loadRules(ctx, a, t.paths)
 	if err != nil || schema.HasErrors(problems) {
@@ -73,7 +72,7 @@ func (g *projectInput) readLive(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// names are those of all rules, in files and live.
+// names returns the names of all rules, in files and live.
 func (g *projectInput) names() []string {
 	names := make([]string, 0, len(g.input.Desired)+len(g.input.Live))
 	for _, d := range g.input.Desired {
@@ -85,8 +84,8 @@ func (g *projectInput) names() []string {
 	return names
 }
 
-// makePlan plans, and reads one page of the history of each rule that would be
-// deleted.
+// makePlan plans. It also reads a history page of each rule that the plan
+// deletes.
 func (g *projectInput) makePlan(ctx context.Context) (*plan.Plan, error) {
 	p := plan.New(g.input)
 	var names []string
@@ -117,8 +116,8 @@ func (g *projectInput) makePlan(ctx context.Context) (*plan.Plan, error) {
 	return p, nil
 }
 
-// firstPages reads the first page of each rule's history, side by side, and hands
-// it to each. Pages are not kept: there may be one for each rule.
+// firstPages reads the first history page of each rule in parallel and passes
+// it to each. It keeps no page, because there may be thousands.
 func (g *projectInput) firstPages(ctx context.Context, rules []string, each func(i int, page mkio.EventPage)) error {
 	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(historyPages)
@@ -142,7 +141,7 @@ func desired(rules *config.Rules) []webhook.Desired {
 	return out
 }
 
-// sealed puts the sealed secrets of the files to the rules that are desired.
+// sealed combines desired rules with the sealed secrets of their files.
 func (g *projectInput) sealed(desired []webhook.Desired) []apply.Rule {
 	files := make(map[string]secrets.Sealed, len(g.rules.Rules))
 	for _, r := range g.rules.Rules {
@@ -155,8 +154,8 @@ func (g *projectInput) sealed(desired []webhook.Desired) []apply.Rule {
 	return out
 }
 
-// toSend are the rules that a plan would send, with their sealed secrets, and
-// no others: a run keeps changes, not all rules of all projects.
+// toSend returns only the rules that a plan would send, with their sealed
+// secrets. A run must not keep all rules of all projects in memory.
 func (g *projectInput) toSend(p *plan.Plan) []apply.Rule {
 	sent := map[string]bool{}
 	for _, c := range p.Projects[0].Changes {
@@ -187,7 +186,7 @@ func (o *ruleOptions) loadRules(ctx context.Context, a *app, paths []string) (*c
 		return nil, nil, invalid(err)
 	}
 	for i, p := range problems {
-		if o.layersOf == nil || p.Line > 0 { // otherwise of the file or folder as a whole
+		if o.layersOf == nil || p.Line > 0 { // line 0 is about the whole file or directory
 			continue
 		}
 		if at := o.layersOf.NamedAt(p.File); at != "" {
@@ -197,7 +196,7 @@ func (o *ruleOptions) loadRules(ctx context.Context, a *app, paths []string) (*c
 	return rules, problems, nil
 }
 
-// noPaths is what is said where nothing names rule files.
+// noPaths returns the error for a call without rule files.
 func noPaths() error {
 	hint := "name a file or folder of rule files, or write a config file: mkhooks help init"
 	if info, err := os.Stat("rules"); err == nil && info.IsDir() {

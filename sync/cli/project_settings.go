@@ -12,21 +12,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// projectSettings is one project of a run: the options, with all that is in force for
-// this project filled in.
+// projectSettings are the options of one project of a run, with all its
+// settings filled in.
 type projectSettings struct {
 	runOptions
 	name         string
-	paths        []string     // of its rule files, in the order of the layers
-	planSettings plan.Options // what its plan rests on
+	paths        []string     // its rule paths, in the order of the layers
+	planSettings plan.Options // options of its plan
 }
 
-// resolveSettings fills in what the config file says and no flag does, and returns the
-// projects that the run is about, in the order of the file.
+// resolveSettings fills in the settings that no flag sets from the config file.
+// It returns the projects of the run in file order.
 func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) ([]*projectSettings, error) {
 	f := cmd.Flags()
 	if f.Lookup("parallel") == nil {
-		o.parallel = 1 // a command for one project
+		o.parallel = 1 // a single-project command
 	} else if o.parallel < 1 || o.parallel > 256 {
 		return nil, invalidf("", "--parallel %d: expected 1 to 256", o.parallel)
 	}
@@ -36,7 +36,7 @@ func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) 
 	if o.file == nil {
 		name, err := o.projectName(a)
 		if err != nil && len(args) == 0 && cmd.Name() != "config" {
-			err = noPaths() // which a first call lacks first of all
+			err = noPaths() // a first call usually lacks paths
 		}
 		if err != nil {
 			return nil, err
@@ -57,7 +57,7 @@ func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) 
 		t := &projectSettings{runOptions: *o, name: p.Name}
 		t.fill(p, f)
 		if t.keepOwnFlags(); len(o.only) > 0 && len(t.only) == 0 {
-			continue // --only is about rules of other projects
+			continue // --only names rules of other projects
 		}
 		if t.paths, err = t.narrow(p, args); err != nil {
 			return nil, err
@@ -84,7 +84,7 @@ func namesOf(projects []*config.Project) []string {
 	return names
 }
 
-// fill takes from the config file what no flag says.
+// fill takes the settings that no flag sets from the config file.
 func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
 	t.tokenEnv = p.TokenEnv
 	for _, s := range []struct {
@@ -118,13 +118,13 @@ func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
 	}
 }
 
-// checkSettings checks the settings against each other, and says which rules the run
-// is about.
+// checkSettings checks how settings combine, and defines the rules that the run
+// covers.
 func (t *projectSettings) checkSettings(a *app) (err error) {
 	if t.planSettings, err = t.planOptions.plan(a); err != nil {
 		return err
 	}
-	if t.archiveIsShared { // as the file writes it: where that leads differs from machine to machine
+	if t.archiveIsShared { // the file's own text, because the resolved path differs between machines
 		t.planSettings.Archive = t.file.Archive
 	}
 	t.planSettings.KeyServices = t.keyServices
@@ -138,8 +138,8 @@ func (t *projectSettings) checkSettings(a *app) (err error) {
 	return nil
 }
 
-// concerned are those of the projects to whose rule files the paths belong:
-// all where none is given. A path that is none of them is refused.
+// concerned returns the projects whose rule files contain the paths, or all
+// projects without paths. It refuses a path that belongs to none of them.
 func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*config.Project, error) {
 	if len(args) == 0 {
 		return projects, nil
@@ -155,8 +155,8 @@ func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*co
 	}), nil
 }
 
-// notWithin is what is said of a path that is not among the rule files of the
-// projects that are meant.
+// notWithin returns the error for a path outside the rule files of the selected
+// projects.
 func notWithin(file *config.File, projects []*config.Project, arg string) error {
 	const hint = "name one of them, or add the path to rules in "
 	if len(projects) == 1 {
@@ -173,8 +173,8 @@ func notWithin(file *config.File, projects []*config.Project, arg string) error 
 	return invalidf(hint+file.Name, "%s is not among the rule files of any project: %s", arg, joinNames(rules))
 }
 
-// narrow takes paths as those of the project's files that the run is about. All
-// files are read all the same: what guards look at must not depend on it.
+// narrow limits the run to the rules in the given paths. It still reads all
+// files: guards must not depend on it.
 func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, error) {
 	paths := t.file.Paths(p)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.Within(arg, paths) })
@@ -187,9 +187,9 @@ func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, er
 		if schema.HasErrors(problems) {
 			return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
 		}
-		// Of a shared secrets file, "nothing to do" would pass for a secret
-		// that was sent. A file that can't be read is told of with all that
-		// is wrong with it.
+		// For a shared secrets file, "nothing to do" could look as if the
+		// secret was sent. Unreadable files are reported later, with all their
+		// problems.
 		unread := slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.File != arg || folderOf(arg) != arg })
 		if len(found) == 0 && !unread {
 			return nil, invalidf("leave the path out: plan names each rule that a shared secret goes to, and --only RULE picks some of them",

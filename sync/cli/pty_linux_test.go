@@ -13,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screen is a process on a terminal of its own, and all that it showed there.
+// screen is a process on a new terminal, and all its output.
 type screen struct {
 	*heard
 	t      *testing.T
 	cmd    *exec.Cmd
 	master *os.File
-	tty    *os.File // kept open, so that its mode can be read in the end
+	tty    *os.File // kept open to read its mode at the end
 }
 
-// onTerminal starts a command whose terminal is a new one. Streams that the
-// command has already stay as they are.
+// onTerminal starts a command on a new terminal. Streams that the command
+// already has stay unchanged.
 func onTerminal(t *testing.T, cmd *exec.Cmd) *screen {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -57,7 +57,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *screen {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// One that waits for ever would keep the whole test from ending.
+	// A process that waits forever would block the whole test.
 	watchdog := time.AfterFunc(time.Minute, func() {
 		_ = cmd.Process.Kill()
 		s.end()
@@ -94,7 +94,7 @@ func (s *screen) shows(text string, n int) {
 	}
 }
 
-// silent waits until the terminal shows no more what is typed.
+// silent waits until the terminal stops echoing input.
 func (s *screen) silent() {
 	s.t.Helper()
 	for {
@@ -116,11 +116,11 @@ func (s *screen) typed(text string) {
 	}
 }
 
-// ends waits for the end of the process, wants an exit code and a terminal that
-// shows what is typed, and returns all that it showed.
+// ends waits for the end of the process. It checks the exit code and that the
+// terminal echoes input, and returns the complete output.
 func (s *screen) ends(code int) string {
 	s.t.Helper()
-	_ = s.cmd.Wait() // the code is looked at
+	_ = s.cmd.Wait() // only the exit code matters
 	const last = "what is typed after the end"
 	s.typed(last + "\n")
 	s.shows(last, 1)

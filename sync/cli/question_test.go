@@ -10,7 +10,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// answering says yes, after something has happened.
+// answering answers yes, after a callback.
 type answering struct {
 	meanwhile func()
 	rest      *strings.Reader
@@ -24,8 +24,8 @@ func (a *answering) Read(p []byte) (int, error) {
 	return a.rest.Read(p)
 }
 
-// TestChangedBeforeTheAnswer: after the answer the list is read again, and
-// only what is still as it was shown is done.
+// TestChangedBeforeTheAnswer checks that the live rules are read again after
+// the answer. Only changes that still match are applied.
 func TestChangedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -59,7 +59,7 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 			t.Errorf("the result does not say %q:\n%s", want, out.String())
 		}
 	}
-	// It is reported under the digest that was shown before the answer.
+	// The result has the digest that was shown before the answer.
 	var result struct{ Digest string }
 	r.decode("result.json", &result)
 	chain, err := readChain(r.dir + "/audit.jsonl")

@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the sessions of the README and testdata/*.golden")
 
-// toEmulator sends what is meant for the service to an emulator, so that
-// sessions show the real base URL, and digests that stay the same.
+// toEmulator redirects requests for the service to an emulator. Sessions then
+// show the real base URL, and stable digests.
 type toEmulator struct{ to *url.URL }
 
 func (t toEmulator) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -31,10 +31,9 @@ func (t toEmulator) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestReadme runs the terminal sessions of the README, one after the other, in
-// examples/first-use against an emulator, and compares what they show. A line
-// "<!-- change RULE FIELD VALUE -->" before a session is a change behind the
-// tool's back.
+// TestReadme runs the terminal sessions of the README in order in
+// examples/first-use, against an emulator, and compares their output. A line
+// "<!-- change RULE FIELD VALUE -->" before a session makes an external change.
 func TestReadme(t *testing.T) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -94,7 +93,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// session is what a command shows in a terminal without colour.
+// session returns the output of a command in a terminal without colour.
 func session(t *testing.T, to *url.URL, args []string) string {
 	t.Helper()
 	var shown bytes.Buffer
@@ -112,7 +111,7 @@ func session(t *testing.T, to *url.URL, args []string) string {
 	return shown.String()
 }
 
-// TestReadmeConfig: the config file of the README is one.
+// TestReadmeConfig checks that the config file in the README is valid.
 func TestReadmeConfig(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile(filepath.Join("..", "..", "README.md"))

@@ -9,11 +9,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// A manifest lies where many can write, and says where a rule sends its
-// secrets. The audit log has its checksum, and a chain that shows a change.
+// Many people can write to the place of a manifest, and the manifest decides
+// where a rule sends its secrets. The audit log contains its checksum, and its
+// chain reveals changes.
 
-// check holds a manifest against the audit log. It returns how it was checked,
-// in words, or why it must not be used.
+// check checks a manifest against the audit log. It returns the kind of check
+// in words, or the reason to refuse the manifest.
 func (o *restoreOptions) check(m archive.Manifest) (string, error) {
 	path := o.audit
 	if path == "" && o.file != nil && o.file.Audit != "" {
@@ -37,7 +38,8 @@ func (o *restoreOptions) check(m archive.Manifest) (string, error) {
 	return checkEntries(path, chain, m)
 }
 
-// checkEntries holds a manifest against all entries that name its archive.
+// checkEntries checks a manifest against all audit entries that name its
+// archive.
 func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, error) {
 	checked, unchecked := 0, 0
 	for _, e := range chain.Entries {
@@ -64,8 +66,8 @@ func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, 
 		"the audit log %s names no archive %s; nothing was written", path, m.RecordsFile)
 }
 
-// describe says of the restored rule what a person has to look at: where it will
-// send its secrets, and whether the manifest was checked.
+// describe prints the facts that a person must check: where the restored rule
+// sends its secrets, and whether the manifest was checked.
 func (w *ruleWriter) describe(m archive.Manifest, checked string) {
 	host := "not known"
 	if o := webhook.OriginOf(m.Rule.Spec.URL); o.Known() {

@@ -21,43 +21,43 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// ruleWriter collects what is to be written to rule files, new ones and
-// changed ones, and writes all of it or, where something is wrong, nothing.
+// ruleWriter collects new and changed rule files. It writes all of them, or
+// nothing if there is an error.
 type ruleWriter struct {
 	a      *app
 	cmd    *cobra.Command
-	config *config.File // nil where there is none
-	layers []string     // the paths of the project in it
+	config *config.File // nil without a config file
+	layers []string     // the project's paths in config
 	dryRun bool
 
 	project string
 
-	dir    string                       // for new files; "" where there are none
+	dir    string                       // for new files; "" if there are none
 	rules  []string                     // the paths of --rules or the config file
-	schema string                       // the JSON Schema's path from dir
-	paths  []string                     // where rule files are looked for
-	files  map[string][]config.RuleFile // what was found there, by rule
-	taken  map[string]bool              // the names in dir, in lower case
+	schema string                       // path of the JSON Schema, relative to dir
+	paths  []string                     // where rule files are searched
+	files  map[string][]config.RuleFile // the rule files in paths, by rule name
+	taken  map[string]bool              // file names in dir, in lower case
 
 	items   []item
-	waiting []string // what secret set takes for each new file that waits for a secret
+	waiting []string // arguments of secret set, for each new file with a missing secret
 	refused []error
-	hints   []string // what to do about those
-	hinted  []string // what was printed, so that it is once
-	mend    bool     // a file is to be mended by hand
-	unready bool     // a value is to be written into a file by hand
-	held    bool     // something that is live stays out of a file
+	hints   []string // remedies for refused
+	hinted  []string // hints that were already printed
+	mend    bool     // a file needs manual repair
+	unready bool     // a value must be added to a file by hand
+	held    bool     // a live rule or field was not transferred
 }
 
-// item is a line of the summary and the file that is written for it, if any.
+// item is a summary line, and the file that is written for it, if any.
 type item struct {
 	line          string
-	path          string        // "" where nothing is to be written
+	path          string        // "" if nothing is written
 	before, after []byte        // before is nil for a new file
-	live          *webhook.Rule // of which a file that exists is to say what is live
+	live          *webhook.Rule // the live rule that an existing file must match
 }
 
-// openDirs looks at the folders before anything is asked of the service.
+// openDirs scans the directories before any request to the service.
 func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	w.dir, w.rules = dir, rules
 	if err := w.scan(); err != nil {
@@ -72,7 +72,7 @@ func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	return nil
 }
 
-// scan reads which rules have a file, and which names are taken.
+// scan finds the rules that have a file, and the file names in use.
 func (w *ruleWriter) scan() (err error) {
 	w.paths, w.taken = defaultRules(w.rules), map[string]bool{}
 	if w.dir != "" {
@@ -91,9 +91,8 @@ func (w *ruleWriter) scan() (err error) {
 	return err
 }
 
-// hold keeps other commands out of the directory for new files, and reads
-// again what is there: another import may have written the same rules while
-// this one read from the service. release lets others in.
+// hold locks the directory for new files, and scans it again. Meanwhile another
+// import may have written the same rules. release unlocks the directory.
 func (w *ruleWriter) hold(ctx context.Context) (release func(), err error) {
 	if w.dir == "" || w.dryRun {
 		return func() {}, nil
@@ -111,7 +110,8 @@ func (w *ruleWriter) hold(ctx context.Context) (release func(), err error) {
 	return release, nil
 }
 
-// reason is the cause of an error about a path that is named beside it.
+// reason returns the cause of a path error, for a message that already contains
+// the path.
 func reason(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -120,14 +120,15 @@ func reason(err error) error {
 	return err
 }
 
-// nearestSchema is the path from dir to the rule.schema.json in it or above it,
-// as far as the repository or the working folder goes; "" where there is none.
+// nearestSchema returns the path from dir to the nearest rule.schema.json, in
+// dir or above. The search ends at the repository or the working directory. If
+// it finds none, nearestSchema returns "".
 func nearestSchema(dir string) string {
 	at, err := filepath.Abs(dir)
 	if err != nil {
 		return ""
 	}
-	here, _ := filepath.Abs(".") // without it, the repository ends the search
+	here, _ := filepath.Abs(".") // after an error, only the repository ends the search
 	for up := "./"; ; at, up = filepath.Dir(at), strings.TrimPrefix(up, "./")+"../" {
 		if info, err := os.Stat(filepath.Join(at, "rule.schema.json")); err == nil && info.Mode().IsRegular() {
 			return up + "rule.schema.json"
@@ -139,7 +140,8 @@ func nearestSchema(dir string) string {
 	}
 }
 
-// addRule makes a new file for a rule. A rule that no file can hold is said and left.
+// addRule makes a new file for a rule. It returns an error if a file can't
+// represent the rule.
 func (w *ruleWriter) addRule(r webhook.Rule) error {
 	file, err := rulefile.FileName(r.Name, func(file string) bool { return w.taken[strings.ToLower(file)] })
 	path := filepath.Join(w.dir, file)
@@ -171,7 +173,7 @@ func (w *ruleWriter) addRule(r webhook.Rule) error {
 	return nil
 }
 
-// printHint prints what to do about a warning, once.
+// printHint prints the hint of a warning once.
 func (w *ruleWriter) printHint(text string) {
 	if text != "" && !slices.Contains(w.hinted, text) {
 		w.hinted = append(w.hinted, text)
@@ -179,7 +181,8 @@ func (w *ruleWriter) printHint(text string) {
 	}
 }
 
-// otherOwner is who owns a live rule, if not whom the config file names.
+// otherOwner returns the owner of a live rule, or "" if the config file names
+// that owner.
 func (w *ruleWriter) otherOwner(r webhook.Rule) string {
 	m, state := webhook.ReadMarker(w.project, r)
 	ours := w.config != nil && (m.Owner == w.config.Owner || slices.Contains(w.config.FormerOwners, m.Owner))
@@ -194,7 +197,7 @@ func (w *ruleWriter) say(format string, args ...any) {
 	w.items = append(w.items, item{line: fmt.Sprintf(format, args...)})
 }
 
-// addRefusal keeps everything from being written.
+// addRefusal records an error that prevents all writes.
 func (w *ruleWriter) addRefusal(err error, hints ...string) {
 	w.refused = append(w.refused, err)
 	for _, h := range withHint(err, hints) {
@@ -204,7 +207,7 @@ func (w *ruleWriter) addRefusal(err error, hints ...string) {
 	}
 }
 
-// sayRedacted names the plain values that a file does not hold.
+// sayRedacted warns about plain values that were left out of a file.
 func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
@@ -213,22 +216,22 @@ func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
 	}
 }
 
-// sayUnknown names the fields of a rule that its file does not hold.
+// sayUnknown warns about fields that a rule file can't contain.
 func (w *ruleWriter) sayUnknown(r webhook.Rule) {
 	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
 		w.a.warn("rule %q has fields that this version does not know, and no file can hold them: %s", r.Name, strings.Join(paths, ", "))
 	}
 }
 
-// sayLeft warns of a live rule that has lost what a pause takes away: a file
-// made of it would lose that, too.
+// sayLeft warns about a live rule that a pause has changed: its auth values are
+// lost. A file made from it would lack them.
 func (w *ruleWriter) sayLeft(r webhook.Rule) {
 	if webhook.LeftPaused(w.project, r) {
 		w.a.warn("rule %q is paused and has no auth values, as a delete leaves it that did not come to its end: its file in Git says what it was", shortName(r.Name))
 	}
 }
 
-// writeAll writes the files, prints the summary and says what comes next.
+// writeAll writes the files, and prints the summary and the next step.
 func (w *ruleWriter) writeAll(ctx context.Context) error {
 	if len(w.refused) > 0 {
 		return invalid(fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), w.hints...)
@@ -251,7 +254,8 @@ func (w *ruleWriter) writeAll(ctx context.Context) error {
 	return nil
 }
 
-// writeFiles writes the files in order and returns how many items were done.
+// writeFiles writes the files in order and returns the number of finished
+// items.
 func (w *ruleWriter) writeFiles(ctx context.Context) (done int, err error) {
 	if w.dryRun {
 		return len(w.items), nil
@@ -271,8 +275,9 @@ func (w *ruleWriter) writeFiles(ctx context.Context) (done int, err error) {
 	return len(w.items), nil
 }
 
-// replace writes a file that exists. If it was changed since it was read, it is
-// read again and edited anew.
+// replace writes an existing file. If the file has changed since it was read,
+// replace edits its new content and returns [atomicfile.ErrChanged], for
+// another attempt.
 func (w *ruleWriter) replace(it *item) error {
 	err := atomicfile.Replace(it.path, it.before, it.after)
 	if !errors.Is(err, atomicfile.ErrChanged) {
@@ -302,7 +307,7 @@ func (w *ruleWriter) written(done int) int {
 	return n
 }
 
-// summary prints a line for each item that was done, and their sum.
+// summary prints a line for each finished item, and their number.
 func (w *ruleWriter) summary(done int) error {
 	var b strings.Builder
 	for _, it := range w.items[:done] {
@@ -317,8 +322,8 @@ func (w *ruleWriter) summary(done int) error {
 	return err
 }
 
-// secretWords name a rule for secret set: by its name, or where that could not
-// be pasted, by its file.
+// secretWords returns the arguments of secret set for a rule: its name, or its
+// file if the name is not safe to paste.
 func (w *ruleWriter) secretWords(rule, path string) string {
 	if shell.Path(rule) != rule || strings.ContainsAny(rule, "/") {
 		return shell.Path(path)
@@ -326,8 +331,7 @@ func (w *ruleWriter) secretWords(rule, path string) string {
 	return strings.Join(append(w.rulesFlags(), rule), " ")
 }
 
-// sayNext gives the next command: to set the first secret that is missing, or
-// to plan.
+// sayNext prints the next command: set the first missing secret, or plan.
 func (w *ruleWriter) sayNext() {
 	next := w.planCommand()
 	if w.unready {
@@ -342,10 +346,10 @@ func (w *ruleWriter) sayNext() {
 	w.a.printMessage("hint", "next: "+next)
 }
 
-// planCommand is the command line that plans the files.
+// planCommand returns the command that plans the files.
 func (w *ruleWriter) planCommand(flags ...string) string {
 	paths := w.paths
-	if w.config != nil { // which names them
+	if w.config != nil { // the config file names them
 		paths = nil
 	} else if w.dir != "" && !slices.Contains(paths, w.dir) {
 		paths = append(slices.Clip(paths), w.dir)
@@ -353,8 +357,8 @@ func (w *ruleWriter) planCommand(flags ...string) string {
 	return nextCommand(w.cmd, "plan", flags, paths...)
 }
 
-// rulesFlags tell a command where the new files are, if it would not look there
-// by itself.
+// rulesFlags returns --rules with the directory of new files, unless a command
+// finds it without the flag.
 func (w *ruleWriter) rulesFlags() []string {
 	looked := []string{"rules"}
 	if list, err := w.cmd.Flags().GetStringArray("rules"); err == nil && len(list) > 0 {

@@ -24,16 +24,16 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// TestMain makes the test binary the program itself, so that scripts run it as
-// a process: with real signals, streams and exit codes.
+// TestMain makes the test binary the program itself. Scripts then run it as a
+// process, with real signals, streams and exit codes.
 func TestMain(m *testing.M) {
 	testscript.Main(stopping{m}, programs)
 }
 
-// programs are what the test binary can be, by name.
+// programs are the programs that the test binary can be, by name.
 var programs = map[string]func(){"mkhooks": mainForTest}
 
-// stopping stops, after the tests, the object stores that some of them started.
+// stopping stops the object stores of the tests after the last test.
 type stopping struct{ *testing.M }
 
 func (s stopping) Run() int {
@@ -41,7 +41,7 @@ func (s stopping) Run() int {
 	return s.M.Run()
 }
 
-// mainForTest is what main.go does.
+// mainForTest replaces main of main.go.
 func mainForTest() { os.Exit(runForTest(time.Now)) }
 
 func runForTest(now func() time.Time) int {
@@ -54,7 +54,7 @@ func runForTest(now func() time.Time) int {
 	})
 }
 
-// scriptToken is the token that emulators of scripts take; readToken may only
+// scriptToken is the token that script emulators accept. readToken may only
 // read.
 const (
 	scriptToken = "token-of-the-test-scripts"
@@ -62,11 +62,12 @@ const (
 )
 
 // TestScripts runs testdata/script/*.txtar: whole commands against an emulator
-// over HTTP, with the real sops command and an age key of the script's own.
+// over HTTP, with the real sops command and a separate age key for each script.
 //
-// Verbs beside testscript's: "emulator start [FLAGS]" serves the file seed.yaml
-// where there is one; "emulator put NAME FILE", "delete NAME", "fault ...",
-// "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS"; "encrypt FILE..."; "digest NAME COMMAND".
+// Commands in addition to testscript's: "emulator start [FLAGS]" serves the
+// file seed.yaml if it exists; "emulator put NAME FILE", "delete NAME", "fault
+// ...", "token NAME", "requests METHOD N", "show NAME FILE"; "sops ARGS";
+// "encrypt FILE..."; "digest NAME COMMAND".
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	sops, err := sopstest.Command()
@@ -105,7 +106,7 @@ func TestScripts(t *testing.T) {
 			"forge":    scriptForge,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" { // who may write to any folder
+			if cond == "root" { // root may write to any directory
 				return os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("there is no condition %s", cond)
@@ -128,7 +129,8 @@ func scriptSops(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptExitCode runs a command and compares its exit code: exitcode 4 mkhooks apply ...
+// scriptExitCode runs a command and compares its exit code: exitcode 4 mkhooks
+// apply ...
 func scriptExitCode(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -146,7 +148,7 @@ func scriptExitCode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// scriptDigest runs a command that prints a plan as JSON and keeps its digest
+// scriptDigest runs a command that prints a plan as JSON, and stores its digest
 // in a variable: digest NAME mkhooks plan --format json ...
 func scriptDigest(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec(args[1], args[2:]...))
@@ -166,7 +168,7 @@ func scriptReplace(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
 }
 
-// emulators of the running scripts, by working folder.
+// emulators of the running scripts, by working directory.
 var emulators sync.Map
 
 func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
@@ -206,7 +208,7 @@ func scriptEmulator(ts *testscript.TestScript, _ bool, args []string) {
 		s.Put(args[1], spec)
 	case "delete":
 		s.Delete(args[1])
-	case "vanish": // once it is read by its name
+	case "vanish": // after it is read by its name
 		s.Fault(emulator.Fault{Kind: emulator.Get, Rule: args[1], Nth: 1, Before: func() { s.Delete(args[1]) }})
 	case "token":
 		ts.Setenv("MKIO_TOKEN", map[string]string{"read": readToken, "full": scriptToken, "wrong": "a-wrong-token"}[args[1]])
@@ -279,7 +281,8 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 	ts.Setenv("MKIO_TOKEN", scriptToken)
 }
 
-// parseFault reads "KIND STATUS|delay:TIME|drop-before|drop-after|cut|body:FILE|link-... [TIMES]".
+// parseFault parses "KIND
+// STATUS|delay:TIME|drop-before|drop-after|cut|body:FILE|link-... [TIMES]".
 func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
 	f := emulator.Fault{Kind: emulator.Kind(args[0]), Times: 1}
 	file, isBody := strings.CutPrefix(args[1], "body:")
@@ -307,7 +310,8 @@ func parseFault(ts *testscript.TestScript, args []string) emulator.Fault {
 	return f
 }
 
-// countRequests compares how many requests of a method came since the last reset.
+// countRequests compares the number of requests of a method since the last
+// reset.
 func countRequests(ts *testscript.TestScript, s *emulator.Server, method, want string) {
 	n := 0
 	for _, r := range s.Requests() {

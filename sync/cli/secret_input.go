@@ -17,8 +17,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// askSecrets takes a value for each path: from the person at the terminal, or
-// from standard input. problemOf says what is wrong with a value, or "".
+// askSecrets reads a value for each path, from the terminal or from standard
+// input. problemOf returns the problem of a value, or "".
 func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []string, problemOf func(secrets.String) string) (map[string]secrets.String, error) {
 	values := map[string]secrets.String{}
 	if !a.StdinTTY {
@@ -33,7 +33,7 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 		of = found.File
 	}
 	for _, p := range paths {
-		// Checked at once, so that nobody types the others for nothing.
+		// Check at once, so that nobody types the other values in vain.
 		for range 3 {
 			value, err := a.askTwice(ctx, terminal, dotted(p)+" of "+of)
 			if err != nil {
@@ -56,8 +56,8 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 	return values, nil
 }
 
-// readSecrets reads standard input: all of it for one path, a line for each of
-// several.
+// readSecrets reads values from standard input: all of it for one path,
+// otherwise a line for each path.
 func (a *app) readSecrets(paths []string, values map[string]secrets.String) error {
 	data, err := io.ReadAll(io.LimitReader(a.Stdin, int64(maxSecret*len(paths))+1))
 	if err != nil {
@@ -83,8 +83,7 @@ func (a *app) readSecrets(paths []string, values map[string]secrets.String) erro
 	return nil
 }
 
-// askTwice asks for a value that nobody sees, and again, because a slip of the
-// finger would not be seen either.
+// askTwice asks for a hidden value twice, because a typo would also be hidden.
 func (a *app) askTwice(ctx context.Context, terminal *os.File, what string) (secrets.String, error) {
 	for range 3 {
 		first, err := a.askHidden(ctx, terminal, "Value for "+what+" (it will not be shown): ")
@@ -103,8 +102,8 @@ func (a *app) askTwice(ctx context.Context, terminal *os.File, what string) (sec
 	return secrets.String{}, invalidf("", "the two values differed three times; nothing was changed")
 }
 
-// askHidden reads one line without echo. A signal ends the wait and gives the
-// terminal its echo back.
+// askHidden reads one line without echo. A signal ends the wait and restores
+// the echo of the terminal.
 func (a *app) askHidden(ctx context.Context, terminal *os.File, prompt string) ([]byte, error) {
 	fd := int(terminal.Fd())
 	state, err := term.GetState(fd)
@@ -138,10 +137,10 @@ func (a *app) askHidden(ctx context.Context, terminal *os.File, prompt string) (
 	}
 }
 
-// maxSecret is the most bytes of one value.
+// maxSecret limits the size of a value, in bytes.
 const maxSecret = 64 << 10
 
-// secretOf makes a secret of a line or a file, less one line end.
+// secretOf makes a secret from a line or a file, without one line end.
 func secretOf(data []byte) secrets.String {
 	return secrets.NewString(strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// paths checks the PATHs of a call against the names that the file has.
+// paths checks the PATH arguments against the auth names in the file.
 func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, error) {
 	if o.isShared {
 		return o.keys(found, args)
@@ -50,18 +50,18 @@ func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, e
 	return paths, nil
 }
 
-// isSharedFile reports whether a path leads to a shared secrets file, and keeps
-// its keys.
+// isSharedFile reports whether path is a shared secrets file, and stores its
+// keys.
 func (o *secretOptions) isSharedFile(path string) bool {
 	data, err := readRuleFile(path)
 	if err != nil {
-		return false // which is said where it is read as a rule file
+		return false // the rule file reader reports it
 	}
 	o.shared, _, o.isShared = config.ReadShared(path, data, config.Options{})
 	return o.isShared
 }
 
-// keys checks the KEYS of a shared secrets file.
+// keys checks the KEY arguments for a shared secrets file.
 func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, error) {
 	var keys []string
 	for i, key := range args {
@@ -74,7 +74,7 @@ func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, er
 			if near := schema.Nearest(key, o.shared); near != "" {
 				return nil, invalidf("did you mean: "+o.commandLine(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
 			}
-			// It may be the value, which would be written as a key.
+			// The argument may be the value. It would then be written as a key.
 			return nil, o.noPath(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.commandLine(o.rule, append(slices.Clone(keys), o.shared[:min(len(o.shared), 1)]...)...))
 		}
 		keys = append(keys, key)
@@ -82,8 +82,8 @@ func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, er
 	return keys, nil
 }
 
-// warnOfLayers says in which projects a file of a later layer has the value
-// that was set: what the plan shows there is that one.
+// warnOfLayers warns about projects where a later layer overrides the new
+// value.
 func (o *secretOptions) warnOfLayers(a *app, found config.RuleFile, paths []string) {
 	if o.file == nil {
 		return
@@ -97,8 +97,8 @@ func (o *secretOptions) warnOfLayers(a *app, found config.RuleFile, paths []stri
 	}
 }
 
-// nearestName is the name that was probably meant; of headers one that differs
-// in case only, which is the same to the service.
+// nearestName returns the most similar name. For headers, a name that differs
+// only in case comes first: the service treats both as the same.
 func nearestName(part, name string, names []string) string {
 	for _, n := range names {
 		if part == "headers" && strings.EqualFold(n, name) {
@@ -108,14 +108,14 @@ func nearestName(part, name string, names []string) string {
 	return schema.Nearest(name, names)
 }
 
-// noPath refuses an argument that is no PATH or KEY. It is never repeated: it
-// may be the value.
+// noPath refuses an argument that is not a PATH or KEY. It never repeats the
+// argument, which may be the value.
 func (o *secretOptions) noPath(i int, expected, hint string) error {
 	return invalid(fmt.Errorf("argument %d is not what can be set: %s; a value is never an argument, but comes on standard input or is asked for", i+2, expected), hint, exposed)
 }
 
-// isName reports whether a name can be that of a header or parameter. NAME=VALUE
-// is none.
+// isName reports whether a name is valid for a header or parameter. NAME=VALUE
+// is not valid.
 func isName(part, name string) bool {
 	if part == "queryParams" {
 		return !strings.ContainsAny(name, "=&: \t")
@@ -125,8 +125,8 @@ func isName(part, name string) bool {
 	})
 }
 
-// didYouMean is the call with the prefix that a PATH lacks, or with names that
-// the file has; before are the PATHs before it. It never repeats the argument.
+// didYouMean suggests a call: with the prefix that a PATH lacks, or with names
+// in the file. before are the preceding PATHs. It never repeats the argument.
 func (o *secretOptions) didYouMean(found config.RuleFile, arg string, before []string) string {
 	name := arg[strings.LastIndexByte(arg, '.')+1:]
 	for _, part := range []struct {
@@ -146,7 +146,7 @@ func (o *secretOptions) didYouMean(found config.RuleFile, arg string, before []s
 	return "mkhooks help secret set"
 }
 
-// authPaths are the paths of authentication values, as people write them.
+// authPaths returns the paths of auth values in the form that people write.
 func authPaths(auth webhook.AuthNames) []string {
 	var out []string
 	for _, n := range auth.Headers {
@@ -158,5 +158,5 @@ func authPaths(auth webhook.AuthNames) []string {
 	return out
 }
 
-// dotted is a path as people write it.
+// dotted returns a path in the form that people write.
 func dotted(path string) string { return strings.Replace(path, "/", ".", 1) }

@@ -11,11 +11,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// heardOf is what an apply says once a signal has reached it.
+// heardOf is the message of an apply after its first signal.
 const heardOf = "interrupted: what is under way is finished"
 
-// interrupt sends signals to mkhooks in the middle of its first PUT, each once
-// the first was heard of. That PUT is answered, or with stall it is not.
+// interrupt sends signals to mkhooks during its first PUT, each after mkhooks
+// has reported the first. The PUT gets a response, unless stall is set.
 func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal, args ...string) (out string, code int) {
 	t.Helper()
 	cmd := r.command(s, args...)
@@ -29,17 +29,17 @@ func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal
 		}
 	}})
 	start()
-	_ = cmd.Wait() // the code is what counts
+	_ = cmd.Wait() // only the exit code matters
 	shown.end()
 	return shown.String(), cmd.ProcessState.ExitCode()
 }
 
-// TestInterruptedOnce: what is under way is finished, nothing more is started,
-// the result is written, and the next run does the rest.
+// TestInterruptedOnce checks that requests in flight finish and no more are
+// started. The result is written, and the next run does the rest.
 func TestInterruptedOnce(t *testing.T) {
 	t.Parallel()
-	// Who runs the tests with nohup has SIGHUP ignored, and so would have those
-	// whom they start: what is caught here is not.
+	// Under nohup, tests and their child processes ignore SIGHUP. Catching the
+	// signal here restores it for the child processes.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -62,8 +62,8 @@ func TestInterruptedOnce(t *testing.T) {
 	}
 }
 
-// TestInterruptedTwice: the second signal gives up what is under way, and the
-// result is written all the same.
+// TestInterruptedTwice checks that the second signal cancels requests in
+// flight. The result is still written.
 func TestInterruptedTwice(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -77,8 +77,8 @@ func TestInterruptedTwice(t *testing.T) {
 	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
 }
 
-// TestOutputThatNobodyReads: apply | head ends head, and not the apply: what was
-// begun is finished, and the record has its end.
+// TestOutputThatNobodyReads checks that apply | head ends head, but not apply.
+// Writes that were begun finish, and the audit log has its end entry.
 func TestOutputThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -97,7 +97,7 @@ func TestOutputThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = writer.Close()
-	_ = cmd.Wait() // that its output went nowhere is an error
+	_ = cmd.Wait() // a closed stdout is an error
 	if code := cmd.ProcessState.ExitCode(); code != 5 {
 		t.Errorf("exit code %d, want 5: the result could not be written", code)
 	}
@@ -110,7 +110,7 @@ func TestOutputThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestInterruptedPlan: what only reads ends at once.
+// TestInterruptedPlan checks that a command that only reads ends at once.
 func TestInterruptedPlan(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)

@@ -9,10 +9,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// Signals are what [Main] and [Env] are to know of the signals of this process.
-// The first one asks a run to stop at a safe place, the second ends the requests
-// that are under way. A terminal that is closed is a signal like the others, if
-// nohup does not say otherwise.
+// Signals handles the signals of this process for [Main] and [Env]. The first
+// signal asks the run to stop at a safe point; the second cancels the requests
+// in flight. Closing the terminal is also a signal, unless nohup ignores it.
 func Signals() (ctx context.Context, stop <-chan struct{}, holdPipe func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -30,9 +29,9 @@ func Signals() (ctx context.Context, stop <-chan struct{}, holdPipe func()) {
 	return ctx, first, func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 }
 
-// warnOnInterrupt is a run that says on stderr at once that a signal came: what is
-// under way may take minutes to end, and whoever pressed Ctrl-C would take it
-// for stuck.
+// warnOnInterrupt wraps run to report a signal on stderr at once. Work in
+// flight may take minutes to finish, and without the message the run would look
+// stuck.
 func (a *app) warnOnInterrupt(run func() *apply.Result) func() *apply.Result {
 	return func() *apply.Result {
 		if a.HoldPipe != nil {

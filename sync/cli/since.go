@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// sinceForms is what --since takes, for help.
+// sinceForms lists the forms of --since for help texts.
 const sinceForms = "24h, 7d, 2026-10-01 or 2026-10-01T00:00:00Z"
 
-// parseSince reads a moment, a day (in UTC, from its beginning), or how long
-// ago it was.
+// parseSince parses a time, a day (its start in UTC) or an age.
 func parseSince(s string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		t, err := time.Parse(layout, s)
@@ -22,7 +21,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	unit, n := time.Duration(1), s
-	if days, ok := strings.CutSuffix(s, "d"); ok { // which Go does not read
+	if days, ok := strings.CutSuffix(s, "d"); ok { // time.ParseDuration does not know days
 		unit, n = 24, days+"h"
 	}
 	d, err := time.ParseDuration(n)

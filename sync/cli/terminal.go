@@ -9,8 +9,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// terminal is that of this process, on which SOPS, gpg and plugins of age ask
-// for passphrases. It may be there although no stream leads to it.
+// terminal is the terminal of this process. SOPS, gpg and age plugins ask for
+// passphrases on it. It may exist even if no stream leads to it.
 type terminal struct {
 	a    *app
 	file *os.File
@@ -36,20 +36,20 @@ func openTerminal(a *app) *terminal {
 	return nil
 }
 
-// Hold keeps the bar and all lines off the terminal. release puts its mode
-// back: whoever is interrupted at a passphrase has left it without an echo.
+// Hold keeps the progress bar and all lines off the terminal. release restores
+// its mode: an interrupted passphrase prompt leaves the echo off.
 func (t *terminal) Hold() (release func()) {
 	free := t.a.progress.Hold()
 	state, err := term.GetState(int(t.file.Fd()))
 	return func() {
 		if err == nil {
-			_ = term.Restore(int(t.file.Fd()), state) // a terminal that is gone has no mode
+			_ = term.Restore(int(t.file.Fd()), state) // a closed terminal has no mode
 		}
 		free()
 	}
 }
 
-// Say shows a line at once.
+// Say prints a line at once.
 func (t *terminal) Say(line string) {
 	if line != "" {
 		line = "mkhooks: " + report.Escape(line)

@@ -22,16 +22,16 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// repo is a config repository of a test: rule files sealed by the real sops
-// command for an age key of its own.
+// repo is the config repository of a test. The real sops command encrypts its
+// rule files for a separate age key.
 type repo struct {
 	t   *testing.T
 	dir string
 	key string
 }
 
-// The secrets of tests that search for them: long, and with characters that
-// every escape treats in its own way.
+// The secrets of tests that search for them. They are long and contain
+// characters that each escape treats differently.
 const (
 	secretOne = `s3cr3t-one/"quoted"+<tag>&more=Ünïcode`
 	secretTwo = `s3cr3t-two\back'slash'%41 %zz`
@@ -61,7 +61,7 @@ func (r *repo) write(name, text string) {
 	}
 }
 
-// rule writes a rule file; with a secret it is encrypted by sops.
+// rule writes a rule file. A rule with a secret is encrypted by sops.
 func (r *repo) rule(folder, name, path, secret string) {
 	r.t.Helper()
 	spec := map[string]any{
@@ -119,7 +119,7 @@ func serveEmulator(t *testing.T, o emulator.Options) *served {
 	return s
 }
 
-// connections are those that a server has open, by the client's address.
+// connections are the open connections of a server, by client address.
 type connections struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -132,8 +132,8 @@ func newConnections() *connections {
 	return c
 }
 
-// state is the hook of the server that tells of them. A connection that a
-// handler took over is its own.
+// state is the server hook that reports connections. It ignores a connection
+// that a handler took over.
 func (c *connections) state(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,19 +154,19 @@ func (c *connections) wait(until func() bool) {
 	}
 }
 
-// settle waits until the service has done all that a process asked for which
-// has ended: a request may outlive the one who sent it.
+// settle waits until the service has handled every request of an ended process.
+// A request may outlive its sender.
 func (s *served) settle() {
-	// Connections are accepted in the order in which they came, so behind one
-	// of our own none is left to be.
-	if last, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil { // else it serves no more
+	// Connections are accepted in order. After this connection is accepted, no
+	// earlier connection is pending.
+	if last, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil { // else the server has stopped
 		s.clients.wait(func() bool { return s.clients.open[last.LocalAddr().String()] })
 		_ = last.Close()
 	}
 	s.clients.wait(func() bool { return len(s.clients.open) == 0 })
 }
 
-// heard is what a process wrote so far, for those who wait for a word.
+// heard collects the output of a process, for callers that wait for a word.
 type heard struct {
 	mu   sync.Mutex
 	more *sync.Cond
@@ -193,7 +193,7 @@ func (h *heard) String() string {
 	return h.text.String()
 }
 
-// end is called once nothing more will come.
+// end marks the output as complete.
 func (h *heard) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -201,7 +201,7 @@ func (h *heard) end() {
 	h.more.Broadcast()
 }
 
-// await waits until a word was written, or none can be any more.
+// await waits until a word was written, or the output is complete.
 func (h *heard) await(word string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,7 +210,7 @@ func (h *heard) await(word string) {
 	}
 }
 
-// command is mkhooks as a process of its own, in the repo.
+// command returns mkhooks as a separate process in the repository.
 func (r *repo) command(s *served, args ...string) *exec.Cmd {
 	cmd := exec.Command("mkhooks", args...)
 	cmd.Dir = r.dir
@@ -221,13 +221,13 @@ func (r *repo) command(s *served, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs mkhooks and returns what it wrote and its exit code.
+// run runs mkhooks and returns its output and exit code.
 func (r *repo) run(s *served, args ...string) (stdout, stderr string, code int) {
 	r.t.Helper()
 	return r.runWith(s, "", args...)
 }
 
-// runWith is run with something on standard input.
+// runWith runs mkhooks with a text on standard input.
 func (r *repo) runWith(s *served, stdin string, args ...string) (stdout, stderr string, code int) {
 	r.t.Helper()
 	cmd := r.command(s, args...)
@@ -242,7 +242,7 @@ func (r *repo) runWith(s *served, stdin string, args ...string) (stdout, stderr 
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// must runs mkhooks and wants an exit code.
+// must runs mkhooks and checks its exit code.
 func (r *repo) must(s *served, want int, args ...string) (stdout, stderr string) {
 	r.t.Helper()
 	stdout, stderr, code := r.run(s, args...)
@@ -252,8 +252,8 @@ func (r *repo) must(s *served, want int, args ...string) (stdout, stderr string)
 	return stdout, stderr
 }
 
-// archives verifies every archive in a folder of the repo and returns the
-// number of records by rule id.
+// archives verifies every archive in a directory of the repository. It returns
+// the number of records by rule id.
 func (r *repo) archives(folder string) map[string]int {
 	r.t.Helper()
 	manifests, err := filepath.Glob(filepath.Join(r.dir, folder, "*manifest.json"))
@@ -285,8 +285,8 @@ func records(n int) []emulator.Event {
 	return out
 }
 
-// process starts a command that hooks of the emulator may send signals to:
-// signal waits until it runs.
+// process starts a command that emulator hooks may send signals to. signal
+// waits until it runs.
 func process(t *testing.T, cmd *exec.Cmd) (start func(), signal func(os.Signal)) {
 	t.Helper()
 	running := make(chan struct{})

@@ -14,10 +14,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// TestKilledWriter ends each command that writes files by SIGKILL at every step
-// of its writing. Each file is as it was or as it is to be, Git is offered
-// nothing else, and the next run goes on without waiting and leaves no
-// temporary file.
+// TestKilledWriter kills each command that writes files with SIGKILL at every
+// step of its writing. Each file must have its old or its new content, and Git
+// must see no other files. The next run must continue without waiting and leave
+// no temporary file.
 func TestKilledWriter(t *testing.T) {
 	t.Parallel()
 	strace, err := exec.LookPath("strace")
@@ -30,8 +30,8 @@ func TestKilledWriter(t *testing.T) {
 	for _, w := range []struct {
 		name, stdin string
 		args        []string
-		code        int      // of a run to its end
-		files       []string // that the command makes or changes
+		code        int      // of a complete run
+		files       []string // files that the command makes or changes
 	}{
 		{"secret set", "a-new-value", []string{"secret", "set", "jobs", "headers.X-H0"}, exitOK, []string{"rules/jobs.yaml"}},
 		{"secret set shared", "a-new-value", []string{"secret", "set", "rules/shared.yaml", "key0"}, exitOK, []string{"rules/shared.yaml"}},
@@ -80,8 +80,8 @@ func TestKilledWriter(t *testing.T) {
 	}
 }
 
-// killedAt runs a command that is killed at its nth call of a kind, and reports
-// whether it was; otherwise it came to its end with code.
+// killedAt runs a command that is killed at its nth call of a kind. It reports
+// whether that happened; otherwise the command must end with code.
 func (r *repo) killedAt(strace, call string, n int, s *served, stdin string, code int, args []string) bool {
 	r.t.Helper()
 	cmd := r.command(s, args...)
@@ -101,8 +101,8 @@ func (r *repo) killedAt(strace, call string, n int, s *served, stdin string, cod
 	return false
 }
 
-// checkAfterKill wants nothing that Git or a scan for rules would take, and no
-// half of a file.
+// checkAfterKill checks that Git or a scan for rules finds no extra files, and
+// that no file is incomplete.
 func (r *repo) checkAfterKill(step string, files []string, before map[string]string) {
 	r.t.Helper()
 	for _, line := range strings.Split(r.git("status", "--porcelain", "--untracked-files=all"), "\n") {
@@ -133,7 +133,7 @@ func (r *repo) git(args ...string) string {
 	return string(out)
 }
 
-// contents are those of the files that exist.
+// contents returns the contents of the files that exist.
 func (r *repo) contents(files []string) map[string]string {
 	out := map[string]string{}
 	for _, file := range files {
@@ -144,7 +144,7 @@ func (r *repo) contents(files []string) map[string]string {
 	return out
 }
 
-// restore puts the rule files back as they were, and removes new ones.
+// restore restores the rule files and removes new files.
 func (r *repo) restore(before map[string]string) {
 	r.t.Helper()
 	for _, name := range []string{"rules/one.yaml", "rules/two.yaml", "plan.json", "fresh", "keys"} {

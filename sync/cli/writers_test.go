@@ -15,8 +15,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// manyValues makes the file of rule jobs, encrypted, with n auth values, and a
-// shared file with as many.
+// manyValues makes the encrypted file of rule jobs with n auth values, and a
+// shared file with n values.
 func manyValues(t *testing.T, n int) *repo {
 	t.Helper()
 	r := newRepo(t)
@@ -33,7 +33,7 @@ func manyValues(t *testing.T, n int) *repo {
 	return r
 }
 
-// plainConfig writes a .sops.yaml with which a whole file is encrypted.
+// plainConfig writes a .sops.yaml that encrypts whole files.
 func (r *repo) plainConfig() string {
 	r.t.Helper()
 	config, err := os.ReadFile(filepath.Join(r.dir, ".sops.yaml"))
@@ -44,7 +44,7 @@ func (r *repo) plainConfig() string {
 	return "shared.sops.yaml"
 }
 
-// decrypted is a file as the real sops command decrypts it.
+// decrypted returns a file as the real sops command decrypts it.
 func (r *repo) decrypted(file string) string {
 	r.t.Helper()
 	sops, err := sopstest.Command()
@@ -61,7 +61,7 @@ func (r *repo) decrypted(file string) string {
 	return string(out)
 }
 
-// noTemp wants no temporary file below the repo.
+// noTemp checks that the repository contains no temporary file.
 func (r *repo) noTemp(after string) {
 	r.t.Helper()
 	err := filepath.WalkDir(r.dir, func(path string, e os.DirEntry, err error) error {
@@ -75,9 +75,8 @@ func (r *repo) noTemp(after string) {
 	}
 }
 
-// TestNoWriterLosesAnUpdate: processes that set values of one file at the same
-// time, while import takes over what is live, lose nothing that one of them
-// reported as written.
+// TestNoWriterLosesAnUpdate runs processes that set values of one file at the
+// same time, during an import. None of their reported writes may be lost.
 func TestNoWriterLosesAnUpdate(t *testing.T) {
 	t.Parallel()
 	rounds, most := 30, 21
@@ -99,7 +98,8 @@ func TestNoWriterLosesAnUpdate(t *testing.T) {
 					var out bytes.Buffer
 					cmd.Stderr = &out
 					var exit *exec.ExitError
-					// Exit code 4: live jobs has no auth, which import leaves.
+					// Exit code 4: live jobs has no auth, which import does not
+					// add.
 					if err := cmd.Run(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitRefused) {
 						errs[at] = fmt.Sprintf("mkhooks %s: %v\n%s", strings.Join(args, " "), err, out.String())
 					}
@@ -108,7 +108,7 @@ func TestNoWriterLosesAnUpdate(t *testing.T) {
 			for i := range n {
 				value := fmt.Sprintf("value-%d-%d-%d", n, round, i)
 				do(2*i, value, "secret", "set", "jobs", fmt.Sprintf("headers.X-H%d", i))
-				if n == 2 { // and a shared file
+				if n == 2 { // also in a shared file
 					do(2*i+1, value, "secret", "set", "rules/shared.yaml", fmt.Sprintf("key%d", i))
 				}
 			}
@@ -137,8 +137,8 @@ func TestNoWriterLosesAnUpdate(t *testing.T) {
 	r.noTemp("all rounds")
 }
 
-// TestWritersOfOneDirectory: commands that make files in one directory at the
-// same time: each file is made once, and no run fails because of another.
+// TestWritersOfOneDirectory runs commands that make files in one directory at
+// the same time. Each file is made once, and no run fails because of another.
 func TestWritersOfOneDirectory(t *testing.T) {
 	t.Parallel()
 	const n = 8
@@ -157,7 +157,7 @@ func TestWritersOfOneDirectory(t *testing.T) {
 		}
 	})
 	t.Run("init", func(t *testing.T) {
-		r.key = filepath.Join(t.TempDir(), "keys.txt") // to be made
+		r.key = filepath.Join(t.TempDir(), "keys.txt") // does not exist yet
 		outputs := r.atOnce(t, n, nil, "init", "--age", "-p", "demo", "--owner", "team", "config-repo")
 		key, err := os.ReadFile(r.key)
 		if err != nil || strings.Count(string(key), "AGE-SECRET-KEY-1") != 1 {
@@ -168,7 +168,8 @@ func TestWritersOfOneDirectory(t *testing.T) {
 	r.noTemp("all runs")
 }
 
-// atOnce runs the same command n times at once and returns what all wrote.
+// atOnce runs the same command n times in parallel and returns the output of
+// all runs.
 func (r *repo) atOnce(t *testing.T, n int, s *served, args ...string) string {
 	t.Helper()
 	outputs := make([]bytes.Buffer, n)
