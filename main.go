@@ -1,5 +1,5 @@
-// Command mkhooks keeps the webhook rules of MK.IO projects as a directory of
-// YAML files says, and shows first what it would do.
+// Command mkhooks makes the webhook rules of MK.IO projects match a directory of
+// YAML files. It shows a plan before it changes anything.
 package main
 
 import (
