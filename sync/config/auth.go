@@ -14,40 +14,40 @@ import (
 // authParts are the mappings of spec.authentication.
 var authParts = []string{"headers", "queryParams"}
 
-// authValue is one value under spec.authentication as a file has it.
+// authValue is one value under spec.authentication in a file.
 type authValue struct {
 	part, name string
 	node       *yaml.Node
 	kind       authKind
-	ref        *reference // where another file has it
+	ref        *reference // set if a shared secrets file defines it
 }
 
-// authKind is how a value stands in its file.
+// authKind is the form of a value in its file.
 type authKind int
 
 const (
-	authOther  authKind = iota // what can't be a value
+	authOther  authKind = iota // not a valid value
 	authSealed                 // encrypted
-	authClear                  // in clear text
+	authClear                  // plaintext
 )
 
-// path is the value's path in the rule: "headers/X-Webhook-Secret".
+// path returns the value's path in the rule: "headers/X-Webhook-Secret".
 func (v authValue) path() string { return v.part + "/" + v.name }
 
-// keyPath is the value's path as messages name it.
+// keyPath returns the value's path as printed in messages.
 func (v authValue) keyPath() string {
 	return "spec.authentication." + v.part + "." + printableKey(v.name, true)
 }
 
-// authentication reads spec.authentication: names, sealed values, and the
-// SOPS metadata that must go with them. No message here holds a value.
+// authentication reads spec.authentication: names, sealed values, and the SOPS
+// metadata that must accompany them. No message here contains a value.
 func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
 	_, auth := child(spec, "authentication")
 	r.Spec.Auth = authNames(auth)
 	r.setAuth([]authSource{{f, data, f.authValues(root, nil)}})
 }
 
-// authNames are the names of the values, sorted.
+// authNames returns the names of the values, sorted.
 func authNames(auth *yaml.Node) webhook.AuthNames {
 	names := func(part string) []string {
 		var out []string
@@ -59,9 +59,9 @@ func authNames(auth *yaml.Node) webhook.AuthNames {
 	return webhook.AuthNames{Headers: names("headers"), QueryParams: names("queryParams")}
 }
 
-// authValues reads and checks the values that one file has, and the SOPS
-// metadata that must go with them. inForce says of a value whether a rule has
-// it from this file; nil means all.
+// authValues reads and checks the auth values of one file and the SOPS metadata that
+// they need. The rule takes only the values for which inForce is true; a nil inForce
+// selects all.
 func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []authValue {
 	sopsKey, metadata := child(root, "sops")
 	_, spec := child(root, "spec")
@@ -90,21 +90,21 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 	return values
 }
 
-// authValue says how a value stands in its file, and what is wrong with it.
+// authValue sets the kind of a value and reports its problems.
 func (f *file) authValue(v *authValue, hasMetadata, inForce bool) {
 	switch n := v.node; {
 	case n.Kind == yaml.MappingNode:
 		if v.ref = f.reference(n, v.keyPath()); v.ref != nil {
 			v.ref.path = v.path()
 		}
-	case !isText(n) || n.Value == "": // the schema says so
+	case !isText(n) || n.Value == "": // the schema reports it
 	default:
 		f.textValue(v, v.keyPath(), hasMetadata, inForce)
 	}
 }
 
-// textValue says how a value that is text stands in its file, which has it at
-// a path, and what is wrong with it.
+// textValue sets the kind of a text value and reports its problems. at is the
+// value's path.
 func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
 	switch n := v.node; {
 	case secrets.LooksSealed(n.Value):
@@ -122,14 +122,14 @@ func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
 	}
 }
 
-// authSource is what a rule has of one file.
+// authSource contains the values that a rule takes from one file.
 type authSource struct {
 	file   *file
 	data   []byte
-	values []authValue // that are in force
+	values []authValue // in force
 }
 
-// setAuth makes the values of the rule's files its own.
+// setAuth sets the rule's auth values from its files.
 func (r *Rule) setAuth(sources []authSource) {
 	r.Sealed.File = r.File
 	for _, s := range sources {
@@ -151,7 +151,7 @@ func (r *Rule) setAuth(sources []authSource) {
 			continue
 		}
 		if len(sources) == 1 {
-			take = nil // all of the file's values are the rule's
+			take = nil // all values of the file belong to the rule
 		}
 		r.Sealed.Sources = append(r.Sealed.Sources, secrets.Source{File: s.file.name, Document: s.data, Take: take})
 	}
@@ -160,7 +160,7 @@ func (r *Rule) setAuth(sources []authSource) {
 	}
 }
 
-// finishAuth makes the digest of the rule's values, when all are known.
+// finishAuth computes the digest of the rule's values, once all are known.
 func (r *Rule) finishAuth() {
 	if r.AuthDigest = webhook.AuthUnknown; !r.clear {
 		r.AuthDigest = webhook.AuthDigest(r.Values)
@@ -168,8 +168,8 @@ func (r *Rule) finishAuth() {
 	r.references = nil
 }
 
-// mendSealed is what to do about an encrypted value that is not as SOPS
-// writes it.
+// mendSealed returns the hint for an encrypted value that SOPS did not write in this
+// form.
 func (f *file) mendSealed(problem string) string {
 	if strings.Contains(problem, "another type") {
 		return "quote the value and encrypt it again: sops edit " + shell.Path(f.name)
@@ -177,7 +177,7 @@ func (f *file) mendSealed(problem string) string {
 	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shell.Path(f.name)
 }
 
-// clearValue reports an authentication value in clear text.
+// clearValue reports a plaintext auth value.
 func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	set := "mkhooks secret set " + shell.Path(f.name)
 	switch {

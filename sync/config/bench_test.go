@@ -14,9 +14,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// BenchmarkValidate10000 reads 10,000 encrypted rule files, beside what it
-// must not be twice as slow as: decoding the same files into nodes on all
-// cores. The metric "x-floor" of the second is the ratio.
+// BenchmarkValidate10000 reads 10,000 encrypted rule files. Its floor decodes the
+// same files into nodes on all cores; reading must not take twice as long. The
+// metric "x-floor" of the second benchmark is the ratio.
 func BenchmarkValidate10000(b *testing.B) {
 	sealed, err := os.ReadFile("testdata/ok/sealed.yaml")
 	if err != nil {
@@ -54,8 +54,9 @@ func BenchmarkValidate10000(b *testing.B) {
 	})
 }
 
-// benchLayers reads the files as a layer below another one, which has a part of
-// every second rule; "x-floor" is the ratio to decoding the files of both.
+// benchLayers reads the files as a layer below another layer, which overrides part
+// of every second rule. The metric "x-floor" is the ratio to decoding the files of
+// both layers.
 func benchLayers(b *testing.B, common string, files []string) {
 	prod := b.TempDir()
 	both := slices.Clone(files)

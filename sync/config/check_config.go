@@ -12,8 +12,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// configShape checks a document against the JSON Schema of the config file and
-// says what does not fit in words of its own.
+// configShape checks a document against the JSON Schema of the config file. It
+// reports violations in its own words.
 func (f *file) configShape(root *yaml.Node) {
 	for _, v := range schema.CheckConfig(jsonOf(root)) {
 		key, node := f.find(root, v.Path)
@@ -36,7 +36,7 @@ func (f *file) configShape(root *yaml.Node) {
 		case schema.Unknown:
 			f.unknownKeys(node, v, at, false)
 		case schema.WrongType:
-			if v.Path[len(v.Path)-1] != "maxDeletes" { // see limit
+			if v.Path[len(v.Path)-1] != "maxDeletes" { // see checkMaxDeletes
 				f.wrongType(node, v, at, false)
 			}
 		case schema.NotListed:
@@ -64,8 +64,7 @@ var missingHints = map[string]string{
 	"rules":    "name the project's folders of rule files: rules: [rules]",
 }
 
-// indexed is a path as people write it, with a number in brackets for each
-// item of a list.
+// indexed formats a path for messages, with list indexes in brackets.
 func indexed(path []string) string {
 	var b strings.Builder
 	for i, p := range path {
@@ -81,12 +80,12 @@ func indexed(path []string) string {
 	return b.String()
 }
 
-// plainly is a value as a message may hold it: people put tokens in odd places.
+// plainly redacts a value for a message: users may put tokens in the wrong field.
 func (f *file) plainly(path []string, n *yaml.Node) string {
 	return shortened(webhook.RedactValue(path[len(path)-1], n.Value))
 }
 
-// reportWrongForm says what a text of the wrong form should look like.
+// reportWrongForm reports the expected form of a text.
 func (f *file) reportWrongForm(n *yaml.Node, v schema.Violation, at string) {
 	name := v.Path[0]
 	if len(v.Path) > 2 {
@@ -94,17 +93,17 @@ func (f *file) reportWrongForm(n *yaml.Node, v schema.Violation, at string) {
 	}
 	switch {
 	case !isText(n):
-		return // the type is wrong, and that is said
+		return // the schema check reports the wrong type
 	case name == "tokenEnv":
-		// What stands there may be the token.
+		// Do not print the value: it may be the token.
 		f.fail(n, "the name of the variable, never the token itself: MKIO_TOKEN_PROD", "%s is no name of a token variable; expected MKIO_TOKEN, or one that begins with MKIO_TOKEN_", at)
 	case name == "owner" || name == "formerOwners":
 		f.fail(n, "a name such as video-platform", "%s is %q, expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", at, f.plainly(v.Path, n))
 	}
 }
 
-// repeated names every item of a list of texts that stands there again: the
-// schema library stops at the first pair.
+// repeated reports every repeated item of a list of texts. The schema library stops
+// at the first pair.
 func (f *file) repeated(list *yaml.Node, at string) {
 	seen := map[string]int{}
 	for _, n := range list.Content {
@@ -130,11 +129,11 @@ func (f *file) checkMaxDeletes(n *yaml.Node) {
 	}
 }
 
-// checkRulePaths checks where a project's rule files are.
+// checkRulePaths checks the rule paths of a project.
 func (f *file) checkRulePaths(project *yaml.Node, follow bool) {
 	_, rules := child(project, "rules")
 	if rules == nil {
-		return // that is said
+		return // the schema check reports it
 	}
 	for _, n := range rules.Content {
 		if why := f.inside(n.Value, follow); why != "" {
@@ -143,7 +142,7 @@ func (f *file) checkRulePaths(project *yaml.Node, follow bool) {
 	}
 }
 
-// places checks where archives and the record go.
+// places checks the locations of the archive and the audit log.
 func (f *file) places(root *yaml.Node, follow bool) {
 	if _, n := child(root, "audit"); isText(n) {
 		if why := f.inside(n.Value, follow); why != "" {
@@ -170,10 +169,10 @@ func (f *file) places(root *yaml.Node, follow bool) {
 	}
 }
 
-// archiveSchemes are those of the places where archives can go.
+// archiveSchemes are the URL schemes that an archive location may have.
 var archiveSchemes = []string{"file", "s3", "azblob", "gs"}
 
-// IsFolder reports whether an archive location is a folder, not an object store.
+// IsFolder reports whether an archive location is a directory, not an object store.
 func IsFolder(location string) bool {
 	scheme, _, ok := strings.Cut(location, "://")
 	return !ok || strings.EqualFold(scheme, "file")

@@ -13,8 +13,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// rule checks a document and makes the rule of it. What it returns counts only
-// where no problem is an error.
+// rule checks a document and builds its rule. The result is valid only if no problem
+// is an error.
 func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	f.encryptedBeyond(root)
 	r, spec := f.body(root)
@@ -24,7 +24,7 @@ func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	return r
 }
 
-// body checks a document and makes the rule of it, all but authentication.
+// body checks a document and builds its rule without authentication.
 func (f *file) body(root *yaml.Node) (r *Rule, spec *yaml.Node) {
 	f.shape(root)
 	_, spec = child(root, "spec")
@@ -42,7 +42,7 @@ func (f *file) body(root *yaml.Node) (r *Rule, spec *yaml.Node) {
 	return r, spec
 }
 
-// nameOf is what stands as metadata.name, or nil.
+// nameOf returns the node of metadata.name, or nil.
 func nameOf(root *yaml.Node) *yaml.Node {
 	_, metadata := child(root, "metadata")
 	_, name := child(metadata, "name")
@@ -51,8 +51,8 @@ func nameOf(root *yaml.Node) *yaml.Node {
 
 func isText(n *yaml.Node) bool { return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" }
 
-// shape checks a document against the JSON Schema and says what does not fit
-// in words of its own.
+// shape checks a document against the JSON Schema. It reports violations in its own
+// words.
 func (f *file) shape(root *yaml.Node) {
 	for _, v := range schema.CheckRule(jsonOf(root)) {
 		key, node := f.find(root, v.Path)
@@ -94,8 +94,8 @@ func (f *file) shape(root *yaml.Node) {
 	}
 }
 
-// saidOfSecrets reports whether what is wrong at a node is said elsewhere, in
-// the words of references.
+// saidOfSecrets reports whether the check of references reports the violation at a
+// node.
 func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
 	if len(v.Path) >= 4 && isAuthValue(v.Path[:4]) {
 		_, value := f.find(root, v.Path[:4])
@@ -105,7 +105,7 @@ func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
 	return key != nil && (v.Kind == schema.WrongType || v.Kind == schema.Unknown && slices.Equal(v.Names, []string{secretKey}))
 }
 
-// reportMissing reports what a rule must have and does not.
+// reportMissing reports a required field that is absent.
 func (f *file) reportMissing(key *yaml.Node, path []string, where string) {
 	if r := f.layers.removal(path); r != nil {
 		f.fail(r.key, "remove the line, or give it a value", "%s is removed by null, and a rule must have it", where)
@@ -118,7 +118,7 @@ func (f *file) reportMissing(key *yaml.Node, path []string, where string) {
 	f.fail(key, cmp.Or(hint, "mkhooks schema rule says what a rule file holds"), "%s is missing", where)
 }
 
-// dotted is a path as people write it.
+// dotted formats a path for messages.
 func dotted(path []string, secret bool) string {
 	var b strings.Builder
 	for i, p := range path {
@@ -199,7 +199,7 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 
 func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {
 	if !isText(node) {
-		return // the type is wrong, and that is said
+		return // the schema check reports the wrong type
 	}
 	hint := "one of " + strings.Join(v.Allowed, ", ")
 	if near := schema.Nearest(node.Value, v.Allowed); near != "" {
@@ -219,8 +219,8 @@ func (f *file) empty(node *yaml.Node, at string, inAuth bool) {
 	}
 }
 
-// repeatedEvent names every event that is listed again: the schema library
-// stops at the first pair.
+// repeatedEvent reports every repeated event. The schema library stops at the first
+// pair.
 func (f *file) repeatedEvent(list *yaml.Node, at string) {
 	seen := map[string]int{}
 	for _, n := range list.Content {
@@ -232,9 +232,9 @@ func (f *file) repeatedEvent(list *yaml.Node, at string) {
 	}
 }
 
-// jsonOf turns nodes into what encoding/json would give. What is no text, no
-// truth value, no number and no null becomes a number, so that a schema that
-// wants text refuses it.
+// jsonOf converts nodes to the values that encoding/json would return. A value that
+// is not text, boolean, number or null becomes a number, so a schema that expects
+// text rejects it.
 func jsonOf(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -261,8 +261,8 @@ func jsonOf(n *yaml.Node) any {
 	return float64(0)
 }
 
-// encryptedBeyond reports, once, a file that is encrypted outside
-// authentication: there a reviewer could read nothing.
+// encryptedBeyond reports, once, a file that is encrypted outside authentication: a
+// reviewer could not read its changes.
 func (f *file) encryptedBeyond(root *yaml.Node) {
 	var first *yaml.Node
 	var at []string

@@ -13,8 +13,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// NameProblem says what keeps a name from being a rule's or a project's, which
-// becomes one segment of a URL's path; or "".
+// NameProblem describes why a name can't be the name of a rule or a project, or
+// returns "". The name becomes one segment of a URL path.
 func NameProblem(name string) string {
 	switch {
 	case name == "":
@@ -33,19 +33,19 @@ func NameProblem(name string) string {
 
 // ruleName checks metadata.name.
 func (f *file) ruleName(n *yaml.Node) {
-	if n.Value != "" { // the schema says so
+	if n.Value != "" { // the schema reports an empty name
 		f.checkName(n, "metadata.name", "a name such as job-notifications")
 	}
 }
 
-// checkName checks a name that becomes one segment of a URL's path.
+// checkName checks a name that becomes one segment of a URL path.
 func (f *file) checkName(n *yaml.Node, what, hint string) {
 	if problem := NameProblem(n.Value); problem != "" {
 		f.fail(n, hint, "%s %s", what, problem)
 	}
 }
 
-// spec reads all of a spec but its authentication.
+// spec reads all fields of a spec except authentication.
 func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
 	if _, n := child(spec, "url"); isText(n) && n.Value != "" {
 		s.URL = n.Value
@@ -70,7 +70,7 @@ func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
 	s.QueryParams = f.plainValues("spec.queryParams", params, false)
 }
 
-// url checks where a rule delivers to.
+// url checks the URL that a rule delivers to.
 func (f *file) url(n *yaml.Node) {
 	const example = "an absolute URL such as https://hooks.example.com/mkio"
 	raw := n.Value
@@ -120,7 +120,7 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// hostOK reports whether a host is a name or an address, its port a port.
+// hostOK reports whether the host is a valid name or address and the port is valid.
 func hostOK(u *url.URL) bool {
 	host := u.Hostname()
 	if port := u.Port(); port != "" {
@@ -152,8 +152,8 @@ func (f *file) credential(n *yaml.Node, format string, args ...any) {
 	f.fail(n, hint, format+", and everyone in the project could read it", args...)
 }
 
-// redacted reports a plain value of which a document shows only that it looks
-// like a credential: sent as it is, it would replace the value itself.
+// redacted reports a plain value that a document shows only as [webhook.Redacted].
+// Sent unchanged, the mark would replace the value.
 func (f *file) redacted(n *yaml.Node, at string) bool {
 	if !strings.Contains(n.Value, webhook.Redacted) {
 		return false
@@ -168,8 +168,8 @@ func (f *file) redacted(n *yaml.Node, at string) bool {
 	return true
 }
 
-// headerNames checks the names of plain and secret headers together: they go
-// into one request.
+// headerNames checks the names of plain and secret headers together, because one
+// request contains both.
 func (f *file) headerNames(plain, secret *yaml.Node) {
 	seen := map[string]*yaml.Node{}
 	for _, part := range []struct {
@@ -179,7 +179,7 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 		each(part.n, func(key, _ *yaml.Node) {
 			name := key.Value
 			switch {
-			case key.Kind != yaml.ScalarNode: // keys says so
+			case key.Kind != yaml.ScalarNode: // keys reports it
 				return
 			case webhook.IsMarkerHeader(name):
 				f.fail(key, "remove it: mkhooks writes it itself, with --owner", "%s.%s is reserved", part.at, name)
@@ -234,12 +234,13 @@ func (f *file) paramNames(plain, secret *yaml.Node) {
 	})
 }
 
-// plainValues reads and checks plain headers or parameters; nil for none.
+// plainValues reads and checks plain headers or parameters. It returns nil if there
+// are none.
 func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]string {
 	var out map[string]string
 	each(n, func(key, value *yaml.Node) {
 		if !isText(value) {
-			return // the schema says so
+			return // the schema reports it
 		}
 		if out == nil {
 			out = map[string]string{}
@@ -247,7 +248,7 @@ func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]stri
 		out[key.Value] = value.Value
 		where := at + "." + shortened(key.Value)
 		if f.sealed[value] {
-			return // that is said
+			return // encryptedBeyond reports it
 		}
 		if f.redacted(value, where) {
 			return

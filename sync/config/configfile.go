@@ -13,13 +13,13 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// FileName is the config file that a run looks for in its folder.
+// FileName is the config file that a run looks for in its directory.
 const FileName = "mkhooks.yaml"
 
-// File is a config file: who owns the rules, what is guarded, and which
-// projects there are. What it does not say is empty.
+// File is a config file: owner, guards and projects. A key that the file lacks is
+// empty here.
 type File struct {
-	// Name is the file as it was named.
+	// Name is the file name as the caller gave it.
 	Name             string   `yaml:"-"`
 	Owner            string   `yaml:"owner"`
 	FormerOwners     []string `yaml:"formerOwners"`
@@ -28,40 +28,40 @@ type File struct {
 	Audit            string   `yaml:"audit"`
 	Destinations     []string `yaml:"destinations"`
 	KeyServices      []string `yaml:"keyServices"`
-	// Projects are in the order of the file; defaults have been filled in.
+	// Projects are in file order, with defaults filled in.
 	Projects []Project `yaml:"-"`
 	lines    map[string]int
 }
 
-// Line is where a key or an entry of a list stands, by the keys that lead to it
-// (owner, or projects, prod, rules, 0); 0 where the file does not have it.
+// Line returns the line of a key or list entry, given the keys that lead to it
+// (owner, or projects, prod, rules, 0). It returns 0 if the file lacks it.
 func (f *File) Line(path ...string) int { return f.lines[strings.Join(path, "\x00")] }
 
-// Project is what a config file says of one project.
+// Project contains the settings of one project in a config file.
 type Project struct {
 	Name string `yaml:"-"`
-	// Rules are paths below the file's folder, as they stand in it.
+	// Rules are the paths as written in the file, relative to its directory.
 	Rules []string `yaml:"rules"`
-	// TokenEnv is the variable that holds the token; empty means MKIO_TOKEN.
+	// TokenEnv is the variable that contains the token. Empty means MKIO_TOKEN.
 	TokenEnv string   `yaml:"tokenEnv"`
 	Protect  []string `yaml:"protect"`
 	settings `yaml:",inline"`
 }
 
-// settings are what defaults hold and a project may say otherwise.
+// settings are the keys of defaults, which a project may override.
 type settings struct {
-	// Prune is none, owned, all or empty; MaxDeletes a count, a share or empty.
+	// Prune is none, owned, all or empty. MaxDeletes is a count, a share or empty.
 	Prune      string `yaml:"prune"`
 	MaxDeletes string `yaml:"maxDeletes"`
 }
 
-// Dir is the folder that the file's paths are relative to.
+// Dir returns the directory that the file's paths are relative to.
 func (f *File) Dir() string { return filepath.Dir(f.Name) }
 
-// Path is a path of the file as this run can open it.
+// Path converts a path of the file into a path that this run can open.
 func (f *File) Path(path string) string { return filepath.Join(f.Dir(), filepath.FromSlash(path)) }
 
-// Paths are the rule paths of a project as this run can open them.
+// Paths returns the rule paths of a project as this run can open them.
 func (f *File) Paths(p *Project) []string {
 	out := make([]string, 0, len(p.Rules))
 	for _, r := range p.Rules {
@@ -70,7 +70,7 @@ func (f *File) Paths(p *Project) []string {
 	return out
 }
 
-// AllPaths are the rule paths of all projects.
+// AllPaths returns the rule paths of all projects.
 func (f *File) AllPaths() []string {
 	var out []string
 	for i := range f.Projects {
@@ -79,7 +79,7 @@ func (f *File) AllPaths() []string {
 	return out
 }
 
-// Project returns the project of that name, or nil.
+// Project returns the project with the given name, or nil.
 func (f *File) Project(name string) *Project {
 	for i := range f.Projects {
 		if f.Projects[i].Name == name {
@@ -89,7 +89,7 @@ func (f *File) Project(name string) *Project {
 	return nil
 }
 
-// Names are the names of the projects, in the order of the file.
+// Names returns the project names in file order.
 func (f *File) Names() []string {
 	var out []string
 	for _, p := range f.Projects {
@@ -98,7 +98,7 @@ func (f *File) Names() []string {
 	return out
 }
 
-// ReadFile reads the config file. It is nil where a problem is an error.
+// ReadFile reads the config file. It returns nil if a problem is an error.
 func ReadFile(name string) (*File, []schema.Problem) {
 	if IsLinkOutside(name) {
 		return nil, []schema.Problem{fileProblem(name, LinkOutside, linkOutsideHint)}
@@ -110,8 +110,8 @@ func ReadFile(name string) (*File, []schema.Problem) {
 	return parseFile(name, data, true)
 }
 
-// ParseFile reads a config file's content and looks at nothing else: where its
-// paths lead is not followed.
+// ParseFile parses the content of a config file and reads nothing else: it does not
+// follow links in its paths.
 func ParseFile(name string, data []byte) (*File, []schema.Problem) {
 	return parseFile(name, data, false)
 }
@@ -149,8 +149,8 @@ func parseFile(name string, data []byte, follow bool) (out *File, problems []sch
 	return out, problems
 }
 
-// config checks a document and makes the config of it. What it returns counts
-// only where no problem is an error.
+// config checks a document and builds its config. The result is valid only if no
+// problem is an error.
 func (f *file) config(root *yaml.Node, follow bool) *File {
 	f.configShape(root)
 	_, defaults := child(root, "defaults")
@@ -184,8 +184,8 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 	return out
 }
 
-// NamedAt is where a path of a project's rules stands, as FILE:LINE; empty where
-// it is none of them.
+// NamedAt returns FILE:LINE of a rule path of any project, or "" if no project has
+// the path.
 func (f *File) NamedAt(path string) string {
 	for i := range f.Projects {
 		p := &f.Projects[i]
@@ -196,8 +196,8 @@ func (f *File) NamedAt(path string) string {
 	return ""
 }
 
-// noteLines notes the line of each key of nested mappings, and of each entry of
-// lists in them.
+// noteLines records the line of each key of nested mappings, and of each list entry
+// in them.
 func noteLines(lines map[string]int, n *yaml.Node, above string) {
 	if n.Kind == yaml.SequenceNode {
 		for i, entry := range n.Content {
@@ -210,7 +210,7 @@ func noteLines(lines map[string]int, n *yaml.Node, above string) {
 	})
 }
 
-// decode reads a node whose shape is right already.
+// decode decodes a node whose shape was checked before.
 func (f *file) decode(n *yaml.Node, v any) bool {
 	if n.Decode(v) != nil {
 		f.fail(n, configFile.holds, "can't be read")
@@ -219,7 +219,7 @@ func (f *file) decode(n *yaml.Node, v any) bool {
 	return true
 }
 
-// ownership checks what stands to no purpose without an owner.
+// ownership reports keys that have no effect without an owner.
 func (f *file) ownership(root *yaml.Node) {
 	if key, _ := child(root, "owner"); key != nil {
 		return
@@ -237,8 +237,8 @@ func (f *file) ownership(root *yaml.Node) {
 	each(projects, pruned)
 }
 
-// inside says why a path does not stay in the file's folder; "" where it does.
-// With follow, links count.
+// inside returns why a path leaves the file's directory, or "" if it stays inside.
+// It resolves links only if follow is set.
 func (f *file) inside(path string, follow bool) (why string) {
 	local := filepath.FromSlash(path)
 	switch {

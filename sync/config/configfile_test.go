@@ -13,8 +13,8 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// TestConfigFiles reads every file of testdata/config and compares the problems
-// with the file beside it.
+// TestConfigFiles reads every file of testdata/config and compares the problems with
+// the .out file beside it.
 func TestConfigFiles(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"ok", "err"} {
@@ -43,7 +43,7 @@ func TestConfigFiles(t *testing.T) {
 	}
 }
 
-// TestConfigValues: what a file says is what comes out, defaults filled in.
+// TestConfigValues checks the parsed values, with defaults filled in.
 func TestConfigValues(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/config/ok/full.yaml")
@@ -73,8 +73,8 @@ func TestConfigValues(t *testing.T) {
 	}
 }
 
-// TestConfigLinks: a path of the config file does not leave its folder by a
-// link either.
+// TestConfigLinks checks that a link can't lead a path of the config file out of its
+// directory.
 func TestConfigLinks(t *testing.T) {
 	t.Parallel()
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -108,7 +108,7 @@ func TestConfigLinks(t *testing.T) {
 	}
 }
 
-// TestWithin: a path belongs to a place whatever way it is written.
+// TestWithin checks that the spelling of a path does not change its place.
 func TestWithin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -131,9 +131,9 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// FuzzParseFile: whatever a config file holds, reading it ends without a
-// panic, every problem has a place inside it, and what is accepted stays in the
-// file's folder and names only variables of tokens.
+// FuzzParseFile checks that parsing any config file ends without a panic and that
+// every problem has a position inside the file. The paths of an accepted file stay
+// in its directory, and it names only token variables.
 func FuzzParseFile(f *testing.F) {
 	files, err := filepath.Glob("testdata/config/*/*.yaml")
 	if err != nil || len(files) == 0 {

@@ -13,14 +13,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// A path that holds no rule file is what a submodule that was not checked out,
-// a failed mount and a sparse checkout look like. If it counted as "no rules",
-// live rules would be deleted, or a rule would get the URL and the secret of an
-// earlier layer.
+// A submodule that was not checked out, a failed mount and a sparse checkout look
+// like a path without rule files. If such a path counted as "no rules", live rules
+// would be deleted. A rule could also get the URL and the secret of an earlier
+// layer.
 
-// strictness says how [collect] judges paths without rule files.
+// strictness defines how [collect] judges paths without rule files.
 type strictness struct {
-	layered    bool // each path needs a file of its own
+	layered    bool // each path needs a file that no other path contains
 	allowEmpty bool
 }
 
@@ -30,7 +30,7 @@ const (
 	mayBeEmpty = "--allow-empty accepts it"
 )
 
-// CheckPaths reports the paths that can't be read or hold no rule file, as
+// CheckPaths reports the paths that can't be read or contain no rule file, as
 // [LoadRules] does. It reads no file.
 func CheckPaths(paths []string, o Options) []schema.Problem {
 	_, problems := collect(paths, &strictness{allowEmpty: o.AllowEmpty})
@@ -55,16 +55,16 @@ func (c *collector) namedDirectory(path, real string) {
 	c.empty(path, "holds no rule file (.yaml or .yml), expected at least one", checkPath)
 }
 
-// bare reports a directory below a named one that Git never creates: without
-// content it is a submodule or a mount.
+// bare reports an empty directory below a named directory. Git never creates an
+// empty directory, so it is a submodule or a mount.
 func (c *collector) bare(path string, entries []fs.DirEntry) {
 	if c.strict != nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != ".git" }) {
 		c.empty(path, "is an empty directory, as of a submodule that is not checked out", "if nothing belongs there: rmdir "+shell.Path(path))
 	}
 }
 
-// empty reports a directory without rule files. The hint is replaced by the
-// command that fills the directory, if there is one.
+// empty reports a directory without rule files. If a command can fill the directory,
+// that command replaces the hint.
 func (c *collector) empty(path, message, hint string) {
 	p := fileProblem(path, message, emptyHint(path, hint))
 	if c.strict == nil || c.strict.allowEmpty {
@@ -79,8 +79,8 @@ func (c *collector) warn(path, message, hint string) {
 	c.problems = append(c.problems, p)
 }
 
-// emptyHint says how to fill a directory; otherwise is for one that is no
-// submodule.
+// emptyHint returns a hint to fill a directory. otherwise applies if the directory
+// is not a submodule.
 func emptyHint(path, otherwise string) string {
 	if root, module := submodule(path); module != "" {
 		git := "git "
@@ -95,7 +95,7 @@ func emptyHint(path, otherwise string) string {
 }
 
 // submodule returns the work tree whose .gitmodules lists a path or a directory
-// above it, and the path of the submodule there; "" if none does.
+// above it, and the path of the submodule there. It returns "" if no file lists it.
 func submodule(path string) (root, module string) {
 	real := realPath(path)
 	for dir := filepath.Dir(real); filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
@@ -116,10 +116,11 @@ func submodule(path string) (root, module string) {
 	return "", ""
 }
 
-// mostNear is how many near misses of one path are named.
+// mostNear limits the near misses reported per path.
 const mostNear = 20
 
-// nearMiss warns of a file whose name nearly is a rule file's: it is not read.
+// nearMiss warns of a file whose name is almost a rule file's: such a file is not
+// read.
 func (c *collector) nearMiss(path string) {
 	if c.strict == nil || !isNearlyYAML(filepath.Base(path)) {
 		return
@@ -129,8 +130,8 @@ func (c *collector) nearMiss(path string) {
 	}
 }
 
-// isNearlyYAML reports whether a file's name is probably meant to be a rule
-// file's: misspelled, with text behind the ending, or JSON.
+// isNearlyYAML reports whether a file's name is probably meant to be a rule file's:
+// misspelled, with text after the extension, or JSON.
 func isNearlyYAML(name string) bool {
 	parts := strings.Split(strings.ToLower(strings.TrimSpace(name)), ".")
 	last := strings.TrimSpace(parts[len(parts)-1])
@@ -151,8 +152,9 @@ func isNearlyYAML(name string) bool {
 	return strings.HasPrefix(last, "y") && schema.IsNear(last, "yml", 1)
 }
 
-// withoutRules reports the directories that hold shared secrets files only. A
-// layer may, if a rule takes a value from it; otherwise its rules are missing.
+// withoutRules reports directories that contain only shared secrets files. This is
+// valid for a layer if a rule takes a value from it; otherwise its rules are
+// missing.
 func withoutRules(paths []string, files []source, results []parsed, taken map[string]bool, o Options) []schema.Problem {
 	shared := map[string]bool{}
 	for _, r := range results {

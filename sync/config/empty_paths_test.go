@@ -11,16 +11,16 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// TestPathsWithoutRules: whatever a checkout or a mount that is not complete
-// leaves of a layer, the run stops, whichever layer it is; --allow-empty makes
-// a warning of what is merely empty, and of nothing else.
+// TestPathsWithoutRules checks that the run stops whatever an incomplete checkout or
+// mount leaves of a layer, whichever layer it is. --allow-empty turns a merely empty
+// path into a warning, and nothing else.
 func TestPathsWithoutRules(t *testing.T) {
 	t.Parallel()
 	const whole = "layer"
 	for name, test := range map[string]struct {
-		files map[string]string // below the layer; a name that ends in / is a directory, @ begins a link
+		files map[string]string // below the layer; a name with a final / is a directory, an initial @ marks a link
 		says  string
-		// forgiven says that --allow-empty accepts it.
+		// forgiven reports whether --allow-empty accepts the path.
 		forgiven bool
 	}{
 		"no directory":                 {nil, "no such file or folder", false},
@@ -108,8 +108,8 @@ func plant(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// TestOwnFiles: a layer whose files all belong to a layer inside it is empty;
-// on a command line the paths may overlap.
+// TestOwnFiles checks that a layer is empty if all its files belong to a layer
+// inside it. On a command line the paths may overlap.
 func TestOwnFiles(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{"rules/prod/a.yaml": ruleNamed("a")})
@@ -124,7 +124,8 @@ func TestOwnFiles(t *testing.T) {
 	}
 }
 
-// TestSharedLayer: a layer may hold shared secrets alone, if a rule names one.
+// TestSharedLayer checks that a layer may contain only shared secrets files if a
+// rule refers to one of them.
 func TestSharedLayer(t *testing.T) {
 	t.Parallel()
 	rule := ruleNamed("a") + "  authentication:\n    headers:\n      X-A:\n        $secret: shared.yaml#a\n"
@@ -135,7 +136,8 @@ func TestSharedLayer(t *testing.T) {
 	}
 }
 
-// TestSubmoduleHint: the hint about a submodule is the command that fills it.
+// TestSubmoduleHint checks that the hint about a submodule is the command that fills
+// it.
 func TestSubmoduleHint(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{".gitmodules": "[submodule \"c\"]\n\tpath = rules/common\n\turl = https://example.com/c\n"})
@@ -148,8 +150,8 @@ func TestSubmoduleHint(t *testing.T) {
 	}
 }
 
-// TestNearMisses: a file that was probably meant as a rule file is named, and
-// others are not.
+// TestNearMisses checks that a file that was probably meant as a rule file is
+// reported, and other files are not.
 func TestNearMisses(t *testing.T) {
 	t.Parallel()
 	for name, near := range map[string]bool{

@@ -14,39 +14,39 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// collector finds rule files. Links are followed where they stay in the folder
-// that was given; a file that is reached twice counts once.
+// collector finds rule files. It follows links that stay in the given directory. A
+// file that is reached twice counts once.
 type collector struct {
 	files    []source
 	problems []schema.Problem
 	seen     map[string]bool // real paths
-	layer    int             // of the path that is looked at
+	layer    int             // index of the current path
 	entries  int             // of all directories, at most limit
 	limit    int
-	met      int         // rule files and folders come by, those seen before included
+	met      int         // rule files and directories found, also those seen before
 	strict   *strictness // nil for writers, which may create the first file
-	near     int         // files of the path that is looked at whose name nearly is a rule file's
+	near     int         // files below the current path whose name is almost a rule file's
 }
 
-// The most that is read below rule paths: 100,000 rules in several layers, with
-// all that lies beside them.
+// Limits of a search below rule paths. They allow 100,000 rules in several layers
+// and other files beside them.
 const (
 	maxEntries   = 1_000_000
 	maxTreeDepth = 64
-	// entriesRead is how many entries of a directory are read at once.
+	// entriesRead is the number of directory entries per read.
 	entriesRead = 10_000
 )
 
-// source is a rule file and which of the paths it was found below.
+// source is a rule file and the index of the path above it.
 type source struct {
 	file  string
 	layer int
 }
 
-// collect lists the rule files below paths, sorted, as the user named them. A
-// file below several paths counts for the nearest: rules/prod is a layer of
-// its own also beside rules. Without strict, a path without a rule file is a
-// warning, and nothing is said of names that nearly are a rule file's.
+// collect lists the rule files below paths, sorted, with the paths as the user wrote
+// them. A file below several paths counts for the nearest path: rules/prod is a
+// separate layer even if rules is also a layer. If strict is nil, a path without a
+// rule file is a warning, and names that are almost a rule file's are not reported.
 func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
 	c := &collector{limit: maxEntries, seen: map[string]bool{}, strict: strict}
 	for _, layer := range nearestFirst(paths) {
@@ -57,7 +57,7 @@ func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
 	return c.files, c.problems
 }
 
-// Files lists the rule files below paths, as a run reads them.
+// Files lists the rule files that a run reads below paths.
 func Files(paths []string) []string {
 	files, _ := collect(paths, nil)
 	out := make([]string, 0, len(files))
@@ -67,14 +67,15 @@ func Files(paths []string) []string {
 	return out
 }
 
-// IsRuleFile reports whether a run reads the file of that name in a rule path.
-// Hidden files are other tools', .sops.yaml among them, and the config file is
-// not a rule.
+// IsRuleFile reports whether a run reads a file with this name in a rule path.
+// Hidden files, .sops.yaml among them, belong to other tools. The config file is not
+// a rule.
 func IsRuleFile(name string) bool {
 	return isYAML(name) && !strings.HasPrefix(name, ".") && name != FileName
 }
 
-// nearestFirst are the indexes of paths, those that lie in another one before it.
+// nearestFirst returns the indexes of paths, nested paths before the paths that
+// contain them.
 func nearestFirst(paths []string) []int {
 	depth := make([]int, len(paths))
 	order := make([]int, len(paths))
@@ -92,7 +93,8 @@ func (c *collector) problem(path, message, hint string) {
 	c.problems = append(c.problems, fileProblem(path, message, hint))
 }
 
-// reason is why a file can't be read, without the path, which stands before it.
+// reason describes why a file can't be read. It omits the path, which the caller
+// prints before it.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -109,7 +111,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// addNamed looks at a path that the user named; being named, it may be a link.
+// addNamed adds a path that the user named. The path itself may be a link.
 func (c *collector) addNamed(path string) {
 	if path == "" {
 		c.problem(path, "an empty path", "name a file or folder of rule files")
@@ -152,7 +154,8 @@ func (c *collector) addFile(path, real string) {
 	}
 }
 
-// folder reads a folder; root is the real path of the one that was named.
+// folder reads a directory. root is the real path of the directory that the user
+// named.
 func (c *collector) folder(path, real, root string) {
 	if c.seen[real] {
 		c.met++
@@ -175,8 +178,8 @@ func (c *collector) folder(path, real, root string) {
 		c.bare(path, entries)
 	}
 	for _, e := range entries {
-		// Hidden files, .sops.yaml among them, are other tools', and
-		// mkhooks.yaml is no rule.
+		// Hidden files, .sops.yaml among them, belong to other tools. mkhooks.yaml is the
+		// config file.
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "mkhooks.yaml" && !e.IsDir() {
 			continue
 		}
@@ -258,7 +261,7 @@ func (c *collector) followLink(path, root string) {
 	}
 }
 
-// below reports whether a real path is folder or lies in it.
+// below reports whether a real path equals folder or is below it.
 func below(path, folder string) bool {
 	sep := string(filepath.Separator)
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, sep)+sep)

@@ -13,9 +13,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// FuzzParseRule: whatever a file holds, reading it ends without a panic, every
-// problem has a place inside it, nothing under authentication is shown, and a
-// rule that is accepted is one that the service would take.
+// FuzzParseRule checks that parsing any file ends without a panic and that every
+// problem has a position inside the file. No message shows a value under
+// authentication, and the service would accept every accepted rule.
 func FuzzParseRule(f *testing.F) {
 	files, err := filepath.Glob("testdata/*/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -34,10 +34,10 @@ func FuzzParseRule(f *testing.F) {
 		if (rule == nil) != schema.HasErrors(problems) {
 			t.Fatalf("rule %v with the problems %v", rule, problems)
 		}
-		if len(problems) > maxProblems+1 { // the last says how many more
+		if len(problems) > maxProblems+1 { // the last problem counts the rest
 			t.Fatalf("%d problems are listed", len(problems))
 		}
-		last := 2 // what YAML 1.1 takes for the end of a line is more than \n
+		last := 2 // YAML 1.1 has more line ends than \n
 		for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} {
 			last += strings.Count(string(data), end)
 		}
@@ -58,8 +58,8 @@ func FuzzParseRule(f *testing.F) {
 	})
 }
 
-// authValues are long texts that stand under spec.authentication and nowhere
-// else, as the YAML library reads them.
+// authValues returns long texts that occur only under spec.authentication, as the
+// YAML library reads them.
 func authValues(data []byte) []string {
 	var in struct {
 		Spec struct {
@@ -72,7 +72,7 @@ func authValues(data []byte) []string {
 	var out []string
 	for _, part := range in.Spec.Authentication {
 		for _, v := range part {
-			// A short text could stand in a message by chance.
+			// A message could contain a short text by chance.
 			if len(v) >= 12 && strings.Count(string(data), v) == 1 && !strings.ContainsAny(v, " \n") {
 				out = append(out, v)
 			}

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected outputs")
 
-// lines is how problems stand in a .out file.
+// lines formats problems as a .out file.
 func lines(problems []schema.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
@@ -29,7 +29,7 @@ func lines(problems []schema.Problem) string {
 }
 
 // TestFiles reads every file of testdata/ok and testdata/err and compares the
-// problems with the file beside it.
+// problems with the .out file beside it.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"ok", "err"} {
@@ -56,8 +56,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// checkNoSecret looks for the files' secrets, and for every value that stands
-// under an authentication, in what is printed.
+// checkNoSecret checks that the output contains neither the files' secrets nor any
+// value under authentication.
 func checkNoSecret(t *testing.T, data []byte, got string) {
 	t.Helper()
 	values := []string{"hunter2", "some-secret", "ENC[AES256_GCM,data:"}
@@ -78,7 +78,7 @@ func checkNoSecret(t *testing.T, data []byte, got string) {
 	if yaml.Unmarshal(data, &doc) == nil {
 		walk(&doc, false)
 	}
-	got = strings.ReplaceAll(got, "ENC[AES256_GCM,data:…", "") // stands for the form
+	got = strings.ReplaceAll(got, "ENC[AES256_GCM,data:…", "") // the text of a hint, not a value
 	for _, v := range values {
 		if strings.Contains(got, v) {
 			t.Errorf("%q is shown:\n%s", v, got)
@@ -86,7 +86,7 @@ func checkNoSecret(t *testing.T, data []byte, got string) {
 	}
 }
 
-// compare compares got with a file; with -update it writes the file.
+// compare compares got with a file. With -update it writes the file.
 func compare(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {

@@ -9,20 +9,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// DefaultMaxDeletes is the limit of deletes where nothing else is said.
+// DefaultMaxDeletes limits deletes if neither the config file nor a flag sets a
+// limit.
 const DefaultMaxDeletes = "30%"
 
-// Loosening is one thing that a config file guards less than another.
+// Loosening is a guard of a config file that became weaker.
 type Loosening struct {
-	// Project is empty where it concerns all of them.
+	// Project is empty if the change affects all projects.
 	Project string
-	// What is the key of the config file, Text what became of it.
+	// What names the config key. Text describes the change.
 	What, Text string
 }
 
-// Loosened says what now guards less than before. Either may be nil: there is
-// no config file. What is guarded more is left out. [Compare] also looks at the
-// files beside it.
+// Loosened lists the guards that are weaker now than before. Either file may be nil:
+// it is absent. Guards that became stronger are omitted. [Compare] also compares the
+// .sops.yaml files.
 func Loosened(before, now *File) []Loosening {
 	l := &guardDiff{}
 	switch {
@@ -32,7 +33,7 @@ func Loosened(before, now *File) []Loosening {
 		return []Loosening{{What: "config file", Text: "was removed, and with it all that it guards"}}
 	case before == nil:
 		l.addLoosening("", "config file", "is new: there was none to compare it with, so all of it is to be reviewed")
-		// Of that, what allows something is named.
+		// Only the keys that allow something are named.
 		before = &File{Owner: now.Owner, Archive: now.Archive, Audit: now.Audit, Destinations: now.Destinations}
 		for _, p := range now.Projects {
 			before.Projects = append(before.Projects, Project{Name: p.Name, Rules: p.Rules, TokenEnv: p.TokenEnv})
@@ -67,8 +68,8 @@ func changed(before, now string) string {
 	return strconv.Quote(before) + " became " + strconv.Quote(now)
 }
 
-// place compares where something is kept; set says what it means that it was
-// set, and moved that it was changed or removed.
+// place compares a storage location. set describes the effect of setting it, and
+// moved the effect of changing or removing it.
 func (l *guardDiff) place(key, before, now, set, moved string) {
 	switch {
 	case before == now:
@@ -79,7 +80,7 @@ func (l *guardDiff) place(key, before, now, set, moved string) {
 	}
 }
 
-// projects compares each project with that of the same name.
+// projects compares each project with the project of the same name.
 func (l *guardDiff) projects(before, now *File) {
 	for i := range before.Projects {
 		if name := before.Projects[i].Name; now.Project(name) == nil {
@@ -125,8 +126,8 @@ func (l *guardDiff) hosts(before, now *File) {
 	}
 }
 
-// covers reports whether all that a destination pattern matches is matched by
-// another one.
+// covers reports whether a destination pattern matches everything that another
+// pattern matches.
 func covers(pattern, other string) bool {
 	a, b := webhook.HeaderKey(pattern), webhook.HeaderKey(other)
 	if a == b {
@@ -136,7 +137,7 @@ func covers(pattern, other string) bool {
 	if !ok {
 		return false
 	}
-	// A port stands behind the name in both, or in neither.
+	// A port follows the name in both patterns or in neither.
 	return strings.HasSuffix(strings.TrimPrefix(b, "*"), "."+suffix) && b != "*."+suffix
 }
 
@@ -168,10 +169,10 @@ func (l *guardDiff) compareProjects(before, now *Project) {
 	}
 }
 
-// defaultTokenEnv is the variable that holds the token without tokenEnv.
+// defaultTokenEnv is the variable that contains the token if tokenEnv is absent.
 const defaultTokenEnv = "MKIO_TOKEN"
 
-// list writes a list of paths as the config file has it.
+// list formats a list of paths as the config file writes it.
 func list(paths []string) string {
 	var out []string
 	for _, p := range paths {
@@ -180,9 +181,9 @@ func list(paths []string) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
-// MayDeleteMore reports whether a limit of deletes is, for some number of
-// rules, above another. A count and a share can't be compared for all, so that
-// either way is told.
+// MayDeleteMore reports whether a limit of deletes exceeds another for some number
+// of rules. A count and a share can't be compared for all numbers, so a change from
+// either to the other is reported.
 func MayDeleteMore(before, now string) bool {
 	a, shareA := strings.CutSuffix(before, "%")
 	b, shareB := strings.CutSuffix(now, "%")

@@ -16,29 +16,29 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Holdings finds which rule holds which encrypted value, and where it would
-// send it. It is lenient: a file that is not valid still holds its values, and
-// so does a value that a later layer replaces or removes. A file that several
-// projects name is read once. Of a value it keeps a digest.
+// Holdings finds the rules that contain each encrypted value, and the URLs that they
+// would send it to. It is lenient: values in invalid files count, and so do values
+// that a later layer replaces or removes. A file that several projects name is read
+// once. Holdings keeps digests of values only.
 type Holdings struct {
 	mu    sync.Mutex
-	files map[string]*heldFile // by name; nil if it can't be read
+	files map[string]*heldFile // by name; nil if the file can't be read
 }
 
-// heldFile is what a file says of encrypted values.
+// heldFile contains the encrypted values of a file.
 type heldFile struct {
 	rule, url string
 	values    map[string]heldValue // by path, "headers/X-Secret"
-	// cuts are the beginnings of the paths below which the file removes what
-	// earlier layers have; the empty one stands for all.
+	// cuts are path prefixes below which the file removes the values of earlier layers.
+	// The empty prefix matches all paths.
 	cuts []string
-	// stray are values in places where the rule can't have one.
+	// stray are values at paths that can't have an encrypted value.
 	stray []webhook.ValueDigest
-	// shared are the values of a shared secrets file, by key; nil of a rule.
+	// shared are the values of a shared secrets file, by key. It is nil for a rule file.
 	shared map[string]webhook.ValueDigest
 }
 
-// heldValue is an encrypted value or a reference to one; the zero heldValue is
+// heldValue is an encrypted value or a reference to it. The zero heldValue is
 // neither.
 type heldValue struct {
 	sealed    bool
@@ -46,8 +46,9 @@ type heldValue struct {
 	file, key string // of a reference
 }
 
-// Project returns what the rules of a project hold, whose layers are paths, and
-// the files and paths that could not be read. The error is the context's.
+// Project returns the values that a project's rules contain, and the files and paths
+// that could not be read. paths are the project's layers. The error is the
+// context's.
 func (h *Holdings) Project(ctx context.Context, project string, paths []string) (held []webhook.Holding, unread []string, err error) {
 	sources, problems := collect(paths, &strictness{layered: true})
 	for _, p := range problems {
@@ -90,20 +91,20 @@ func (h *Holdings) Project(ctx context.Context, project string, paths []string) 
 	return held, slices.Compact(unread), nil
 }
 
-// layerOf is a file of a rule and the layer that it belongs to.
+// layerOf is a file of a rule and the index of its layer.
 type layerOf struct {
 	*heldFile
 	layer int
 }
 
-// ofRule goes through the layers of a rule. After each of them the rule is as a
-// project without the later ones would have it, and what it holds then counts:
-// whoever writes a later layer could otherwise take a value away from the rule
-// that it belongs to.
+// ofRule lists the values of a rule after each of its layers. After each layer the
+// rule is as a project without the later layers would have it, and its values then
+// count. Otherwise whoever writes a later layer could take a value away from its
+// rule.
 func (h *Holdings) ofRule(project string, docs []layerOf, paths []string) []webhook.Holding {
 	var out []webhook.Holding
 	seen := map[webhook.Holding]bool{}
-	var waiting []webhook.ValueDigest // for a layer that says the URL
+	var waiting []webhook.ValueDigest // until a layer defines the URL
 	values, url := map[string]heldValue{}, ""
 	note := func(digests ...webhook.ValueDigest) {
 		waiting = append(waiting, digests...)
@@ -150,8 +151,8 @@ func (h *Holdings) ofRule(project string, docs []layerOf, paths []string) []webh
 	return out
 }
 
-// refersTo returns the value that a reference leads to: that of the last layer
-// that has it.
+// refersTo returns the value that a reference leads to, from the last layer that has
+// it.
 func (h *Holdings) refersTo(v heldValue, layers []string) (webhook.ValueDigest, bool) {
 	for _, folder := range slices.Backward(layers) {
 		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
@@ -171,7 +172,7 @@ func (h *Holdings) refersTo(v heldValue, layers []string) (webhook.ValueDigest, 
 	return webhook.ValueDigest{}, false
 }
 
-// file reads a file, once; nil if it can't be read.
+// file reads a file, once. It returns nil if the file can't be read.
 func (h *Holdings) file(name string) *heldFile {
 	h.mu.Lock()
 	f, known := h.files[name]
@@ -222,8 +223,8 @@ func readHeld(name string) *heldFile {
 	return f
 }
 
-// cut returns the mapping below a key. If something else stands there, the file
-// removes what earlier layers have below a path.
+// cut returns the mapping below a key. If the value is not a mapping, the file
+// removes the values of earlier layers below a path.
 func (f *heldFile) cut(n *yaml.Node, key, path string) *yaml.Node {
 	_, value := child(n, key)
 	if value != nil && value.Kind != yaml.MappingNode {
@@ -232,7 +233,7 @@ func (f *heldFile) cut(n *yaml.Node, key, path string) *yaml.Node {
 	return value
 }
 
-// heldAt reads what stands as a value under authentication.
+// heldAt reads a value under authentication.
 func heldAt(n *yaml.Node) heldValue {
 	if digest, ok := sealedDigest(n); ok {
 		return heldValue{sealed: true, digest: digest}
@@ -247,7 +248,7 @@ func heldAt(n *yaml.Node) heldValue {
 	return heldValue{}
 }
 
-// strays notes the encrypted values that stand elsewhere than placed.
+// strays records the encrypted values that are not in placed.
 func (f *heldFile) strays(n *yaml.Node, placed map[*yaml.Node]bool) {
 	if placed[n] {
 		return

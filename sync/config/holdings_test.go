@@ -14,9 +14,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestHoldings: each encrypted value that a file has belongs to the rule that
-// has it, at every URL that the rule has with it, whatever a later layer makes
-// of it. ENC[x] stands for a value.
+// TestHoldings checks that each encrypted value in a file belongs to the rule that
+// contains it, at every URL that the rule has with it. Changes in later layers do
+// not matter. ENC[x] represents a value.
 func TestHoldings(t *testing.T) {
 	t.Parallel()
 	const (
@@ -85,7 +85,7 @@ func TestHoldings(t *testing.T) {
 			}
 			words := map[webhook.ValueDigest]string{webhook.DigestOfValue("ENC[s]"): "s", webhook.DigestOfValue("ENC[t]"): "t"}
 			var h Holdings
-			for range 2 { // the second time from what was kept
+			for range 2 { // the second pass uses the cache
 				held, unread, err := h.Project(context.Background(), "demo", paths)
 				if err != nil {
 					t.Fatal(err)

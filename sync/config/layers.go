@@ -12,23 +12,24 @@ import (
 	"github.com/mkhooks/mkhooks/secrets"
 )
 
-// Layers: where several paths hold a rule of one name, the files are merged in
-// the order of the paths, and the outcome is checked as if it stood in one
-// file. What is merged are YAML nodes, so that every message still names the
-// file, line and column that said it. What is a file's own matter (its form,
-// its SOPS metadata, that its secrets are encrypted) is checked in each.
+// Layers: if several paths define a rule with the same name, the files are merged in
+// path order. The result is checked as if it were one file. The merge works on YAML
+// nodes, so every message still names the file, line and column of the value. Each
+// file is checked separately for its form, its SOPS metadata and the encryption of
+// its secrets.
 
-// layeredRule is a rule and the files that hold it, one of each layer, first to last.
+// layeredRule is a rule and the files that define it, one per layer, first layer
+// first.
 type layeredRule struct {
-	name string // empty where the one file has none
+	name string // empty if its only file has no name
 	docs []document
-	// layers are those of the docs.
+	// layers are the layer indexes of docs.
 	layers []int
-	// first is where the rule's name stands first.
+	// first is the first position of the rule's name.
 	first schema.Position
 }
 
-// loadLayers reads the files of several layers and merges those of one rule.
+// loadLayers reads the files of several layers and merges the files of each rule.
 func loadLayers(ctx context.Context, sources []source, o Options, recipients *recipients) ([]parsed, error) {
 	docs := make([]document, len(sources))
 	err := inParallel(ctx, len(sources), func(i int) { docs[i] = readDocument(sources[i].file, o, recipients) })
@@ -47,10 +48,10 @@ func loadLayers(ctx context.Context, sources []source, o Options, recipients *re
 	return results, err
 }
 
-// stacksOf puts the files of each rule together. A second file of a layer is
-// no part of the rule: twice says what is wrong with those.
+// stacksOf groups files by rule. A second file in the same layer is not part of the
+// rule: twice contains the problems of such files.
 func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRule, twice []parsed) {
-	// In the order of the layers, within one in that of the files.
+	// Sort by layer; files of a layer keep their order.
 	order := make([]int, len(docs))
 	for i := range order {
 		order[i] = i
@@ -84,8 +85,8 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRul
 	return stacks, twice
 }
 
-// ruleName is the name of the file's rule, empty where it has none that can be
-// read, and where it stands.
+// ruleName returns the name of the file's rule and its position. The name is empty
+// if it is absent or can't be read.
 func (d document) ruleName() (string, schema.Position) {
 	n := nameOf(d.root)
 	if !isText(n) || secrets.LooksSealed(n.Value) {
@@ -94,7 +95,7 @@ func (d document) ruleName() (string, schema.Position) {
 	return n.Value, d.positionOf(n)
 }
 
-// alone checks what is a file's own matter, of one that is no part of a rule.
+// alone runs the per-file checks for a file that is not part of a rule.
 func (d document) alone() []schema.Problem {
 	var out parsed
 	func() {
@@ -106,7 +107,7 @@ func (d document) alone() []schema.Problem {
 	return out.problems
 }
 
-// checkRule makes the rule of a stack.
+// checkRule builds the rule of a stack.
 func (s *layeredRule) checkRule(near *nearest) parsed {
 	last := s.docs[len(s.docs)-1]
 	if len(s.docs) == 1 {
@@ -118,7 +119,7 @@ func (s *layeredRule) checkRule(near *nearest) parsed {
 	return s.merge(last)
 }
 
-// merge makes one rule of the files of several layers.
+// merge builds one rule from the files of several layers.
 func (s *layeredRule) merge(last document) (out parsed) {
 	defer recovered(&out, last.name)
 	l := newLayers(last.file)
@@ -152,7 +153,7 @@ func (s *layeredRule) merge(last document) (out parsed) {
 	return out
 }
 
-// fileNames are the names of the files, in the order of the layers.
+// fileNames joins the names of the files, in layer order.
 func (s *layeredRule) fileNames() string {
 	var names []string
 	for _, d := range s.docs {
@@ -161,8 +162,8 @@ func (s *layeredRule) fileNames() string {
 	return anyOf(names)
 }
 
-// layeredAuth reads authentication, the SOPS metadata and the values of each
-// file for itself: what of them is in force is what the merged rule has.
+// layeredAuth reads the auth values and the SOPS metadata of each file separately.
+// Only the values that remain in the merged rule are in force.
 func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
 	_, auth := child(spec, "authentication")
 	inForce := map[*yaml.Node]bool{}
@@ -183,16 +184,16 @@ func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
 	r.setAuth(sources)
 }
 
-// nearest finds, for a rule that is not whole, the one that it was probably
-// meant to be a layer of.
+// nearest finds, for an incomplete rule, the rule that it was probably meant to be a
+// layer of.
 type nearest struct {
 	stacks []layeredRule
 	asked  atomic.Int32
 }
 
-// hint is what to do about a rule that lacks something, or "".
+// hint returns the hint for a rule that lacks a field, or "".
 func (n *nearest) hint(s *layeredRule) string {
-	const most = 100 // each looks at all names
+	const most = 100 // each compares all names
 	if n.asked.Add(1) > most {
 		return ""
 	}

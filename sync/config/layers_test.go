@@ -13,12 +13,12 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// TestLayers loads the cases of testdata/layers: a txtar archive whose files
-// lie in folders, each a layer, in the order of the archive. Its comment may
-// hold "trace: RULE" (a, if not) and "only: RULE". The file want is what
-// comes out: problems, then each rule with its fields' origins and its sources.
+// TestLayers loads the cases of testdata/layers: txtar archives whose directories
+// are layers, in archive order. The archive's comment may contain "trace: RULE"
+// (default: a) and "only: RULE". The file want contains the result: problems, then
+// each rule with the origins of its fields and its sources.
 //
-// SOPS stands for a file's metadata, SEALED1 and SEALED2 for encrypted values.
+// SOPS represents a file's metadata, SEALED1 and SEALED2 represent encrypted values.
 func TestLayers(t *testing.T) {
 	t.Parallel()
 	cases, err := filepath.Glob("testdata/layers/*.txtar")
@@ -49,7 +49,7 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// setting is what a case's comment says after a word.
+// setting returns the text after a word in a case's comment, or otherwise.
 func setting(comment []byte, word, otherwise string) string {
 	if m := regexp.MustCompile(`(?m)^` + word + `: (.+)$`).FindSubmatch(comment); m != nil {
 		return string(m[1])
@@ -57,7 +57,8 @@ func setting(comment []byte, word, otherwise string) string {
 	return otherwise
 }
 
-// sealedParts are the metadata and two encrypted values of a file.
+// sealedParts replaces the words of a case with the metadata and two encrypted
+// values of a file.
 func sealedParts(t *testing.T) *strings.Replacer {
 	t.Helper()
 	text := read(t, "testdata/ok/sealed.yaml")
@@ -65,7 +66,7 @@ func sealedParts(t *testing.T) *strings.Replacer {
 	return strings.NewReplacer("SEALED1", values[0], "SEALED2", values[1], "SOPS\n", text[strings.Index(text, "sops:"):])
 }
 
-// runLayers loads a case and returns what comes out, and the files it read.
+// runLayers loads a case. It returns the result and the files that it read.
 func runLayers(t *testing.T, a *txtar.Archive) (got string, data []byte) {
 	t.Helper()
 	parts := sealedParts(t)
@@ -116,8 +117,8 @@ func runLayers(t *testing.T, a *txtar.Archive) (got string, data []byte) {
 	return strings.ReplaceAll(b.String(), dir+string(filepath.Separator), ""), data
 }
 
-// sourcesOf are the documents that a rule's secrets come from, and what of
-// them counts.
+// sourcesOf formats the documents that a rule's secrets come from, and the values
+// taken from each.
 func sourcesOf(r *Rule) string {
 	var b strings.Builder
 	for _, s := range r.Sealed.Sources {

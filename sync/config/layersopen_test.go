@@ -44,8 +44,8 @@ spec:
       X-Old: null
 `
 
-// twoLayers writes the two files, each encrypted by the real command for a key
-// of its own, and returns the layers and the keys.
+// twoLayers writes the two files, each encrypted for a different key by the real
+// command. It returns the layers and the keys.
 func twoLayers(t *testing.T) (paths []string, identities []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -76,7 +76,7 @@ func loadJobs(t *testing.T, paths ...string) (*config.Rule, []schema.Problem) {
 	return &rules.Rules[0], problems
 }
 
-// revealed are the values of an authentication by path.
+// revealed returns the auth values by path.
 func revealed(auth secrets.Auth) map[string]string {
 	out := map[string]string{}
 	_, values := auth.Values()
@@ -86,8 +86,8 @@ func revealed(auth secrets.Auth) map[string]string {
 	return out
 }
 
-// TestLayersOpen: the secrets of a rule of two encrypted files, for two keys,
-// are those of both files that are in force. SOPS leaves null alone.
+// TestLayersOpen decrypts a rule of two files that are encrypted for two keys. It
+// expects the values in force from both files. SOPS does not encrypt null.
 func TestLayersOpen(t *testing.T) {
 	paths, identities := twoLayers(t)
 	prod := read(t, paths[1]+"/jobs.yaml")
@@ -111,13 +111,13 @@ func TestLayersOpen(t *testing.T) {
 		t.Errorf("values, -want +got:\n%s", diff)
 	}
 
-	// One key is not enough, and the error names the file that stays shut.
+	// With only one key, the error names the file that can't be decrypted.
 	t.Setenv("SOPS_AGE_KEY", identities[1])
 	if _, err := sops.New(sops.Options{}).Auth(t.Context(), jobs.Sealed); err == nil || !strings.Contains(err.Error(), filepath.Join("common", "jobs.yaml")) {
 		t.Errorf("opened without the key of common: %v", err)
 	}
 
-	// The real command edits the layer and keeps what it does not touch.
+	// The real command edits the layer and keeps everything else.
 	t.Setenv("SOPS_AGE_KEY", strings.Join(identities, "\n"))
 	before := jobs.AuthDigest
 	sopstest.Sops(t, nil, paths[0], "set", "jobs.yaml", `["spec"]["authentication"]["headers"]["X-Old"]`, `"another"`)
@@ -135,14 +135,14 @@ func TestLayersOpen(t *testing.T) {
 	}
 }
 
-// TestLayersTampered: a layer whose MAC is broken opens for no rule.
+// TestLayersTampered checks that a layer with a broken MAC is never decrypted.
 func TestLayersTampered(t *testing.T) {
 	paths, identities := twoLayers(t)
 	t.Setenv("SOPS_AGE_KEY", strings.Join(identities, "\n"))
 	file := paths[0] + "/jobs.yaml"
 	var kept []string
 	for l := range strings.Lines(read(t, file)) {
-		if !strings.Contains(l, "X-Old:") { // which is not even in force
+		if !strings.Contains(l, "X-Old:") { // not even in force
 			kept = append(kept, l)
 		}
 	}

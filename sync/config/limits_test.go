@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestTreesThatNeverEnd: directories with too many entries, and deep trees, are
-// errors that name the limit; what is within it is read.
+// TestTreesThatNeverEnd checks that directories with too many entries and deep trees
+// are errors that name the limit. Trees within the limits are read.
 func TestTreesThatNeverEnd(t *testing.T) {
 	t.Parallel()
 	write := func(path string) {

@@ -8,13 +8,13 @@ import (
 // LinkOutside is the problem of a file that is a link out of the repository.
 const LinkOutside = "is a link that leads out of the repository"
 
-// linkOutsideHint says what to do about it.
+// linkOutsideHint is the hint for LinkOutside.
 const linkOutsideHint = "put the file itself in the place of the link"
 
-// IsLinkOutside reports whether a file, links followed, lies outside the
-// repository that it is named in: a pull request can put a link in the place of
-// any file. The repository is every work tree of Git on the way up, or else the
-// file's own directory. A file that is absent is not outside.
+// IsLinkOutside reports whether a file, with links resolved, is outside its
+// repository. A pull request can replace any file with a link. The repository is
+// every Git work tree above the file, or the file's directory if there is none. An
+// absent file is not outside.
 func IsLinkOutside(name string) bool {
 	abs := name
 	if !filepath.IsAbs(name) {
@@ -39,7 +39,7 @@ func IsLinkOutside(name string) bool {
 	return !within && !below(real, realPath(filepath.Dir(abs)))
 }
 
-// isTop reports whether a directory is the top of a work tree of Git.
+// isTop reports whether a directory is the top of a Git work tree.
 func isTop(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, ".git"))
 	return err == nil

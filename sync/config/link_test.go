@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// TestLinksOutOfRepository: a config file or .sops.yaml that is a link is taken
-// if it stays in the repository, or lies outside of it; otherwise it is an error
-// that names it.
+// TestLinksOutOfRepository checks links in place of a config file or .sops.yaml.
+// Such a link is accepted if it stays in the repository, or if it is outside itself.
+// Otherwise it is an error that names the link.
 func TestLinksOutOfRepository(t *testing.T) {
 	t.Parallel()
 	const rule = "metadata: {name: a}\nspec: {url: https://a.example/x, enabled: true, events: [MediaKind.JobFinished]}\n"
 	for name, tt := range map[string]struct {
-		// files are below the test's directory; a value that begins with -> is a
-		// link. The rule path is repo/rules, the config file repo/mkhooks.yaml.
+		// files are below the test's directory. A value that begins with -> is a link.
+		// The rule path is repo/rules, the config file repo/mkhooks.yaml.
 		files map[string]string
 		want  string
 	}{

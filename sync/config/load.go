@@ -1,9 +1,9 @@
-// Package config reads rule files: YAML into the rules that a project is to
-// have, with every problem of every file at its line and column.
+// Package config parses rule files: YAML into the desired rules of a project. It
+// reports every problem of every file with its line and column.
 //
-// Files are read once, with positions, by the same YAML library that SOPS
-// uses, so that nobody reads a value differently. It needs neither network nor
-// key, and decrypts nothing.
+// Files are read once, with positions, by the YAML library that SOPS uses, so both
+// read a value alike. The package needs neither network nor key, and decrypts
+// nothing.
 package config
 
 import (
@@ -24,66 +24,65 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Options say what is accepted in rule files. The zero value is the strictest.
+// Options define what rule files may contain. The zero value is the strictest.
 type Options struct {
-	// AllowPlaintextAuth accepts authentication values in clear text.
+	// AllowPlaintextAuth accepts plaintext auth values.
 	AllowPlaintextAuth bool
-	// AllowOddSecrets accepts, among values in clear text, what only looks like
-	// no secret.
+	// AllowOddSecrets accepts plaintext auth values that do not look like a secret.
 	AllowOddSecrets bool
-	// AllowPlainCredentials turns plain values that look like a credential
-	// into warnings.
+	// AllowPlainCredentials turns plain values that look like a credential into
+	// warnings.
 	AllowPlainCredentials bool
-	// AllowPlaceholders turns placeholders, where secrets and plain values that
-	// look like one are still to come, into warnings. The rule is marked by
-	// [webhook.Desired.Placeholders] and must not be sent.
+	// AllowPlaceholders turns placeholders for secrets, and for plain values that look
+	// like a secret, into warnings. [webhook.Desired.Placeholders] then marks the rule,
+	// which must not be sent.
 	AllowPlaceholders bool
-	// KeyServices are the cloud key services that may open a file, beside age
-	// and PGP: awskms, gcpkms, azkv, hcvault, hckms.
+	// KeyServices are the cloud key services that may decrypt a file, besides age and
+	// PGP: awskms, gcpkms, azkv, hcvault, hckms.
 	KeyServices []string
 	// VaultAddr is the only address at which hcvault may be called.
 	VaultAddr string
-	// CheckForm says what keeps an encrypted document, of which root is the
-	// mapping, from being opened, as far as that takes no key; nil checks only
-	// what this package does.
+	// CheckForm returns the problems that prevent decrypting a document, as far as no
+	// key is needed to find them. root is the document's mapping. If CheckForm is nil,
+	// only this package's own checks run.
 	CheckForm func(file string, root *yaml.Node) []secrets.FormProblem
-	// Layered says that each path is a layer, as in a config file. Otherwise
-	// all paths are one, in which a rule has one file.
+	// Layered makes each path a layer, as in a config file. Otherwise all paths form one
+	// layer, in which a rule has one file.
 	Layered bool
-	// Trace is the name of the rule of which [Rule.Origins] are kept.
+	// Trace is the name of the rule whose [Rule.Origins] are kept.
 	Trace string
-	// Only says which rules matter; nil means all. What is wrong with a file of
-	// another rule is a warning then. A file of which not even the rule's name
-	// can be read could be any rule's: that stays an error.
+	// Only selects the rules that matter; nil selects all. Problems in the file of
+	// another rule become warnings. If not even the rule's name can be read, the file
+	// could belong to any rule: its problems stay errors.
 	Only func(rule string) bool
-	// Silent leaves these warnings out.
+	// Silent omits these warnings.
 	Silent bool
-	// AllowEmpty turns a path without a rule file into a warning. Otherwise it
-	// is an error: a submodule that was not checked out, a failed mount and a
-	// sparse checkout look like that, and rules would be deleted.
+	// AllowEmpty turns a path without a rule file into a warning. Otherwise it is an
+	// error: an empty path may be a missing submodule, a failed mount or a sparse
+	// checkout. Its rules would be deleted.
 	AllowEmpty bool
 }
 
-// matters reports whether what is wrong with the rule's file stops a run.
+// matters reports whether a problem in the rule's file stops a run.
 func (o Options) matters(rule string) bool { return o.Only == nil || rule == "" || o.Only(rule) }
 
-// Rule is a rule as its file asks for it, with its sealed authentication.
+// Rule is a rule as its file defines it, with its sealed authentication.
 type Rule struct {
-	// Desired's file is the last one of the layers that hold the rule.
+	// Desired.File is the file of the last layer that contains the rule.
 	webhook.Desired
 	Sealed secrets.Sealed
-	// Origins are its fields and where they come from, in the order of the
-	// schema, if [Options.Trace] asked for them.
+	// Origins are the rule's fields and where each is defined, in schema order. They are
+	// set only if [Options.Trace] names the rule.
 	Origins []Origin
-	// column of the name, for messages.
+	// column is the column of the name, for messages.
 	column int
-	// references are the values that other files have, and clear says that one
-	// stands in clear text: until the references are resolved.
+	// references are the values that shared secrets files define. clear reports whether
+	// a value is plaintext. Both are used until the references are resolved.
 	references []reference
 	clear      bool
 }
 
-// Files are the files that hold the rule, one for each layer, first to last.
+// Files returns the files that define the rule, one per layer, first layer first.
 func (r *Rule) Files() []string {
 	return append(slices.Clone(r.Over), r.File)
 }
@@ -92,16 +91,17 @@ func (r *Rule) Files() []string {
 type Rules struct {
 	// Rules are sorted by name.
 	Rules []Rule
-	// Files is how many rule files there are, invalid ones included.
+	// Files is the number of rule files, invalid files included.
 	Files int
 }
 
 // LoadRules reads every .yaml and .yml file below paths, which are files or
-// folders. With [Options.Layered] each path is a layer, and files that hold a
-// rule of one name are merged, later paths over earlier ones, as a JSON Merge
-// Patch (RFC 7396). It returns the rules that are valid and all problems of all files,
-// sorted; where one is an error, the rules are not all there are. The error is
-// the context's.
+// directories. With [Options.Layered] each path is a layer. Files that define the
+// same rule are then merged, later paths over earlier paths, as a JSON Merge Patch
+// (RFC 7396).
+//
+// It returns the valid rules and all problems of all files, sorted. If a problem is
+// an error, rules may be missing. The returned error is the context's.
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
 	files, problems := collect(paths, &strictness{layered: o.Layered, allowEmpty: o.AllowEmpty})
 	recipients := newRecipients()
@@ -144,13 +144,12 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	return out, problems, nil
 }
 
-// inParallel calls do for 0 to n-1 on all processors. The error is the
-// context's.
+// inParallel calls do for 0 to n-1 on all processors. The error is the context's.
 func inParallel(ctx context.Context, n int, do func(i int)) error {
 	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	// Files go to the workers in runs: a goroutine a file costs more than
-	// some files do.
+	// Each goroutine takes several files: starting one costs more than reading some of
+	// the files.
 	const run = 16
 	for from := 0; from < n; from += run {
 		group.Go(func() error {
@@ -166,23 +165,23 @@ func inParallel(ctx context.Context, n int, do func(i int)) error {
 	return group.Wait()
 }
 
-// warnOnly makes warnings of problems.
+// warnOnly turns problems into warnings.
 func warnOnly(problems []schema.Problem) {
 	for i := range problems {
 		problems[i].Severity = schema.Warning
 	}
 }
 
-// maxFile is the most bytes of a rule file. It is checked before parsing: 5 MB
-// of commas take the YAML library a minute.
+// maxFile limits a rule file, in bytes. It is checked before parsing: 5 MB of commas
+// keep the YAML library busy for a minute.
 const maxFile = 1 << 20
 
-// readRule reads one file, no more of it than is allowed.
+// readRule reads and checks one file, up to maxFile.
 func readRule(file string, o Options, recipients *recipients) parsed {
 	return readDocument(file, o, recipients).checkRule()
 }
 
-// readDocument reads one file and does not look into it yet.
+// readDocument reads one file without checking its rule.
 func readDocument(name string, o Options, recipients *recipients) document {
 	data, err := readSome(name)
 	if err != nil {
@@ -191,7 +190,8 @@ func readDocument(name string, o Options, recipients *recipients) document {
 	return openRule(name, data, o, recipients)
 }
 
-// readSome reads a file up to the first byte that is too many.
+// readSome reads at most maxFile+1 bytes of a file. The extra byte shows that the
+// file is too large.
 func readSome(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -207,8 +207,8 @@ func readSome(file string) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// duplicates names both places of every name that two files use, files with
-// other problems included. files are in order.
+// duplicates reports both positions of every name that two files use, also if the
+// files have other problems. files are in order.
 func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 	type place struct {
 		rule  *Rule
@@ -237,10 +237,10 @@ func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 	return problems
 }
 
-// oneRule is what to do about a name that two files use.
+// oneRule is the hint for a name that two files use.
 const oneRule = "one rule a name: rename one of them, or remove a file"
 
-// duplicate says that a rule is defined at two places.
+// duplicate returns the problem of a rule that two files define.
 func duplicate(name string, at, first schema.Position, hint string, o Options) schema.Problem {
 	p := schema.Problem{Position: at, Severity: schema.Error, Hint: hint,
 		Message: fmt.Sprintf("rule %q is also defined at %s", shortened(name), first)}
@@ -250,7 +250,7 @@ func duplicate(name string, at, first schema.Position, hint string, o Options) s
 	return p
 }
 
-// namePosition is where the rule's name stands.
+// namePosition returns the position of the rule's name.
 func (r *Rule) namePosition() schema.Position {
 	return schema.Position{File: r.File, Line: r.Line, Column: r.column}
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// ruleNamed is a valid rule file.
+// ruleNamed returns a valid rule file.
 func ruleNamed(name string) string {
 	return fmt.Sprintf("metadata:\n  name: %s\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n", name)
 }
 
-// tree writes files below a folder of the test and returns it.
+// tree writes files below a temporary directory and returns it.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,7 +50,7 @@ func load(t *testing.T, paths ...string) (*Rules, []schema.Problem) {
 	return rules, problems
 }
 
-// wantProblem wants one problem whose position and message hold a text.
+// wantProblem expects a problem whose position and message contain a text.
 func wantProblem(t *testing.T, problems []schema.Problem, text string) {
 	t.Helper()
 	for _, p := range problems {
@@ -124,7 +124,7 @@ func TestLoadTroubles(t *testing.T) {
 		}
 	})
 	t.Run("unreadable file", func(t *testing.T) {
-		const unreadable = "/proc/self/mem" // for root, too: its first page is not mapped
+		const unreadable = "/proc/self/mem" // unreadable even for root: its first page is not mapped
 		if _, err := os.Stat(unreadable); err != nil {
 			t.Skipf("no file here that root can't read: %v", err)
 		}
@@ -151,8 +151,9 @@ func TestLoadTroubles(t *testing.T) {
 	})
 }
 
-// TestLoadHuge: 5 MB of commas take the YAML library a minute and gigabytes;
-// they are refused unread. The limit here is far above what that takes.
+// TestLoadHuge checks that 5 MB of commas are rejected unparsed: they take the YAML
+// library a minute and gigabytes. The time limit here is far above the expected
+// time.
 func TestLoadHuge(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{"huge.yaml": "a: [" + strings.Repeat(",", 5_000_000)})
@@ -169,8 +170,8 @@ func TestLoadHuge(t *testing.T) {
 	}
 }
 
-// TestRecipients: a file that is encrypted for others than the nearest
-// .sops.yaml names is worth a warning.
+// TestRecipients checks the warning about a file whose recipients differ from the
+// nearest .sops.yaml.
 func TestRecipients(t *testing.T) {
 	t.Parallel()
 	sealed, err := os.ReadFile("testdata/ok/sealed.yaml")
@@ -206,7 +207,7 @@ func TestRecipients(t *testing.T) {
 			if warned != test.warns || len(rules.Rules) != 1 {
 				t.Errorf("warned %t, want %t; problems %v", warned, test.warns, problems)
 			}
-			// Each of these adds a key, which may be an attacker's.
+			// Each of these adds a key that may be an attacker's.
 			for _, p := range problems {
 				added := strings.Contains(p.Message, `"age1other"`) || strings.Contains(p.Message, `"arn:aws:kms:`) || strings.Contains(p.Message, "a key that is not shown")
 				if warned && (!added || strings.Contains(p.Hint, "sops") && !strings.Contains(p.Hint, "git log -p -- ")) {

@@ -10,15 +10,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// mergeSources is what a merged document knows of the files it came from.
+// mergeSources records the source files of a merged document.
 type mergeSources struct {
-	// of are the files of nodes; those that it lacks are of the last one.
+	// of maps nodes to their files. A node that it lacks belongs to last.
 	of   map[*yaml.Node]*file
 	last *file
-	// over are the values of earlier layers that others replaced.
+	// over maps a value to the value of an earlier layer that it replaced.
 	over map[*yaml.Node]*yaml.Node
-	// removals are the nulls that removed something, by the path of it; changes
-	// the values of another type than an earlier layer has.
+	// removals are the nulls that removed a value, by its path. changes are the values
+	// whose type differs from the type in an earlier layer.
 	removals map[string]removal
 	changes  []typeChange
 }
@@ -33,14 +33,13 @@ type removal struct {
 	key  *yaml.Node
 }
 
-// typeChange is a value that stands where an earlier layer has one of another
-// type.
+// typeChange is a value that replaced a value of another type in an earlier layer.
 type typeChange struct {
 	path          []string
 	before, after *yaml.Node
 }
 
-// addDocument makes known which file a document's nodes are of.
+// addDocument records the file of a document's nodes.
 func (l *mergeSources) addDocument(f *file, n *yaml.Node) {
 	if f == l.last {
 		return
@@ -48,7 +47,7 @@ func (l *mergeSources) addDocument(f *file, n *yaml.Node) {
 	l.of[n] = f
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "sops" {
-			continue // which is never merged
+			continue // never merged
 		}
 		l.addDocument(f, c)
 	}
@@ -61,7 +60,7 @@ func (l *mergeSources) fileOf(n *yaml.Node) *file {
 	return l.last
 }
 
-// removal is the null that removed the value at a path, or nil.
+// removal returns the null that removed the value at a path, or nil.
 func (l *mergeSources) removal(path []string) *removal {
 	if l == nil {
 		return nil
@@ -74,7 +73,7 @@ func (l *mergeSources) removal(path []string) *removal {
 
 func joined(path []string) string { return strings.Join(path, "\x00") }
 
-// replaced is the value of an earlier layer that a node replaced, or nil.
+// replaced returns the value of an earlier layer that a node replaced, or nil.
 func (l *mergeSources) replaced(n *yaml.Node) *yaml.Node {
 	if l == nil {
 		return nil
@@ -82,7 +81,7 @@ func (l *mergeSources) replaced(n *yaml.Node) *yaml.Node {
 	return l.over[n]
 }
 
-// removeOne is what to do about a name that stands in two places.
+// removeOne returns the hint for a name that occurs twice.
 func (f *file) removeOne(first, second *yaml.Node) string {
 	const one = "remove one of them"
 	if f.fileOf(first) == f.fileOf(second) {
@@ -91,8 +90,8 @@ func (f *file) removeOne(first, second *yaml.Node) string {
 	return one + ", or take the earlier layer's out with null"
 }
 
-// withoutSOPS is a document without its SOPS metadata, which belongs to its
-// file and is never merged.
+// withoutSOPS returns a document without its SOPS metadata. The metadata belongs to
+// its file and is never merged.
 func withoutSOPS(root *yaml.Node) *yaml.Node {
 	out := *root
 	out.Content = make([]*yaml.Node, 0, len(root.Content))
@@ -104,14 +103,14 @@ func withoutSOPS(root *yaml.Node) *yaml.Node {
 	return &out
 }
 
-// isAuthValue reports whether a path leads to a value under authentication,
-// which is one thing whatever it looks like.
+// isAuthValue reports whether a path leads to a value under authentication. A merge
+// replaces such a value as a whole, even if it is a mapping.
 func isAuthValue(path []string) bool {
 	return len(path) == 4 && path[0] == "spec" && path[1] == "authentication"
 }
 
-// merge puts a mapping of a later layer over one of the layers before, as
-// MergePatch of RFC 7396 does, and leaves both as they are.
+// merge applies a mapping of a later layer to a mapping of earlier layers, as
+// MergePatch of RFC 7396 does. It changes neither argument.
 func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: patch.Line, Column: patch.Column}
 	f.layers.of[out] = f.layers.fileOf(patch)
@@ -125,7 +124,7 @@ func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 				f.removesNothing(key, below, base)
 			} else {
 				out.Content = append(out.Content, key, f.withoutNulls(value, below))
-				delete(f.layers.removals, joined(below)) // by a layer between
+				delete(f.layers.removals, joined(below)) // set by an earlier layer
 			}
 			return
 		}
@@ -146,8 +145,8 @@ func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 	return out
 }
 
-// removes notes a null that takes out what an earlier layer has. One that
-// nobody wrote out may be a slip: a mapping whose lines were all deleted.
+// removes records a null that removes a value of an earlier layer. It warns of an
+// empty value: it may be a slip, such as a mapping whose lines were all deleted.
 func (f *file) removes(key, null, before *yaml.Node, path []string) {
 	f.layers.removals[joined(path)] = removal{path, key}
 	if null.Value == "" && !isNull(before) {
@@ -156,7 +155,7 @@ func (f *file) removes(key, null, before *yaml.Node, path []string) {
 	}
 }
 
-// replace notes that a value took the place of an earlier layer's.
+// replace records that a value replaced a value of an earlier layer.
 func (f *file) replace(before, after *yaml.Node, path []string) {
 	f.layers.over[after] = before
 	if kindOf(before) != kindOf(after) && !isNull(before) && !isAuthValue(path) {
@@ -164,8 +163,8 @@ func (f *file) replace(before, after *yaml.Node, path []string) {
 	}
 }
 
-// withoutNulls is a value that a later layer adds, without the keys that are
-// null in it: they say what is not to be there.
+// withoutNulls returns a value that a later layer adds, without its null keys: null
+// means absent.
 func (f *file) withoutNulls(n *yaml.Node, path []string) *yaml.Node {
 	if n.Kind != yaml.MappingNode || isAuthValue(path) || !hasNull(n) {
 		return n
@@ -184,18 +183,18 @@ func (f *file) withoutNulls(n *yaml.Node, path []string) *yaml.Node {
 	return &out
 }
 
-// hasNull reports whether a mapping has a null in it, or one of its mappings.
+// hasNull reports whether a mapping, or a mapping nested in it, contains null.
 func hasNull(n *yaml.Node) bool {
 	return n.Kind == yaml.MappingNode && slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return isNull(c) || hasNull(c) })
 }
 
-// removesNothing warns of a null where no earlier layer has the key: it is
-// more often misspelt than meant.
+// removesNothing warns of a null if no earlier layer has the key: a misspelling is
+// more likely than intent.
 func (f *file) removesNothing(key *yaml.Node, path []string, base *yaml.Node) {
 	secret := len(path) > 1 && path[1] == "authentication"
 	hint := "remove the line"
 	if len(f.problems) > maxProblems {
-		hint = "" // nobody sees it, and looking for one takes its time
+		hint = "" // beyond the limit nobody reads hints, and the search takes time
 	} else if near := nearestKey(key.Value, base); near != nil {
 		hint = "did you mean " + printableKey(near.Value, secret) + ", " + f.describePosition(near, key) + "?"
 		if strings.EqualFold(near.Value, key.Value) {
@@ -205,7 +204,7 @@ func (f *file) removesNothing(key *yaml.Node, path []string, base *yaml.Node) {
 	f.warn(key, hint, "%s is null here, and no earlier layer has it: it removes nothing", dotted(path, secret))
 }
 
-// nearestKey is the key of a mapping that was probably meant, or nil.
+// nearestKey returns the key of a mapping that was probably meant, or nil.
 func nearestKey(name string, m *yaml.Node) *yaml.Node {
 	var names []string
 	each(m, func(key, _ *yaml.Node) {
@@ -226,13 +225,13 @@ func nearestKey(name string, m *yaml.Node) *yaml.Node {
 	return key
 }
 
-// typeChanges reports the values of another type than an earlier layer has,
-// where the merged rule is right: then the earlier layer is not.
+// typeChanges reports values whose type differs from the type in an earlier layer,
+// if the merged rule is valid. In that case the earlier layer is wrong.
 func (f *file) typeChanges() {
 	for _, c := range f.layers.changes {
 		at := f.positionOf(c.after)
 		if slices.ContainsFunc(f.problems, func(p schema.Problem) bool { return p.Position == at && p.Severity == schema.Error }) {
-			continue // that is said, with both places
+			continue // an error at this position names both positions
 		}
 		secret := len(c.path) > 1 && c.path[1] == "authentication"
 		f.fail(c.after, "mkhooks schema rule says what a rule holds", "%s is %s here and %s %s; a layer can't change the type of a field",

@@ -12,7 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// mergePatch is RFC 7396, section 2, word for word, on JSON.
+// mergePatch copies the algorithm of RFC 7396, section 2, for JSON.
 func mergePatch(target, patch any) any {
 	object, ok := patch.(map[string]any)
 	if !ok {
@@ -34,16 +34,16 @@ func mergePatch(target, patch any) any {
 	return out
 }
 
-// mergedNodes merges JSON texts as layers are merged, each after the one
-// before, and returns what comes out as JSON; ok is false where one is no
-// mapping that a rule file could hold.
+// mergedNodes merges JSON texts as layers are merged, in order, and returns the
+// result as JSON. If a text is not a mapping that a rule file could contain, ok is
+// false.
 func mergedNodes(t *testing.T, texts ...string) (got any, ok bool) {
 	t.Helper()
 	var docs []*file
 	var roots []*yaml.Node
 	for i, text := range texts {
 		f := &file{kind: ruleFile, name: fmt.Sprint(i)}
-		// Below a key that no rule has, so that nothing is known of its fields.
+		// No rule has the key x, so no field checks apply below it.
 		root := f.document([]byte(`{"x": ` + text + `}`))
 		if root == nil || schema.HasErrors(f.problems) {
 			return nil, false
@@ -66,7 +66,7 @@ func mergedNodes(t *testing.T, texts ...string) (got any, ok bool) {
 	return plainOf(t, x), true
 }
 
-// checkFiles: each node that comes out of a document is known as that file's.
+// checkFiles checks that each merged node is attributed to its source document.
 func checkFiles(t *testing.T, f *file, docs []*file, root *yaml.Node, roots []*yaml.Node) {
 	t.Helper()
 	of := map[*yaml.Node]string{}
@@ -87,7 +87,7 @@ func checkFiles(t *testing.T, f *file, docs []*file, root *yaml.Node, roots []*y
 	})
 }
 
-// plainOf is a node as encoding/json would have it.
+// plainOf converts a node to the value that encoding/json would return.
 func plainOf(t *testing.T, n *yaml.Node) any {
 	t.Helper()
 	var v any
@@ -108,7 +108,7 @@ func plainJSON(text string) (v any) {
 	return v
 }
 
-// TestMergePatch holds the examples of RFC 7396, appendix A.
+// TestMergePatch contains the examples of RFC 7396, appendix A.
 func TestMergePatch(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ original, patch, result string }{
@@ -139,8 +139,8 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-// FuzzMerge: three layers of any JSON come out as RFC 7396 says, and every
-// value is known as that of the file it stands in.
+// FuzzMerge checks that three layers of any JSON merge as RFC 7396 defines, and that
+// every value is attributed to its file.
 func FuzzMerge(f *testing.F) {
 	f.Add(`{"a":{"b":1,"c":[null]}}`, `{"a":{"b":null,"d":{"e":null}}}`, `{"a":{"b":{"x":null,"y":"z"}}}`)
 	f.Add(`{"a":1}`, `null`, `{"a":{"a":null}}`)
@@ -154,7 +154,7 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c string) {
 		for _, text := range []string{a, b, c} {
 			if !json.Valid([]byte(text)) || strings.ContainsAny(text, "eE.\\-+\n\t\r") || strings.Contains(text, "00") || len(text) > 4096 {
-				return // numbers and texts that YAML or encoding/json reads in a way of its own
+				return // YAML or encoding/json reads these numbers and texts differently
 			}
 		}
 		got, ok := mergedNodes(t, a, b, c)

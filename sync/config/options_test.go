@@ -67,7 +67,7 @@ func TestOptions(t *testing.T) {
 		"Vault allowed, another address": {vaultOnly(t, "https://evil.example.com"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "another address than VAULT_ADDR", true},
 		"Vault allowed, no address":      {vaultOnly(t, "https://vault.example.com"), Options{KeyServices: []string{"hcvault"}}, "another address than VAULT_ADDR", true},
 		"groups, Vault allowed":          {read(t, "testdata/err/sealed-groups.yaml"), Options{KeyServices: []string{"hcvault"}, VaultAddr: "https://vault.example.com"}, "", false},
-		// Shamir's scheme puts no key together from one part.
+		// One part is never enough for Shamir's scheme.
 		"groups, one is never enough": {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 1", 1), Options{}, "can be opened by hcvault only", true},
 		"groups, more than there are": {strings.Replace(read(t, "testdata/err/sealed-groups.yaml"), "shamir_threshold: 2", "shamir_threshold: 3", 1), Options{KeyServices: []string{"hcvault"}}, "sops.shamir_threshold is 3 and there are 2 key groups", true},
 	}
@@ -84,8 +84,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestAccepted: what is made of a rule file: names, never values, in the spec;
-// what is needed to open them beside it.
+// TestAccepted checks the parsed rule: its spec contains names, never values. The
+// data needed to decrypt them is separate.
 func TestAccepted(t *testing.T) {
 	t.Parallel()
 	text := read(t, "testdata/ok/sealed.yaml")
@@ -110,7 +110,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestPlaceholders: what is still to come is named, for the guard of the plan.
+// TestPlaceholders checks that missing values are listed, for the guard of the plan.
 func TestPlaceholders(t *testing.T) {
 	t.Parallel()
 	text := ruleNamed("x") + "  queryParams: {sig: (looks like a credential)}\n  authentication: {headers: {X-A: REPLACE_ME}, queryParams: {b: changeme}}\n"
@@ -124,9 +124,9 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// TestWide: a file of a hundred thousand keys is within the size limit, and
-// must not take time by the square of them (which was minutes). The time here
-// is far above what it takes.
+// TestWide checks that a file of a hundred thousand keys, which is within the size
+// limit, does not take quadratic time (once minutes). The time limit is far above
+// the expected time.
 func TestWide(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"top level": "", "headers": "spec:\n  headers:\n"} {

@@ -11,21 +11,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Origin is a field of a rule and the place that says it.
+// Origin is a field of a rule and the position that defines it.
 type Origin struct {
-	// Path are the keys that lead to it.
+	// Path contains the keys that lead to the field.
 	Path []string
-	// Value is a text, a truth value or, of events, a list of texts, and may be
-	// shown: of a secret it says only how it stands there, and so it does of what
-	// looks like a credential. It is nil where Removed.
+	// Value is text, a boolean or, for events, a list of texts. It may be shown: a
+	// secret, or a value that looks like a credential, is replaced by a description. It
+	// is nil if Removed is set.
 	Value any
-	// Removed says that a layer took the field out with null.
+	// Removed reports whether a layer removed the field with null.
 	Removed bool
 	File    string
 	Line    int
 }
 
-// What is shown of values under authentication.
+// Descriptions shown in place of auth values.
 const (
 	shownSealed      = "(encrypted)"
 	shownPlaceholder = "(placeholder)"
@@ -33,10 +33,10 @@ const (
 	shownShared      = "(shared secret)"
 )
 
-// ruleKeys are the keys of a rule in the order of its schema.
+// ruleKeys are the keys of a rule in schema order.
 var ruleKeys = map[string]int{"name": 1, "id": 2, "url": 3, "enabled": 4, "events": 5, "headers": 6, "queryParams": 7, "authentication": 8}
 
-// trace keeps where the fields of the rule come from, if that was asked for.
+// trace records the origins of the rule's fields if Options.Trace names the rule.
 func (f *file) trace(root *yaml.Node, r *Rule) {
 	if f.o.Trace == "" || f.o.Trace != r.Name {
 		return
@@ -55,8 +55,8 @@ func (f *file) trace(root *yaml.Node, r *Rule) {
 	}
 }
 
-// origins adds the fields of a mapping, in the order of the schema; headers
-// and parameters in that of the files.
+// origins adds the fields of a mapping in schema order. Headers and parameters keep
+// file order.
 func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
 	var keys []*yaml.Node
 	values := map[*yaml.Node]*yaml.Node{}
@@ -69,7 +69,7 @@ func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
 	for _, key := range keys {
 		value, below := values[key], append(slices.Clip(path), key.Value)
 		switch {
-		case isNull(value): // which means the same as nothing
+		case isNull(value): // null means absent
 		case value.Kind == yaml.MappingNode && !isAuthValue(below):
 			f.origins(r, value, below)
 		default:
@@ -79,7 +79,7 @@ func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
 	}
 }
 
-// shownValue is a value as it may be shown.
+// shownValue returns a value in a form that may be shown.
 func shownValue(path []string, n *yaml.Node) any {
 	name := path[len(path)-1]
 	switch {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Overridden tells of values of a file below one of the layers which files of
-// later layers say, too: those are in force, and not the file's. Values are
-// named as [ScanFile] and [ReadShared] name them, "headers/X-Secret" in a rule file
-// and "webhookSecret" in a shared secrets file.
+// Overridden finds values of a file in one of the layers that files of later layers
+// override. It maps each such value to the overriding file. Values have the names
+// that [ScanFile] and [ReadShared] use: "headers/X-Secret" in a rule file and
+// "webhookSecret" in a shared secrets file.
 func Overridden(layers []string, file string, values []string) map[string]string {
 	if len(layers) < 2 || !Within(file, layers) {
 		return nil
 	}
-	sources, _ := collect(layers, nil) // a file that can't be read says nothing
+	sources, _ := collect(layers, nil) // an unreadable file overrides nothing
 	real := realPath(file)
 	own := slices.IndexFunc(sources, func(s source) bool { return realPath(s.file) == real })
 	if own < 0 {
@@ -46,7 +46,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 	return out
 }
 
-// relativePath is where a file lies below its layer.
+// relativePath returns the file's path below its layer.
 func (s source) relativePath(layers []string) string {
 	rel, err := filepath.Rel(layers[s.layer], s.file)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s source) relativePath(layers []string) string {
 	return rel
 }
 
-// says reports whether a file has a value, or takes away one of that name.
+// says reports whether a file sets a value or removes a value with that name.
 func (d document) says(value string) bool {
 	at, name := d.root, value
 	if !isShared(d.root) {

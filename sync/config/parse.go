@@ -14,23 +14,23 @@ import (
 	"github.com/mkhooks/mkhooks/sync/fair"
 )
 
-// maxProblems is how many problems of one file are listed.
+// maxProblems limits the problems listed per file.
 const maxProblems = 100
 
-// fileKind is what sort of file is read, in words for messages.
+// fileKind contains the texts of messages about a type of file.
 type fileKind struct {
-	nothing string // what is said of one without content
-	holds   string // what one holds
-	size    string // doubt about one that is too large
-	depth   string // how deep one is nested
-	expect  string // what its mapping is of
-	second  string // what is said of a second document, and what to do about it
+	nothing string // message: no content
+	holds   string // hint: the expected content
+	size    string // hint: the file is too large
+	depth   string // hint: the file is nested too deeply
+	expect  string // the expected keys of its mapping
+	second  string // message and hint: a second document
 	secondHint,
-	alias string // why there are no aliases
-	lists string // a list in one line
-	// shared says that it is a shared secrets file.
+	alias string // hint: aliases are not allowed
+	lists string // hint: write a list in one line
+	// shared reports whether the file is a shared secrets file.
 	shared bool
-	// homes says under which key a known name belongs.
+	// homes maps a known key to the key that it belongs under.
 	homes map[string]string
 }
 
@@ -48,37 +48,36 @@ var ruleFile = fileKind{
 	},
 }
 
-// file is one file while it is read.
+// file is the state of parsing and checking one file.
 type file struct {
 	kind       fileKind
 	name       string
 	o          Options
 	recipients *recipients
 	problems   []schema.Problem
-	// sealed are the encrypted values outside authentication: one problem
-	// says so, and no other is reported of them.
+	// sealed are the encrypted values outside authentication. One problem reports them
+	// all; no other problem is reported at their nodes.
 	sealed map[*yaml.Node]bool
-	// placeholders are the paths of values that are still to come.
+	// placeholders are the paths of missing values.
 	placeholders []string
-	// wide indexes the keys of mappings with many of them.
+	// wide indexes the keys of mappings with at least manyKeys keys.
 	wide map[*yaml.Node]map[string]int
-	// secretKeys are the keys $secret, and placed those of them that stand in
+	// secretKeys are all $secret keys. placed contains the secretKeys that take the
 	// place of a value.
 	secretKeys []*yaml.Node
 	placed     map[*yaml.Node]bool
-	// uncovered says of a shared secrets file that SOPS would leave some of it
-	// in clear text.
+	// uncovered reports whether SOPS would leave part of a shared secrets file in
+	// plaintext.
 	uncovered bool
-	// layers is what a merged document knows of its files; nil of one file.
+	// layers are the sources of a merged document. They are nil for a single file.
 	layers *mergeSources
-	// missing says what to do where the rule lacks something, if more can be
-	// said of it than what a rule file holds.
+	// missing returns a more specific hint for a rule that lacks a field. It may be nil.
 	missing func() string
 }
 
-// ParseRule reads one file's content. The rule is nil where a problem is an
-// error. Nothing outside data is looked at, so recipients are not compared
-// with a .sops.yaml.
+// ParseRule parses one file's content. The rule is nil if a problem is an error.
+// ParseRule reads nothing but data, so it does not compare recipients with a
+// .sops.yaml.
 func ParseRule(name string, data []byte, o Options) (*Rule, []schema.Problem) {
 	r := parseRule(name, data, o, nil)
 	if schema.HasErrors(r.problems) {
@@ -87,15 +86,16 @@ func ParseRule(name string, data []byte, o Options) (*Rule, []schema.Problem) {
 	return r.rule, r.problems
 }
 
-// parsed is what was read of one file. Where a problem is an error, rule holds
-// what could be read all the same, or is nil.
+// parsed is the result of reading one file. If a problem is an error, rule contains
+// the readable parts, or is nil.
 type parsed struct {
 	rule     *Rule
 	problems []schema.Problem
-	// secrets is the file where it may be a shared secrets file; where it
-	// certainly is one, there is no rule.
+	// secrets is the file if it may be a shared secrets file. rule is nil if it
+	// certainly is.
 	secrets *document
-	// broken says that the rule needs what is wrong elsewhere, and said there.
+	// broken: a shared file that the rule needs is invalid. That file's problems report
+	// it.
 	broken bool
 }
 
@@ -107,10 +107,10 @@ func parseRule(name string, data []byte, o Options, recipients *recipients) pars
 	return p
 }
 
-// document is a rule file as it was read and not looked into yet.
+// document is a file whose YAML was read, but whose rule was not checked yet.
 type document struct {
 	*file
-	root *yaml.Node // nil where it can't be read
+	root *yaml.Node // nil if the file can't be read
 	data []byte
 }
 
@@ -125,7 +125,7 @@ func openRule(name string, data []byte, o Options, recipients *recipients) (d do
 	return d
 }
 
-// checkRule makes the rule of a file that is the only one of its name.
+// checkRule builds the rule of a file, if no other layer defines the rule.
 func (d document) checkRule() (out parsed) {
 	defer recovered(&out, d.name)
 	if d.root != nil && isShared(d.root) {
@@ -141,24 +141,26 @@ func (d document) checkRule() (out parsed) {
 	return out
 }
 
-// recovered makes a problem of a panic of the YAML library.
+// recovered turns a panic of the YAML library into a problem.
 func recovered(out *parsed, name string) {
 	if recover() != nil {
 		*out = parsed{problems: unreadableProblem(name)}
 	}
 }
 
-// unreadableProblem is all that is said where the YAML library panicked, as it does
-// on some inputs: its text could hold some of the file.
+// unreadableProblem returns the only problem reported if the YAML library panics, as
+// it does for some inputs. The panic's text is omitted: it could contain part of the
+// file.
 func unreadableProblem(name string) []schema.Problem {
 	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
 }
 
-// sorted are the problems in order, no more than anybody would read: errors before
-// warnings, and of both each kind before many of one.
+// sorted returns at most maxProblems problems in order. If there are more, it
+// prefers errors over warnings, and within each a variety of problems over many
+// alike.
 func (f *file) sorted() []schema.Problem {
 	schema.SortProblems(f.problems)
-	failed := schema.HasErrors(f.problems) // also where the errors are past the limit
+	failed := schema.HasErrors(f.problems) // even if the limit cuts off the errors
 	if n := len(f.problems); n > maxProblems {
 		f.problems = fair.Order(f.problems, func(p schema.Problem) string { return fair.Shape(p.Message) })
 		slices.SortStableFunc(f.problems, func(a, b schema.Problem) int { return cmp.Compare(warningLast(a), warningLast(b)) })
@@ -184,7 +186,7 @@ func (f *file) positionOf(n *yaml.Node) schema.Position {
 	return schema.Position{File: f.fileOf(n), Line: max(n.Line, 1), Column: max(n.Column, 1)}
 }
 
-// fileOf is the file that a node stands in.
+// fileOf returns the file that contains a node.
 func (f *file) fileOf(n *yaml.Node) string {
 	if f.layers != nil {
 		return f.layers.fileOf(n).name
@@ -192,7 +194,7 @@ func (f *file) fileOf(n *yaml.Node) string {
 	return f.name
 }
 
-// describePosition is where a node stands, for a message at another one.
+// describePosition describes a node's position for a message at the node from.
 func (f *file) describePosition(n, from *yaml.Node) string {
 	if file := f.fileOf(n); file != f.fileOf(from) {
 		return fmt.Sprintf("at %s:%d", file, max(n.Line, 1))
@@ -216,16 +218,16 @@ func (f *file) report(severity schema.Severity, n *yaml.Node, hint, format strin
 	}
 }
 
-// failAt records an error at a place of the text.
+// failAt records an error at a line and column.
 func (f *file) failAt(line, column int, hint, message string) {
 	f.problems = append(f.problems, schema.Problem{
 		Position: schema.Position{File: f.name, Line: line, Column: column}, Message: message, Hint: hint, Severity: schema.Error})
 }
 
-// lfsPointer begins a file that Git LFS has not fetched.
+// lfsPointer is the beginning of a file that Git LFS has not fetched.
 const lfsPointer = "version https://git-lfs.github.com/spec/"
 
-// document reads the one document of a file and returns its mapping, or nil.
+// document reads a file's only document and returns its mapping, or nil.
 func (f *file) document(data []byte) *yaml.Node {
 	if len(data) > maxFile {
 		f.failAt(1, 1, f.kind.size, "is larger than 1 MiB")
@@ -275,11 +277,11 @@ func (f *file) document(data []byte) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// maxDepth is how many levels of mappings and lists a file may have.
+// maxDepth limits the nesting of mappings and lists in a file.
 const maxDepth = 64
 
-// structure checks what YAML allows and a rule file does not, and reports
-// whether the tree can be read on; secret says that n lies under authentication.
+// structure rejects YAML features that rule files may not use. It reports whether
+// the tree can be read further. secret: n is below authentication.
 func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
 	if depth > maxDepth {
 		f.fail(n, f.kind.depth, "is nested deeper than %d levels", maxDepth)
@@ -306,7 +308,7 @@ func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
 	return ok
 }
 
-// keys checks the keys of a mapping: text, and none of them twice.
+// keys checks that the keys of a mapping are text and unique.
 func (f *file) keys(n *yaml.Node, secret bool) {
 	first := f.firstKeys(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -330,12 +332,12 @@ func (f *file) keys(n *yaml.Node, secret bool) {
 	}
 }
 
-// manyKeys is from how many keys on a mapping is indexed: below, looking
-// through them is faster; far above, it would take minutes.
+// manyKeys is the number of keys from which a mapping is indexed. Below it a linear
+// search is faster; far above it a linear search would take minutes.
 const manyKeys = 32
 
-// firstKeys returns where a mapping has a text key first, as an index into its
-// Content; the length of Content if it has none.
+// firstKeys returns a function that finds the first occurrence of a text key. Its
+// result is an index into Content, or len(Content) if the key is absent.
 func (f *file) firstKeys(n *yaml.Node) func(name string) int {
 	if len(n.Content) < 2*manyKeys {
 		return func(name string) int {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestPipe: what would be waited for for ever is no file.
+// TestPipe checks that a pipe is rejected, because reading it would block forever.
 func TestPipe(t *testing.T) {
 	t.Parallel()
 	pipes := t.TempDir()

@@ -16,20 +16,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// recipients finds, for a rule file, the keys that the nearest .sops.yaml
-// wants: a file that was encrypted for someone who has left is worth a word.
-// Keys are compared, not how they are grouped.
+// recipients finds, for a rule file, the keys that the nearest .sops.yaml requires.
+// A file that is still encrypted for someone who has left deserves a warning. Keys
+// are compared, not their groups.
 type recipients struct {
 	mu   sync.Mutex
 	dirs map[string]*sopsConfig
-	// problems are those of .sops.yaml files themselves.
+	// problems are the problems of .sops.yaml files themselves.
 	problems []schema.Problem
 }
 
 func newRecipients() *recipients { return &recipients{dirs: map[string]*sopsConfig{}} }
 
-// nearest returns the .sops.yaml that SOPS would use for a file of dir. outside
-// says that dir is above the repository of that file.
+// nearest returns the .sops.yaml that SOPS would use for a file in dir. outside: dir
+// is above the repository of that file.
 func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
 	if c, ok := r.dirs[dir]; ok {
 		return c
@@ -52,7 +52,7 @@ func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
 	return c
 }
 
-// shortPath is a path from the current directory, if it lies there.
+// shortPath shortens a path below the current directory to a relative path.
 func shortPath(name string) string {
 	if rel, err := filepath.Rel(realPath("."), name); err == nil && filepath.IsLocal(rel) {
 		return rel
@@ -60,8 +60,8 @@ func shortPath(name string) string {
 	return name
 }
 
-// check looks for the .sops.yaml of each file, whether or not it has secrets
-// yet, and returns what is wrong with the places.
+// check looks for the .sops.yaml of each file, even if the file has no secrets yet.
+// It returns the problems of the .sops.yaml files.
 func (r *recipients) check(files []source) []schema.Problem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +73,7 @@ func (r *recipients) check(files []source) []schema.Problem {
 	return r.problems
 }
 
-// fileKey is a key of a file's metadata as a .sops.yaml names it.
+// fileKey returns a key of a file's metadata in the notation of .sops.yaml.
 func fileKey(l keyList, n *yaml.Node) string {
 	field := func(name string) string {
 		for _, name := range strings.Split(name, "|") {
@@ -96,13 +96,13 @@ func fileKey(l keyList, n *yaml.Node) string {
 	return normalKey(field(l.id))
 }
 
-// normalKey is a key without what people write differently.
+// normalKey removes differences in spelling from a key: spaces, case, a final slash.
 func normalKey(k string) string {
 	return strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(k), " ", "")), "/")
 }
 
-// wanted returns the .sops.yaml of a file and the keys that SOPS would encrypt
-// it for; nil if nothing says that.
+// wanted returns the .sops.yaml of a file and the keys that SOPS would encrypt it
+// for. Both are nil if no .sops.yaml applies.
 func (r *recipients) wanted(file string) (c *sopsConfig, keys []string) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
@@ -126,10 +126,10 @@ func (r *recipients) wanted(file string) (c *sopsConfig, keys []string) {
 	return nil, nil
 }
 
-// compareRecipients warns if a file is encrypted for others than the nearest
-// .sops.yaml says. Keys that the file lacks can be those of an attacker, who
-// added them to the .sops.yaml: sops updatekeys would give them every secret of
-// the file. So they are named, and a person decides.
+// compareRecipients warns if a file's recipients differ from the keys in the nearest
+// .sops.yaml. An attacker may have added the keys that the file lacks to the
+// .sops.yaml: sops updatekeys would then give them every secret of the file. The
+// warning names these keys, and a person decides.
 func (f *file) compareRecipients(key, m *yaml.Node) {
 	c, want := f.recipients.wanted(f.name)
 	if len(want) == 0 {
@@ -163,7 +163,7 @@ func (f *file) compareRecipients(key, m *yaml.Node) {
 	}
 }
 
-// without returns what is in a and not in b, each once and sorted.
+// without returns the elements of a that b lacks, sorted and unique.
 func without(a, b []string) []string {
 	var out []string
 	for _, x := range a {
@@ -175,7 +175,7 @@ func without(a, b []string) []string {
 	return slices.Compact(out)
 }
 
-// quoted names a few keys.
+// quoted formats a few keys for a message.
 func quoted(keys []string) string {
 	const most = 4
 	var out []string
@@ -193,6 +193,6 @@ func quoted(keys []string) string {
 	return strings.Join(out, ", ")
 }
 
-// publicKey matches what a key may look like that is shown. In the place of one,
-// people put the secret part of an age key.
+// publicKey matches keys that may be shown. Users may put the secret part of an age
+// key in place of the public part.
 var publicKey = regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[a-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)

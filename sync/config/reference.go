@@ -12,32 +12,32 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-// A rule may say, in place of a value under spec.authentication, where the
-// value stands: $secret: shared.yaml#webhookSecret. This file reads such
-// references; sharedfile.go reads the files that they lead to, and resolve.go
-// brings the two together.
+// A rule may refer to a value of a shared secrets file instead of containing the
+// value under spec.authentication: $secret: shared.yaml#webhookSecret. This file
+// reads such references. sharedfile.go reads the files that they lead to, and
+// resolve.go resolves the references.
 
 // secretKey is the key of a reference.
 const secretKey = "$secret"
 
-// exampleReference is how messages show one.
+// exampleReference is the example that messages show.
 const exampleReference = secretKey + ": shared.yaml#webhookSecret"
 
-// reference is a value that stands in a shared secrets file.
+// reference refers to a value in a shared secrets file.
 type reference struct {
-	// path is that of the value in the rule: "headers/X-Webhook-Secret".
+	// path is the path of the value in the rule: "headers/X-Webhook-Secret".
 	path string
-	// file is the path of the shared file below a layer, with slashes; key is
-	// the one that has the value there.
+	// file is the path of the shared file below a layer, with slashes. key is the key of
+	// the value in that file.
 	file, key string
 	at        schema.Position
 }
 
 func (r reference) String() string { return shortened(r.file) + "#" + printableKey(r.key, true) }
 
-// reference reads a value that is a mapping; nil where it is no reference, and
-// that is said. What stands behind $secret is shown only where it has the form
-// of a reference: somebody may have put the secret itself there.
+// reference parses a mapping as a reference. If it is invalid, reference reports the
+// problem and returns nil. The text after $secret is shown only if it has the form
+// of a reference: a user may have put the secret itself there.
 func (f *file) reference(n *yaml.Node, at string) *reference {
 	const form = "write " + exampleReference
 	key, value := child(n, secretKey)
@@ -93,8 +93,8 @@ func (f *file) reference(n *yaml.Node, at string) *reference {
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 
-// strayReferences reports every $secret that stands elsewhere than in place of
-// a value under authentication. It comes after those were read.
+// strayReferences reports every $secret that does not take the place of a value
+// under authentication. It must run after those values were read.
 func (f *file) strayReferences() {
 	for _, key := range f.secretKeys {
 		if !f.placed[key] {

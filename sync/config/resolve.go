@@ -13,24 +13,24 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// resolver brings the references of rules together with the shared secrets
-// files of their layers.
+// resolver resolves the references of rules with the shared secrets files of their
+// layers.
 type resolver struct {
 	o          Options
 	recipients *recipients
 	folders    []string               // of the layers, last first
 	files      map[string]*sharedFile // by real path
-	order      []*sharedFile          // in which they were opened
+	order      []*sharedFile          // in the order of opening
 	used       map[*sharedFile]bool
-	taken      map[string]bool // real paths of files that a rule names
-	// known are the shared files below the layers, for what was meant.
+	taken      map[string]bool // real paths of files that a rule refers to
+	// known are the shared files below the layers, for suggestions.
 	known []string
 }
 
-// resolve gives rules the values that stand elsewhere. What is wrong with a
-// reference is a problem of its rule; what is wrong with a shared file is
-// returned, once. A rule that needs what is wrong there is not valid. taken are
-// the real paths of the shared files that a rule names.
+// resolve adds the values of shared secrets files to the rules that refer to them. A
+// problem with a reference belongs to its rule. A problem in a shared file is
+// returned, once. A rule that needs an invalid shared file is invalid. taken
+// contains the real paths of the shared files that a rule refers to.
 func resolve(results []parsed, paths []string, o Options, recipients *recipients) (problems []schema.Problem, taken map[string]bool) {
 	r := &resolver{o: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}, taken: map[string]bool{}}
 	for _, p := range slices.Backward(paths) {
@@ -60,7 +60,7 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 		if d == nil {
 			continue
 		}
-		// What a rule named is a shared file, whatever else is wrong with it.
+		// A file that a rule refers to is a shared file, whatever other problems it has.
 		if shared := r.files[realPath(d.name)]; shared != nil {
 			results[i] = parsed{secrets: d}
 		}
@@ -115,7 +115,7 @@ func (r *resolver) rule(p *parsed) {
 	rule.finishAuth()
 }
 
-// what is why a value can't be used.
+// what describes why a value can't be used.
 func (v sharedValue) what() string {
 	switch {
 	case v.next != nil:
@@ -126,8 +126,9 @@ func (v sharedValue) what() string {
 	return "can't be used"
 }
 
-// hint is what to do about a value that can't be used: of a chain, where it
-// ends. A circle has no end; that is said of the files that it goes through.
+// hint returns the hint for a value that can't be used. For a chain, it names the
+// end of the chain. A circle has no end; chains reports it at the files on the
+// circle.
 func (r *resolver) hint(t target, key string) string {
 	switch {
 	case t.value.next == nil && t.value.kind == authClear:
@@ -140,7 +141,8 @@ func (r *resolver) hint(t target, key string) string {
 	return "mend that first"
 }
 
-// endOfChain is the reference to the value at the end of a chain, nil where it has none.
+// endOfChain returns the reference to the value at the end of a chain, or nil if
+// there is no end.
 func (r *resolver) endOfChain(v sharedValue) *reference {
 	seen := map[schema.Position]bool{}
 	for next := v.next; !seen[v.at]; next = v.next {
@@ -156,7 +158,7 @@ func (r *resolver) endOfChain(v sharedValue) *reference {
 	return nil
 }
 
-// addShared makes a sealed value of a shared file the rule's own.
+// addShared adds a sealed value of a shared file to the rule.
 func (r *Rule) addShared(ref reference, t target) {
 	r.Values = append(r.Values, webhook.SealedValue{Path: ref.path, Ciphertext: t.value.node.Value, Shared: true})
 	i := slices.IndexFunc(r.Sealed.Sources, func(s secrets.Source) bool { return s.File == t.file.name })
@@ -167,7 +169,7 @@ func (r *Rule) addShared(ref reference, t target) {
 	r.Sealed.Sources[i].Take[ref.path] = []string{ref.key}
 }
 
-// target is where a reference leads.
+// target is the file and value that a reference leads to.
 type target struct {
 	file  *sharedFile
 	value sharedValue
@@ -177,10 +179,10 @@ func (r reference) problem(hint, format string, args ...any) *schema.Problem {
 	return &schema.Problem{Position: r.at, Severity: schema.Error, Hint: hint, Message: "$secret " + fmt.Sprintf(format, args...)}
 }
 
-// lookup finds the value of a reference: in the last layer that has it.
+// lookup finds the value of a reference in the last layer that has it.
 func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
-	var looked []string // files that are there
-	var names []string  // keys of them
+	var looked []string // existing files
+	var names []string  // their keys
 	var places = map[string]string{}
 	var absent []string
 	var found *target
@@ -188,7 +190,7 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 		name := filepath.Join(folder, filepath.FromSlash(ref.file))
 		f, problem := r.openSharedFile(name, folder)
 		if found != nil {
-			continue // what has this name in another layer is a shared file, too
+			continue // a file of this name in another layer is also a shared file
 		}
 		if problem != "" {
 			return target{}, ref.problem("name a shared secrets file: NAME: VALUE, encrypted with SOPS", "leads to %s, which %s", name, problem)
@@ -226,7 +228,8 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", printableKey(ref.key, true), strings.Join(looked, ", "))
 }
 
-// nearFile is the shared file that was probably meant, as a reference has it.
+// nearFile returns the suggested shared file for a misspelled name, as a reference
+// would write it, or "".
 func (r *resolver) nearFile(name string) string {
 	bare := func(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }
 	var names []string
@@ -242,8 +245,8 @@ func (r *resolver) nearFile(name string) string {
 	return full[schema.Nearest(bare(name), names)]
 }
 
-// openSharedFile reads a shared secrets file of a layer, once; nil where there is none.
-// problem is why it is none.
+// openSharedFile reads a shared secrets file of a layer, once. It returns nil if the
+// file is absent. problem describes why the file is not a shared secrets file.
 func (r *resolver) openSharedFile(name, folder string) (f *sharedFile, problem string) {
 	info, err := os.Stat(name)
 	if os.IsNotExist(err) {
@@ -276,8 +279,8 @@ func (r *resolver) openSharedFile(name, folder string) (f *sharedFile, problem s
 	return f, ""
 }
 
-// chains reports the references in a shared file, with the circle that they
-// go round in if they do.
+// chains reports the references in a shared file. If a chain is circular, the
+// message names the circle.
 func (r *resolver) chains(f *sharedFile) {
 	for _, name := range f.names {
 		v := f.values[name]

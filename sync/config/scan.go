@@ -8,19 +8,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// RuleFile is a rule file and what it says of its rule, whatever else may be
-// wrong with it.
+// RuleFile is a rule file and the parts of its rule that could be read. The file may
+// have other problems.
 type RuleFile struct {
 	File, Name string
-	// Spec is what could be read of it; names of authentication also where a
-	// placeholder stands for the value.
+	// Spec contains the fields that could be read. Auth names are included even if the
+	// value is a placeholder.
 	webhook.Spec
 }
 
-// Scan lists the rule files below paths, also those that are not valid: a file
-// that waits for its secret is not. Files that can't be read as a rule at all
-// are left out. Problems are those of the paths, and as warnings what keeps a
-// file from being read.
+// Scan lists the rule files below paths. It includes invalid files: a file whose
+// secret is still a placeholder is invalid. It omits files that can't be read as a
+// rule at all. The problems of the paths are returned as they are. Problems that
+// prevent reading a file become warnings.
 func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 	files, problems := collect(paths, nil)
 	var out []RuleFile
@@ -39,8 +39,8 @@ func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 	return out, problems
 }
 
-// ScanFile reads one file's content as [Scan] does; Found is nil where it can't be
-// read as a rule at all. Of the problems those are left out that o forgives.
+// ScanFile parses one file's content as [Scan] does. RuleFile is nil if the content
+// can't be read as a rule at all. Problems that o allows are omitted.
 func ScanFile(file string, data []byte, o Options) (*RuleFile, []schema.Problem) {
 	r := parseRule(file, data, o, nil)
 	if r.rule == nil {
@@ -54,14 +54,14 @@ func (r parsed) found() RuleFile {
 	return RuleFile{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec}
 }
 
-// Outside lists the rule files below paths that lie in none of the places.
+// Outside lists the rule files below paths that are below none of the places.
 func Outside(paths, places []string) []string {
 	real := make([]string, 0, len(places))
 	for _, p := range places {
 		real = append(real, realPath(p))
 	}
 	folders := map[string]string{}
-	files, _ := collect(paths, nil) // what can't be read is no file
+	files, _ := collect(paths, nil) // an unreadable file is no rule file
 	var out []string
 	for _, f := range files {
 		dir := filepath.Dir(f.file)
@@ -76,8 +76,8 @@ func Outside(paths, places []string) []string {
 	return out
 }
 
-// Within reports whether path, links followed, is one of the places or lies in
-// one. What is not there at all is judged by its name.
+// Within reports whether path, with links resolved, equals one of the places or is
+// below it. An absent path is judged by its name.
 func Within(path string, places []string) bool {
 	at := realPath(path)
 	for _, place := range places {
@@ -88,7 +88,7 @@ func Within(path string, places []string) bool {
 	return false
 }
 
-// realPath is path, absolute and with its links followed as far as it exists.
+// realPath returns the absolute path, with links resolved as far as the path exists.
 func realPath(path string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil {

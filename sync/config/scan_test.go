@@ -11,8 +11,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestFind: a file that waits for its secret is found, one that is no rule is
-// left out.
+// TestFind checks that a file with a missing secret is found, and that a file
+// without a rule is omitted.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

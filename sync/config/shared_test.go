@@ -18,13 +18,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestShared loads the cases of testdata/shared: a txtar archive whose files
-// lie in folders, each a layer, in the order of the archive. Its comment may
-// say "only: RULE" or "clear", which allows clear text. The file want is what
-// comes out: problems, then each rule with the places of its values.
+// TestShared loads the cases of testdata/shared: txtar archives whose directories
+// are layers, in archive order. The archive's comment may contain "only: RULE" or
+// "clear", which allows plaintext. The file want contains the result: problems, then
+// each rule with the positions of its values.
 //
-// SOPS stands for a rule file's metadata, SHARED for a shared file's, SEALED1
-// and SEALED2 for encrypted values.
+// SOPS represents a rule file's metadata, SHARED a shared file's, SEALED1 and
+// SEALED2 encrypted values.
 func TestShared(t *testing.T) {
 	t.Parallel()
 	cases, err := filepath.Glob("testdata/shared/*.txtar")
@@ -59,7 +59,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// loadShared writes the files of a case to a folder and loads them.
+// loadShared writes the files of a case to a directory and loads them.
 func loadShared(t *testing.T, a *txtar.Archive) (rules *Rules, problems []schema.Problem, dir string, data []byte) {
 	t.Helper()
 	sealed := read(t, "testdata/ok/sealed.yaml")
@@ -98,7 +98,7 @@ func loadShared(t *testing.T, a *txtar.Archive) (rules *Rules, problems []schema
 	return rules, problems, dir, data
 }
 
-// sharedCase loads a case and returns what comes out, and the files it read.
+// sharedCase loads a case. It returns the result and the files that it read.
 func sharedCase(t *testing.T, a *txtar.Archive) (got string, data []byte) {
 	t.Helper()
 	rules, problems, dir, data := loadShared(t, a)
@@ -130,9 +130,9 @@ func sharedCase(t *testing.T, a *txtar.Archive) (got string, data []byte) {
 	return strings.ReplaceAll(b.String(), dir+string(filepath.Separator), ""), data
 }
 
-// TestSharedDigest: the digest of a rule with a reference is that of the rule
-// with the value in place, so that a value that moves sends nothing, and one
-// that is rotated sends each rule that uses it.
+// TestSharedDigest checks that a reference does not change the digest of a rule: the
+// digest equals the digest with the value in place. So moving a value sends nothing,
+// and rotating a value sends each rule that uses it.
 func TestSharedDigest(t *testing.T) {
 	t.Parallel()
 	load := func(shared string) map[string]webhook.Digest {
@@ -158,8 +158,8 @@ func TestSharedDigest(t *testing.T) {
 	}
 }
 
-// TestSharedLinks: a link inside the layer is a file, one that leads out is
-// not read.
+// TestSharedLinks checks that a link inside the layer is read as a file, and a link
+// out of the layer is not.
 func TestSharedLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -194,7 +194,7 @@ func TestSharedLinks(t *testing.T) {
 	}
 }
 
-// sharedOf counts the values that a rule has of shared secrets files.
+// sharedOf counts the values that a rule takes from shared secrets files.
 func sharedOf(r Rule) (n int) {
 	for _, v := range r.Values {
 		if v.Shared {

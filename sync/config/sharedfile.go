@@ -9,13 +9,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// sharedFile is a shared secrets file: names and encrypted values at its top
-// level, and nothing else.
+// sharedFile is a shared secrets file: names and encrypted values at its top level,
+// and nothing else.
 type sharedFile struct {
 	name     string
 	data     []byte
 	values   map[string]sharedValue
-	names    []string // in the order of the file
+	names    []string // in file order
 	problems []schema.Problem
 }
 
@@ -24,9 +24,9 @@ type sharedValue struct {
 	kind authKind
 	node *yaml.Node
 	at   schema.Position
-	// next is where a reference leads.
+	// next is the reference if the value is a reference.
 	next *reference
-	bad  bool // what is wrong with it is said
+	bad  bool // its problem was reported
 }
 
 var secretsFile = fileKind{
@@ -35,8 +35,8 @@ var secretsFile = fileKind{
 	shared: true,
 }
 
-// ReadShared reads a shared secrets file: its names, in the order of the file,
-// and what is wrong with it. ok is false where the content is no such file.
+// ReadShared parses a shared secrets file. It returns the names in file order, and
+// the problems. ok is false if the content is not a shared secrets file.
 func ReadShared(name string, data []byte, o Options) (names []string, problems []schema.Problem, ok bool) {
 	d := openRule(name, data, o, nil)
 	if d.root == nil || !isShared(d.root) {
@@ -46,8 +46,8 @@ func ReadShared(name string, data []byte, o Options) (names []string, problems [
 	return f.names, f.problems, true
 }
 
-// isShared reports whether a document is no rule file: it has neither of the
-// two keys that each of them has.
+// isShared reports whether a document has neither metadata nor spec, the two keys of
+// every rule file.
 func isShared(root *yaml.Node) bool {
 	metadata, _ := child(root, "metadata")
 	spec, _ := child(root, "spec")
@@ -60,8 +60,8 @@ func hasMetadata(root *yaml.Node) bool {
 	return key != nil
 }
 
-// shared checks a shared secrets file. All of it is secret, so no message
-// holds a value.
+// shared checks a shared secrets file. All its values are secret, so no message
+// contains a value.
 func (d document) shared() *sharedFile {
 	d.kind = secretsFile
 	out := &sharedFile{name: d.name, data: d.data, values: map[string]sharedValue{}}
@@ -99,8 +99,7 @@ func (d document) shared() *sharedFile {
 	return out
 }
 
-// sharedValue says how a value stands in a shared secrets file, and what is
-// wrong with it.
+// sharedValue reads a value of a shared secrets file and reports its problems.
 func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
 	at := printableKey(key.Value, true)
 	before := len(f.problems)
@@ -110,7 +109,7 @@ func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
 	case n.Kind == yaml.MappingNode:
 		if at := f.sharedReference(n, at); at != nil {
 			v.next = at
-			return v // what is wrong is where it leads
+			return v // the problem is the reference; chains reports it
 		}
 	case n.Kind != yaml.ScalarNode:
 		f.fail(n, form, "%s is %s, expected text", at, kindOf(n))
@@ -138,11 +137,11 @@ func (f *file) sharedReference(n *yaml.Node, at string) *reference {
 	return f.reference(n, at)
 }
 
-// encrypt is the command that encrypts a file.
+// encrypt returns the command that encrypts the file.
 func (f *file) encrypt() string { return "sops encrypt --in-place " + shell.Path(f.name) }
 
-// sharedSelector checks that SOPS would encrypt every value of a shared
-// secrets file on the next edit.
+// sharedSelector checks that SOPS would encrypt every value of a shared secrets file
+// on the next edit.
 func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 	const set = "under sops, leave the selectors out: all of a shared secrets file is secret"
 	at, name, covers := f.oneSelector(key, m, set, "expected none of them: all of a shared secrets file is secret")
@@ -164,7 +163,7 @@ func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 // usable reports whether a value can be sent.
 func (v sharedValue) usable() bool { return !v.bad && v.next == nil && v.kind != authOther }
 
-// placeholder reports whether the value is still to come.
+// placeholder reports whether the value is missing.
 func (v sharedValue) placeholder() bool {
 	return v.kind == authClear && secrets.IsPlaceholder(v.node.Value)
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// keyList is one kind of key.
+// keyList describes one type of key.
 type keyList struct {
-	list    string   // of the keys in a file's metadata
-	service string   // that is called; "" for age and PGP, which call nobody
+	list    string   // the list of keys in a file's metadata
+	service string   // the service called; "" for age and PGP, which call none
 	id      string   // the field that names a key
 	config  []string // the lists in a .sops.yaml
 }
 
-// keyLists are the kinds of keys that SOPS knows.
+// keyLists are the types of keys that SOPS supports.
 var keyLists = []keyList{
 	{"age", "", "recipient", []string{"age"}},
 	{"pgp", "", "fp", []string{"pgp"}},
@@ -33,10 +33,10 @@ var keyLists = []keyList{
 	{"hckms", "hckms", "key_id", []string{"hckms"}},
 }
 
-// sopsMetadata checks what a file's metadata says, as far as no key is needed.
+// sopsMetadata checks a file's metadata as far as no key is needed.
 func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	if m.Kind != yaml.MappingNode {
-		return // the schema says so
+		return // the schema reports it
 	}
 	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: " + f.encrypt()
 	whole := f.metadataShape(m, again)
@@ -58,11 +58,11 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	switch {
 	case f.kind.shared:
 		f.sharedSelector(key, m, sealed)
-	case f.sealed == nil: // otherwise it is said that the file is encrypted beyond authentication
+	case f.sealed == nil: // otherwise encryptedBeyond reports the file
 		f.selector(root, key, m, sealed)
 	}
 	f.keyGroups(key, m)
-	// A shared secrets file has no clear field.
+	// A shared secrets file has no plaintext field.
 	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
 		f.warn(key, f.encryptAnew(m), "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
 	}
@@ -77,7 +77,7 @@ func isRFC3339(s string) bool {
 	return err == nil
 }
 
-// metadataTypes are the kinds of the metadata's fields; null counts as absent.
+// metadataTypes are the YAML types of the metadata's fields. null counts as absent.
 var metadataTypes = map[string][]string{
 	"mac": {"!!str"}, "lastmodified": {"!!str"}, "version": {"!!str"},
 	"encrypted_regex": {"!!str"}, "unencrypted_regex": {"!!str"}, "encrypted_suffix": {"!!str"}, "unencrypted_suffix": {"!!str"},
@@ -86,7 +86,7 @@ var metadataTypes = map[string][]string{
 	"age": {"!!seq"}, "pgp": {"!!seq"}, "kms": {"!!seq"}, "gcp_kms": {"!!seq"}, "azure_kv": {"!!seq"}, "hc_vault": {"!!seq"}, "hckms": {"!!seq"}, "key_groups": {"!!seq"},
 }
 
-// metadataShape checks the types of what SOPS would read.
+// metadataShape checks the types of the fields that SOPS would read.
 func (f *file) metadataShape(m *yaml.Node, hint string) bool {
 	whole := true
 	each(m, func(key, value *yaml.Node) {
@@ -117,10 +117,10 @@ func (f *file) metadataShape(m *yaml.Node, hint string) bool {
 	return whole
 }
 
-// encryptAnew is the command that encrypts authentication alone, for the keys
-// that the file is encrypted for. Where a .sops.yaml selects in another way,
-// SOPS would refuse and leave the file in clear text, so it is not read; only
-// for keys of other kinds it has to be.
+// encryptAnew returns the command that encrypts only authentication, for the keys of
+// the file. The command ignores .sops.yaml: if its selector differs, SOPS would
+// refuse and leave the file in plaintext. Only keys of cloud services need the
+// .sops.yaml.
 func (f *file) encryptAnew(m *yaml.Node) string {
 	config, keys := " --config /dev/null", ""
 	for _, l := range keyLists {
@@ -146,14 +146,13 @@ func (f *file) encryptAnew(m *yaml.Node) string {
 	return "sops decrypt --in-place " + q + " && sops" + config + " --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted" + keys + " " + q
 }
 
-// selectors are the ways in which SOPS picks what to encrypt, by the keys on
-// the way to a value.
+// selectors are the fields by which SOPS picks the values to encrypt. They match the
+// keys that lead to a value.
 var selectors = []string{"encrypted_regex", "unencrypted_regex", "encrypted_suffix", "unencrypted_suffix"}
 
-// selector checks that what SOPS would encrypt on the next edit is the whole
-// of authentication.
+// selector checks that SOPS would encrypt exactly authentication on the next edit.
 func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
-	// By hand, because SOPS opens no file with a selector that does not fit.
+	// The hint is an edit by hand: SOPS decrypts no file whose selector does not fit.
 	const set = "under sops, write encrypted_regex: ^authentication$ instead"
 	at, name, covers := f.oneSelector(key, m, set, "expected encrypted_regex: ^authentication$")
 	if covers == nil {
@@ -172,14 +171,15 @@ func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 			return
 		}
 	}
-	// An empty probe stands for names that are still to come.
+	// An empty probe represents names that may be added later.
 	if !covers("spec", "authentication", "headers", "") || !covers("spec", "authentication", "queryParams", "") {
 		f.fail(at, set, "sops.%s does not cover all of spec.authentication", name)
 	}
 }
 
-// oneSelector is what SOPS picks values by, where it stands, and what it
-// covers; covers is nil where that can't be told, and it is said.
+// oneSelector returns the selector of SOPS, its node, and the function that reports
+// whether it covers a path. If that can't be determined, oneSelector reports the
+// problem and covers is nil.
 func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.Node, name string, covers func(path ...string) bool) {
 	for _, name := range []string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
 		if k, n := child(m, name); n != nil && n.Value != "" {
@@ -206,8 +206,8 @@ func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.N
 	return at, name, covers
 }
 
-// selection is what SOPS picks values by: the name of a field of the metadata,
-// and its value.
+// selection returns the name and value of the metadata field by which SOPS picks
+// values.
 func selection(m *yaml.Node) (name, value string) {
 	for _, s := range selectors {
 		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
@@ -217,8 +217,9 @@ func selection(m *yaml.Node) (name, value string) {
 	return "unencrypted_suffix", "_unencrypted"
 }
 
-// coverage is whether SOPS would encrypt the value that some keys lead to; ok
-// is false where there is no metadata, or an expression that does not compile.
+// coverage returns a function that takes the keys that lead to a value. It reports
+// whether SOPS would encrypt that value. ok is false if the metadata is absent or
+// its expression does not compile.
 func coverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
 	if m == nil {
 		return nil, false
@@ -230,7 +231,7 @@ func coverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
 	}, ok
 }
 
-// clearPaths are the keys that lead to each value outside authentication.
+// clearPaths returns the paths of all values outside authentication.
 func clearPaths(root *yaml.Node) [][]string {
 	var out [][]string
 	each(root, func(top, value *yaml.Node) {
@@ -262,7 +263,7 @@ func matcher(name, value string) (func(string) bool, bool) {
 	return re.MatchString, true
 }
 
-// keyGroups checks that a file can be opened with the keys that are allowed.
+// keyGroups checks that the allowed keys can decrypt the file.
 func (f *file) keyGroups(key, m *yaml.Node) {
 	groups := []*yaml.Node{m}
 	threshold := 1
@@ -320,8 +321,8 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	}
 }
 
-// hasKeys reports whether metadata lists keys outside key_groups: SOPS then
-// ignores the groups.
+// hasKeys reports whether metadata lists keys outside key_groups: SOPS then ignores
+// the groups.
 func hasKeys(m *yaml.Node) bool {
 	return slices.ContainsFunc(keyLists, func(l keyList) bool {
 		_, list := child(m, l.list)
@@ -329,8 +330,8 @@ func hasKeys(m *yaml.Node) bool {
 	})
 }
 
-// groupUsable reports whether one key of a group may be used, how many keys it
-// has, and which services are refused.
+// groupUsable reports whether one key of a group may be used, how many keys the
+// group has, and which services are refused.
 func (f *file) groupUsable(g *yaml.Node) (ok bool, keys int, refused []string) {
 	for _, l := range keyLists {
 		_, list := child(g, l.list)

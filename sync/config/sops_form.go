@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// checkForm reports what opening the file would report without a key. Most of
-// it this package finds itself, with better words, so it comes last.
+// checkForm reports the decryption problems that need no key to be found. It comes
+// last: this package finds most of them itself and describes them better.
 func (f *file) checkForm(root, key *yaml.Node, again string) {
 	if f.o.CheckForm == nil || schema.HasErrors(f.problems) {
 		return
@@ -32,7 +32,7 @@ func (f *file) checkForm(root, key *yaml.Node, again string) {
 	}
 }
 
-// placeOf is a path in metadata, or to a value, as people write it.
+// placeOf formats a path in metadata, or to a value, for messages.
 func placeOf(path []string) string {
 	if path[0] != "sops" {
 		return dotted(path, true)
@@ -51,6 +51,6 @@ func placeOf(path []string) string {
 	return b.String()
 }
 
-// quoteDate is what to do about a date that a YAML 1.2 tool wrote without
-// quotes: SOPS expects text.
+// quoteDate returns the hint for a date that a YAML 1.2 tool wrote without quotes.
+// SOPS expects text.
 func quoteDate(n *yaml.Node) string { return "quote it: " + strconv.Quote(n.Value) }

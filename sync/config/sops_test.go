@@ -13,8 +13,7 @@ import (
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
 )
 
-// world is a folder with a rule file, and a shell in it that knows sops and an
-// age key.
+// world is a directory with a rule file. Its shell can run sops and has an age key.
 type world struct {
 	dir, recipient string
 	env            []string
@@ -42,7 +41,7 @@ func (w *world) write(t *testing.T, name, text string) {
 	}
 }
 
-// sh runs a line in the folder and returns what it writes.
+// sh runs a command line in the directory and returns its output.
 func (w *world) sh(t *testing.T, line string) string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "sh", "-c", line)
@@ -56,14 +55,14 @@ func (w *world) sh(t *testing.T, line string) string {
 	return string(out)
 }
 
-// parse reads the rule file as the commands would, named as in the folder.
+// parse reads the rule file as the commands would, by its name in the directory.
 func (w *world) parse(t *testing.T) (*Rule, string) {
 	t.Helper()
 	rule, problems := ParseRule("rule one.yaml", []byte(read(t, filepath.Join(w.dir, "rule one.yaml"))), Options{})
 	return rule, lines(problems)
 }
 
-// hint returns the hint of the first problem that says text.
+// hint returns the hint of the first problem that contains text.
 func hint(t *testing.T, problems, text string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(problems, text)
@@ -75,8 +74,8 @@ func hint(t *testing.T, problems, text string) string {
 	return line
 }
 
-// TestHints pastes the commands that problems name into a shell with the real
-// sops, and wants the file to be valid, and the secret the same, afterwards.
+// TestHints pastes the commands of hints into a shell with the real sops. Afterwards
+// the file must be valid and the secret unchanged.
 func TestHints(t *testing.T) {
 	t.Parallel()
 	clear := ruleNamed("x") + "  authentication:\n    headers:\n      X-Secret: hunter2-value\n"
@@ -124,8 +123,8 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// TestTypes: what stands without quotes is encrypted as a number or a truth
-// value, which is no text to send.
+// TestTypes checks values without quotes: SOPS encrypts them as numbers or booleans,
+// which can't be sent as text.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

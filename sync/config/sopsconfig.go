@@ -9,27 +9,27 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// sopsConfigName is the file that says for whom SOPS encrypts.
+// sopsConfigName is the file that lists the recipients of SOPS.
 const sopsConfigName = ".sops.yaml"
 
-// sopsConfig is a .sops.yaml, as far as it matters here.
+// sopsConfig contains the parts of a .sops.yaml that mkhooks compares.
 type sopsConfig struct {
 	dir   string
 	rules []creationRule
-	// rest is all but the creation rules, by name.
+	// rest contains all other top-level fields, by name.
 	rest map[string]string
-	// odd says that SOPS would not take the file: nothing is compared then.
+	// odd: SOPS would reject the file, so nothing is compared.
 	odd bool
 }
 
 type creationRule struct {
 	pattern string
 	path    *regexp.Regexp // nil matches every file
-	keys    []string       // sorted; none means that they can't be compared
+	keys    []string       // sorted; nil means that they can't be compared
 	fields  map[string]string
 }
 
-// parseSopsConfig reads what it can; what it can't read it does not compare.
+// parseSopsConfig parses the parts that it can read. Other parts are not compared.
 func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
 	odd := &sopsConfig{dir: dir, odd: true}
 	defer func() {
@@ -37,8 +37,8 @@ func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
 			c = odd
 		}
 	}()
-	// Decoded and encoded again, no alias and no merge key is left: an anchor
-	// can be changed far from the rule that uses it.
+	// Decoding and encoding expands aliases and merge keys: an anchor can be changed far
+	// from the rule that uses it.
 	var flat map[string]any
 	var root yaml.Node
 	if yaml.Unmarshal(data, &flat) != nil || root.Encode(flat) != nil {
@@ -46,7 +46,7 @@ func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
 	}
 	c = &sopsConfig{dir: dir, rest: fieldsOf(&root)}
 	delete(c.rest, "creation_rules")
-	delete(c.rest, "keys") // anchors live there; SOPS does not read it
+	delete(c.rest, "keys") // it contains anchors; SOPS does not read it
 	_, rules := child(&root, "creation_rules")
 	if rules == nil {
 		return c
@@ -72,11 +72,11 @@ func parseCreationRule(rule *yaml.Node) (out creationRule, ok bool) {
 	}
 	groups := []*yaml.Node{rule}
 	if _, list := child(rule, "key_groups"); list != nil && len(list.Content) > 0 {
-		groups = list.Content // SOPS then leaves the lists of the rule itself out
+		groups = list.Content // SOPS then ignores the lists of the rule itself
 	}
 	for _, g := range groups {
 		if _, merge := child(g, "merge"); merge != nil {
-			out.keys = nil // groups made of groups are not compared
+			out.keys = nil // merged groups are not compared
 			break
 		}
 		for _, l := range keyLists {
@@ -126,8 +126,8 @@ func differing(a, b map[string]string) []string {
 	return out
 }
 
-// configKeys reads a list of keys of a .sops.yaml: a text with commas between,
-// a list of texts, or a list of mappings as in the metadata of a file.
+// configKeys reads a list of keys of a .sops.yaml: comma-separated text, a list of
+// texts, or a list of mappings as in a file's metadata.
 func configKeys(l keyList, n *yaml.Node) []string {
 	if n == nil {
 		return nil

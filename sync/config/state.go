@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// Snapshot holds the files of one state of the repository: a commit, or the work
+// Snapshot contains the files of one state of the repository: a commit or the work
 // tree. Paths have slashes and begin at the top of the repository.
 type Snapshot interface {
-	// File returns the content of a regular file, or nil if there is none.
+	// File returns the content of a regular file, or nil if it is absent.
 	File(path string) ([]byte, error)
-	// Find lists the files of that name in a directory and below.
+	// Find lists the files with the given name in a directory and below it.
 	Find(dir, name string) ([]string, error)
 }
 
-// State is what guards the rules in one state of the repository.
+// State contains the files that guard the rules in one state of the repository.
 type State struct {
-	// Config is the config file, nil if there is none; Name is its path.
+	// Config is the config file, or nil if it is absent. Name is its path.
 	Config *File
 	Name   string
-	// Paths are the rule paths if there is no config file.
+	// Paths are the rule paths if the config file is absent.
 	Paths []string
 	Files Snapshot
 }
@@ -43,9 +43,9 @@ func (s State) rulePaths() []string {
 	return out
 }
 
-// Compare returns what now guards less than before: the config file, and the
-// .sops.yaml files in rule paths and above them, up to the top of the
-// repository. The error is that of reading files.
+// Compare lists the guards that are weaker now than before. It compares the config
+// file and the .sops.yaml files in rule paths and above them, up to the top of the
+// repository. The error is a read error.
 func Compare(before, now State) ([]Loosening, error) {
 	l := &guardDiff{}
 	if before.Config != nil && now.Config != nil && before.Name != now.Name {
@@ -55,7 +55,7 @@ func Compare(before, now State) ([]Loosening, error) {
 	paths := slices.Concat(before.rulePaths(), now.rulePaths())
 	for _, s := range []State{before, now} {
 		if s.Config != nil {
-			paths = append(paths, path.Dir(s.Name)) // where sops is usually run
+			paths = append(paths, path.Dir(s.Name)) // the usual working directory of sops
 		}
 	}
 	old, err := sopsConfigs(before.Files, paths, before.rulePaths())
@@ -103,7 +103,7 @@ func sopsConfigs(files Snapshot, above, rules []string) (map[string][]byte, erro
 	return out, nil
 }
 
-// nearestAbove returns the .sops.yaml that counts in dir, and its name.
+// nearestAbove returns the .sops.yaml that applies in dir, and its name.
 func nearestAbove(configs map[string][]byte, dir string) (data []byte, name string) {
 	for ; ; dir = path.Dir(dir) {
 		name := path.Join(dir, sopsConfigName)
@@ -116,7 +116,7 @@ func nearestAbove(configs map[string][]byte, dir string) (data []byte, name stri
 	}
 }
 
-// sops says who can read new secrets that could not before.
+// sops reports who can read new secrets now but could not before.
 func (l *guardDiff) sops(before, now map[string][]byte) {
 	names := slices.Collect(maps.Keys(before))
 	for name := range now {
@@ -169,7 +169,7 @@ func allKeys(c *sopsConfig) []string {
 	return out
 }
 
-// sopsKeys names the keys of a .sops.yaml that are not among those before.
+// sopsKeys reports the keys of a .sops.yaml that before lacks.
 func (l *guardDiff) sopsKeys(name string, before []string, now *sopsConfig) {
 	if now.odd {
 		l.addLoosening("", name, "cannot be read as a .sops.yaml: it is not known who can read new secrets")
@@ -179,9 +179,9 @@ func (l *guardDiff) sopsKeys(name string, before []string, now *sopsConfig) {
 	}
 }
 
-// sopsChanged compares two versions of a .sops.yaml. A key that is added is
-// named. Of all other changes it is said where they are: what they do depends on
-// the order of the creation rules and on the files that there will be.
+// sopsChanged compares two versions of a .sops.yaml. It names each added key. For
+// all other changes it reports only the position: their effect depends on the order
+// of the creation rules and on future files.
 func (l *guardDiff) sopsChanged(name string, before, now *sopsConfig) {
 	if before.odd || now.odd {
 		l.addLoosening("", name, "was changed, and cannot be read as a .sops.yaml: it is not known who can read new secrets")
@@ -204,7 +204,7 @@ func (l *guardDiff) sopsChanged(name string, before, now *sopsConfig) {
 		for _, key := range without(b.keys, a.keys) {
 			l.addLoosening("", name, quoted([]string{key})+" was added"+of+": it can read new secrets")
 		}
-		fields := slices.DeleteFunc(differing(a.fields, b.fields), isKeyList) // keys that were removed guard more
+		fields := slices.DeleteFunc(differing(a.fields, b.fields), isKeyList) // removed keys guard more
 		if len(fields) > 0 {
 			l.addLoosening("", name, strings.Join(fields, ", ")+" was changed"+of+": what is encrypted, and who can read it, may have changed")
 		}

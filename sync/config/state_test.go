@@ -43,8 +43,8 @@ const (
 
 func creationRules(rules ...string) string { return "creation_rules:\n" + strings.Join(rules, "") }
 
-// TestCompareRecipients: whatever change of .sops.yaml files lets another key
-// read new secrets, in whatever file that counts for rule files, is named.
+// TestCompareRecipients checks that every change of .sops.yaml that lets another key
+// read new secrets is reported. It covers every file that applies to rule files.
 func TestCompareRecipients(t *testing.T) {
 	t.Parallel()
 	one := "- {path_regex: ^rules/, age: " + keyOne + "}\n"
@@ -118,8 +118,8 @@ func loosenings(list []Loosening) []string {
 	return out
 }
 
-// TestComparePlaces: the .sops.yaml files that count are those of the rule paths
-// of either state, wherever the config file lies.
+// TestComparePlaces checks that the .sops.yaml files of the rule paths of either
+// state apply, wherever the config file is.
 func TestComparePlaces(t *testing.T) {
 	t.Parallel()
 	const sops = "creation_rules: [{age: age1evil}]\n"
@@ -153,16 +153,16 @@ func TestComparePlaces(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsCompared: a key of the config file that no comparison knows
-// would be loosened unseen. Each key is set, changed and removed; what guards
-// more is named so in the table.
+// TestEveryKeyIsCompared fails if no comparison knows a key of the config file: it
+// could be loosened unseen. Each key is set, changed and removed. The table states
+// which changes loosen a guard.
 func TestEveryKeyIsCompared(t *testing.T) {
 	t.Parallel()
 	project := func(fields string) string {
 		return "{owner: o, archive: ./a, audit: ./l, projects: {p: {rules: [r], " + fields + "}}}"
 	}
 	top := func(fields string) string { return "{" + fields + "projects: {p: {rules: [r]}}}" }
-	// set, changed and removed say whether that loosens.
+	// set, changed and removed report whether that loosens a guard.
 	type row struct {
 		none, one, two        string
 		set, changed, removed bool

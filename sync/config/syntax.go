@@ -9,7 +9,7 @@ import (
 	yaml4 "go.yaml.in/yaml/v4"
 )
 
-// invalidUTF8 is where data stops being UTF-8, or -1.
+// invalidUTF8 returns the index of the first byte that is not UTF-8, or -1.
 func invalidUTF8(data []byte) int {
 	if utf8.Valid(data) {
 		return -1
@@ -24,15 +24,15 @@ func invalidUTF8(data []byte) int {
 	return -1
 }
 
-// position is the line and column of a byte.
+// position returns the line and column of a byte.
 func position(data []byte, i int) (line, column int) {
 	before := data[:i]
 	start := bytes.LastIndexByte(before, '\n') + 1
 	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
 }
 
-// syntaxWords are the parser's messages that hold none of the file's text, in
-// our words; any other message becomes a general one.
+// syntaxWords rewords the parser's messages that contain none of the file's text.
+// Any other message becomes a general message.
 var syntaxWords = []struct{ has, message, hint string }{
 	{"found character that cannot start any token", "a character that can't begin a value", "put the value in quotes"},
 	{"found a tab character", "a tab character", "YAML is indented with spaces"},
@@ -49,15 +49,15 @@ var syntaxWords = []struct{ has, message, hint string }{
 	{"unknown anchor", "an alias without an anchor", "put the text in quotes: * and & are special in YAML"},
 }
 
-// syntax says where a file is no YAML. The file is read again by a newer
-// version of the library, because only that one knows line and column.
+// syntax reports the position of a YAML syntax error. A newer version of the library
+// reads the file again, because only that version reports line and column.
 func (f *file) syntax(data []byte) {
 	line, column, text := 1, 1, ""
 	var v yaml4.Node
 	dec := yaml4.NewDecoder(bytes.NewReader(data))
 	err := dec.Decode(&v)
 	if err == nil {
-		err = dec.Decode(&v) // no more than two documents were read before
+		err = dec.Decode(&v) // document read at most two documents
 	}
 	var load *yaml4.LoadError
 	if errors.As(err, &load) {

@@ -9,9 +9,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// printableKey is a key as a message may hold it. Under authentication a slip of the
-// pen ({X-Secret:hunter2}, no space) makes a value part of a key: there
-// only what can be a name is shown.
+// printableKey returns a key in a form that messages may contain. Under
+// authentication a slip ({X-Secret:hunter2}, no space) makes a value part of a key.
+// So only a prefix that can be a name is shown there.
 func printableKey(name string, secret bool) string {
 	if secret {
 		if webhook.ValueIsCredential(name) {
@@ -24,7 +24,7 @@ func printableKey(name string, secret bool) string {
 	return shortened(name)
 }
 
-// shortened keeps a name in a message from being a page long.
+// shortened cuts a name to 80 characters for messages.
 func shortened(s string) string {
 	if r := []rune(s); len(r) > 80 {
 		return string(r[:80]) + "…"
@@ -32,7 +32,7 @@ func shortened(s string) string {
 	return s
 }
 
-// kindOf says in words what a node is, never its value.
+// kindOf describes the type of a node, never its value.
 func kindOf(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -59,8 +59,8 @@ func kindOf(n *yaml.Node) string {
 	return "something else"
 }
 
-// child returns the key and the value of a name in a mapping; nil where there
-// is none.
+// child returns the key and the value of a name in a mapping, or nil if it is
+// absent.
 func child(n *yaml.Node, name string) (key, value *yaml.Node) {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil, nil
@@ -73,8 +73,8 @@ func child(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// find follows names through mappings and lists as far as they lead, and
-// returns the last key and value on the way.
+// find follows names through mappings and lists as far as they lead. It returns the
+// last key and value on the path.
 func (f *file) find(root *yaml.Node, path []string) (key, value *yaml.Node) {
 	value = root
 	for _, name := range path {
