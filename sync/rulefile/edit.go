@@ -13,9 +13,9 @@ import (
 // editor edits a file step by step.
 type editor struct{ data []byte }
 
-// edit makes a file that says from say what to says, authentication aside. ok
-// is false where the file has a form that is not known; what comes out has to
-// be read again in any case.
+// edit changes a file from spec from to spec to, except authentication. ok is false
+// if the file has an unsupported form. The caller must parse the result again in any
+// case.
 func (e *editor) edit(from, to webhook.Spec) (ok bool) {
 	ok = true
 	if webhook.CanonicalURL(from.URL) != webhook.CanonicalURL(to.URL) {
@@ -29,7 +29,7 @@ func (e *editor) edit(from, to webhook.Spec) (ok bool) {
 		e.texts("queryParams", from.QueryParams, to.QueryParams, func(v string) string { return v })
 }
 
-// folded is to with the header names as from spells them.
+// folded returns to with header names in the spelling of from.
 func folded(from, to map[string]string) map[string]string {
 	spelled, out := spellings(from), map[string]string{}
 	for name, value := range to {
@@ -58,8 +58,8 @@ func (e *editor) change(do func(*yamltext.Text) bool) (ok bool) {
 	return ok
 }
 
-// each makes an edit for each of many: all together, which takes one reading
-// of the file, or one after the other where they touch.
+// each makes an edit for each item of a list. It first tries all edits together,
+// which parses the file once. If edits overlap, it makes them one by one.
 func each[T any](e *editor, list []T, do func(*yamltext.Text, T) bool) (ok bool) {
 	if len(list) == 0 {
 		return true
@@ -82,7 +82,7 @@ func (e *editor) set(path []string, value string) bool {
 	return e.change(func(t *yamltext.Text) bool { return t.Set(path, value) })
 }
 
-// events adds before it removes, so that a list is never empty on the way.
+// events adds before it removes, so the list is never empty in between.
 func (e *editor) events(from, to []webhook.EventType) bool {
 	added := each(e, slices.Compact(slices.Sorted(slices.Values(without(to, from)))), func(t *yamltext.Text, event webhook.EventType) bool {
 		list, flow := eventList(t)
@@ -105,7 +105,8 @@ func without(a, b []webhook.EventType) []webhook.EventType {
 	return slices.DeleteFunc(slices.Clone(a), func(e webhook.EventType) bool { return slices.Contains(b, e) })
 }
 
-// eventList is the list of events, and whether it stands in braces.
+// eventList returns the list of events. flow reports whether a mapping around it is
+// in braces.
 func eventList(t *yamltext.Text) (list *yaml.Node, flow bool) {
 	_, spec := yamltext.Entry(t.Root(), "spec")
 	_, list = yamltext.Entry(spec, "events")
@@ -115,7 +116,7 @@ func eventList(t *yamltext.Text) (list *yaml.Node, flow bool) {
 	return list, (t.Root().Style|spec.Style)&yaml.FlowStyle != 0
 }
 
-// texts makes a mapping of texts say what is wanted.
+// texts edits a mapping of texts from from to to.
 func (e *editor) texts(part string, from, to map[string]string, form func(string) string) bool {
 	var set, add, remove []string
 	for _, name := range slices.Sorted(maps.Keys(to)) {
@@ -134,7 +135,7 @@ func (e *editor) texts(part string, from, to map[string]string, form func(string
 	if !each(e, set, put) {
 		return false
 	}
-	if len(add) > 0 { // the first one may have to make the mapping
+	if len(add) > 0 { // the first entry may have to create the mapping
 		if !e.change(func(t *yamltext.Text) bool { return put(t, add[0]) }) {
 			return false
 		}
@@ -144,7 +145,7 @@ func (e *editor) texts(part string, from, to map[string]string, form func(string
 	if !each(e, add, put) || !each(e, remove, take) {
 		return false
 	}
-	if len(to) == 0 && len(remove) > 0 { // what is empty now goes, too, if it can
+	if len(to) == 0 && len(remove) > 0 { // an empty mapping is removed if possible
 		e.change(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) })
 	}
 	return true

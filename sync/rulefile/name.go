@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// maxBase is how long a file's name may be without digest and ending.
+// maxBase limits a file name without digest and extension, in bytes.
 const maxBase = 80
 
-// FileName is the name of the file for a rule's name: safe on every file
-// system, and none of those taken, letters of either case being the same. It
-// is the rule's name where that is possible; a name that had to be changed ends
-// in a part of its digest, so that it says of which rule it is.
+// FileName returns a file name for a rule: safe on every file system and not taken,
+// regardless of case. It is the rule's name if possible. A name that had to be
+// changed ends in part of the name's digest, which identifies the rule.
 func FileName(rule string, taken func(file string) bool) (string, error) {
 	base := safe(rule)
 	if file := base + ".yaml"; base == rule && rule != "" && !taken(file) {
@@ -23,7 +22,7 @@ func FileName(rule string, taken func(file string) bool) (string, error) {
 	sum := sha256.Sum256([]byte(rule))
 	digest := hex.EncodeToString(sum[:])
 	base = strings.TrimRight(base, "-")
-	if reserved(base) { // a device's name is one also before a dot
+	if reserved(base) { // a device name is also reserved before a dot
 		base = strings.ReplaceAll(base, ".", "-")
 	}
 	if base != "" {
@@ -37,8 +36,8 @@ func FileName(rule string, taken func(file string) bool) (string, error) {
 	return "", errors.New("every file name that could be made of it is taken")
 }
 
-// safe replaces what some file system or program takes for something else. A
-// name that differs from what it was made of is not unique any more.
+// safe replaces characters with a special meaning for some file system or program. A
+// changed name may no longer be unique.
 func safe(name string) string {
 	var b strings.Builder
 	for _, r := range name {
@@ -60,8 +59,8 @@ func safe(name string) string {
 	return s
 }
 
-// reserved reports whether a file of this name is a device for Windows, or a
-// file that is no rule.
+// reserved reports whether a file with this name is a device on Windows or the
+// config file.
 func reserved(name string) bool {
 	name = strings.ToLower(name)
 	if name == "mkhooks" {

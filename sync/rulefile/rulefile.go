@@ -1,9 +1,9 @@
-// Package rulefile writes rule files for rules that are live: a new file, and
-// the edits of one that make it say what is live.
+// Package rulefile writes rule files for live rules: new files, and edits that
+// update an existing file to the live rule.
 //
-// A file holds no secret, because none can be read: where one belongs stands a
-// placeholder, which validation refuses. What looks like a credential in a
-// plain value is left out in the same way.
+// A file contains no secret, because secrets can't be read. A placeholder, which
+// validation rejects, marks each missing secret. A plain value that looks like a
+// credential is replaced in the same way.
 package rulefile
 
 import (
@@ -19,22 +19,22 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// keys are the keys of a rule file in the order in which they are written.
+// keys are the keys of a rule file in the order of writing.
 var keys = []string{"metadata", "spec", "url", "enabled", "events", "headers", "queryParams", "authentication"}
 
-// File is a rule file to be.
+// File is a rule file that was not written yet.
 type File struct {
 	Data []byte
-	// Spec is what it says, authentication by name.
+	// Spec is the file's spec, with authentication by name.
 	Spec webhook.Spec
-	// Problems are the errors that validation will find in it when all secrets
-	// are there: a live rule may say what no file may.
+	// Problems are the errors that validation will still find once all secrets are set:
+	// a live rule may contain values that no file may contain.
 	Problems []schema.Problem
 }
 
-// New makes the file of a live rule. schema is where its JSON Schema lies from
-// the file, for editors; "" for none. The error is an [*Error] where no file
-// can hold the rule.
+// New builds the file of a live rule. schema is the path of its JSON Schema relative
+// to the file, for editors; "" means none. The error is an [*Error] if no file can
+// contain the rule.
 func New(file, name string, live webhook.Spec, schema string) (*File, error) {
 	if problem := config.NameProblem(name); problem != "" {
 		return nil, &Error{Message: "its name " + problem}
@@ -56,7 +56,7 @@ func errorsOf(problems []schema.Problem) []schema.Problem {
 	return slices.DeleteFunc(slices.Clone(problems), func(p schema.Problem) bool { return p.Severity != schema.Error })
 }
 
-// formatRule is the text of a rule file, its keys in order.
+// formatRule formats a rule file, keys in order.
 func formatRule(name string, spec webhook.Spec, schema string) []byte {
 	var w writer
 	if schema != "" {
@@ -78,10 +78,10 @@ func formatRule(name string, spec webhook.Spec, schema string) []byte {
 	return []byte(w.String())
 }
 
-// Public is what a file may say of a live spec: without the marker and unknown
-// fields, header values without outer white space, and [webhook.Redacted] for
-// what looks like a credential, or has the name of a secret of the file that is
-// there already.
+// Public returns the part of a live spec that a file may contain. It omits the
+// marker and unknown fields, and trims header values. [webhook.Redacted] replaces a
+// value that looks like a credential or has the name of a secret in the existing
+// file.
 func Public(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
 	s := live.WithoutMarker()
 	s = webhook.MaskOf(&s, nil, secret).Spec(s)
@@ -92,8 +92,7 @@ func Public(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
 	return s
 }
 
-// Redacted are the paths of a spec at which a file says only that the value
-// looks like a credential, sorted.
+// Redacted lists the paths of a spec whose values are redacted, sorted.
 func Redacted(s webhook.Spec) []string {
 	var out []string
 	add := func(path, value string) {
@@ -112,7 +111,7 @@ func Redacted(s webhook.Spec) []string {
 	return out
 }
 
-// Unknown are the paths of the fields of a live spec that no file can hold.
+// Unknown lists the paths of fields in a live spec that no file can contain.
 func Unknown(live webhook.Spec) []string {
 	var out []string
 	for _, path := range slices.Sorted(maps.Keys(live.Unknown)) {
@@ -129,7 +128,7 @@ func placeholders(names []string) map[string]string {
 	return out
 }
 
-// writer writes lines in blocks of two spaces.
+// writer writes lines indented by two spaces per level.
 type writer struct{ strings.Builder }
 
 func (w *writer) writeLine(depth int, text string) {
@@ -151,10 +150,10 @@ func (w *writer) writeMap(depth int, name string, values map[string]string) {
 	}
 }
 
-// maxLine is how long a list in brackets may be.
+// maxLine limits a list in brackets, in bytes.
 const maxLine = 100
 
-// writeEvents writes the list in brackets where it fits a line, as people do.
+// writeEvents writes the list in brackets if it fits on a line, as people do.
 func (w *writer) writeEvents(events []webhook.EventType) {
 	var names []string
 	for _, e := range events {

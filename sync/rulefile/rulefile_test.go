@@ -10,7 +10,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// odd are texts that YAML takes for something else, that hide, or that are long.
+// odd are texts that YAML reads differently, invisible texts, and long texts.
 var odd = []string{
 	"mkio", "", "yes", "no", "on", "null", "~", "true", "1e10", "0123", "0x1f", "1:20", "2026-01-01", ".inf", "=", "<<", "---", "...", "- x", "? x", "?0", ": x", "a: b", "a #b", "#",
 	"{}", "[", "]", ",", "&a", "*a", "!x", "|", ">", "%x", "@x", "`x", "'", "\"", "\\", "it's \"so\"", "größe 日本 😀", "\u202eevil", "\u200b", "\ufeff", "\u00a0",
@@ -22,7 +22,7 @@ func spec() webhook.Spec {
 	return webhook.Spec{URL: "https://hooks.example.com/x", Enabled: true, Events: []webhook.EventType{"MediaKind.JobFinished"}}
 }
 
-// TestNew: what is written is read back, whatever it is.
+// TestNew checks that any written text is read back unchanged.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	for i, text := range odd {
@@ -47,7 +47,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestNames: the name stays exact in the file, or the rule has none.
+// TestNames checks that the file keeps the exact name, or the rule has no file.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range odd {
@@ -58,7 +58,7 @@ func TestNames(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if len(f.Problems) > 0 { // what looks encrypted
+		if len(f.Problems) > 0 { // a name that looks encrypted
 			continue
 		}
 		if got, problems := config.ScanFile("x.yaml", f.Data, config.Options{}); got == nil || got.Name != name {
@@ -118,7 +118,7 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-// FuzzFileName: safe and never taken.
+// FuzzFileName checks that names are safe and never taken.
 func FuzzFileName(f *testing.F) {
 	for _, s := range odd {
 		f.Add(s)
@@ -156,15 +156,15 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// FuzzNew: any text can be written and read back; what no file may say is a
-// problem of the file, never another rule.
+// FuzzNew checks that any text is written and read back. A text that no file may
+// contain is a problem of the file and never leads to a different rule.
 func FuzzNew(f *testing.F) {
 	for _, s := range odd {
 		f.Add(s, "X-A", s)
 	}
 	f.Fuzz(func(t *testing.T, name, key, value string) {
 		s := spec()
-		key, value = strings.ToValidUTF8(key, "?"), strings.ToValidUTF8(value, "?") // as every JSON answer is
+		key, value = strings.ToValidUTF8(key, "?"), strings.ToValidUTF8(value, "?") // as in every JSON response
 		s.URL += value
 		s.Events = append(s.Events, webhook.EventType(value))
 		s.Headers = map[string]string{key: value}

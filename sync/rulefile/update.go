@@ -14,51 +14,50 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// Update is a rule file that was made to say what is live.
+// Update is a rule file that was updated to the live rule.
 type Update struct {
-	// Data is the file; the same bytes where it said so before.
+	// Data is the file. It is unchanged if the file already matched.
 	Data []byte
-	// Before and After are what it says.
+	// Before and After are the file's spec.
 	Before, After webhook.Spec
-	// Missing are names of authentication that are live and not in the file:
-	// their values can't be read. Extra are in the file and not live.
+	// Missing are auth names that are live but not in the file: their values can't be
+	// read. Extra are auth names in the file that are not live.
 	Missing, Extra webhook.AuthNames
-	// Held are plain headers and parameters that are live, and stay out of the
-	// file because it has them as authentication, as paths below spec.
+	// Held are live plain headers and parameters that the file has under authentication,
+	// as paths below spec. They are not added to the file.
 	Held []string
 }
 
-// Whole reports whether the file says all that is live.
+// Whole reports whether the file matches the live rule completely.
 func (u *Update) Whole() bool { return u.Missing.Len()+u.Extra.Len()+len(u.Held) == 0 }
 
-// Error says why a file can't be made to say what is live.
+// Error describes why a file can't be updated to the live rule.
 type Error struct {
 	Message string
 	hint    string
 }
 
-// Error returns the message, which holds no value of the file.
+// Error returns the message, which contains no value of the file.
 func (e *Error) Error() string { return e.Message }
 
-// Hint is what to do about it, or "".
+// Hint returns the next step, or "".
 func (e *Error) Hint() string { return e.hint }
 
-// Take edits a rule file as text so that it says what is live: URL, enabled,
-// events, plain headers and parameters. Comments, order, quotes and encrypted
-// values stay as they are. Where a value of the file is the live one, it stays,
-// also where it looks like a credential; otherwise [webhook.Redacted] takes its
-// place. The error is an [*Error]. Of o only what says how keys may be used
-// counts.
+// Take edits a rule file as text to match the live rule: URL, enabled, events, plain
+// headers and parameters. Comments, order, quotes and encrypted values are
+// unchanged. A value that equals the live value is kept, even if it looks like a
+// credential. Otherwise [webhook.Redacted] replaces a credential. The error is an
+// [*Error]. Take uses only the options of o that restrict keys.
 //
-// What comes out is read again and compared with what was meant, so that an
-// odd form of YAML leads to an error and never to another rule.
+// The result is parsed again and compared with the expected spec. An unsupported
+// form of YAML thus causes an error, never a different rule.
 func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Update, err error) {
 	defer func() {
 		if recover() != nil { // the YAML library panics on some texts
 			u, err = nil, unknownForm()
 		}
 	}()
-	// Nothing is sent and nothing decrypted here.
+	// Nothing is sent or decrypted here.
 	o.AllowPlaceholders, o.AllowPlaintextAuth, o.AllowPlainCredentials = true, true, true
 	old, problems := config.ScanFile(file, data, o)
 	if old == nil {
@@ -92,8 +91,8 @@ func unknownForm() error {
 	return &Error{"is written in a way that can't be edited in place", "write its spec as plain lines, NAME: VALUE, or edit it by hand"}
 }
 
-// want is what the file is to say: what is live, with the authentication that
-// the file has.
+// want returns the spec that the file should have: the live spec, with the file's
+// authentication.
 func (u *Update) want(live webhook.Spec) webhook.Spec {
 	s := Public(live, u.Before.Auth)
 	s.Auth = u.Before.Auth
@@ -117,9 +116,9 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 	return s
 }
 
-// hold takes out of plain what the file has as a secret, also if that is a
-// parameter here and a header there: no name may be both. What the file has in
-// clear itself stays.
+// hold removes from plain the names that are secret in the file. A parameter also
+// matches a secret header, and vice versa: no name may be both. Names that the file
+// has as plain values are kept.
 func (u *Update) hold(part string, plain, own map[string]string) {
 	secret := webhook.MaskOf(nil, &webhook.Spec{Auth: u.Before.Auth})
 	for _, name := range slices.Sorted(maps.Keys(plain)) {
@@ -132,20 +131,20 @@ func (u *Update) hold(part string, plain, own map[string]string) {
 	}
 }
 
-// spellings are the names of headers by what counts of them.
+// spellings maps each header key to a spelling of the name.
 func spellings(headers map[string]string) map[string]string {
 	out := map[string]string{}
 	for name := range headers {
 		key := webhook.HeaderKey(name)
-		if other, ok := out[key]; !ok || name < other { // of two, always the same
+		if other, ok := out[key]; !ok || name < other { // deterministic if there are two
 			out[key] = name
 		}
 	}
 	return out
 }
 
-// signedInClear reports whether a file is encrypted with a MAC over its clear
-// values, too, and how to mend that.
+// signedInClear reports whether a file is encrypted with a MAC that also covers its
+// plaintext values. hint describes the fix.
 func signedInClear(data []byte, problems []schema.Problem) (hint string, signed bool) {
 	_, metadata := yamltext.Entry(rootOf(data), "sops")
 	if metadata == nil {
@@ -162,7 +161,7 @@ func signedInClear(data []byte, problems []schema.Problem) (hint string, signed 
 	return hint, true
 }
 
-// added is the first error that a file did not have before.
+// added returns the first error that a file did not have before.
 func added(before, after []schema.Problem) *schema.Problem {
 	for i, p := range after {
 		known := slices.ContainsFunc(before, func(old schema.Problem) bool { return old.Message == p.Message })
@@ -173,7 +172,7 @@ func added(before, after []schema.Problem) *schema.Problem {
 	return nil
 }
 
-// rootOf is the top mapping of a file, or nil.
+// rootOf returns the top mapping of a file, or nil.
 func rootOf(data []byte) *yaml.Node {
 	var doc yaml.Node
 	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
@@ -182,9 +181,8 @@ func rootOf(data []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
-// sameContent reports whether an edited file still has what is not to be touched: all
-// of authentication and of the SOPS metadata, and every comment that stands on
-// a line of its own.
+// sameContent reports whether an edited file kept the parts that must not change.
+// These are authentication, the SOPS metadata and every comment on a separate line.
 func sameContent(before, after []byte) bool {
 	a, b := rootOf(before), rootOf(after)
 	for _, path := range [][]string{{"sops"}, {"spec", "authentication"}} {
@@ -206,7 +204,7 @@ func sameContent(before, after []byte) bool {
 	return true
 }
 
-// equal compares what two nodes hold, wherever they stand.
+// equal compares the contents of two nodes, regardless of their positions.
 func equal(a, b *yaml.Node) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -214,7 +212,7 @@ func equal(a, b *yaml.Node) bool {
 	return a.Kind == b.Kind && a.Tag == b.Tag && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equal)
 }
 
-// comments counts the comments that stand on lines of their own.
+// comments counts the comments on separate lines.
 func comments(data []byte) map[string]int {
 	known := map[string]bool{}
 	var walk func(n *yaml.Node)
@@ -232,7 +230,7 @@ func comments(data []byte) map[string]int {
 	out := map[string]int{}
 	for l := range strings.Lines(string(data)) {
 		if l = strings.TrimSpace(l); strings.HasPrefix(l, "#") && known[l] {
-			out[l]++ // and no line of a text in lines
+			out[l]++ // skip lines of multi-line texts
 		}
 	}
 	return out

@@ -17,7 +17,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// sealedFile is a file that SOPS has encrypted.
+// sealedFile returns a file that SOPS encrypted.
 func sealedFile(t testing.TB) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "sealed.yaml"))
@@ -27,7 +27,7 @@ func sealedFile(t testing.TB) string {
 	return string(data)
 }
 
-// liveOf is what a file says.
+// liveOf returns the spec of a file.
 func liveOf(t testing.TB, data string) webhook.Spec {
 	t.Helper()
 	found, problems := config.ScanFile("x.yaml", []byte(data), config.Options{AllowPlaceholders: true})
@@ -85,8 +85,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestTakeKeeps: a plain value that is the live one stays, whatever it looks
-// like, and so do comments in a mapping that gets empty.
+// TestTakeKeeps checks that a plain value that equals the live value is kept,
+// whatever it looks like. Comments in a mapping that becomes empty are also kept.
 func TestTakeKeeps(t *testing.T) {
 	t.Parallel()
 	const data = `metadata: {name: x}
@@ -119,7 +119,8 @@ spec:
 	}
 }
 
-// TestTakeMany: what others put into a rule costs no more than reading it.
+// TestTakeMany checks that updating many values that another client added costs no
+// more than reading them.
 func TestTakeMany(t *testing.T) {
 	t.Parallel()
 	live := liveOf(t, sealedFile(t)).Clone()
@@ -145,7 +146,7 @@ func TestTakeMany(t *testing.T) {
 	}
 }
 
-// TestSame: the last check before a file is written.
+// TestSame tests the last check before a file is written.
 func TestSame(t *testing.T) {
 	t.Parallel()
 	const data = "# a\nspec:\n  url: a # behind\n  # b\n  authentication:\n    headers: {X: \"1\"}\n  headers:\n    X: |\n      # c\nsops:\n  mac: m\n"
@@ -164,8 +165,8 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// TestTakeNot: what takes a value or a key is said and left, in every mixture
-// with what is plain.
+// TestTakeNot checks changes that need a secret value or a key. They are reported
+// and not made, in any mixture with plain changes.
 func TestTakeNot(t *testing.T) {
 	t.Parallel()
 	sealed := sealedFile(t)
@@ -235,7 +236,7 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
-// specOf makes a live spec of bytes: each decides something.
+// specOf builds a live spec from bytes: each byte decides a detail.
 func specOf(data []byte) webhook.Spec {
 	next := func(n int) int {
 		if len(data) == 0 {
@@ -266,7 +267,7 @@ func specOf(data []byte) webhook.Spec {
 
 var long = strings.Repeat("k", 2000)
 
-// jsonFile is a rule file as JSON.
+// jsonFile returns a rule file in JSON.
 func jsonFile(t *testing.T, s webhook.Spec, indented bool) string {
 	t.Helper()
 	types := slices.Compact(slices.Sorted(slices.Values(s.Events)))
@@ -285,8 +286,8 @@ func jsonFile(t *testing.T, s webhook.Spec, indented bool) string {
 	return b.String()
 }
 
-// FuzzTake writes a file for one spec, dresses it up, and makes it say another.
-// What comes of it is the other spec, with every comment and encrypted value.
+// FuzzTake writes a file for a spec, decorates it, and updates it to another spec.
+// The result must be the other spec, with every comment and encrypted value.
 func FuzzTake(f *testing.F) {
 	f.Add([]byte{}, []byte{}, byte(0))
 	f.Add([]byte{0, 1, 2, 3, 4, 1, 2, 2, 3, 4, 4, 5, 6, 7, 3, 1, 2, 3, 4}, []byte{1, 0, 3, 4, 4, 0, 0, 2, 1, 1, 2, 3, 3, 7, 6, 5, 4, 3, 2, 1}, byte(1))
@@ -298,7 +299,7 @@ func FuzzTake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, from, to []byte, style byte) {
 		old, live := specOf(from), specOf(to)
 		data := string(formatRule("x", old, ""))
-		if style&1 != 0 { // a comment before each line, deeper at times
+		if style&1 != 0 { // a comment before each line, some indented deeper
 			var b strings.Builder
 			for i, l := range strings.SplitAfter(strings.TrimSuffix(data, "\n"), "\n") {
 				indent := len(l) - len(strings.TrimLeft(l, " "))
@@ -316,13 +317,13 @@ func FuzzTake(f *testing.F) {
 		if style&8 != 0 { // JSON, which is YAML, on one line or several
 			data = jsonFile(t, old, style&16 != 0)
 			if found, _ := config.ScanFile("x.yaml", []byte(data), config.Options{AllowPlaceholders: true}); found == nil {
-				return // JSON may hold characters raw that YAML may not
+				return // JSON may contain raw characters that YAML forbids
 			}
 		}
 		live.Auth = liveOf(t, data).Auth
 		u, err := Take("x.yaml", []byte(data), live, config.Options{})
 		if err != nil {
-			// In braces no key is longer than a line may be.
+			// In braces, a key must fit on one line.
 			_, tooLong := live.QueryParams[long]
 			if e, failure := New("x.yaml", "x", live, ""); failure == nil && len(e.Problems) == 0 && (style&8 == 0 || !tooLong) {
 				t.Fatalf("%v\n%s", err, data)
