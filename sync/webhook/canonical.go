@@ -13,10 +13,10 @@ import (
 	"unicode/utf8"
 )
 
-// The canonical form makes equal what the service may spell in its own way:
-// the order of events, the case of header names, an empty map against none,
-// a default port. It is pinned by golden tests, because markers on live rules
-// hold digests of it: a later version must compute the same bytes.
+// The canonical form removes differences that the service may introduce. They are
+// the order of events, the case of header names, an empty map or none, and a default
+// port. Golden tests pin it, because markers on live rules contain digests of it. A
+// later version must compute the same bytes.
 
 // Digest is the first 32 hex digits of a SHA-256 over a canonical form.
 type Digest string
@@ -24,8 +24,8 @@ type Digest string
 // Absent is the live digest of a rule that does not exist.
 const Absent Digest = "absent"
 
-// AuthUnknown is the auth digest of values that are not encrypted: they enter
-// no digest, so nothing can be known of them.
+// AuthUnknown is the auth digest of values that are not encrypted. No digest covers
+// such values, so they can't be compared.
 const AuthUnknown Digest = "00000000000000000000000000000000"
 
 func digestOf(kind string, body []byte) Digest {
@@ -35,18 +35,18 @@ func digestOf(kind string, body []byte) Digest {
 	return Digest(hex.EncodeToString(sum[:16]))
 }
 
-// SpecDigest is the digest of the canonical form of s.
+// SpecDigest returns the digest of the canonical form of s.
 func SpecDigest(s Spec) Digest { return digestOf("mkhooks spec v1", CanonicalSpec(s)) }
 
-// SealedValue is one encrypted authentication value: its path below
-// spec.authentication ("headers/X-Webhook-Secret") and the text that SOPS wrote.
+// SealedValue is one encrypted auth value: its path below spec.authentication
+// ("headers/X-Webhook-Secret") and the text that SOPS wrote.
 type SealedValue struct {
 	Path, Ciphertext string
 	// Shared is true if the value comes from a shared secrets file.
 	Shared bool
 }
 
-// ValueDigest stands for one encrypted value, under whatever name a file has it.
+// ValueDigest identifies one encrypted value, regardless of its name in a file.
 type ValueDigest [16]byte
 
 // DigestOfValue returns the digest of the text that SOPS wrote for a value.
@@ -55,17 +55,17 @@ func DigestOfValue(ciphertext string) ValueDigest {
 	return ValueDigest(sum[:16])
 }
 
-// Holding is an encrypted value that files hold, the rule that it is for, and
-// the URL that the rule sends it to.
+// Holding is an encrypted value in the files, its rule, and the URL that the rule
+// sends it to.
 type Holding struct {
 	Value              ValueDigest
 	Project, Rule, URL string
 }
 
-// AuthDigest is the digest of a rule's ciphertext: the list of (path, SOPS
-// value), sorted. SOPS keeps the ciphertext of an unchanged value byte for
-// byte, so equal digests mean equal values, and no key is needed to compare.
-// Of no values it is the digest of the empty list.
+// AuthDigest returns the digest of a rule's ciphertext: the sorted list of (path,
+// SOPS value). SOPS keeps the ciphertext of an unchanged value byte for byte. So
+// equal digests mean equal values, and no key is needed to compare. Without values
+// it returns the digest of the empty list.
 func AuthDigest(values []SealedValue) Digest {
 	pairs := make([][2]string, 0, len(values))
 	for _, v := range values {
@@ -74,7 +74,7 @@ func AuthDigest(values []SealedValue) Digest {
 	return digestOf("mkhooks auth v1", appendPairs(nil, pairs))
 }
 
-// DesiredDigest covers all that a PUT of d by owner would say: the spec, the
+// DesiredDigest covers everything that a PUT of d by owner would set: the spec, the
 // ciphertext of its authentication and the owner.
 func DesiredDigest(d Desired, owner string) Digest {
 	var b []byte
@@ -88,9 +88,9 @@ func DesiredDigest(d Desired, owner string) Digest {
 	return digestOf("mkhooks desired v1", b)
 }
 
-// LiveDigest covers all that is known of a live rule: id, spec with the names
-// of its authentication, marker as read, and unknown fields. Of nil, a rule
-// that does not exist, it is [Absent].
+// LiveDigest covers everything known of a live rule: id, spec with the names of its
+// authentication, marker as read, and unknown fields. For nil, a rule that does not
+// exist, it returns [Absent].
 func LiveDigest(r *Rule) Digest {
 	if r == nil {
 		return Absent
@@ -118,8 +118,8 @@ func LiveDigest(r *Rule) Digest {
 	return digestOf("mkhooks live v1", b)
 }
 
-// compactJSON makes two spellings of one JSON value equal where a digest
-// rests on it: no spaces, object keys sorted. What is no JSON stays as it is.
+// compactJSON normalizes a JSON value for a digest: no spaces, object keys sorted.
+// Text that is not JSON is returned unchanged.
 func compactJSON(raw json.RawMessage) string {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
@@ -130,8 +130,8 @@ func compactJSON(raw json.RawMessage) string {
 	return string(appendJSON(nil, v))
 }
 
-// CanonicalSpec is the canonical form of s without the marker and without
-// unknown fields: JSON without spaces, every key present, names in order.
+// CanonicalSpec returns the canonical form of s without the marker and unknown
+// fields: JSON without spaces, every key present, names in order.
 func CanonicalSpec(s Spec) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"auth":{"headers":`...)
@@ -166,8 +166,8 @@ func CanonicalSpec(s Spec) []byte {
 	return append(b, '}')
 }
 
-// asText is s as a JSON reader would make it: each byte that is not UTF-8 is
-// U+FFFD. It comes before sorting, so that the order is that of what is written.
+// asText converts s as a JSON reader would: each byte that is not UTF-8 becomes
+// U+FFFD. It must run before sorting, so that the order matches the written text.
 func asText(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -175,7 +175,7 @@ func asText(s string) string {
 	return string([]rune(s))
 }
 
-// appendSorted writes a JSON array of strings, in order of their UTF-8 bytes.
+// appendSorted writes a JSON array of strings in the order of their UTF-8 bytes.
 func appendSorted(b []byte, list []string, form func(string) string) []byte {
 	sorted := make([]string, 0, len(list))
 	for _, s := range list {
@@ -192,7 +192,7 @@ func appendSorted(b []byte, list []string, form func(string) string) []byte {
 	return append(b, ']')
 }
 
-// appendPairs writes a JSON array of [name,value], sorted in place by name,
+// appendPairs writes a JSON array of [name,value]. It sorts pairs in place by name,
 // then value, both by their UTF-8 bytes.
 func appendPairs(b []byte, pairs [][2]string) []byte {
 	for i, p := range pairs {
@@ -215,15 +215,15 @@ func appendPairs(b []byte, pairs [][2]string) []byte {
 	return append(b, ']')
 }
 
-// appendString writes s as RFC 8785 (section 3.2.2.2) wants it: the short
-// escapes, \u00xx in lower case for the other control characters, everything
-// else as it is. encoding/json is not used because it has changed its escapes
-// before, and digests on live rules must not. Bytes that are not UTF-8 become
-// U+FFFD, as every JSON reader would make them.
+// appendString writes s as RFC 8785 (section 3.2.2.2) requires: the short escapes,
+// \u00xx in lower case for other control characters, all other characters unchanged.
+// It does not use encoding/json, which has changed its escapes before: digests on
+// live rules must not change. Bytes that are not UTF-8 become U+FFFD, as in every
+// JSON reader.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	done := 0             // up to here s is written
-	for i, r := range s { // a byte that is not UTF-8 comes as U+FFFD
+	done := 0             // s is written up to here
+	for i, r := range s { // a byte that is not UTF-8 becomes U+FFFD
 		if r >= 0x20 && r != '"' && r != '\\' && r != utf8.RuneError {
 			continue
 		}
@@ -253,10 +253,10 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// DigestOf is the digest of nested lists of strings, for documents whose
-// digest must stay the same in later versions: JSON without spaces, strings as
-// in the canonical form. kind keeps digests of different things apart. It
-// panics on a value that has no place in JSON.
+// DigestOf returns the digest of nested lists of strings, for documents whose digest
+// must not change in later versions. It covers JSON without spaces, with strings as
+// in the canonical form. kind separates the digests of different things. DigestOf
+// panics on a value that JSON can't represent.
 func DigestOf(kind string, list []any) Digest {
 	return digestOf(kind, appendJSON(nil, list))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fullSpec has everything that the canonical form is about.
+// fullSpec returns a spec with everything that the canonical form changes.
 func fullSpec() Spec {
 	return Spec{
 		URL:     "HTTPS://Hooks.Example.COM:443/Mkio?A=%7E",
@@ -55,8 +55,9 @@ func TestCanonicalSpec(t *testing.T) {
 	}
 }
 
-// The digests were computed from the contract's text by another program.
-// Markers on live rules hold them: a test that fails here is not to be updated.
+// TestDigestsArePinned compares digests with values that another program computed
+// from the specification. Markers on live rules contain them: never update this test
+// if it fails.
 func TestDigestsArePinned(t *testing.T) {
 	t.Parallel()
 	two := []SealedValue{
@@ -122,14 +123,14 @@ func TestDigestsTellApart(t *testing.T) {
 	if DesiredDigest(d, "a") == DesiredDigest(other, "a") {
 		t.Error("DesiredDigest does not tell ciphertexts apart")
 	}
-	// A path that ends where the ciphertext begins must not be confused with it.
+	// The boundary between path and ciphertext must affect the digest.
 	if AuthDigest([]SealedValue{{Path: "headers/ab", Ciphertext: "c"}}) == AuthDigest([]SealedValue{{Path: "headers/a", Ciphertext: "bc"}}) {
 		t.Error("AuthDigest does not tell path from ciphertext")
 	}
 }
 
-// FuzzCanonicalSpec: what the service may spell in its own way does not show,
-// and what is written is JSON that says the same.
+// FuzzCanonicalSpec checks that the canonical form hides differences in spelling
+// that the service may introduce. The form must be JSON with the same content.
 func FuzzCanonicalSpec(f *testing.F) {
 	f.Add("https://hooks.example.com/a?b=c", true, "MediaKind.JobStarted\nMediaKind.JobFinished", "X-Source", " mkio ", "p", "v", "X-Secret\nx-api")
 	f.Add("HTTPS://A:0443", false, "", "x-mkhooks", "v=1", "", "", "")
@@ -170,7 +171,7 @@ func FuzzCanonicalSpec(f *testing.F) {
 	})
 }
 
-// readCanonical reads the form back with encoding/json.
+// readCanonical parses the form with encoding/json.
 func readCanonical(t *testing.T, canonical []byte) Spec {
 	t.Helper()
 	var doc struct {
@@ -194,7 +195,7 @@ func readCanonical(t *testing.T, canonical []byte) Spec {
 	return s
 }
 
-// twice reports whether a header stands in a map in two spellings.
+// twice reports whether a map contains two spellings of a header.
 func twice(headers map[string]string) bool {
 	seen := map[string]bool{}
 	for name := range headers {
@@ -206,7 +207,7 @@ func twice(headers map[string]string) bool {
 	return false
 }
 
-// flipCase swaps the case of ASCII letters and leaves everything else.
+// flipCase swaps the case of ASCII letters and keeps all other bytes.
 func flipCase(s string) string {
 	b := []byte(s)
 	for i, c := range b {

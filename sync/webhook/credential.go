@@ -9,15 +9,14 @@ import (
 	"sync"
 )
 
-// Redacted stands in every document where a plain value looks like a
-// credential: plain headers, parameters and URLs are readable by everyone in
-// the project, but a report travels further than that.
+// Redacted replaces plain values that look like a credential in every document.
+// Everyone in the project can read plain headers, parameters and URLs, but a report
+// travels further.
 const Redacted = "(looks like a credential)"
 
-// The expressions are compiled when they are first needed, which is never for
-// most commands.
+// The expressions are compiled on first use: most commands need none.
 var (
-	// credentialValueRE matches the forms that issuers document for their keys.
+	// credentialValueRE matches the documented forms of issuers' keys.
 	credentialValueRE = compiled(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
 		`|(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,})` +
 		`|-----BEGIN [A-Z ]*PRIVATE KEY` +
@@ -30,7 +29,7 @@ var (
 		`|/api/webhooks/[0-9]{10,}/[A-Za-z0-9_-]{20,}`) // Discord
 )
 
-// Names of headers and parameters where people put credentials, in lower case
+// Names of headers and parameters that commonly contain credentials, in lower case
 // and without - _ . and brackets: whole names, and parts of names.
 var (
 	credentialNames = []string{"authorization", "proxyauthorization", "cookie", "setcookie", "sig", "auth", "xauth", "pass", "pwd", "key", "jwt", "sas"}
@@ -40,8 +39,8 @@ var (
 	}
 )
 
-// NamesCredential reports whether a header or parameter of this name is where
-// people put credentials (Authorization, *secret*, *token*, …).
+// NamesCredential reports whether a header or parameter with this name commonly
+// contains a credential (Authorization, *secret*, *token*, …).
 func NamesCredential(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		if strings.ContainsRune("-_.[]", r) {
@@ -53,14 +52,15 @@ func NamesCredential(name string) bool {
 		slices.ContainsFunc(credentialParts, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// ValueIsCredential reports whether value has the form of a known kind of
-// credential (a JWT, a Bearer value, an issuer's key prefix).
+// ValueIsCredential reports whether value has the form of a known type of credential
+// (a JWT, a Bearer value, an issuer's key prefix).
 func ValueIsCredential(value string) bool {
 	return mayHoldCredential(value) && credentialValueRE().MatchString(value)
 }
 
-// credentialSigns are texts of which every match of credentialValueRE holds
-// one, case aside: looking for them is cheap, and nearly no value has any.
+// credentialSigns are texts, case ignored. Every match of credentialValueRE contains
+// at least one of them. Searching for them is cheap, and almost no value contains
+// any.
 var credentialSigns = []string{
 	"eyj", "bearer", "basic", "private key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
 	"_live_", "_test_", "whsec_", "xox", "aiza", "age-secret-key-1",
@@ -68,7 +68,7 @@ var credentialSigns = []string{
 
 func mayHoldCredential(value string) bool {
 	if len(value) < 12 {
-		return false // shorter than any of them
+		return false // shorter than any credential
 	}
 	lower := strings.ToLower(value)
 	for _, sign := range credentialSigns {
@@ -83,12 +83,12 @@ func compiled(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
-// functionKeyRE matches the keys of Azure Functions, whose parameter "code" is
-// too common a name to be telling by itself.
+// functionKeyRE matches the keys of Azure Functions. Their parameter name "code" is
+// too common to indicate a credential by itself.
 var functionKeyRE = compiled(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
 
-// LooksLikeCredential reports whether a plain header or parameter names or is
-// a credential.
+// LooksLikeCredential reports whether the name or the value of a plain header or
+// parameter indicates a credential.
 func LooksLikeCredential(name, value string) bool {
 	return value != "" && NamesCredential(name) || ValueIsCredential(value) ||
 		strings.EqualFold(name, "code") && functionKeyRE().MatchString(value) && strings.ContainsAny(value, "0123456789") &&
@@ -96,23 +96,23 @@ func LooksLikeCredential(name, value string) bool {
 }
 
 // RedactURL replaces the parts of a URL that look like a credential: user
-// information, query values, fragments and path segments. What is no absolute
-// URL is treated as far as it has such parts.
+// information, query values, fragments and path segments. In text that is not an
+// absolute URL it replaces such parts as well.
 func RedactURL(u string) string { return redactURL(u, 0) }
 
-// maxNested is how deep URLs in parameters of URLs are looked into; what lies
-// deeper is taken for a credential.
+// maxNested limits the depth of URLs in parameters of URLs. A deeper URL is treated
+// as a credential.
 const maxNested = 4
 
 func redactURL(u string, depth int) string {
 	_, authority, rest, ok := splitURL(u)
 	prefix := ""
 	if ok && authority != "" {
-		scheme, _, _ := strings.Cut(u, "://") // as it is spelled
+		scheme, _, _ := strings.Cut(u, "://") // as spelled in u
 		prefix = scheme + "://" + redactAuthority(authority)
 	} else {
 		rest = u
-		// user:password@ is user information also where slashes are missing.
+		// user:password@ is user information even without slashes.
 		if user, after, found := cutLast(rest, '@'); found && strings.Contains(user, ":") {
 			prefix, rest = Redacted, "@"+after
 		}
@@ -158,7 +158,7 @@ func redactPath(path string, depth int) string {
 	return path
 }
 
-// redactQuery replaces what looks like a credential between two "&".
+// redactQuery redacts the parameters of a query, which "&" separates.
 func redactQuery(query string, depth int) string {
 	parts := strings.Split(query, "&")
 	for i, part := range parts {
@@ -169,9 +169,9 @@ func redactQuery(query string, depth int) string {
 	return strings.Join(parts, "&")
 }
 
-// credentialAt returns where a credential begins in a part of a query or path,
-// or -1. ";", "?" and "/" begin another parameter for some servers and belong
-// to the value for others, so all that follows goes with the credential.
+// credentialAt returns the index of a credential in a part of a query or path, or
+// -1. For some servers ";", "?" and "/" begin another parameter; for others they
+// belong to the value. So the rest of the part is treated as the credential.
 func credentialAt(part string, depth int) int {
 	plain := func(s string) string { return unescape(strings.ReplaceAll(s, "+", " ")) }
 	name, value, _ := strings.Cut(part, "=")
@@ -198,13 +198,13 @@ func credentialAt(part string, depth int) int {
 	}
 }
 
-// nested reports whether value is a URL that holds a credential itself.
+// nested reports whether value is a URL that contains a credential.
 func nested(value string, depth int) bool {
 	return strings.Contains(value, "://") && (depth == maxNested || redactURL(value, depth+1) != value)
 }
 
-// unescape undoes percent-encoding wherever it is well-formed: a broken escape
-// must not hide the rest.
+// unescape decodes every well-formed percent escape. A broken escape must not hide
+// the rest.
 func unescape(s string) string {
 	if !strings.ContainsRune(s, '%') {
 		return s
@@ -223,8 +223,8 @@ func unescape(s string) string {
 	return string(b)
 }
 
-// RedactValue returns value, or [Redacted] where it looks like a credential
-// under this name; of a URL, the parts that do are replaced.
+// RedactValue returns value, or [Redacted] if it looks like a credential under this
+// name. In a URL it replaces only the parts that look like a credential.
 func RedactValue(name, value string) string {
 	if LooksLikeCredential(name, value) {
 		return Redacted
@@ -235,9 +235,9 @@ func RedactValue(name, value string) string {
 	return value
 }
 
-// Redacted returns a copy of s that may stand in a document: whatever looks
-// like a credential in URL, headers, parameters and unknown fields is replaced.
-// Unknown fields below authentication lose their value altogether.
+// Redacted returns a copy of s that a document may contain. It replaces everything
+// that looks like a credential in URL, headers, parameters and unknown fields. The
+// values of unknown fields below authentication are always replaced.
 func (s Spec) Redacted() Spec {
 	s = s.Clone()
 	s.URL = RedactURL(s.URL)
@@ -255,8 +255,8 @@ func (s Spec) Redacted() Spec {
 	return s
 }
 
-// RedactUnknown returns the value of an unknown field as it may be shown. What
-// a newer API keeps under authentication is a secret until shown otherwise.
+// RedactUnknown returns the value of an unknown field in a form that may be shown.
+// Fields that a newer API adds under authentication are treated as secret.
 func RedactUnknown(path string, raw json.RawMessage) json.RawMessage {
 	if strings.HasPrefix(path, "authentication") || NamesCredential(path) ||
 		ValueIsCredential(string(raw)) || unknownNamesCredential(raw) {
@@ -265,7 +265,8 @@ func RedactUnknown(path string, raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// unknownNamesCredential looks for a credential's name at any depth.
+// unknownNamesCredential looks for the name of a credential at any depth. Invalid
+// JSON counts as a match.
 func unknownNamesCredential(raw json.RawMessage) bool {
 	var v any
 	if json.Unmarshal(raw, &v) != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Values that no one has: made up, in the forms that issuers document.
+// Made-up values in the forms that issuers document.
 const (
 	jwt   = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0In0.c2lnbmF0dXJlLW5vdC1yZWFs"
 	plain = "s3cr3t-Value/with+signs"
@@ -113,9 +113,8 @@ func TestRedactURL(t *testing.T) {
 	}
 }
 
-// FuzzRedactURL: a credential does not come through, wherever in a URL it
-// stands and however its surroundings look, and the function is fast enough to
-// be no weapon.
+// FuzzRedactURL checks that no credential remains, at any position in a URL and in
+// any context. The function must be fast enough that input can't stall it.
 func FuzzRedactURL(f *testing.F) {
 	f.Add("https://h/", "a=1", "x")
 	f.Add("https://h", "u=https://x?", "%")
@@ -144,14 +143,15 @@ func FuzzRedactURL(f *testing.F) {
 			}
 		}
 		RedactURL(base + before + after)
-		// A name that tells is enough, whatever the value is.
+		// The name is enough, whatever the value.
 		if u := base + "?token=" + url.QueryEscape(after) + "XyZzY&" + before; strings.Contains(RedactURL(u), "XyZzY") {
 			t.Errorf("RedactURL(%q) = %q", u, RedactURL(u))
 		}
 	})
 }
 
-// A live URL may be anything, also one made to take long.
+// TestRedactURLOfHostileInput tests URLs that are built to take long: a live URL may
+// be anything.
 func TestRedactURLOfHostileInput(t *testing.T) {
 	t.Parallel()
 	for name, piece := range map[string]string{

@@ -2,9 +2,9 @@ package webhook
 
 import "strings"
 
-// deliveryHeaders change where or how a request is delivered. Host picks the
-// receiver behind the address of the URL. The others frame the body, or are
-// read by each proxy on the way and never reach the receiver as they were set.
+// deliveryHeaders change where or how a request is delivered. Host selects the
+// receiver behind the address of the URL. The other headers frame the body, or each
+// proxy on the path reads them: they never reach the receiver unchanged.
 var deliveryHeaders = map[string]bool{
 	"host": true,
 	// The body's framing: two of these can split one request into two.
@@ -14,13 +14,13 @@ var deliveryHeaders = map[string]bool{
 }
 
 // IsDeliveryHeader reports whether a header changes where or how a request is
-// delivered: Host, the headers of one connection (RFC 9110, section 7.6.1), the
-// framing of the body, and Proxy-*. Some servers read an underscore as a
-// hyphen, so both count as one.
+// delivered. Such headers are Host, the headers of one connection (RFC 9110, section
+// 7.6.1), the framing of the body, and Proxy-*. Some servers read an underscore as a
+// hyphen, so both are treated alike.
 //
 // Headers that a receiver interprets after delivery (Content-Type, Cookie,
-// X-Forwarded-Host, X-HTTP-Method-Override) are not among them: they change
-// neither the host that gets the request nor the form in which it gets it.
+// X-Forwarded-Host, X-HTTP-Method-Override) are not among them. They change neither
+// the receiving host nor the form of the request.
 func IsDeliveryHeader(name string) bool {
 	key := strings.ReplaceAll(HeaderKey(name), "_", "-")
 	return deliveryHeaders[key] || strings.HasPrefix(key, "proxy-")

@@ -2,8 +2,9 @@ package webhook
 
 import "testing"
 
-// TestIsDeliveryHeader: every header that changes where or how a request is
-// delivered is one, however it is written; what a receiver interprets is none.
+// TestIsDeliveryHeader checks every header that changes where or how a request is
+// delivered, in any spelling. Headers that a receiver interprets are not delivery
+// headers.
 func TestIsDeliveryHeader(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// MarkerHeader is the reserved header by which a rule says who owns it and
-// what was last applied. Being part of the rule, it is written by the very PUT
-// that it describes: it can't be lost, go stale, or need a lock.
+// MarkerHeader is the reserved header that records a rule's owner and its last
+// applied state. It is part of the rule, so the PUT that it describes also writes
+// it: it can't be lost, become stale, or need a lock.
 const MarkerHeader = "X-Mkhooks"
 
 // IsMarkerHeader reports whether name is the reserved header, in any case.
@@ -20,17 +20,17 @@ func IsMarkerHeader(name string) bool {
 // Marker is the content of the reserved header, format v=1.
 type Marker struct {
 	Owner string
-	// ID is the digest of project and rule name, [RuleID]: a marker whose ID
-	// does not fit the rule it stands on was copied.
+	// ID is the digest of project and rule name, [RuleID]. If it does not match its
+	// rule, the marker was copied.
 	ID string
-	// Spec and Auth are what was last applied.
+	// Spec and Auth are the digests of the last applied state.
 	Spec, Auth Digest
-	// Kept is the digest of what the service made of Spec, where it keeps
-	// its own spelling; empty otherwise.
+	// Kept is the digest of the spec that the service returned for Spec, if it changed
+	// the spelling. Otherwise it is empty.
 	Kept Digest
 }
 
-// CheckOwner returns an error that says what an owner's name may be.
+// CheckOwner returns an error that describes valid owner names if owner is invalid.
 func CheckOwner(owner string) error {
 	if !isOwner(owner) {
 		return fmt.Errorf("owner %q: expected 1 to 64 characters of a-z 0-9 . _ / -, the first a letter or digit", owner)
@@ -49,15 +49,14 @@ func isOwner(s string) bool {
 
 func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, digits+"abcdef") == "" }
 
-// RuleID is the digest of project and rule name that a marker carries: 16 hex
-// digits.
+// RuleID returns the digest of project and rule name in a marker: 16 hex digits.
 func RuleID(project, rule string) string {
 	b := append([]byte("mkhooks id v1\n"), appendString(appendString(nil, project), rule)...)
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])[:16]
 }
 
-// String is the header's value.
+// String returns the header's value.
 func (m Marker) String() string {
 	s := fmt.Sprintf("v=1;owner=%s;id=%s;spec=%s;auth=%s", m.Owner, m.ID, m.Spec, m.Auth)
 	if m.Kept != "" {
@@ -66,8 +65,9 @@ func (m Marker) String() string {
 	return s
 }
 
-// ParseMarker reads the header's value. Anything but exactly what [Marker.String]
-// writes, outer white space aside, is not ok: it counts as another owner's.
+// ParseMarker parses the header's value. Only the exact output of [Marker.String],
+// with outer white space, is ok. Anything else counts as the marker of another
+// owner.
 func ParseMarker(value string) (m Marker, ok bool) {
 	rest, v1 := strings.CutPrefix(HeaderValue(value), "v=1;")
 	parts := strings.Split(rest, ";")
@@ -92,8 +92,8 @@ func ParseMarker(value string) (m Marker, ok bool) {
 	return m, true
 }
 
-// Applied reports whether spec is what this marker says was last applied, or
-// what the service made of it. kept is true for the second.
+// Applied reports whether spec equals the last applied spec, or the spec that the
+// service returned for it. kept is true in the second case.
 func (m Marker) Applied(spec Spec) (same, kept bool) {
 	d := SpecDigest(spec)
 	if d == m.Spec {
@@ -103,10 +103,10 @@ func (m Marker) Applied(spec Spec) (same, kept bool) {
 	return kept, kept
 }
 
-// LeftPaused reports whether a live rule is as a delete leaves it that did not
-// come to its end: a pause disables the rule and takes away its authentication,
-// whose values nobody knows, while the marker still tells of the rule before.
-// Somebody may have done the same by hand.
+// LeftPaused reports whether a live rule looks like the remains of an interrupted
+// delete. A pause disables the rule and removes its authentication, whose values
+// can't be read back. The marker still describes the earlier rule. Someone may also
+// have done the same by hand.
 func LeftPaused(project string, live Rule) bool {
 	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
 		return false
@@ -121,19 +121,19 @@ func LeftPaused(project string, live Rule) bool {
 	return same || m.Auth != AuthDigest(nil)
 }
 
-// MarkerState says what the reserved header of a live rule tells.
+// MarkerState is the state of the reserved header on a live rule.
 type MarkerState string
 
 // The states of a marker on a live rule.
 const (
 	NoMarker      MarkerState = "none"      // no such header
-	ValidMarker   MarkerState = "valid"     // well-formed, and its id fits
+	ValidMarker   MarkerState = "valid"     // well-formed, and its id matches
 	CopiedMarker  MarkerState = "copied"    // well-formed, but made for another rule or project
-	ForeignMarker MarkerState = "malformed" // malformed, twice, or of a later version: another owner's
+	ForeignMarker MarkerState = "malformed" // malformed, repeated, or of a later version: another owner's
 )
 
-// ReadMarker returns the marker of a live rule of project, and its state. The
-// marker is zero unless the state is [ValidMarker] or [CopiedMarker].
+// ReadMarker returns the marker of a live rule of project, and its state. The marker
+// is zero unless the state is [ValidMarker] or [CopiedMarker].
 func ReadMarker(project string, r Rule) (Marker, MarkerState) {
 	value, n := "", 0
 	for name, v := range r.Spec.Headers {

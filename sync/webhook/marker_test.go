@@ -17,7 +17,7 @@ func markerA() Marker {
 	return Marker{Owner: "video-platform", ID: RuleID("demo", "job"), Spec: specA, Auth: authA}
 }
 
-// The text is the contract's: rules in the world carry it.
+// TestMarkerStringIsPinned compares with the specified text: live rules carry it.
 func TestMarkerStringIsPinned(t *testing.T) {
 	t.Parallel()
 	m := Marker{Owner: "video-platform", ID: "f34cda559e867109", Spec: specA, Auth: authA}
@@ -71,8 +71,8 @@ func TestParseMarker(t *testing.T) {
 	}
 }
 
-// FuzzMarker: whatever parses re-encodes to the same bytes, and names an owner
-// that may be one.
+// FuzzMarker checks that every parsed marker encodes to the same bytes and has a
+// valid owner.
 func FuzzMarker(f *testing.F) {
 	f.Add(markerA().String())
 	f.Add(markerA().String() + ";kept=" + string(keptA))
@@ -220,8 +220,8 @@ func TestAuthNamesWithout(t *testing.T) {
 	}
 }
 
-// TestLeftPaused: what a pause leaves behind is told from a rule that was
-// disabled by its file, by hand, or is somebody else's.
+// TestLeftPaused checks that the remains of a pause are recognized. A rule that its
+// file or a person disabled is different, and so is the rule of another owner.
 func TestLeftPaused(t *testing.T) {
 	t.Parallel()
 	spec := Spec{URL: "https://hooks.example.com/", Enabled: true, Events: []EventType{"MediaKind.JobFinished"}}

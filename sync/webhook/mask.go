@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// A secret that a live rule has as a plain header or parameter, and a file
-// under authentication, is being moved out of sight. Until it is there, nothing
-// may show it: its name tells, in whatever place and spelling, and so does its
-// value, if that also stands elsewhere.
+// A value that is plain in a live rule, and under authentication in the file, is
+// becoming a secret. Until the file is applied, no output may show it. Its name
+// identifies it, at any position and in any spelling. Its value does so as well, if
+// it also occurs elsewhere.
 
-// Mask replaces what a spec may not show: what looks like a credential, and what
-// has the name or holds the value of a secret that is being moved. The zero Mask
-// knows of no such secret.
+// Mask redacts values that a spec may not show. They look like a credential, or they
+// have the name or contain the text of a secret that is moving into authentication.
+// The zero Mask knows no such secret.
 type Mask struct {
 	names  map[string]bool // see looseName
 	values []string
 }
 
-// minMasked is the length from which a value counts as a secret that its name
-// does not tell of, and from which a secret is looked for elsewhere.
+// minMasked is a length in bytes. A shorter value does not count as a renamed
+// secret, and a shorter secret is not searched for elsewhere.
 const minMasked = 6
 
-// MaskOf returns the mask for a rule that is live as one spec and in the files
-// as another; each may be nil. more are names that are secret besides those
-// that either has under authentication.
+// MaskOf returns the mask for a rule with a live spec and a spec in the files; each
+// may be nil. The names under authentication in either spec are secret, and so are
+// the names in more.
 func MaskOf(live, file *Spec, more ...AuthNames) Mask {
 	m := Mask{names: map[string]bool{}}
 	add := func(a AuthNames) {
@@ -53,9 +53,8 @@ func MaskOf(live, file *Spec, more ...AuthNames) Mask {
 	return m
 }
 
-// addRemoved adds the names that the live rule has in clear and the file has
-// not: if the file adds authentication, one of them may have been renamed on
-// the way.
+// addRemoved adds plain names of the live rule that the file lacks. If the file adds
+// authentication, any of them may have been renamed in the move.
 func (m *Mask) addRemoved(live, file *Spec) {
 	keep := map[string]bool{}
 	for name := range file.plain {
@@ -68,8 +67,8 @@ func (m *Mask) addRemoved(live, file *Spec) {
 	}
 }
 
-// plain yields the plain headers and parameters of a spec, those of the URL
-// included.
+// plain yields the plain headers and parameters of a spec, including the parameters
+// of its URL.
 func (s *Spec) plain(yield func(name, value string) bool) {
 	for name, value := range s.Headers {
 		if !yield(name, value) {
@@ -98,8 +97,8 @@ func (m *Mask) addValues(s Spec) {
 	}
 }
 
-// looseName is the form under which two names are taken for one: people change
-// case and separators when they move a header to a parameter.
+// looseName returns the form in which names are compared. Users change case and
+// separators when they turn a header into a parameter.
 func looseName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("-_.[] ", r) {
@@ -115,7 +114,7 @@ func (m Mask) Names(name string) bool { return m.names[looseName(name)] }
 // parameterEnds are the characters that end a parameter for some program.
 const parameterEnds = "?&;#/, "
 
-// holds reports whether text has the value of a secret in it.
+// holds reports whether text contains the value of a secret.
 func (m Mask) holds(text string) bool {
 	return slices.ContainsFunc(m.values, func(v string) bool {
 		return strings.Contains(text, v) || strings.Contains(unescape(text), v) ||
@@ -123,7 +122,8 @@ func (m Mask) holds(text string) bool {
 	})
 }
 
-// Value returns the value of a plain header or parameter as it may be shown.
+// Value returns the value of a plain header or parameter in a form that may be
+// shown.
 func (m Mask) Value(name, value string) string {
 	switch {
 	case value == "":
@@ -134,7 +134,7 @@ func (m Mask) Value(name, value string) string {
 	return m.parameters(RedactValue(name, value), 0)
 }
 
-// URL returns a URL as it may be shown.
+// URL returns a URL in a form that may be shown.
 func (m Mask) URL(u string) string {
 	out := m.parameters(RedactURL(u), 0)
 	if !m.holds(out) {
@@ -147,8 +147,8 @@ func (m Mask) URL(u string) string {
 	return scheme + "://" + authority + "/" + Redacted
 }
 
-// parameters replaces the values of secret names in text such as a query. What
-// follows up to the next & belongs to the value for some programs.
+// parameters redacts the values of secret names in text such as a query. It redacts
+// up to the next &, because some programs read the value up to there.
 func (m Mask) parameters(text string, depth int) string {
 	if len(m.names) == 0 || !strings.Contains(text, "=") && !strings.Contains(text, "%3") {
 		return text
@@ -172,7 +172,7 @@ func (m Mask) parameters(text string, depth int) string {
 			b.WriteString(text[:end])
 		}
 		text = text[end:]
-		if len(text) > 0 { // all of them are one byte
+		if len(text) > 0 { // every end is one byte
 			b.WriteByte(text[0])
 			text = text[1:]
 		}
@@ -180,7 +180,7 @@ func (m Mask) parameters(text string, depth int) string {
 	return b.String()
 }
 
-// Unknown returns the value of an unknown field as it may be shown.
+// Unknown returns the value of an unknown field in a form that may be shown.
 func (m Mask) Unknown(path string, raw json.RawMessage) json.RawMessage {
 	hidden := json.RawMessage(`"` + Redacted + `"`)
 	if slices.ContainsFunc(strings.Split(path, "."), func(part string) bool { return m.Names(part) }) {
@@ -193,7 +193,7 @@ func (m Mask) Unknown(path string, raw json.RawMessage) json.RawMessage {
 	return RedactUnknown(path, raw)
 }
 
-// inside looks for a secret at any depth of decoded JSON.
+// inside reports whether decoded JSON contains a secret at any depth.
 func (m Mask) inside(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -202,7 +202,7 @@ func (m Mask) inside(v any) bool {
 				return true
 			}
 		}
-		// {"name": "X-Api", "value": …} is how lists of headers are written.
+		// Lists of headers have the form {"name": "X-Api", "value": …}.
 		return slices.ContainsFunc([]string{"name", "key", "header"}, func(key string) bool {
 			name, ok := v[key].(string)
 			return ok && m.Names(name)
@@ -215,7 +215,7 @@ func (m Mask) inside(v any) bool {
 	return false
 }
 
-// Spec returns a copy of s that may stand in a document; see [Spec.Redacted].
+// Spec returns a copy of s that a document may contain; see [Spec.Redacted].
 func (m Mask) Spec(s Spec) Spec {
 	out := s.Redacted()
 	out.URL = m.URL(s.URL)

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// TestMask: a value that is secret in one place of a rule is shown in no other,
-// whatever the place, the spelling of its name and the encoding of the value.
+// TestMask checks that a value that is secret at one path of a rule is not shown
+// anywhere. The path, the spelling of its name and the encoding of the value must
+// not matter.
 func TestMask(t *testing.T) {
 	t.Parallel()
-	const value = "hunter2 & co/7" // nothing about it looks like a credential
+	const value = "hunter2 & co/7" // it does not look like a credential
 	in := func(set func(*Spec)) *Spec {
 		s := &Spec{URL: "https://hooks.example.com/mkio", Headers: map[string]string{}, QueryParams: map[string]string{}}
 		set(s)
@@ -73,7 +74,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// TestMaskLeavesTheRest: what has nothing to do with a secret is shown.
+// TestMaskLeavesTheRest checks that unrelated values are shown.
 func TestMaskLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	live := &Spec{

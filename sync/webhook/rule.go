@@ -1,9 +1,9 @@
-// Package webhook holds the domain of mkhooks: webhook rules as the files ask
-// for them and as MK.IO returns them, the marker by which a rule says who owns
-// it, the canonical form that makes two spellings of one rule equal, and the
-// digests that are built on it.
+// Package webhook is the domain of mkhooks: webhook rules as the files define them
+// and as MK.IO returns them. It also contains the marker that records a rule's
+// owner, the canonical form that makes spellings of a rule equal, and its digests.
 //
-// It does no I/O and holds no secret: of authentication it knows names only.
+// It does no I/O and contains no secret: it knows only the names under
+// authentication.
 package webhook
 
 import (
@@ -15,11 +15,11 @@ import (
 	"unicode/utf8"
 )
 
-// EventType is what a rule subscribes to, as the API spells it.
+// EventType is a type of event that a rule subscribes to, in the API's spelling.
 type EventType string
 
-// EventTypes lists the event types of the Management API v0.19.25, in the
-// order of the vendor's document.
+// EventTypes lists the event types of the Management API v0.19.25, in the order of
+// the vendor's document.
 func EventTypes() []EventType {
 	return []EventType{
 		"MediaKind.JobStarted",
@@ -35,11 +35,11 @@ func EventTypes() []EventType {
 	}
 }
 
-// Status says how far the delivery of one event has come.
+// Status is the progress of the delivery of one event.
 type Status string
 
-// The statuses that the API documents. Pending and Retrying are on their way;
-// Failed and Sent are final.
+// The statuses that the API documents. Pending and Retrying are in flight; Failed
+// and Sent are final.
 const (
 	Pending  Status = "Pending"
 	Retrying Status = "Retrying"
@@ -47,9 +47,8 @@ const (
 	Sent     Status = "Sent"
 )
 
-// Active reports whether a record with this status may still change. A status
-// that this version does not know counts as active, because nothing says that
-// it is final.
+// Active reports whether a record with this status may still change. An unknown
+// status counts as active, because it may not be final.
 func (s Status) Active() bool { return s != Failed && s != Sent }
 
 // Event is one record of a rule's delivery history. Records have no id.
@@ -60,56 +59,56 @@ type Event struct {
 	Status  Status    `json:"status"`
 }
 
-// Rule is a webhook rule as a file asks for it or as the service returns it.
+// Rule is a webhook rule as a file defines it or as the service returns it.
 type Rule struct {
-	// ID is metadata.id, given by the service; empty for a rule from a file.
+	// ID is metadata.id, assigned by the service. It is empty for a rule from a file.
 	ID   string `json:"id,omitempty"`
 	Name string `json:"name"`
 	Spec Spec   `json:"spec"`
 }
 
-// Spec is what a PUT replaces. It holds the names of the authentication
-// values and never a value, so it is safe to print once [Spec.Redacted].
+// Spec is the part of a rule that a PUT replaces. It contains the names of the auth
+// values and never a value, so [Spec.Redacted] makes it safe to print.
 type Spec struct {
 	URL         string            `json:"url"`
 	Enabled     bool              `json:"enabled"`
 	Events      []EventType       `json:"events"`
 	Headers     map[string]string `json:"headers,omitempty"`
 	QueryParams map[string]string `json:"queryParams,omitempty"`
-	// Auth is written even when it is empty, so that a reader of the JSON
-	// need not tell "no authentication" from "not said".
+	// Auth is written even if it is empty. A reader of the JSON need not distinguish "no
+	// authentication" from "unknown".
 	Auth AuthNames `json:"authentication"`
-	// Unknown holds the fields of a live spec that this version does not
-	// know, by their path below spec ("retryPolicy", "authentication.oauth").
+	// Unknown contains the fields of a live spec that this version does not know, by
+	// their path below spec ("retryPolicy", "authentication.oauth").
 	Unknown map[string]json.RawMessage `json:"unknown,omitempty"`
 }
 
-// AuthNames are the names of a rule's authentication values, each list sorted.
+// AuthNames are the names of a rule's auth values, each list sorted.
 type AuthNames struct {
 	Headers     []string `json:"headers,omitempty"`
 	QueryParams []string `json:"queryParams,omitempty"`
 }
 
-// Len is the number of authentication values.
+// Len returns the number of auth values.
 func (a AuthNames) Len() int { return len(a.Headers) + len(a.QueryParams) }
 
-// Desired is a rule that the files ask for, and where they do.
+// Desired is a rule that the files define, with its position.
 type Desired struct {
 	Rule
-	// AuthDigest is the digest of the ciphertext of spec.authentication.
-	// [AuthUnknown] stands for values in clear text, which enter no digest.
+	// AuthDigest is the digest of the ciphertext of spec.authentication. It is
+	// [AuthUnknown] for plaintext values, which no digest covers.
 	AuthDigest Digest
-	// Values are the encrypted values of spec.authentication. They are compared
-	// and never printed.
+	// Values are the encrypted values of spec.authentication. They are compared and
+	// never printed.
 	Values []SealedValue
-	// File and Line are where the rule's name stands; Line counts from 1.
+	// File and Line are the position of the rule's name. Line counts from 1.
 	File string
 	Line int
-	// Over are the files of earlier layers over which File is merged, in the
-	// order of the layers; nil where it says the rule alone.
+	// Over are the files of earlier layers that File is merged over, in layer order. It
+	// is nil if only File defines the rule.
 	Over []string
-	// Placeholders are the paths of values that are still to come, where the
-	// file may wait for them ("spec.authentication.headers.X-Secret").
+	// Placeholders are the paths of missing values, if the options allow them
+	// ("spec.authentication.headers.X-Secret").
 	Placeholders []string
 }
 
@@ -123,15 +122,15 @@ func (s Spec) Clone() Spec {
 	return s
 }
 
-// HeaderKey is the form under which two spellings of a header's name are one:
-// ASCII lower case, and nothing else is folded. Bytes that are not UTF-8 become
+// HeaderKey returns the form in which header names are compared: ASCII letters in
+// lower case, all other characters unchanged. Bytes that are not UTF-8 become
 // U+FFFD, as in the canonical form.
 func HeaderKey(name string) string {
 	plain := true
 	for i := 0; i < len(name) && plain; i++ {
 		plain = name[i] < utf8.RuneSelf && (name[i] < 'A' || name[i] > 'Z')
 	}
-	if plain { // as most are
+	if plain { // true for most names
 		return name
 	}
 	return strings.Map(func(r rune) rune {
@@ -142,12 +141,12 @@ func HeaderKey(name string) string {
 	}, name)
 }
 
-// HeaderValue is a header's value without the outer white space that a
-// transport may add or drop.
+// HeaderValue returns a header's value without outer white space, which a transport
+// may add or drop.
 func HeaderValue(value string) string { return strings.Trim(value, " \t") }
 
-// Without returns the names of a that b does not have, header names compared
-// without regard to case.
+// Without returns the names of a that b lacks. Header names are compared regardless
+// of case.
 func (a AuthNames) Without(b AuthNames) AuthNames {
 	has := func(list []string, name string) bool {
 		return slices.ContainsFunc(list, func(other string) bool { return HeaderKey(other) == HeaderKey(name) })

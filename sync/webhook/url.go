@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// splitURL cuts a URL into scheme, authority and the rest, without decoding
-// or re-encoding anything. ok is false where there is no authority.
+// splitURL splits a URL into scheme, authority and the rest, without decoding or
+// re-encoding. ok is false if there is no authority.
 func splitURL(u string) (scheme, authority, rest string, ok bool) {
 	scheme, after, ok := strings.Cut(u, "://")
 	if !ok || scheme == "" || strings.ContainsAny(scheme, "/?#") {
@@ -20,9 +20,9 @@ func splitURL(u string) (scheme, authority, rest string, ok bool) {
 	return HeaderKey(scheme), after[:end], after[end:], true
 }
 
-// CanonicalURL is u with scheme and host in ASCII lower case, without a
-// default port, with an empty path as "/", and the rest byte for byte. What is
-// no absolute URL stays as it is.
+// CanonicalURL returns u with scheme and host in ASCII lower case, without a default
+// port, and with an empty path as "/". The rest is unchanged byte for byte. If u is
+// not an absolute URL, it is returned unchanged.
 func CanonicalURL(u string) string {
 	scheme, authority, rest, ok := splitURL(u)
 	if !ok {
@@ -43,9 +43,9 @@ func CanonicalURL(u string) string {
 	return scheme + "://" + user + host + rest
 }
 
-// splitPort cuts the port off a host, IPv6 brackets kept. A colon with nothing
-// after it is no port and is dropped, as RFC 3986 section 6.2.3 allows. What
-// has colons elsewhere is no host with a port, and stays whole.
+// splitPort splits the port from a host and keeps IPv6 brackets. A final colon
+// without a port is dropped, as RFC 3986 section 6.2.3 allows. If host has other
+// colons, it is returned whole, without a port.
 func splitPort(host string) (name, port string) {
 	end := strings.IndexByte(host, ':')
 	if strings.HasPrefix(host, "[") {
@@ -67,16 +67,16 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// Origin is where a rule delivers to: what must stay the same for a secret to
-// go to the same receiver. The zero Origin says that this can't be told.
+// Origin is the destination of a rule. It must not change if a secret is to reach
+// the same receiver. The zero Origin is unknown.
 type Origin struct{ Scheme, Host, Port string }
 
-// OriginOf returns the origin of u, the port always given for http and https.
+// OriginOf returns the origin of u. The port is always set for http and https.
 //
-// Programs disagree about odd URLs: in https://good.example\@evil.example some
-// see the host good.example, some evil.example. Of a URL that two readers could
-// take for two receivers, and of what is no absolute URL, it is the zero
-// Origin, which no pattern matches and which is like no other.
+// Programs disagree about unusual URLs: in https://good.example\@evil.example some
+// see the host good.example, others evil.example. For a URL that programs could read
+// differently, or that is not absolute, OriginOf returns the zero Origin. No pattern
+// matches the zero Origin, and it equals no other origin.
 func OriginOf(u string) Origin {
 	scheme, authority, _, ok := splitURL(u)
 	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
@@ -85,7 +85,7 @@ func OriginOf(u string) Origin {
 	if strings.ContainsFunc(authority, odd) {
 		return Origin{}
 	}
-	// A second @ stays in the host and makes it one that can't be told.
+	// A second @ stays in the host, so plainHost rejects it.
 	name, port := splitPort(HeaderKey(authority[strings.IndexByte(authority, '@')+1:]))
 	if !plainHost(name) {
 		return Origin{}
@@ -96,13 +96,13 @@ func OriginOf(u string) Origin {
 	return Origin{Scheme: scheme, Host: name, Port: port}
 }
 
-// odd reports what some programs drop from a URL before they read it, or take
-// for a slash.
+// odd reports whether some programs drop a character from a URL, or read it as a
+// slash.
 func odd(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }
 
-// plainHost reports whether name is a host that all programs read alike: a
-// name of letters, digits, "-", "_" and ".", or an IPv6 address in brackets.
-// A host beyond ASCII is not: programs fold ／ to "/" and 。 to "." or don't.
+// plainHost reports whether all programs read the host name alike: a name of
+// letters, digits, "-", "_" and ".", or an IPv6 address in brackets. A host beyond
+// ASCII is rejected: only some programs fold ／ to "/" and 。 to ".".
 func plainHost(name string) bool {
 	if inner, ok := strings.CutPrefix(name, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
@@ -111,17 +111,17 @@ func plainHost(name string) bool {
 	return name != "" && strings.Trim(name, "0123456789abcdefghijklmnopqrstuvwxyz-_.") == ""
 }
 
-// Known reports whether o says where a rule delivers to.
+// Known reports whether the destination is known.
 func (o Origin) Known() bool { return o.Host != "" }
 
-// Loopback reports whether o is this very machine.
+// Loopback reports whether o is the local machine.
 func (o Origin) Loopback() bool {
 	return o.Host == "localhost" || o.Host == "[::1]" ||
 		strings.HasPrefix(o.Host, "127.") && strings.Trim(o.Host, "0123456789.") == ""
 }
 
-// String is the host, with the port where it is not the scheme's own: the
-// form that --destination and --allow-destination take.
+// String returns the host, with the port unless it is the scheme's default.
+// --destination and --allow-destination take this form.
 func (o Origin) String() string {
 	if o.Port == "" || o.Port == defaultPort(o.Scheme) {
 		return o.Host
@@ -129,11 +129,11 @@ func (o Origin) String() string {
 	return o.Host + ":" + o.Port
 }
 
-// MatchDestination reports whether pattern names o. A pattern is a host
-// ("hooks.example.com"), every host below a name ("*.media.example.com"), and
-// either with ":port"; without a port only the scheme's own port matches. Only
-// https is matched, and http to loopback: elsewhere a secret would travel in
-// clear text.
+// MatchDestination reports whether pattern matches o. A pattern is a host
+// ("hooks.example.com") or all hosts below a name ("*.media.example.com"), and
+// either may have ":port". Without a port it matches only the scheme's default port.
+// Only https matches, and http to loopback: otherwise a secret would be sent as
+// plaintext.
 func MatchDestination(pattern string, o Origin) bool {
 	if !o.Known() || o.Scheme != "https" && !(o.Scheme == "http" && o.Loopback()) {
 		return false
@@ -151,8 +151,8 @@ func MatchDestination(pattern string, o Origin) bool {
 	return name == o.Host
 }
 
-// CheckDestination refuses a pattern that can never match a host: a URL, a
-// path, a * elsewhere than in front.
+// CheckDestination rejects a pattern that can never match a host: a URL, a path, or
+// a * that is not the first character.
 func CheckDestination(pattern string) error {
 	switch {
 	case pattern == "":

@@ -38,7 +38,8 @@ func TestCanonicalURL(t *testing.T) {
 	}
 }
 
-// Where a secret goes must not depend on who reads the URL.
+// TestOriginOf checks that the receiver of a secret does not depend on the program
+// that reads the URL.
 func TestOriginOf(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -164,17 +165,17 @@ func TestOriginString(t *testing.T) {
 		if got := o.String(); got != want {
 			t.Errorf("OriginOf(%q).String() = %q, want %q", in, got, want)
 		}
-		// The form is the one that a pattern takes.
+		// A pattern takes the same form.
 		if o.Scheme == "https" && !MatchDestination(o.String(), o) {
 			t.Errorf("%q, as printed, does not match %q", o, in)
 		}
 	}
 }
 
-// FuzzOrigin compares an origin with what two other readers of URLs make of
-// it: net/url, and a reading after the WHATWG standard, where tabs and line
-// ends are dropped and a backslash is a slash. Where both can read a URL whose
-// origin is known, all three must name one host.
+// FuzzOrigin compares an origin with two other parsers: net/url, and a parser after
+// the WHATWG standard. The latter drops tabs and line ends and reads a backslash as
+// a slash. If both can parse a URL whose origin is known, all three must return the
+// same host.
 func FuzzOrigin(f *testing.F) {
 	for _, u := range []string{
 		"https://hooks.example.com:8443/x?y#z", `https://good\@evil/`, "https://a:b@h:1/", "https://[::1]:80/", "HTTP://A.b:80?x",
@@ -208,8 +209,9 @@ func FuzzOrigin(f *testing.F) {
 	})
 }
 
-// whatwgHost is the host of an http or https URL as the URL standard of
-// browsers reads it, in lower case, without its folding of what is not ASCII.
+// whatwgHost returns the host of an http or https URL as the URL standard of
+// browsers reads it. The result is in lower case; characters beyond ASCII are not
+// folded.
 func whatwgHost(u string) string {
 	u = strings.TrimFunc(u, func(r rune) bool { return r <= ' ' })
 	u = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(u)
