@@ -7,9 +7,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Remove takes out the entry at a path of keys, with what is said behind it on
-// its line. Comments on lines of their own stay. Not ok means that there is no
-// such entry, or a form that is not known here.
+// Remove deletes the entry at a path of keys, with the comment after it on its line.
+// Comments on separate lines are kept. ok is false if the entry is absent or its
+// form is not supported.
 func (t *Text) Remove(path []string) (ok bool) {
 	m, flow := t.root, isFlow(t.root)
 	for _, name := range path[:len(path)-1] {
@@ -33,21 +33,21 @@ func (t *Text) Remove(path []string) (ok bool) {
 	end := t.blockEnd(key.Line, t.indent(key))
 	inLines := value.Kind == yaml.ScalarNode && value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if start, after, known := t.scalar(value, false, key.Column); known && inLines {
-		// A comment below it may be indented deeper and stays all the same.
+		// A comment below it may be indented deeper; it is kept.
 		end = t.lineEnd(value.Line + t.breaksIn(start, after))
 	}
 	return t.cutLines(key, end)
 }
 
-// breaksIn counts the line breaks between two places.
+// breaksIn counts the line breaks between two offsets.
 func (t *Text) breaksIn(start, end int) int {
 	from, _ := slices.BinarySearch(t.lines, start+1)
 	to, _ := slices.BinarySearch(t.lines, end+1)
 	return to - from
 }
 
-// RemoveItem takes the i-th scalar out of a list; flow says that the list
-// stands in braces itself.
+// RemoveItem deletes the i-th item, a scalar, from a list. flow reports whether the
+// list is inside braces.
 func (t *Text) RemoveItem(list *yaml.Node, i int, flow bool) (ok bool) {
 	item := list.Content[i]
 	if flow || isFlow(list) {
@@ -57,13 +57,13 @@ func (t *Text) RemoveItem(list *yaml.Node, i int, flow bool) (ok bool) {
 	if item.Kind != yaml.ScalarNode {
 		return false
 	}
-	if _, _, ok := t.scalar(item, false, item.Column); !ok { // it stands on one line
+	if _, _, ok := t.scalar(item, false, item.Column); !ok { // it is on one line
 		return false
 	}
 	return t.cutLines(item, t.lineEnd(item.Line))
 }
 
-// AddItem puts a text behind the last item of a list, which is a scalar.
+// AddItem adds a text after the last item of a list, which must be a scalar.
 func (t *Text) AddItem(list *yaml.Node, value string, flow bool) (ok bool) {
 	if len(list.Content) == 0 {
 		return false
@@ -90,7 +90,7 @@ func (t *Text) AddItem(list *yaml.Node, value string, flow bool) (ok bool) {
 	return true
 }
 
-// like is a text in the style of the item at a place, in brackets.
+// like formats a text in brackets in the style of the item at an offset.
 func (t *Text) like(at int, value string) string {
 	if t.data[at] == '"' || t.data[at] == '\'' || !Simple(value) {
 		return Quoted(value)
@@ -98,7 +98,8 @@ func (t *Text) like(at int, value string) string {
 	return value
 }
 
-// dash is what stands before an item on its line, where that is "  - ".
+// dash returns the text before an item on its line. ok is false unless it has the
+// form " - ".
 func (t *Text) dash(item *yaml.Node) (string, bool) {
 	at, ok := t.Offset(item)
 	if !ok {
@@ -108,8 +109,8 @@ func (t *Text) dash(item *yaml.Node) (string, bool) {
 	return string(before), len(bytes.Trim(before, " ")) == 1 && bytes.Contains(before, []byte("-"))
 }
 
-// cutLines takes out the lines from that of n to end, which is the end of one;
-// before n there is nothing on its line, or a dash or a question mark.
+// cutLines deletes the lines from the line of n to end, a line end. Before n, its
+// line must be empty or contain only a dash or question mark.
 func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	at, ok := t.Offset(n)
 	if !ok {
@@ -127,7 +128,7 @@ func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	return true
 }
 
-// cutItem takes out what stands in brackets from start to end, with its comma.
+// cutItem deletes an item in brackets from start to end, with its comma.
 func (t *Text) cutItem(start, end int) bool {
 	blank := func(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 	after := end
@@ -139,7 +140,7 @@ func (t *Text) cutItem(start, end int) bool {
 		for end < len(t.data) && (t.data[end] == ' ' || t.data[end] == '\t') {
 			end++
 		}
-	} else { // the last one: the comma before it
+	} else { // the last item: delete the comma before it
 		before := start
 		for before > 0 && blank(t.data[before-1]) {
 			before--
@@ -152,7 +153,7 @@ func (t *Text) cutItem(start, end int) bool {
 	return true
 }
 
-// closed is the end of an empty collection in brackets.
+// closed returns the end of an empty collection in brackets.
 func (t *Text) closed(n *yaml.Node) (end int, ok bool) {
 	start, ok := t.Offset(n)
 	if !ok {

@@ -11,14 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Set puts a text at a path of keys: over the scalar that stands there, or as a
-// new entry behind the others. Not ok means that the file has a form that is
-// not known here, and nothing is set.
+// Set sets a text at a path of keys. It replaces the scalar there, or adds an entry
+// after the others. If the file has an unsupported form, it sets nothing and ok is
+// false.
 func (t *Text) Set(path []string, value string) (ok bool) {
 	return t.set(path, literal{value, false})
 }
 
-// SetBool puts true or false at a path of keys, as [Text.Set].
+// SetBool sets true or false at a path of keys, as [Text.Set] does.
 func (t *Text) SetBool(path []string, value bool) (ok bool) {
 	return t.set(path, literal{strconv.FormatBool(value), true})
 }
@@ -26,10 +26,10 @@ func (t *Text) SetBool(path []string, value bool) (ok bool) {
 // literal is a value to be written.
 type literal struct {
 	text string
-	raw  bool // as it is, without quotes
+	raw  bool // without quotes
 }
 
-// in is the value as it stands in braces or not.
+// in formats the value. flow reports whether it is inside braces.
 func (s literal) in(flow bool) string {
 	switch {
 	case s.raw:
@@ -75,14 +75,14 @@ func (t *Text) replaceScalar(n *yaml.Node, value literal, flow bool, column int)
 		return false
 	}
 	by := value.in(flow)
-	if start == end { // nothing stands behind the colon
+	if start == end { // no text follows the colon
 		by = " " + by
 	}
 	t.replace(start, end, by)
 	return true
 }
 
-// replaceEmpty puts entries where null, nothing or {} stands.
+// replaceEmpty replaces null, an empty value or {} with entries.
 func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, step int, flow bool) bool {
 	start, ok := t.Offset(n)
 	if !ok {
@@ -102,7 +102,7 @@ func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, 
 		t.replace(start, end, "{"+flowEntry(path, value)+"}")
 		return true
 	}
-	// The space before it goes, too; what stood behind it on its line is a comment.
+	// Remove the space before it as well. The text after it on its line is a comment.
 	for start > 0 && t.data[start-1] == ' ' {
 		start--
 	}
@@ -113,7 +113,7 @@ func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, 
 	return true
 }
 
-// insert adds an entry to a mapping that has others.
+// insert adds an entry to a mapping that has other entries.
 func (t *Text) insert(m *yaml.Node, path []string, value literal, column, step int, flow bool) bool {
 	if flow {
 		start, ok := t.Offset(m)
@@ -135,8 +135,8 @@ func (t *Text) insert(m *yaml.Node, path []string, value literal, column, step i
 	return true
 }
 
-// before is the key behind which a new one belongs, as an index into a
-// mapping's content: by [Text.Order], otherwise the last one.
+// before returns the index in a mapping's content of the key after which a new key
+// belongs. It follows [Text.Order]; otherwise it returns the last key.
 func (t *Text) before(m *yaml.Node, name string) int {
 	last := len(m.Content) - 2
 	own := slices.Index(t.Order, name)
@@ -151,7 +151,7 @@ func (t *Text) before(m *yaml.Node, name string) int {
 	return last
 }
 
-// blockEntry is an entry on lines of its own, each with its newline before it.
+// blockEntry formats an entry on separate lines, each with a newline before it.
 func (t *Text) blockEntry(path []string, value literal, column, step int) string {
 	var b strings.Builder
 	for i, name := range path {
@@ -169,12 +169,12 @@ func flowEntry(path []string, value literal) string {
 	return Quoted(path[0]) + ": {" + flowEntry(path[1:], value) + "}"
 }
 
-// maxKey is how long a key may be that stands before its colon on one line;
-// YAML wants to see the colon within 1024 characters.
+// maxKey limits a key on the same line as its colon, in bytes. YAML requires the
+// colon within 1024 characters.
 const maxKey = 1000
 
-// Key is a name as a key in a block, with its colon; a long one takes a second
-// line, indented as the first.
+// Key formats a name as a key in a block, with its colon. A long key takes a second
+// line, indented like the first.
 func Key(name, indent string) string {
 	if key := Plain(name); len(key) <= maxKey {
 		return key + ":"
@@ -182,13 +182,12 @@ func Key(name, indent string) string {
 	return "? " + Quoted(name) + "\n" + indent + ":"
 }
 
-// Plain is a text as YAML writes it on one line: in quotes only where it must be.
+// Plain formats a text on one line, with quotes only if necessary.
 func Plain(s string) string {
 	if strings.ContainsFunc(s, hidden) {
 		return Quoted(s)
 	}
-	// Of a node the library would leave out the quotes that only older readers
-	// need: "yes", "1:20".
+	// A yaml.Node would omit the quotes that only older readers need: "yes", "1:20".
 	out, err := yaml.Marshal(s)
 	if err != nil {
 		return Quoted(s)
@@ -196,8 +195,8 @@ func Plain(s string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
-// Simple reports whether a text needs no quotes, in brackets neither, where
-// [Plain] does not know all that must be quoted.
+// Simple reports whether a text needs no quotes, even in brackets. [Plain] does not
+// quote everything that brackets require.
 func Simple(s string) bool {
 	odd := func(r rune) bool {
 		return !(r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
@@ -205,12 +204,12 @@ func Simple(s string) bool {
 	return Plain(s) == s && !strings.ContainsFunc(s, odd)
 }
 
-// Quoted is a text in double quotes on one line. What could not be seen in it
-// is escaped, so that nobody reviews another text than the one that counts.
+// Quoted formats a text in double quotes on one line. It escapes invisible
+// characters, so that a reviewer sees the text that counts.
 func Quoted(s string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	out, err := yaml.Marshal(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle})
-	if err != nil { // a text always has a form in quotes
+	if err != nil { // a text always has a quoted form
 		return strconv.QuoteToASCII(s)
 	}
 	quoted := strings.TrimRight(string(out), "\n")
@@ -231,8 +230,8 @@ func Quoted(s string) string {
 	return b.String()
 }
 
-// hidden reports whether a character is not seen where it stands, or changes
-// how others are seen: line ends, direction marks, odd spaces.
+// hidden reports whether a character is invisible or changes the display of other
+// characters: line ends, direction marks, unusual spaces.
 func hidden(r rune) bool {
 	return r != ' ' && !unicode.IsPrint(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

@@ -1,11 +1,11 @@
-// Package yamltext edits YAML files as text: what is not meant stays byte for
-// byte, comments, order, quotes and line ends included. Positions come from the
-// YAML library's nodes; where a value ends is found here.
+// Package yamltext edits YAML files as text. Everything outside an edit is unchanged
+// byte for byte, including comments, order, quotes and line ends. Positions come
+// from the YAML library's nodes; this package finds the end of each value.
 //
-// It knows the forms in which people and tools write rule files, not all of
-// YAML: a form that it does not know is refused, or comes out as something
-// else. So whoever edits reads the outcome again and compares it with what was
-// meant. It knows nothing of rules or secrets.
+// It supports the forms in which people and tools write rule files, not all of YAML.
+// It rejects other forms or edits them incorrectly, so a caller must parse the
+// result again and compare it with the intended content. The package knows nothing
+// of rules or secrets.
 package yamltext
 
 import (
@@ -23,20 +23,20 @@ type edit struct {
 	by         string
 }
 
-// Text is a file while it is edited. Every edit is at a place of the text as it
-// was read; they are made together by [Text.Apply].
+// Text is a file being edited. Every edit uses offsets of the original text;
+// [Text.Apply] makes all edits together.
 type Text struct {
-	// Order are keys in the order in which a new one is put among the others;
-	// one that is not among them comes last.
+	// Order contains keys in the order that a new key follows. A key that it lacks comes
+	// last.
 	Order []string
 
 	data  []byte
 	root  *yaml.Node
-	lines []int // where each line begins
+	lines []int // the offset of each line
 	edits []edit
 }
 
-// New begins to edit data, of which root is the top mapping.
+// New begins an edit of data. root is its top mapping.
 func New(data []byte, root *yaml.Node) *Text {
 	t := &Text{data: data, root: root, lines: []int{0}}
 	for i := 0; i < len(data); {
@@ -50,12 +50,12 @@ func New(data []byte, root *yaml.Node) *Text {
 	return t
 }
 
-// breaks are what the YAML library counts as the end of a line.
+// breaks are the line breaks of the YAML library.
 var breaks = [][]byte{[]byte("\r\n"), []byte("\n"), []byte("\r"), []byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
 
-// lineBreak is the length of the line break with which s begins, or 0.
+// lineBreak returns the length of the line break at the beginning of s, or 0.
 func lineBreak(s []byte) int {
-	if s[0] >= ' ' && s[0] < utf8.RuneSelf { // as nearly all is
+	if s[0] >= ' ' && s[0] < utf8.RuneSelf { // true for nearly every byte
 		return 0
 	}
 	for _, b := range breaks {
@@ -66,13 +66,13 @@ func lineBreak(s []byte) int {
 	return 0
 }
 
-// Data is the file as it was read.
+// Data returns the original file.
 func (t *Text) Data() []byte { return t.data }
 
-// Root is the top mapping.
+// Root returns the top mapping.
 func (t *Text) Root() *yaml.Node { return t.root }
 
-// Apply returns the file with all edits; ok is false where two overlap.
+// Apply returns the file with all edits. ok is false if two edits overlap.
 func (t *Text) Apply() (out []byte, ok bool) {
 	slices.SortStableFunc(t.edits, func(a, b edit) int { return a.start - b.start })
 	at := 0
@@ -90,7 +90,7 @@ func (t *Text) replace(start, end int, by string) {
 	t.edits = append(t.edits, edit{start, end, by})
 }
 
-// newline is how the file's lines end.
+// newline returns the file's line end.
 func (t *Text) newline() string {
 	if bytes.Contains(t.data, []byte("\r\n")) {
 		return "\r\n"
@@ -98,7 +98,7 @@ func (t *Text) newline() string {
 	return "\n"
 }
 
-// Offset is where a node begins; its column counts characters.
+// Offset returns the offset of a node. A node's column counts characters.
 func (t *Text) Offset(n *yaml.Node) (at int, ok bool) {
 	if n.Line < 1 || n.Line > len(t.lines) {
 		return 0, false
@@ -117,8 +117,8 @@ func (t *Text) Offset(n *yaml.Node) (at int, ok bool) {
 	return at, at <= len(t.data)
 }
 
-// scalar is where a scalar begins and ends. flow says that it stands in
-// brackets; column is that of its key.
+// scalar returns the beginning and end of a scalar. flow reports whether it is in
+// brackets. column is the column of its key.
 func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok bool) {
 	start, ok = t.Offset(n)
 	if !ok {
@@ -146,7 +146,7 @@ func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok b
 			end = min(end, len(bytes.TrimRight(line[:i], " \t")))
 		}
 	}
-	// What was found must be the value: a text over several lines is not.
+	// The text found must have the value; a text over several lines does not.
 	var found yaml.Node
 	if end <= 0 || yaml.Unmarshal(rest[:end], &found) != nil || len(found.Content) != 1 || found.Content[0].Value != n.Value {
 		return 0, 0, false
@@ -154,7 +154,7 @@ func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok b
 	return start, start + end, true
 }
 
-// closing is the length of a quoted text; 0 where it does not end.
+// closing returns the length of a quoted text, or 0 if it does not end.
 func closing(s []byte, quote byte) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -169,7 +169,7 @@ func closing(s []byte, quote byte) int {
 	return 0
 }
 
-// blockEnd is the end of the last line of what begins on a line and is
+// blockEnd returns the end of the last line of a block that begins on a line and is
 // indented deeper than column.
 func (t *Text) blockEnd(line, column int) int {
 	end := t.lineEnd(line)
@@ -179,8 +179,8 @@ func (t *Text) blockEnd(line, column int) int {
 		if len(bare) == 0 {
 			continue
 		}
-		// A list may stand as far left as its key, and so may a closing bracket;
-		// the value of a key behind "?" does.
+		// A list, a closing bracket and the value of a "?" key may have the same
+		// indentation as the key.
 		indent := len(content) - len(bare)
 		value := len(bare) == 1 && bare[0] == ':' || bytes.HasPrefix(bare, []byte(": "))
 		if indent < column && (indent < column-1 || !value && !bytes.ContainsAny(bare[:1], "-]}")) {
@@ -191,8 +191,8 @@ func (t *Text) blockEnd(line, column int) int {
 	return end
 }
 
-// indent is the column at which an entry begins: that of its key, or of the
-// question mark before it.
+// indent returns the column of an entry: the column of its key, or of the question
+// mark before it.
 func (t *Text) indent(key *yaml.Node) int {
 	at, ok := t.Offset(key)
 	if before := bytes.TrimRight(t.data[:at], " "); ok && bytes.HasSuffix(before, []byte("?")) {
@@ -203,8 +203,8 @@ func (t *Text) indent(key *yaml.Node) int {
 	return key.Column
 }
 
-// AppendEntry puts an entry at the end of the file; block is its text in
-// lines, flow the same for a file that is written in braces.
+// AppendEntry adds an entry at the end of the file. block is its text on lines, flow
+// its text for a file in braces.
 func (t *Text) AppendEntry(block, flow string) {
 	if isFlow(t.root) {
 		if at := bytes.LastIndexByte(t.data, '}'); at >= 0 {
@@ -216,7 +216,7 @@ func (t *Text) AppendEntry(block, flow string) {
 	t.replace(at, len(t.data), t.newline()+strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", t.newline())+t.newline())
 }
 
-// Comment replaces the first comment behind from that says just this and is
+// Comment replaces the first comment after from whose text equals says and that is
 // not replaced yet.
 func (t *Text) Comment(from int, says, by string) bool {
 	for at := from; ; {
@@ -235,7 +235,7 @@ func (t *Text) Comment(from int, says, by string) bool {
 	}
 }
 
-// lineEnd is where a line ends, before its newline.
+// lineEnd returns the offset of a line's end, before its newline.
 func (t *Text) lineEnd(line int) int {
 	if line >= len(t.lines) {
 		return len(t.data)
@@ -249,7 +249,7 @@ func (t *Text) lineEnd(line int) int {
 	return end
 }
 
-// Entry is the key and the value of a name in a mapping, or nil.
+// Entry returns the key and the value of a name in a mapping, or nil.
 func Entry(m *yaml.Node, name string) (key, value *yaml.Node) {
 	if m == nil || m.Kind != yaml.MappingNode {
 		return nil, nil

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// edited makes one edit of a file; not ok means that it was refused.
+// edited makes one edit of a file. ok is false if the edit was rejected.
 func edited(t *testing.T, data string, edit func(*Text) bool) (out string, ok bool) {
 	t.Helper()
 	var doc yaml.Node
@@ -24,7 +24,7 @@ func edited(t *testing.T, data string, edit func(*Text) bool) (out string, ok bo
 	return string(b), ok
 }
 
-// list is the list at spec.events.
+// list returns the list at spec.events.
 func list(t *Text) *yaml.Node {
 	_, spec := Entry(t.Root(), "spec")
 	_, events := Entry(spec, "events")
@@ -113,7 +113,7 @@ func TestEdits(t *testing.T) {
 func TestForms(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		data, want string // "" means refused
+		data, want string // "" means rejected
 		edit       func(*Text) bool
 	}{
 		"behind its neighbour": {
@@ -165,7 +165,7 @@ func TestForms(t *testing.T) {
 
 var long = strings.Repeat("k", maxKey+1)
 
-// TestHidden: what can't be seen is written as an escape.
+// TestHidden checks that invisible characters are escaped.
 func TestHidden(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
