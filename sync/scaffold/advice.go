@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Advice is what a file that is there already lacks to do its part, in lines;
-// empty where it lacks nothing that can be seen.
+// Advice returns, as lines, the settings that an existing file lacks for its
+// purpose. It returns nothing if it finds no gap.
 func (s Settings) Advice(e Existing) []string {
 	if e.Content == nil {
 		return []string{"is a link or no file of text, and was not looked at"}
@@ -31,7 +31,7 @@ func (s Settings) Advice(e Existing) []string {
 	return nil
 }
 
-// linesAdvice names the lines that a list of patterns lacks.
+// linesAdvice reports the lines that a list of patterns lacks.
 func linesAdvice(e Existing) []string {
 	have := patterns(e.Content)
 	var lack []string
@@ -46,7 +46,7 @@ func linesAdvice(e Existing) []string {
 	return []string{"add these lines: " + strings.Join(lack, ", ")}
 }
 
-// patterns are the lines of a file that are neither empty nor a comment.
+// patterns returns the lines of a file that are neither empty nor a comment.
 func patterns(data []byte) []string {
 	var out []string
 	for line := range strings.Lines(string(data)) {
@@ -57,7 +57,7 @@ func patterns(data []byte) []string {
 	return out
 }
 
-// ownersAdvice names the paths that no line of a CODEOWNERS file seems to cover.
+// ownersAdvice reports the paths that no line of a CODEOWNERS file seems to cover.
 func (s Settings) ownersAdvice(e Existing) []string {
 	var lack []string
 	for _, guarded := range s.Guarded() {
@@ -78,15 +78,15 @@ func (s Settings) ownersAdvice(e Existing) []string {
 	return []string{"give these an owner, too: " + strings.Join(lack, ", ")}
 }
 
-// ownsAll reports whether a pattern of a CODEOWNERS file matches all that
-// another one does, as far as that is plain.
+// ownsAll reports whether a CODEOWNERS pattern matches everything that another
+// pattern matches. It handles only simple patterns.
 func ownsAll(pattern, guarded string) bool {
 	pattern = strings.TrimPrefix(pattern, "**/")
 	anchored := strings.HasPrefix(pattern, "/")
 	switch {
 	case pattern == "*" || pattern == "**" || pattern == guarded:
 		return true
-	case !strings.Contains(pattern, "/"): // of that name, in every directory
+	case !strings.Contains(pattern, "/"): // this name, in every directory
 		return path.Base(guarded) == pattern
 	case !strings.HasSuffix(pattern, "/"):
 		return !anchored && "/"+pattern == guarded
@@ -96,7 +96,7 @@ func ownsAll(pattern, guarded string) bool {
 	return strings.HasPrefix(guarded, pattern)
 }
 
-// sopsAdvice says what a .sops.yaml lacks for rule files.
+// sopsAdvice reports the settings that a .sops.yaml lacks for rule files.
 func (s Settings) sopsAdvice(data []byte) (out []string) {
 	defer func() {
 		if recover() != nil { // the YAML library panics on some inputs

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestGuarded: each file that plan --base compares, and each one that runs it,
-// matches a pattern of CODEOWNERS, in a repository of its own and in a monorepo.
-// Git's own reader of such patterns decides.
+// TestGuarded checks that each file that plan --base compares, and each file that
+// runs it, matches a pattern of CODEOWNERS. It does so in a separate repository and
+// in a monorepo. Git's matcher of such patterns decides.
 func TestGuarded(t *testing.T) {
 	t.Parallel()
 	runs := []string{".github/workflows/mkhooks-plan.yml", ".github/workflows/other.yml", ".github/CODEOWNERS"}
@@ -45,8 +45,8 @@ func TestGuarded(t *testing.T) {
 	}
 }
 
-// matchedByGit returns the files that patterns match, read as those of a
-// .gitignore, which CODEOWNERS follows.
+// matchedByGit returns the files that patterns match. Git reads the patterns as a
+// .gitignore, whose syntax CODEOWNERS follows.
 func matchedByGit(t *testing.T, patterns, files []string) []string {
 	t.Helper()
 	dir := tree(t, map[string]string{".gitignore": strings.Join(patterns, "\n") + "\n"})

@@ -8,20 +8,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Remote is what the URL of a git remote tells. It never holds the URL itself,
-// in which people keep tokens.
+// Remote contains the parts of a git remote's URL. It never contains the URL itself,
+// because users put tokens there.
 type Remote struct {
-	// Host is empty for a path on this machine.
+	// Host is empty for a local path.
 	Host string
-	// Account is the first part of the path on that host.
+	// Account is the first part of the path on the host.
 	Account string
 	// Repo is the last part of the path, without .git.
 	Repo string
 }
 
-// ParseRemote reads the URL of a git remote in any of the forms that git takes:
-// https://host/org/repo.git, ssh://git@host/org/repo, git@host:org/repo.git, or
-// a path. What it can't read is empty.
+// ParseRemote parses the URL of a git remote in any form that git accepts:
+// https://host/org/repo.git, ssh://git@host/org/repo, git@host:org/repo.git, or a
+// path. Parts that it can't parse are empty.
 func ParseRemote(remote string) Remote {
 	remote = strings.TrimSpace(remote)
 	var r Remote
@@ -47,18 +47,18 @@ func ParseRemote(remote string) Remote {
 	return r
 }
 
-// withoutUser cuts off what stands before the host of a remote without a scheme.
+// withoutUser removes the user before the host of a remote without a scheme.
 func withoutUser(remote string) string {
 	head, _, _ := strings.Cut(remote, "/")
 	return remote[strings.LastIndexByte(head, '@')+1:]
 }
 
-// OnGitHub reports whether the host is github.com or seems to be a GitHub of
-// a company's own.
+// OnGitHub reports whether the host is github.com or seems to be a company's GitHub.
 func (r Remote) OnGitHub() bool { return strings.Contains(r.Host, "github") }
 
-// OwnerName makes an owner of the name of a repo or folder: lower case, and "-"
-// for what an owner's name can't hold. It is empty where nothing is left.
+// OwnerName derives an owner from the name of a repository or directory: lower case,
+// with "-" in place of characters that an owner can't contain. It returns "" if
+// nothing valid remains.
 func OwnerName(name string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {

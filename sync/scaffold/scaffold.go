@@ -1,9 +1,9 @@
-// Package scaffold makes the files of a config repo from templates, and writes
-// those that are missing.
+// Package scaffold renders the files of a config repository from templates and
+// writes the missing files.
 //
-// It overwrites nothing, follows no link, asks nobody and finds nothing out:
-// what the files say is in [Settings]. It encrypts nothing; where a secret
-// belongs, the example rule holds a placeholder.
+// It overwrites nothing, follows no link, asks no questions and detects nothing:
+// [Settings] contains all inputs. It encrypts nothing; the example rule contains a
+// placeholder in place of a secret.
 package scaffold
 
 import (
@@ -24,40 +24,40 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Settings are what the files say.
+// Settings are the inputs of the templates.
 type Settings struct {
 	Owner, Project string
-	// Branch is the one that is applied from, ToolRef the commit or tag of
-	// mkhooks that the workflows run.
+	// Branch is the branch that is applied. ToolRef is the commit or tag of mkhooks that
+	// the workflows run.
 	Branch, ToolRef string
-	// RulePaths are the folders of rule files; empty means rules.
+	// RulePaths are the directories of rule files. Empty means rules.
 	RulePaths []string
 	// Destinations are the hosts that may receive secrets.
 	Destinations []string
 	// Recipients are public parts of age keys.
 	Recipients []string
-	// Secret gives the example rule a placeholder for a secret.
+	// Secret adds a placeholder for a secret to the example rule.
 	Secret bool
-	// CodeOwners are who approves a change to guards; empty leaves that open.
+	// CodeOwners approve changes to guards. Empty leaves them open.
 	CodeOwners []string
-	// Below is the directory of the files in the Git repository, with slashes;
-	// empty at its top.
+	// Below is the directory of the files in the Git repository, with slashes. It is
+	// empty at the top.
 	Below string
 }
 
-// File is one file of a config repo.
+// File is one file of a config repository.
 type File struct {
-	// Path has slashes and is relative to the repo.
+	// Path has slashes and is relative to the config repository.
 	Path string
-	// Why says in some words what the file is for.
+	// Why describes the file's purpose in a few words.
 	Why  string
 	Data []byte
-	// Same are other places at which a file does the same, patterns in lower
-	// case included: where there is one, this file is not wanted.
+	// Same lists other paths of files with the same purpose, including patterns in lower
+	// case. If such a file exists, this file is not written.
 	Same []string
 }
 
-// The files that others ask for by name.
+// Paths of the files that other code refers to.
 const (
 	ConfigPath     = "mkhooks.yaml"
 	ExamplePath    = "rules/example.yaml"
@@ -68,11 +68,12 @@ const (
 	WorkflowPrefix = ".github/workflows/mkhooks-"
 )
 
-// ExampleHost is where the example rule would deliver to.
+// ExampleHost is the host that the example rule delivers to.
 const ExampleHost = "hooks.example.com"
 
-// plan is every file that has a template of its own, the config file last: a
-// run that dies before it is no config repo yet, and is gone through again.
+// plan lists every file with a separate template, the config file last. If a run is
+// interrupted before the config file, there is no config repository yet, and the
+// next run starts again.
 var plan = []struct {
 	File
 	template string
@@ -86,14 +87,14 @@ var plan = []struct {
 	{File{Path: ConfigPath, Why: "owner, guards, projects and their rules"}, "mkhooks.yaml"},
 }
 
-// workflows says what each workflow is for.
+// workflows describes the purpose of each workflow.
 var workflows = map[string]string{
 	"plan":  "plans each pull request",
 	"apply": "applies what was merged",
 	"drift": "looks for drift at night",
 }
 
-// Files are all files of a config repo, in the order in which they are written.
+// Files returns all files of a config repository in the order of writing.
 func (s Settings) Files() ([]File, error) {
 	files := []File{
 		{Path: "rule.schema.json", Why: "for editors: completes and checks rules", Data: schema.Rule()},
@@ -120,7 +121,7 @@ func (s Settings) Files() ([]File, error) {
 	return files, nil
 }
 
-// render fills a template in.
+// render executes a template.
 func (s Settings) render(name string) ([]byte, error) {
 	text, err := templates.ReadFile(name)
 	if err != nil {
@@ -137,14 +138,14 @@ func (s Settings) render(name string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// scalar is s as YAML, with quotes where it needs them.
+// scalar formats s as YAML, with quotes if it needs them.
 func scalar(s string) (string, error) {
 	out, err := yaml.Marshal(s)
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 
-// PathRegex matches the rule files, as SOPS names them: from the folder of
-// .sops.yaml.
+// PathRegex returns an expression that matches the rule files as SOPS names them:
+// relative to the directory of .sops.yaml.
 func (s Settings) PathRegex() string {
 	var alternatives []string
 	for _, p := range s.rulePaths() {
@@ -167,9 +168,9 @@ func (s Settings) rulePaths() []string {
 	return s.RulePaths
 }
 
-// Guarded are the patterns of the files that code owners approve: everything
-// that plan --base compares, and what runs it. They are those of the repository,
-// whose top need not be the directory of the files.
+// Guarded returns the patterns of files that code owners approve: everything that
+// plan --base compares, and everything that runs it. The patterns are relative to
+// the repository, whose top may be above the directory of the files.
 func (s Settings) Guarded() []string {
 	top := "/"
 	if s.Below != "" {
@@ -177,11 +178,11 @@ func (s Settings) Guarded() []string {
 	}
 	out := []string{top + ConfigPath}
 	if s.Below == "" {
-		out = append(out, SOPSPath) // in every directory: one in rules/ beats that above it
+		out = append(out, SOPSPath) // in every directory: rules/.sops.yaml overrides the file above it
 	} else {
 		out = append(out, top+"**/"+SOPSPath)
 		for dir := path.Dir(strings.TrimSuffix(top, "/")); ; dir = path.Dir(dir) {
-			out = append(out, path.Join(dir, SOPSPath)) // SOPS looks upwards, too
+			out = append(out, path.Join(dir, SOPSPath)) // SOPS also looks upwards
 			if dir == "/" {
 				break
 			}
@@ -190,7 +191,7 @@ func (s Settings) Guarded() []string {
 	return append(out, "/.github/workflows/", "/"+CodeOwnersPath)
 }
 
-// Approvers are the code owners of a line.
+// Approvers returns the code owners for a line.
 func (s Settings) Approvers() string {
 	if len(s.CodeOwners) == 0 {
 		return "@ORG/TEAM"

@@ -18,7 +18,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 )
 
-// odd are settings whose values YAML or a template could take for more.
+// odd are settings whose values YAML or a template could misread.
 var odd = []Settings{
 	{Owner: "video-platform", Project: "demo", Branch: "main", ToolRef: "v1.0.0", Destinations: []string{ExampleHost}, Recipients: []string{"age1abc"}, Secret: true, CodeOwners: []string{"@org/team", "@someone"}},
 	{Owner: "true", Project: "no", Branch: "1", ToolRef: "main"},
@@ -28,7 +28,7 @@ var odd = []Settings{
 	{Owner: "a", Project: "Prüfung &x *y !z", Branch: "main", ToolRef: "main"},
 }
 
-// TestFilesSayWhatIsMeant reads every file as those who use it do.
+// TestFilesSayWhatIsMeant reads every file as its users do.
 func TestFilesSayWhatIsMeant(t *testing.T) {
 	t.Parallel()
 	for _, s := range odd {
@@ -56,7 +56,8 @@ func TestFilesSayWhatIsMeant(t *testing.T) {
 	}
 }
 
-// checkForm wants text that ends with a line, JSON and YAML that can be read.
+// checkForm checks that text ends with a newline and that JSON and YAML can be
+// parsed.
 func checkForm(t *testing.T, f File) {
 	t.Helper()
 	text := string(f.Data)
@@ -117,8 +118,8 @@ func checkWorkflow(t *testing.T, s Settings, f File) {
 	}
 }
 
-// TestWorkflows holds that there are those that the contract names, and that
-// actionlint finds nothing.
+// TestWorkflows checks that all expected workflows exist and that actionlint finds
+// nothing.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	files, err := odd[0].Files()
@@ -175,7 +176,7 @@ func TestPathRegex(t *testing.T) {
 	}
 }
 
-// tree writes files below a new folder.
+// tree writes files below a new directory.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -191,7 +192,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// contents are those of all files below a folder, by path.
+// contents returns the contents of all files below a directory, by path.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -209,8 +210,8 @@ func contents(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// TestWriteWhatIsMissing leaves what is there, also where another file does
-// the same, and has nothing to do the second time.
+// TestWriteWhatIsMissing checks that existing files are kept, also if another file
+// has the same purpose. A second run has nothing to do.
 func TestWriteWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	before := map[string]string{".gitignore": "mine\n", "readme.rst": "mine\n", "docs/CODEOWNERS": "* @me\n", "rules/a.yaml": "mine\n"}
@@ -247,7 +248,7 @@ func TestWriteWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestNothingIsWrittenThroughLinks has links in place of each folder and file.
+// TestNothingIsWrittenThroughLinks puts links in place of each directory and file.
 func TestNothingIsWrittenThroughLinks(t *testing.T) {
 	t.Parallel()
 	files, err := odd[0].Files()
@@ -355,7 +356,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestExample is a rule as it is, with a secret and without.
+// TestExample checks the example rule with a secret and without.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []bool{true, false} {

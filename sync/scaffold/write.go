@@ -13,20 +13,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
-// Existing is a file that is there already and stays as it is.
+// Existing is a file that already exists. It is not changed.
 type Existing struct {
 	File
-	// At is where it is, which may be one of the other places.
+	// At is the file's path, which may be one of File.Same.
 	At string
-	// Content is what it holds; nil where it is a link, or too large to be read.
+	// Content is the file's content. It is nil for a link, or a file that is too large
+	// to be read.
 	Content []byte
 }
 
-// maxRead is the most bytes that are read of a file that is there already.
+// maxRead limits the bytes read from an existing file.
 const maxRead = 1 << 20
 
-// Survey tells the files that are missing in dir from those that are there. It
-// writes nothing. The error says which link or file stands in the way.
+// Survey separates the files that are missing in dir from existing files. It writes
+// nothing. The error names a link or file that blocks a path.
 func Survey(dir string, files []File) (missing []File, existing []Existing, err error) {
 	for _, f := range files {
 		at, err := f.find(dir)
@@ -49,7 +50,8 @@ func Survey(dir string, files []File) (missing []File, existing []Existing, err 
 	return missing, existing, nil
 }
 
-// find is the place at which the file, or another that does the same, is.
+// find returns the path of the file, or of another file with the same purpose. It
+// returns "" if there is none.
 func (f File) find(dir string) (string, error) {
 	_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(f.Path)))
 	if err == nil {
@@ -73,8 +75,8 @@ func (f File) find(dir string) (string, error) {
 	return "", nil
 }
 
-// missingError reports whether there is nothing of that name. A file where a
-// folder would have to be is found by checkParents.
+// missingError reports whether a path is absent. checkParents finds a file in place
+// of a directory.
 func missingError(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
@@ -83,7 +85,7 @@ func missingError(err error) bool {
 	return errors.As(err, &pe) && strings.Contains(pe.Err.Error(), "not a directory")
 }
 
-// checkParents refuses a folder on the way to a file that is a link or a file.
+// checkParents rejects a path if one of its directories is a link or a file.
 func checkParents(dir, file string) error {
 	at := dir
 	for _, name := range strings.Split(path.Dir(file), "/") {
@@ -104,14 +106,15 @@ func checkParents(dir, file string) error {
 	return nil
 }
 
-// ObstacleError is what stands where a folder of the repo has to be.
+// ObstacleError describes a link or file in place of a directory of the config
+// repository.
 type ObstacleError struct{ Path, Problem, Wanted string }
 
 func (e *ObstacleError) Error() string {
 	return fmt.Sprintf("%s %s; expected a folder for %s", e.Path, e.Problem, e.Wanted)
 }
 
-// content reads a regular file; of anything else it returns nil.
+// content reads a regular file. It returns nil for anything else.
 func content(name string) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRead {
@@ -125,11 +128,11 @@ func content(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxRead))
 }
 
-// Write writes files that are missing in dir, in their order, and makes the
-// folders that they need. written is how many there are where it stopped.
+// Write writes the missing files in dir, in order, and creates their directories.
+// written counts the files written before an error.
 func Write(dir string, files []File) (written int, err error) {
 	for i, f := range files {
-		// Again, directly before it is made use of.
+		// Check again, directly before use.
 		if err := checkParents(dir, f.Path); err != nil {
 			return i, err
 		}
