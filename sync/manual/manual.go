@@ -1,9 +1,9 @@
-// Package manual writes the manual pages of a tree of commands, from what the
-// commands say of themselves: a page a command, as man(1) shows it.
+// Package manual writes the manual pages of a tree of commands from the commands'
+// help texts: one page per command, in the format of man(1).
 //
-// It writes roff itself. What cobra brings for it goes through Markdown, which
-// takes the stars and underscores of a help text for emphasis, and has no
-// sections for exit codes, environment and files.
+// It writes roff itself. Cobra's generator converts Markdown, which misreads the
+// stars and underscores of a help text as emphasis. It also has no sections for exit
+// codes, environment and files.
 package manual
 
 import (
@@ -18,35 +18,35 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Options are what pages say beside the commands' own texts.
+// Options are the contents of pages besides the commands' help texts.
 type Options struct {
-	// Date stands at the foot of each page. Two runs with one date write the
-	// same bytes.
+	// Date is printed at the foot of each page. Runs with the same date write the same
+	// bytes.
 	Date time.Time
-	// Version is that of the program, and stands beside it.
+	// Version is the program's version, printed beside Date.
 	Version string
-	// Files are those that commands read or write.
+	// Files are the files that commands read or write.
 	Files []File
 }
 
-// File is a file that a page names.
+// File is a file that a page describes.
 type File struct {
 	Name, Text string
-	// Flag is the flag of the commands whose pages name it; empty means that
-	// the page of the program alone does.
+	// Flag selects the pages of commands with this flag. If it is empty, only the
+	// program's page describes the file.
 	Flag string
 }
 
-// Page is a manual page; Name is that of its file, such as mkhooks-plan.1.
+// Page is a manual page. Name is its file name, such as mkhooks-plan.1.
 type Page struct {
 	Name string
 	Text []byte
 }
 
-// section is that of the manual which commands are in.
+// section is the manual section of commands.
 const section = "1"
 
-// Pages returns a page for root and each command below it that is not hidden.
+// Pages returns a page for root and for each visible command below it.
 func Pages(root *cobra.Command, o Options) []Page {
 	pages := []Page{renderPage(root, o)}
 	for _, c := range root.Commands() {
@@ -58,7 +58,7 @@ func Pages(root *cobra.Command, o Options) []Page {
 	return pages
 }
 
-// name is a command's as its page has it: mkhooks-audit-verify.
+// name returns a command's page name: mkhooks-audit-verify.
 func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 func renderPage(c *cobra.Command, o Options) Page {
@@ -95,8 +95,8 @@ func renderPage(c *cobra.Command, o Options) Page {
 // texts are the parts of a command's long description.
 type texts struct{ description, exit, environment []string }
 
-// divide divides a command's long description at its headings: paragraphs that
-// begin with "Exit codes:" or "Environment:".
+// divide splits a command's long description at its headings: paragraphs that begin
+// with "Exit codes:" or "Environment:".
 func divide(c *cobra.Command) (t texts) {
 	long := cmp.Or(strings.TrimSpace(c.Long), c.Short+".")
 	for block := range strings.SplitSeq(long, "\n\n") {
@@ -115,9 +115,9 @@ func divide(c *cobra.Command) (t texts) {
 	return t
 }
 
-// environment is what the program's environment means for c: of the root's
-// lines those whose flags, if they name one, c has as well; nothing for a
-// command without a config file, which reads none of it.
+// environment returns the lines of the root's environment section that apply to c. A
+// line that names flags applies only if c has these flags. A command without a
+// config file reads no environment, so it gets no lines.
 func environment(c *cobra.Command) []string {
 	if c != c.Root() && c.Flags().Lookup("config") == nil {
 		return nil
@@ -166,7 +166,7 @@ func (w *writer) macro(name string, args ...string) {
 	w.line("." + name)
 }
 
-// synopsis is the command in bold, what is to be filled in in italics.
+// synopsis writes the command in bold and its arguments in italics.
 func (w *writer) synopsis(c *cobra.Command) {
 	w.line(`.B "` + escapeLiteral(c.CommandPath()) + `"`)
 	words := strings.Fields(c.Use)[1:]
@@ -181,8 +181,8 @@ func (w *writer) synopsis(c *cobra.Command) {
 	}
 }
 
-// blocks writes paragraphs. What is indented is literal text, or a list where
-// each line has a term and, two spaces on, its meaning.
+// blocks writes paragraphs. Indented text is literal, or a list in which each line
+// has a term and, after two spaces, its meaning.
 func (w *writer) blocks(blocks []string) {
 	for i, b := range blocks {
 		lines := strings.Split(b, "\n")
@@ -203,14 +203,14 @@ func (w *writer) blocks(blocks []string) {
 	}
 }
 
-// paragraph writes text, and what is indented in the midst of it as a list.
+// paragraph writes text. An indented tail becomes a list.
 func (w *writer) paragraph(lines []string) {
 	for i, l := range lines {
 		if i > 0 && indented(lines[i:]) && terms(lines[i:]) {
 			w.blocks([]string{strings.Join(lines[i:], "\n")})
 			return
 		}
-		if rest, ok := strings.CutPrefix(l, "#### "); ok { // as cobra's own texts have it
+		if rest, ok := strings.CutPrefix(l, "#### "); ok { // as in cobra's texts
 			w.line(`\fB` + escape(rest) + `\fR`)
 			continue
 		}
@@ -222,7 +222,7 @@ func (w *writer) paragraph(lines []string) {
 func (w *writer) list(lines []string) {
 	at := indent(lines)
 	for _, l := range lines {
-		if indent([]string{l}) > at { // the line above goes on
+		if indent([]string{l}) > at { // continues the line above
 			w.line(escape(strings.TrimSpace(l)))
 			continue
 		}
@@ -233,7 +233,7 @@ func (w *writer) list(lines []string) {
 	}
 }
 
-// literal writes lines as they are, less the indent that all of them have.
+// literal writes lines unchanged except for their common indent.
 func (w *writer) literal(lines []string) {
 	at := indent(lines)
 	w.macro("RS", "4")
@@ -245,7 +245,7 @@ func (w *writer) literal(lines []string) {
 	w.macro("RE")
 }
 
-// indent is how many spaces or tabs all lines begin with.
+// indent returns the common indent of lines, in bytes.
 func indent(lines []string) int {
 	least := len(lines[0])
 	for _, l := range lines {
@@ -258,8 +258,9 @@ func indented(lines []string) bool {
 	return !slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "  ") && !strings.HasPrefix(l, "\t") })
 }
 
-// terms reports whether indented lines are a list of terms: each has a term
-// and, two spaces on, its meaning, or stands further to the right and goes on.
+// terms reports whether indented lines are a list of terms. Each line has a term
+// and, after two spaces, its meaning, or continues the line above with a deeper
+// indent.
 func terms(lines []string) bool {
 	if !indented(lines) || strings.HasPrefix(lines[0], "\t") {
 		return false
@@ -271,7 +272,7 @@ func terms(lines []string) bool {
 	})
 }
 
-// options writes the command's own flags, then those of every command.
+// options writes the command's flags, then the flags of every command.
 func (w *writer) options(c *cobra.Command) {
 	for _, group := range []struct {
 		macro, title string
@@ -325,7 +326,7 @@ func (w *writer) files(c *cobra.Command, files []File) {
 	}
 }
 
-// seeAlso names the program, the command above and those below.
+// seeAlso names the program, the commands above and the commands below.
 func (w *writer) seeAlso(c *cobra.Command) {
 	var names []string
 	for up := c.Parent(); up != nil; up = up.Parent() {

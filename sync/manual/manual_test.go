@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestPages: whatever a help text holds, roff shows it as it stands.
+// TestPages checks that roff shows any help text unchanged.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	root := &cobra.Command{Use: "tool", Short: "Do things", Long: "Does things.\n\nEnvironment:\n  A  is read with --all\n  B  is always read\n\nExit codes:\n  0  fine\n  1  not, and\n     that is it"}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// escape makes text of prose safe for roff: a hyphen stays one, but begins an
-// option as a minus, so that it can be copied from the page.
+// escape escapes prose for roff. A hyphen remains a hyphen, except at the beginning
+// of an option: there it becomes a minus, so that users can copy the option.
 func escape(text string) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
@@ -18,12 +18,12 @@ func escape(text string) string {
 	return guard(strings.Join(words, " "))
 }
 
-// literals are the characters that roff changes: into others, or into none.
+// literals maps the characters that roff would change or drop.
 var literals = strings.NewReplacer(
 	`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`,
 )
 
-// escapeLiteral makes text safe that stands as it is typed.
+// escapeLiteral escapes text that users type literally.
 func escapeLiteral(text string) string {
 	var b strings.Builder
 	for _, r := range literals.Replace(text) {
@@ -41,7 +41,7 @@ func escapeLiteral(text string) string {
 	return b.String()
 }
 
-// guard keeps a line of text from being taken for a request.
+// guard prevents roff from reading a line of text as a request.
 func guard(line string) string {
 	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 		return `\&` + line
