@@ -1,11 +1,11 @@
-// Package shell writes words as a POSIX shell reads them, for hints that can
-// be pasted. It runs nothing.
+// Package shell quotes words for a POSIX shell, for hints that users paste. It runs
+// nothing.
 package shell
 
 import "strings"
 
-// Word returns s as one word of a command line: as it is where every shell
-// takes it for itself, otherwise in single quotes.
+// Word returns s as one word of a command line. It adds single quotes unless every
+// shell reads s literally.
 func Word(s string) string {
 	if s != "" && strings.IndexFunc(s, special) < 0 {
 		return s
@@ -13,12 +13,13 @@ func Word(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// special reports whether a shell might read more into a character.
+// special reports whether a character may have a special meaning in a shell.
 func special(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._/:@%+,=-", r))
 }
 
-// Path is [Word] for a file's name, which no command takes for a flag.
+// Path quotes a file name as [Word] does. It adds ./ to a name that a command would
+// read as a flag.
 func Path(s string) string {
 	if strings.HasPrefix(s, "-") {
 		s = "./" + s

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestWord asks a real shell what it makes of each word.
+// TestWord checks with a real shell that it reads each word back.
 func TestWord(t *testing.T) {
 	t.Parallel()
 	sh, err := exec.LookPath("sh")
