@@ -34,26 +34,26 @@ var settingsJSON []byte
 //go:embed rule-origins.schema.json
 var ruleOriginsJSON []byte
 
-// Plan is the JSON Schema of a plan document, for those who read one and for
-// "mkhooks schema plan".
+// Plan returns the JSON Schema of a plan document, for programs that read plans and
+// for "mkhooks schema plan".
 func Plan() []byte { return bytes.Clone(planJSON) }
 
-// Result is the JSON Schema of a result document.
+// Result returns the JSON Schema of a result document.
 func Result() []byte { return bytes.Clone(resultJSON) }
 
-// Problems is the JSON Schema of a problems document.
+// Problems returns the JSON Schema of a problems document.
 func Problems() []byte { return bytes.Clone(problemsJSON) }
 
-// Record is the JSON Schema of what an audit file says of some runs.
+// Record returns the JSON Schema of a record document: some runs of an audit log.
 func Record() []byte { return bytes.Clone(recordJSON) }
 
-// History is the JSON Schema of a history document.
+// History returns the JSON Schema of a history document.
 func History() []byte { return bytes.Clone(historyJSON) }
 
-// Settings is the JSON Schema of what is in force for a run.
+// Settings returns the JSON Schema of the settings in force for a run.
 func Settings() []byte { return bytes.Clone(settingsJSON) }
 
-// RuleOrigins is the JSON Schema of a rule's origins.
+// RuleOrigins returns the JSON Schema of a rule's origins.
 func RuleOrigins() []byte { return bytes.Clone(ruleOriginsJSON) }
 
 // The kinds of documents that mkhooks writes.
@@ -77,8 +77,8 @@ var documents = map[string]*source{
 	OriginsDocument:  newSource(ruleOriginsJSON),
 }
 
-// DocumentKind says which kind of document data is, by what only that kind
-// has; "" where it is none of them.
+// DocumentKind returns the kind of a document, identified by a field that only this
+// kind has. It returns "" for other data.
 func DocumentKind(data []byte) string {
 	var head struct {
 		Projects json.RawMessage `json:"projects"`
@@ -111,9 +111,9 @@ func DocumentKind(data []byte) string {
 	return ""
 }
 
-// CheckDocument says how JSON differs from the schema of a kind of document;
-// nil where it fits. What is no JSON, or holds a key twice, which readers take
-// for different things, is one violation of the kind [Malformed].
+// CheckDocument returns the violations of the schema of a document kind, or nil if
+// JSON is valid. Data that is not JSON, or repeats a key, is one violation of kind
+// [Malformed]: readers disagree on a repeated key.
 func CheckDocument(kind string, data []byte) []Violation {
 	doc := documents[kind]
 	if doc == nil {
@@ -130,7 +130,7 @@ func CheckDocument(kind string, data []byte) []Violation {
 	return out
 }
 
-// compareNames orders names of fields by letters and indexes by number.
+// compareNames orders field names by letters and indexes by number.
 func compareNames(a, b string) int {
 	i, errA := strconv.Atoi(a)
 	j, errB := strconv.Atoi(b)
@@ -140,8 +140,8 @@ func compareNames(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// Message says in words what is wrong: where, what was found, and what was
-// expected. Texts of the document are in it only where they are names of fields.
+// Message describes the violation: path, value found, value expected. It contains
+// texts of the document only if they are field names.
 func (v Violation) Message() string {
 	at := v.formatPath()
 	switch v.Kind {
@@ -165,7 +165,7 @@ func (v Violation) Message() string {
 	return at + " does not fit the schema"
 }
 
-// formatPath is the path in the words of a program: projects[0].changes[2].rule.
+// formatPath formats the path as programs do: projects[0].changes[2].rule.
 func (v Violation) formatPath() string {
 	var b strings.Builder
 	for _, name := range v.Path {
@@ -187,14 +187,14 @@ func (v Violation) formatPath() string {
 	return b.String()
 }
 
-// isPlain reports whether a name stands without quotes: a letter, then up to 63
-// letters, digits, _ and -.
+// isPlain reports whether a name needs no quotes: a letter, then up to 63 letters,
+// digits, _ and -.
 func isPlain(name string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	return name != "" && len(name) <= 64 && strings.Trim(name[:1], letters) == "" && strings.Trim(name, letters+"0123456789_-") == ""
 }
 
-// shortNames quotes names and cuts what nobody would read.
+// shortNames quotes names. It shows at most 5 names of at most 64 characters.
 func shortNames(names []string) string {
 	const most = 5
 	var out []string
@@ -218,7 +218,7 @@ func plural(n int, one, many string) string {
 	return many
 }
 
-// typeOf is what a JSON value is, with its article.
+// typeOf describes the type of a JSON value, with its article.
 func typeOf(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -238,14 +238,14 @@ func typeOf(v any) string {
 	return "a number"
 }
 
-// decodeStrictly reads one JSON value, in which no object has a key twice. With
-// an error comes the path to the place.
+// decodeStrictly decodes one JSON value and rejects a repeated key in an object. It
+// returns the path of an error.
 func decodeStrictly(data []byte) (v any, path []string, err error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil, errors.New("is empty; expected JSON")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber() // a number of a field's value may be any
+	dec.UseNumber() // a field may have any number
 	v, path, err = decodeValue(dec, nil)
 	if err == nil {
 		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
@@ -263,8 +263,8 @@ func decodeStrictly(data []byte) (v any, path []string, err error) {
 	return nil, path, err
 }
 
-// maxDepth is how deep values may be nested: ours are ten levels deep, and
-// what the service keeps in fields that we don't know is not much deeper.
+// maxDepth limits the nesting of values. Our documents have ten levels. Unknown
+// fields of the service are not much deeper.
 const maxDepth = 200
 
 func decodeValue(dec *json.Decoder, path []string) (any, []string, error) {

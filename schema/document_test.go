@@ -75,7 +75,8 @@ func TestCheckDocument(t *testing.T) {
 	}
 }
 
-// FuzzCheckDocument: whatever is given, messages are short lines of plain text.
+// FuzzCheckDocument checks that messages are short lines of plain text for any
+// input.
 func FuzzCheckDocument(f *testing.F) {
 	for _, doc := range []string{planDoc, resultDoc, problemsDoc, "", "{", `{"\u202e":[1]}`} {
 		f.Add(doc)

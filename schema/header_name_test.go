@@ -7,8 +7,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestHeaderNames: editors refuse the same header names as validation does,
-// plain and secret, and each refusal names the header.
+// TestHeaderNames checks that editors reject the same plain and secret header names
+// as validation does, and that each message names the header.
 func TestHeaderNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{

@@ -1,7 +1,7 @@
-// Package schema holds the JSON Schemas of mkhooks (rule files now; documents
-// as they come), checks values against them and says in words of its own what
-// is wrong, because a schema library's messages print the offending values,
-// which may be secrets.
+// Package schema contains the JSON Schemas of mkhooks: rule files, the config file
+// and documents. It checks values against them and describes violations in its own
+// words. The messages of a schema library print the invalid values, which may be
+// secrets.
 package schema
 
 import (
@@ -10,15 +10,15 @@ import (
 	"slices"
 )
 
-// Position is a place in an input file. Line and Column count from 1, Column
-// in Unicode code points; 0 means that the place is the file as a whole.
+// Position is a position in an input file. Line and Column count from 1, Column in
+// Unicode code points. Line 0 means the whole file.
 type Position struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
 }
 
-// String is file:line:column, as editors and terminals make it a link.
+// String returns file:line:column, which editors and terminals turn into a link.
 func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -26,7 +26,7 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Severity says whether a problem stops the run.
+// Severity determines whether a problem stops the run.
 type Severity string
 
 // The severities of a problem.
@@ -35,9 +35,9 @@ const (
 	Warning Severity = "warning"
 )
 
-// Problem is one thing wrong with an input file. Message says what was found
-// and what was expected, Hint what to do next; neither holds a value that
-// stands where a secret belongs.
+// Problem is one problem of an input file. Message reports the finding and the
+// expectation, Hint the next step. Neither contains a value from a field for
+// secrets.
 type Problem struct {
 	Position
 	Message  string   `json:"message"`
@@ -45,7 +45,7 @@ type Problem struct {
 	Severity Severity `json:"severity"`
 }
 
-// SortProblems orders by file, line and column; equal places by message.
+// SortProblems sorts by file, line and column, then by message.
 func SortProblems(problems []Problem) {
 	slices.SortFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),

@@ -24,49 +24,49 @@ var configJSON []byte
 //go:embed version.schema.json
 var versionJSON []byte
 
-// Rule is the JSON Schema of a rule file, for editors and for "mkhooks schema rule".
+// Rule returns the JSON Schema of a rule file, for editors and for "mkhooks schema
+// rule".
 func Rule() []byte { return bytes.Clone(ruleJSON) }
 
-// Config is the JSON Schema of the config file, mkhooks.yaml.
+// Config returns the JSON Schema of the config file, mkhooks.yaml.
 func Config() []byte { return bytes.Clone(configJSON) }
 
-// Version is the JSON Schema of what "mkhooks version --format json" prints.
+// Version returns the JSON Schema of the output of "mkhooks version --format json".
 func Version() []byte { return bytes.Clone(versionJSON) }
 
-// Violation is one way in which a value does not fit a schema. It holds names
-// and places, never a value.
+// Violation is one mismatch between a value and a schema. It contains names and
+// paths, never a value.
 type Violation struct {
-	// Path leads to the value: names of fields and indexes of lists.
+	// Path leads to the value: field names and list indexes.
 	Path []string
 	Kind ViolationKind
-	// Names are the fields that are missing or unknown, sorted.
+	// Names are the missing or unknown fields, sorted.
 	Names []string
-	// Allowed are the fields or values that the schema names, in its order
-	// for values, sorted for fields; of [WrongType] the types.
+	// Allowed are the values of the schema, in its order, or its fields, sorted. For
+	// [WrongType] they are the types.
 	Allowed []string
-	// Found says what stands there: the type of a value, not the value.
+	// Found describes the value found by its type, never the value itself.
 	Found string
 }
 
-// ViolationKind is what is wrong.
+// ViolationKind is the kind of a violation.
 type ViolationKind string
 
-// The kinds.
+// The kinds of violations.
 const (
-	Missing   ViolationKind = "missing"    // fields that are required
+	Missing   ViolationKind = "missing"    // required fields
 	Unknown   ViolationKind = "unknown"    // fields that the schema does not know
 	WrongType ViolationKind = "type"       // another type
-	NotListed ViolationKind = "not listed" // none of the values allowed
+	NotListed ViolationKind = "not listed" // none of the allowed values
 	Empty     ViolationKind = "empty"      // a text or list without content
-	Repeated  ViolationKind = "repeated"   // a list that holds an item twice
+	Repeated  ViolationKind = "repeated"   // a list with a repeated item
 	Misshapen ViolationKind = "form"       // a text of another form
 	Forbidden ViolationKind = "forbidden"  // a name that no field of the object may have
-	Malformed ViolationKind = "malformed"  // no JSON that can be relied on; Found says why
-	Other     ViolationKind = "other"      // a keyword that has no words here
+	Malformed ViolationKind = "malformed"  // not reliable JSON; Found contains the reason
+	Other     ViolationKind = "other"      // a keyword that is not described here
 )
 
-// source is a schema as it is written, compiled when it is first needed:
-// start-up must not pay for it.
+// source is a schema that is compiled on first use, to keep start-up fast.
 type source struct {
 	compile func() (*jsonschema.Schema, map[string]any)
 }
@@ -75,7 +75,7 @@ func newSource(text []byte) *source {
 	return &source{sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
 		var raw map[string]any
 		if err := json.Unmarshal(text, &raw); err != nil {
-			panic("schema: " + err.Error()) // the schema is our own and a test compiles it
+			panic("schema: " + err.Error()) // the schema is built in, and a test compiles it
 		}
 		id, _ := raw["$id"].(string)
 		c := jsonschema.NewCompiler()
@@ -91,14 +91,14 @@ var (
 	config = newSource(configJSON)
 )
 
-// CheckRule says how v, made of what encoding/json decodes to, differs from
-// the schema of a rule file.
+// CheckRule returns the violations of the rule file schema in v, a value as
+// encoding/json decodes it.
 func CheckRule(v any) []Violation { return rule.check(v) }
 
-// CheckConfig says how v differs from the schema of a config file.
+// CheckConfig returns the violations of the config file schema in v.
 func CheckConfig(v any) []Violation { return config.check(v) }
 
-// check says how v differs from the schema.
+// check returns the violations of the schema in v.
 func (s *source) check(v any) []Violation {
 	compiled, raw := s.compile()
 	err := compiled.Validate(v)
@@ -116,7 +116,7 @@ func (s *source) check(v any) []Violation {
 	return out
 }
 
-// flatten calls each for the causes that have no causes themselves.
+// flatten calls each for the causes that have no further causes.
 func flatten(e *jsonschema.ValidationError, each func(*jsonschema.ValidationError)) {
 	if len(e.Causes) == 0 {
 		each(e)
@@ -126,12 +126,12 @@ func flatten(e *jsonschema.ValidationError, each func(*jsonschema.ValidationErro
 	}
 }
 
-// violation takes from the library where a value does not fit, and says in
-// words of its own what is wrong: the library's texts hold values, and list
-// names in an order that changes.
+// violation converts an error of the library. It takes only the path and the keyword
+// from the library and describes the violation itself. The library's texts contain
+// values, and list names in random order.
 func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Violation {
 	out := Violation{Path: pointer(leaf.InstanceLocation), Kind: Other}
-	_, keyword, _ := strings.Cut(leaf.AbsoluteKeywordLocation, "#") // behind every $ref
+	_, keyword, _ := strings.Cut(leaf.AbsoluteKeywordLocation, "#") // after every $ref
 	at := pointer(keyword)
 	if len(at) == 0 {
 		return out
@@ -184,7 +184,7 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	return out
 }
 
-// bounds are the least and the greatest number that a schema allows.
+// bounds returns the minimum and the maximum that a schema allows.
 func bounds(schema map[string]any) []string {
 	var out []string
 	for _, b := range []struct{ keyword, words string }{{"minimum", "at least "}, {"maximum", "at most "}} {
@@ -195,7 +195,7 @@ func bounds(schema map[string]any) []string {
 	return out
 }
 
-// stringsOf reads a text, a number or a list of texts.
+// stringsOf converts a text, a number or a list of texts.
 func stringsOf(v any) []string {
 	switch v := v.(type) {
 	case string:
@@ -231,7 +231,8 @@ func pointer(p string) []string {
 	return parts
 }
 
-// lookup follows a path into decoded JSON; nil where it leads nowhere.
+// lookup follows a path into decoded JSON. It returns nil if the path does not
+// exist.
 func lookup(v any, path []string) any {
 	for _, name := range path {
 		switch x := v.(type) {
@@ -250,11 +251,11 @@ func lookup(v any, path []string) any {
 	return v
 }
 
-// Nearest returns the candidate that a misspelled word was probably meant to
-// be, or "": letter case and a missing prefix up to a dot count for nothing,
-// and at most a third of the letters may differ.
+// Nearest returns the candidate that a misspelled word was probably meant to be, or
+// "". It ignores letter case and a missing prefix up to a dot. At most a third of
+// the letters may differ.
 func Nearest(word string, candidates []string) string {
-	if len(word) > 100 { // words come from files, and the time goes by the square
+	if len(word) > 100 { // words come from files, and the cost is quadratic
 		return ""
 	}
 	bare := func(s string) string {
@@ -273,8 +274,7 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// distance counts the letters to change, add, leave out or swap with their
-// neighbour.
+// distance counts the letters to change, add, remove or swap with a neighbour.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	rows := make([]int, 3*(len(y)+1))
@@ -299,6 +299,6 @@ func distance(a, b string) int {
 	return row[len(y)]
 }
 
-// IsNear reports whether at most n letters have to be changed, added, left out
-// or swapped with their neighbour to make one word of the other.
+// IsNear reports whether at most n letters must be changed, added, removed or
+// swapped with a neighbour to turn one word into the other.
 func IsNear(a, b string, n int) bool { return len(a) < 100 && distance(a, b) <= n }

@@ -22,8 +22,8 @@ func decode(t *testing.T, text string) any {
 	return v
 }
 
-// TestRule: the schema that editors get is the one that files are checked
-// with, names the events of the API, and its examples are valid.
+// TestRule checks that editors and validation use the same schema, that it names the
+// events of the API, and that its examples are valid.
 func TestRule(t *testing.T) {
 	t.Parallel()
 	raw := decode(t, string(Rule()))
@@ -53,8 +53,8 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// TestFieldsAreDescribed: an editor, or who reads a document, sees what a
-// field is for.
+// TestFieldsAreDescribed checks that each field has a description for editors and
+// readers of documents.
 func TestFieldsAreDescribed(t *testing.T) {
 	t.Parallel()
 	var walk func(at string, v any)
