@@ -20,7 +20,8 @@ import (
 
 const latency = 20 * time.Millisecond
 
-// start: mkhooks does no work at start that "version" does not need.
+// start compares the start of mkhooks with a program that only links SOPS.
+// mkhooks must not do more at start than "version" needs.
 func (b *bench) start() error {
 	x, y, err := b.pair(20, nil, []string{b.bin("mkhooks"), "version"}, []string{b.bin("linksops")})
 	if err != nil {
@@ -46,12 +47,12 @@ func benchServer(wait time.Duration, pageSize int) *emulator.Server {
 	})
 }
 
-// serverEnv is the environment of those who talk to an emulator.
+// serverEnv returns the environment of programs that use an emulator.
 func serverEnv(url string) []string {
 	return []string{"MKIO_BASE_URL=" + url, "MKIO_PROJECT=bench", "MKIO_TOKEN=bench-token"}
 }
 
-// planInSync: 1,000 rules in pages of 100.
+// planInSync plans 1,000 rules in pages of 100.
 func (b *bench) planInSync() error {
 	dir, err := b.rules("plan", 1000, true)
 	if err != nil {
@@ -77,7 +78,7 @@ func (b *bench) planInSync() error {
 	}
 	b.addRow(gets == 10 && others == 0, "requests of a plan, 1,000 live rules in pages of 100",
 		fmt.Sprintf("%d GET, %d others", gets, others), "–", "10 GET")
-	// No key: planning opens none.
+	// Planning needs no key.
 	noKey := append([]string{"SOPS_AGE_KEY_FILE=/nonexistent"}, env[:3]...)
 	p, v, err := b.pair(9, noKey, append([]string{b.bin("mkhooks")}, plan...), []string{b.bin("mkhooks"), "version"})
 	if err != nil {
@@ -89,7 +90,8 @@ func (b *bench) planInSync() error {
 	return nil
 }
 
-// validateMany: 10,000 encrypted files beside decoding them.
+// validateMany compares validate of 10,000 encrypted files with a plain decode
+// of them.
 func (b *bench) validateMany() error {
 	dir, err := b.rules("validate", 10_000, true)
 	if err != nil {
@@ -111,8 +113,8 @@ func (b *bench) validateMany() error {
 	return nil
 }
 
-// decodeAll is the floor of validate: it reads every file and decodes it into
-// a yaml.Node, on all cores.
+// decodeAll measures the floor of validate: it reads every file and decodes it
+// into a yaml.Node, on all cores.
 func decodeAll(dir string) error {
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -142,7 +144,8 @@ func decodeAll(dir string) error {
 	return group.Wait()
 }
 
-// applyCreations: 500 creations, a read before each write, 16 side by side.
+// applyCreations applies 500 creations with a read before each write, 16 in
+// parallel.
 func (b *bench) applyCreations(auth bool) error {
 	const n, concurrency = 500, 16
 	what, name := "apply of 500 creations, latency 20 ms, no auth", "plain"

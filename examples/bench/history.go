@@ -17,14 +17,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// records is the length of the history that is read and archived.
+// records is the number of records in the history.
 const records = 1_000_000
 
-// history: a history of a million records is read and archived beside reading
-// the same pages with the standard library and throwing them away.
+// history reads and archives a history of a million records. The floor reads
+// the same pages with the standard library and discards them.
 func (b *bench) history() error {
-	// The history is served by a process of its own: a process starts out with
-	// the memory of the one that starts it, and would be measured with that.
+	// A separate process serves the history: a child process starts with the
+	// memory of its parent, which would falsify the measurement.
 	server := exec.CommandContext(b.ctx, b.self, "serve")
 	server.Stderr = os.Stderr
 	out, err := server.StdoutPipe()
@@ -35,7 +35,7 @@ func (b *bench) history() error {
 		return err
 	}
 	defer func() {
-		_ = server.Process.Kill() // it keeps nothing
+		_ = server.Process.Kill() // it stores nothing
 		_ = server.Wait()
 	}()
 	url, err := bufio.NewReader(out).ReadString('\n')
@@ -81,8 +81,8 @@ func (b *bench) history() error {
 	return nil
 }
 
-// serveHistory serves a rule with a history of a million records, until it is
-// killed.
+// serveHistory serves a rule with a history of a million records, until the
+// process is killed.
 func serveHistory() error {
 	s := benchServer(0, 1000)
 	s.Put("jobs", map[string]any{"url": "https://hooks.example.com/mkio", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
@@ -102,8 +102,9 @@ func serveHistory() error {
 	select {}
 }
 
-// readAll is the floor of history: it reads a rule's pages to the end, decodes
-// each, because the link to the next one stands in it, and throws it away.
+// readAll measures the floor of history: it reads all pages of a rule and
+// discards them. It decodes each page, because the page contains the link to
+// the next page.
 func readAll() error {
 	base := os.Getenv("MKIO_BASE_URL") + "/api/v1/projects/" + os.Getenv("MKIO_PROJECT") + "/webhook/rules/jobs/events"
 	n := 0

@@ -1,6 +1,6 @@
-// Command bench measures what the README promises of speed and memory, each
-// figure beside its floor, taken in the same run on the same machine. It prints
-// a Markdown table and exits with 1 where a promise is not kept.
+// Command bench measures the speed and memory that the README promises. Each
+// figure has a floor, measured in the same run on the same machine. It prints a
+// Markdown table and exits with 1 if a promise is broken.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	// The floors are processes of their own, as the program is.
+	// The floors run in separate processes, like mkhooks.
 	var floor func() error
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "decode":
@@ -46,11 +46,11 @@ func main() {
 	}
 }
 
-// bench is one run in a folder of its own.
+// bench is one run in a temporary directory.
 type bench struct {
 	ctx      context.Context
 	dir      string
-	self     string // this program, to run the floors as processes of their own
+	self     string // path of this program, which measures the floors in child processes
 	sealed   string // a rule file that sops encrypted
 	rows     []row
 	identity string
@@ -62,7 +62,7 @@ type row struct {
 	kept                         bool
 }
 
-// run takes all cases, or only some by name.
+// run runs the cases with the given names, or all cases without names.
 func run(ctx context.Context, only []string) (err error) {
 	dir, err := os.MkdirTemp("", "mkhooks-bench-")
 	if err != nil {
@@ -102,7 +102,7 @@ func (b *bench) build() error {
 	return cmd.Run()
 }
 
-// usage is what one process took.
+// usage is the time, memory and output of one process.
 type usage struct {
 	wall time.Duration
 	cpu  time.Duration // of all cores
@@ -136,7 +136,8 @@ func (b *bench) run1(env []string, name string, args ...string) (usage, error) {
 
 func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// median runs a program n times and returns its median time and its largest peak.
+// median runs a program n times and returns the run with the median time, with
+// the largest peak of all runs.
 func (b *bench) median(n int, env []string, name string, args ...string) (usage, error) {
 	var all []usage
 	for range n {
@@ -149,7 +150,8 @@ func (b *bench) median(n int, env []string, name string, args ...string) (usage,
 	return median(all), nil
 }
 
-// median is the one with the median time, and the largest peak of all.
+// median returns the run with the median time, with the largest peak of all
+// runs.
 func median(all []usage) usage {
 	slices.SortFunc(all, func(x, y usage) int { return int(x.wall - y.wall) })
 	m := all[len(all)/2]
@@ -159,7 +161,8 @@ func median(all []usage) usage {
 	return m
 }
 
-// pair measures two programs in turn, so that a noisy neighbour meets both.
+// pair runs two programs alternately and returns their median times. So other
+// load on the machine affects both.
 func (b *bench) pair(n int, env []string, first, second []string) (x, y time.Duration, err error) {
 	var xs, ys []time.Duration
 	for range n {
@@ -189,7 +192,7 @@ func ms(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) 
 
 func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", float64(a)/float64(b)) }
 
-// print writes the table and says which promises are not kept.
+// print writes the table. It returns an error if promises are broken.
 func (b *bench) print() error {
 	fmt.Printf("\n%s/%s, %d cores, %s, Go %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuName(), strings.TrimPrefix(runtime.Version(), "go"))
 	fmt.Println("| what | measured | beside it, in the same run | must reach | kept |")

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// peakMemory is the largest resident size of an ended process, in bytes.
+// peakMemory returns the largest resident size of an ended process, in bytes.
 func peakMemory(s *os.ProcessState) int64 {
 	u, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {

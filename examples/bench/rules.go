@@ -10,8 +10,8 @@ import (
 	"filippo.io/age"
 )
 
-// makeKey makes the age key of this run, and one rule file encrypted for it by
-// the real sops command.
+// makeKey makes the age key of this run, and a rule file that the real sops
+// command encrypts for this key.
 func (b *bench) makeKey() error {
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -33,7 +33,7 @@ func (b *bench) makeKey() error {
 	return nil
 }
 
-// ruleText is a rule file of usual size in clear text.
+// ruleText returns a plaintext rule file of usual size.
 func ruleText(n int, auth bool) string {
 	text := fmt.Sprintf(`# Tells the planner of this channel when a job starts and ends.
 metadata:
@@ -62,9 +62,9 @@ spec:
 	return text
 }
 
-// rules writes n rule files into a folder of their own. Sealed ones are copies
-// of the file that sops encrypted, each with a name and path of its own: with
-// mac_only_encrypted the clear fields may differ.
+// rules writes n rule files into a new directory. Sealed files are copies of
+// the file that sops encrypted, each with a different name and path: with
+// mac_only_encrypted the plaintext fields may differ.
 func (b *bench) rules(name string, n int, auth bool) (string, error) {
 	dir := filepath.Join(b.dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -83,5 +83,5 @@ func (b *bench) rules(name string, n int, auth bool) (string, error) {
 	return dir, nil
 }
 
-// middle is the median.
+// middle returns the median.
 func middle[T any](sorted []T) T { return sorted[len(sorted)/2] }

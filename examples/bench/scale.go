@@ -22,12 +22,12 @@ import (
 const (
 	perProject  = 500
 	scaleOwner  = "bench"
-	differsEach = 50 // one of so many rules differs, so that the plan holds changes
+	differsEach = 50 // one of this many rules differs, so that the plan contains changes
 )
 
-// scale: plans of 2, 20 and 200 projects of 500 encrypted rules each, beside
-// decoding the same files. Local work is the time of all cores that a process
-// takes: the service's own work on the same machine is none of it.
+// scale plans 2, 20 and 200 projects of 500 encrypted rules each. The floor
+// decodes the same files. Local work is the CPU time of the process on all
+// cores: it excludes the emulator on the same machine.
 func (b *bench) scale() error {
 	type size struct {
 		rules         int
@@ -85,7 +85,7 @@ func (b *bench) scale() error {
 	return nil
 }
 
-// count writes a number with commas.
+// count formats a number with commas.
 func count(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -94,7 +94,7 @@ func count(n int) string {
 	return s
 }
 
-// projects writes a config file of n projects and their rules.
+// projects writes a config file with n projects and their rules.
 func (b *bench) projects(n int) (dir string, err error) {
 	name := fmt.Sprintf("scale-%d", n)
 	dir = filepath.Join(b.dir, name)
@@ -111,7 +111,7 @@ func (b *bench) projects(n int) (dir string, err error) {
 
 func projectName(i int) string { return fmt.Sprintf("project-%03d", i) }
 
-// planProjects plans all of them, without a key.
+// planProjects plans all projects without a key.
 func (b *bench) planProjects(dir, url string, projects int) (usage, error) {
 	env := []string{"MKIO_BASE_URL=" + url, "MKIO_TOKEN=bench-token", "SOPS_AGE_KEY_FILE=/nonexistent"}
 	u, err := b.median(3, env, b.bin("mkhooks"), "plan", "--config", filepath.Join(dir, "mkhooks.yaml"))
@@ -125,8 +125,8 @@ func (b *bench) planProjects(dir, url string, projects int) (usage, error) {
 	return u, nil
 }
 
-// serveProjects serves the projects' live rules in a process of their own: a
-// process starts out with the memory of the one that starts it.
+// serveProjects serves the live rules of all projects from a separate process:
+// a child process starts with the memory of its parent.
 func (b *bench) serveProjects(dir string, projects int, wait time.Duration) (url string, stop func(), err error) {
 	server := exec.CommandContext(b.ctx, b.self, "serve-projects", dir, strconv.Itoa(projects), wait.String())
 	server.Stderr = os.Stderr
@@ -138,7 +138,7 @@ func (b *bench) serveProjects(dir string, projects int, wait time.Duration) (url
 		return "", nil, err
 	}
 	stop = func() {
-		_ = server.Process.Kill() // it keeps nothing
+		_ = server.Process.Kill() // it stores nothing
 		_ = server.Wait()
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -149,8 +149,8 @@ func (b *bench) serveProjects(dir string, projects int, wait time.Duration) (url
 	return strings.TrimSpace(line), stop, nil
 }
 
-// serveMany serves rules as an apply of the files below dir would have left
-// them, but for one of each few, which somebody has changed since.
+// serveMany serves the rules below dir as after an apply. Every differsEach-th
+// rule has been changed since.
 func serveMany(dir, projects, wait string) error {
 	n, err := strconv.Atoi(projects)
 	if err != nil {
@@ -179,11 +179,11 @@ func serveMany(dir, projects, wait string) error {
 	}
 	h := httptest.NewServer(http.Handler(served))
 	fmt.Println(h.URL)
-	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the process is killed
 	select {}
 }
 
-// liveSpec is a rule as it is live after an apply.
+// liveSpec returns the live spec of a rule after an apply.
 func liveSpec(project string, d webhook.Desired, changed bool) map[string]any {
 	m := webhook.Marker{Owner: scaleOwner, ID: webhook.RuleID(project, d.Name), Spec: webhook.SpecDigest(d.Spec), Auth: d.AuthDigest}
 	headers := map[string]any{webhook.MarkerHeader: m.String()}
@@ -207,8 +207,8 @@ func liveSpec(project string, d webhook.Desired, changed bool) map[string]any {
 	}
 }
 
-// limitedApply: 2,500 creations in one project, of which the service takes
-// 1,000 a minute.
+// limitedApply applies 2,500 creations in one project; the service accepts
+// 1,000 per minute.
 func (b *bench) limitedApply() error {
 	const n = 2500
 	dir, err := b.rules("limited", n, false)

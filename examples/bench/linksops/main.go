@@ -1,5 +1,5 @@
-// Command linksops links what mkhooks uses of SOPS and does nothing: the floor
-// for the start of mkhooks.
+// Command linksops links the parts of SOPS that mkhooks uses and does nothing.
+// It measures the floor for the start of mkhooks.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/getsops/sops/v3/stores"
 )
 
-// uses keeps the linker from dropping what nothing calls.
+// uses keeps the linker from dropping symbols without a call.
 var uses = []any{sops.Tree{}, aes.NewCipher, keyservice.NewLocalClient, stores.ExtractMetadata}
 
 func main() { fmt.Println("linked", len(uses), "parts of SOPS") }
