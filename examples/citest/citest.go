@@ -1,6 +1,6 @@
-// Package citest is what the tests of the CI examples share: a config repo in
-// real Git, the emulator over HTTP, mkhooks itself, and a shell that is watched
-// for secrets. It is for tests only.
+// Package citest is shared by the tests of the CI examples. It provides a
+// config repository in real Git, the emulator over HTTP, mkhooks itself, and a
+// shell whose output is searched for secrets. It is for tests only.
 package citest
 
 import (
@@ -18,13 +18,14 @@ import (
 	"testing"
 
 	"github.com/mkhooks/mkhooks/secrets/sops/sopstest"
-	// The tests run a binary of it: what changes it must not leave a result of
-	// theirs in go test's cache.
+	// The tests run a binary of this package. The import makes go test discard
+	// cached results when the package changes.
 	_ "github.com/mkhooks/mkhooks/sync/cli"
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// Root is the module's folder, from a test two folders below it.
+// Root returns the directory of the module. It works for tests two directories
+// below it.
 func Root() string {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -33,7 +34,7 @@ func Root() string {
 	return root
 }
 
-// Texts that no output may hold.
+// The texts that no output may contain.
 const (
 	ReadToken  = "token-that-may-only-read"
 	WriteToken = "token-that-may-write"
@@ -41,10 +42,10 @@ const (
 	Rotated    = "the-rotated-value-of-that-header"
 )
 
-// shared is a folder of all tests of a process; empty until it is needed.
+// shared is a directory for all tests of a process; empty until the first use.
 var shared string
 
-// build puts mkhooks into it.
+// build builds mkhooks into the shared directory.
 var build = sync.OnceValue(func() (err error) {
 	if err := touch(); err != nil {
 		return err
@@ -59,7 +60,7 @@ var build = sync.OnceValue(func() (err error) {
 	return nil
 })
 
-// Main runs the tests of a package and removes what they shared.
+// Main runs the tests of a package and deletes the shared directory.
 func Main(m *testing.M) {
 	code := m.Run()
 	if shared != "" {
@@ -68,29 +69,29 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// World is a config repo, the service that it is about, and the machine that
-// jobs run on.
+// World is a config repository, its service, and the machine that runs the
+// jobs.
 type World struct {
 	testing.TB
-	// Dir is the forge's repository; jobs get clones of it.
+	// Dir is the repository of the forge; jobs get clones of it.
 	Dir string
-	// Temp is a folder of the machine, outside any clone.
+	// Temp is a directory of the machine, outside all clones.
 	Temp string
-	// Key is an age identity that opens the secrets.
+	// Key is an age identity that decrypts the secrets.
 	Key      string
 	Emulator *emulator.Server
 	URL      string
-	// Secrets are texts that no output may hold, more of them in a package's own
-	// tests.
+	// Secrets are texts that no output may contain. Tests of a package may add
+	// more.
 	Secrets []string
 
-	bin  string // wrapped commands and mkhooks
+	bin  string // directory of the wrapped commands and mkhooks
 	argv string // a log of their arguments
 	out  bytes.Buffer
 }
 
-// touch reads the scripts, for the same reason: go test knows only of files that
-// its own process reads.
+// touch reads the scripts, because go test only tracks files that its own
+// process reads.
 func touch() error {
 	for _, dir := range []string{".github", filepath.Join("examples", "gitlab")} {
 		err := filepath.WalkDir(filepath.Join(Root(), dir), func(path string, d fs.DirEntry, err error) error {
@@ -109,11 +110,11 @@ func touch() error {
 // Config is a mkhooks.yaml with one project, demo.
 const Config = "owner: team\ndestinations: [hooks.example.com]\nprojects:\n  demo:\n    rules: [rules]\n"
 
-// needs are the commands that the scripts call, beside mkhooks: any runner of a
-// forge has them, a machine with Go, make and git may not.
+// needs are the commands that the scripts call besides mkhooks. Any runner of a
+// forge has them; a machine with Go, make and git may lack some.
 var needs = []string{"bash", "curl", "git", "jq"}
 
-// skip skips a test that can't run on this machine.
+// skip skips a test if a command is absent.
 func skip(t testing.TB) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -126,7 +127,7 @@ func skip(t testing.TB) {
 	}
 }
 
-// New makes a repo with two rules on main, one of them with a secret.
+// New creates a repository with two rules on main. One rule has a secret.
 func New(t testing.TB) *World {
 	t.Helper()
 	skip(t)
@@ -148,7 +149,8 @@ func New(t testing.TB) *World {
 	return w
 }
 
-// seed lays out the repo. It is made once: sealing takes its time.
+// seed creates the content of the repository, once per process, because sealing
+// is slow.
 func (w *World) seed() {
 	w.Helper()
 	template, key := filepath.Join(shared, "repo"), filepath.Join(shared, "key")
@@ -173,8 +175,8 @@ func (w *World) seed() {
 	}
 }
 
-// wrap puts commands on the PATH of jobs that log their arguments first: other
-// processes could read those.
+// wrap adds commands to the PATH of jobs that log their arguments first. Other
+// processes could read these arguments.
 func (w *World) wrap() {
 	w.bin, w.argv = filepath.Join(w.Temp, "bin"), filepath.Join(w.Temp, "argv")
 	if err := os.Mkdir(w.bin, 0o700); err != nil {
@@ -192,13 +194,13 @@ func (w *World) wrap() {
 	}
 }
 
-// Git runs git in the forge's repository.
+// Git runs git in the repository of the forge.
 func (w *World) Git(args ...string) string {
 	w.Helper()
 	return w.GitIn(w.Dir, args...)
 }
 
-// GitIn runs git in a folder.
+// GitIn runs git in a directory.
 func (w *World) GitIn(dir string, args ...string) string {
 	w.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=Team", "-c", "user.email=team@example.com", "-c", "protocol.file.allow=always"}, args...)...)
@@ -210,7 +212,7 @@ func (w *World) GitIn(dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Write writes a file of the repo.
+// Write writes a file of the repository.
 func (w *World) Write(name, text string) {
 	w.Helper()
 	path := filepath.Join(w.Dir, name)
@@ -222,7 +224,7 @@ func (w *World) Write(name, text string) {
 	}
 }
 
-// Rule writes a rule file, sealed where it has a secret.
+// Rule writes a rule file and seals it if it has a secret.
 func (w *World) Rule(name, url, secret string) {
 	w.Helper()
 	text := "metadata:\n  name: " + name + "\nspec:\n  url: " + url + "\n  enabled: true\n  events: [MediaKind.JobFinished]\n"
@@ -236,13 +238,13 @@ func (w *World) Rule(name, url, secret string) {
 	}
 }
 
-// Sops runs the real sops in the repo, with the key.
+// Sops runs the real sops in the repository, with the key.
 func (w *World) Sops(args ...string) {
 	w.Helper()
 	sopstest.Sops(w, []string{"SOPS_AGE_KEY=" + w.Key}, w.Dir, args...)
 }
 
-// Commit commits all of the work tree and returns the commit.
+// Commit commits all files of the work tree and returns the id of the commit.
 func (w *World) Commit(message string) string {
 	w.Helper()
 	w.Git("add", "--all")
@@ -250,7 +252,7 @@ func (w *World) Commit(message string) string {
 	return w.Git("rev-parse", "HEAD")
 }
 
-// Apply makes the live rules what the work tree says.
+// Apply applies the work tree to the live rules.
 func (w *World) Apply() {
 	w.Helper()
 	out, code := w.Bash(w.Dir, []string{"MKIO_BASE_URL=" + w.URL, "MKIO_TOKEN=" + WriteToken, "SOPS_AGE_KEY=" + w.Key}, "mkhooks apply --yes")
@@ -259,7 +261,7 @@ func (w *World) Apply() {
 	}
 }
 
-// Writes is how many requests to the service were no GET.
+// Writes returns the number of requests to the service that are not a GET.
 func (w *World) Writes() int {
 	n := 0
 	for _, r := range w.Emulator.Requests() {
@@ -270,8 +272,8 @@ func (w *World) Writes() int {
 	return n
 }
 
-// Bash runs a script as a runner does, and returns what it wrote and its exit
-// code. The environment is env and nothing of this process's but the PATH.
+// Bash runs a script like a runner, and returns its output and exit code. The
+// environment is env and the PATH of this process.
 func (w *World) Bash(dir string, env []string, script string) (string, int) {
 	w.Helper()
 	file := filepath.Join(w.Temp, "step.sh")
@@ -290,8 +292,8 @@ func (w *World) Bash(dir string, env []string, script string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// wantNoSecret looks for secrets in all that was written: output, arguments,
-// and the files that jobs left outside their clones.
+// wantNoSecret searches all output, arguments, and files that jobs left outside
+// their clones for secrets.
 func (w *World) wantNoSecret() {
 	w.NoSecret("the output of a job", w.out.String())
 	err := filepath.WalkDir(w.Temp, func(path string, d fs.DirEntry, err error) error {
@@ -307,7 +309,7 @@ func (w *World) wantNoSecret() {
 	}
 }
 
-// NoSecret wants a text that holds no secret.
+// NoSecret fails if a text contains a secret.
 func (w *World) NoSecret(what, text string) {
 	for _, secret := range w.Secrets {
 		if strings.Contains(text, secret) {

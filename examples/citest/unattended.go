@@ -6,20 +6,22 @@ import (
 	"strings"
 )
 
-// Unattended is how an example runs mkhooks where nobody looks on: its own
-// command lines, with this machine's paths in place of its own.
+// Unattended describes how an example runs mkhooks without a person. It
+// contains the command lines of the example with the paths of this machine.
 type Unattended struct {
-	// Drift looks for drift; Apply applies the plan of a digest.
+	// Drift is the drift command. Apply returns the command that applies the
+	// plan with a digest.
 	Drift string
 	Apply func(digest string) string
-	// Env is the environment of both, beside the service's address.
+	// Env is the environment of both commands, without the service's address.
 	Env []string
-	// State is the folder that the record, applies.jsonl, and archive are in.
+	// State is the directory of the audit log, applies.jsonl, and of the
+	// archive.
 	State string
 }
 
-// Credentials writes tokens and the age key as files, as secret stores lay them
-// out, under the names given.
+// Credentials writes tokens and the age key to files with the given names, as
+// secret stores do.
 func (w *World) Credentials(read, write, age string) (dir string) {
 	w.Helper()
 	dir = w.TempDir()
@@ -34,9 +36,9 @@ func (w *World) Credentials(read, write, age string) (dir string) {
 	return dir
 }
 
-// RunUnattended holds that an example works: it finds nothing, then drift,
-// applies nothing but what was reviewed, stores the history of what it deletes,
-// keeps the record, and finds nothing again.
+// RunUnattended checks an example. It must find no drift, then find drift, and
+// apply only the reviewed plan. It must store the history of deleted rules,
+// keep the audit log, and then find no drift.
 func (w *World) RunUnattended(u Unattended) {
 	w.Helper()
 	env := append([]string{"MKIO_BASE_URL=" + w.URL}, u.Env...)
@@ -61,7 +63,8 @@ func (w *World) RunUnattended(u Unattended) {
 		w.Fatal(err)
 	}
 	w.Commit("It goes")
-	// The digest covers the archive, so the plan must name the one that apply uses.
+	// The digest covers the archive, so the plan must name the archive of the
+	// apply.
 	plan := "mkhooks plan --archive '" + filepath.Join(u.State, "archive") + "' --archive-is-durable --format json | jq -r .digest"
 	out, code := w.Bash(w.Dir, append(env, "MKIO_TOKEN="+ReadToken), plan)
 	if code != 0 {
@@ -82,8 +85,8 @@ func (w *World) RunUnattended(u Unattended) {
 	run(0, "2 in sync", drift)
 }
 
-// withoutUnknown takes --metrics out of a command where this mkhooks has no
-// such flag, and says so.
+// withoutUnknown removes --metrics from a command, and logs this, if this
+// mkhooks lacks the flag.
 func (w *World) withoutUnknown(command string) string {
 	w.Helper()
 	help, _ := w.Bash(w.Temp, nil, "mkhooks drift --help")
