@@ -1,8 +1,8 @@
-// Command demo shows the main job of mkhooks on this machine alone: it builds
-// mkhooks and sops, starts the emulator on a free loopback port with live
-// rules and history, makes a throw-away age key, and runs each step of a rule's
-// life, the command shown before it runs. It ends by itself, and leaves nothing
-// behind, also when a step fails or is interrupted.
+// Command demo shows the main purpose of mkhooks on this machine alone. It
+// builds mkhooks and sops, starts the emulator on a free loopback port with
+// live rules and history, and makes a temporary age key. Then it runs each step
+// of a rule's life and shows each command before it runs. It ends by itself,
+// and deletes all its files, also if a step fails or is interrupted.
 package main
 
 import (
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// demo is one run in a folder of its own.
+// demo is one run in a temporary directory.
 type demo struct {
 	ctx context.Context
 	dir string
@@ -74,8 +74,8 @@ func runDemo(ctx context.Context) (err error) {
 	return d.story()
 }
 
-// build puts mkhooks and sops into the run's own folder. The first time it
-// compiles SOPS with every key service it knows, which takes a minute or two.
+// build builds mkhooks and sops into the directory of the run. The first build
+// compiles SOPS with all its key services, which takes a minute or two.
 func (d *demo) build() error {
 	fmt.Println("building mkhooks and sops ...")
 	if err := os.MkdirAll(d.bin, 0o700); err != nil {
@@ -89,8 +89,8 @@ func (d *demo) build() error {
 	return nil
 }
 
-// prepare lays out the config repo: rule files, a new age key, .sops.yaml, and
-// the seed of the emulator beside it.
+// prepare creates the config repository: rule files, a new age key, .sops.yaml,
+// and the seed of the emulator.
 func (d *demo) prepare() error {
 	for _, name := range []string{"rules", "archive"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, name), 0o700); err != nil {
@@ -132,7 +132,7 @@ func (d *demo) prepare() error {
 	return nil
 }
 
-// serve starts the emulator and returns what ends it.
+// serve starts the emulator and returns a function that stops it.
 func (d *demo) serve() (stop func(), err error) {
 	cmd := d.command("mkhooks", "emulate", "--listen", "127.0.0.1:0", "--project", project, "--token", token, "--seed", "seed.json")
 	out, err := cmd.StdoutPipe()
@@ -158,8 +158,8 @@ func (d *demo) serve() (stop func(), err error) {
 	return stop, nil
 }
 
-// command is a program of this run in its folder, in an environment that has
-// no key unless one is added.
+// command returns a command in the directory of the run. Its environment has no
+// key; the caller may add a key.
 func (d *demo) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(d.ctx, filepath.Join(d.bin, name), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -174,10 +174,10 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// say prints what the next step is about.
+// say prints the purpose of the next step.
 func say(text string) { fmt.Printf("\n# %s\n", text) }
 
-// step shows a command, runs it, and fails unless it exits with want.
+// step prints a command, runs it, and fails unless it exits with want.
 func (d *demo) step(want int, key bool, name string, args ...string) error {
 	shown := strings.Join(append([]string{name}, quote(args)...), " ")
 	if key {
@@ -214,7 +214,7 @@ func quote(args []string) []string {
 	return out
 }
 
-// story is what the demo shows; every step's exit code is checked.
+// story runs all steps and checks the exit code of each.
 func (d *demo) story() error {
 	const owner = "demo-repo"
 	secretPath := `["spec"]["authentication"]["headers"]["X-Webhook-Secret"]`
@@ -281,8 +281,8 @@ func (d *demo) story() error {
 	return nil
 }
 
-// meddle changes a live rule as the web application would: it keeps the
-// headers and changes the rest.
+// meddle changes a live rule as the web application would: it keeps the headers
+// and changes the rest.
 func (d *demo) meddle(rule string) error {
 	address := d.url + "/api/v1/projects/" + project + "/webhook/rules/" + rule
 	body, err := d.request(http.MethodGet, address, nil)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// start builds the demo and starts it in a temporary folder of its own.
+// start builds the demo and starts it in a new temporary directory.
 func start(t *testing.T) (cmd *exec.Cmd, out io.Reader, temp string) {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "demo")
@@ -34,7 +34,7 @@ func start(t *testing.T) (cmd *exec.Cmd, out io.Reader, temp string) {
 	return cmd, pipe, temp
 }
 
-// wantClean wants nothing left behind.
+// wantClean checks that the demo left no files.
 func wantClean(t *testing.T, temp string) {
 	t.Helper()
 	left, err := os.ReadDir(temp)
@@ -48,8 +48,8 @@ func wantClean(t *testing.T, temp string) {
 	}
 }
 
-// TestDemo runs the demo as "make demo" does: every step ends with the exit
-// code that it should, the story is told, and nothing is left behind.
+// TestDemo runs the demo like "make demo": every step has the expected exit
+// code, the complete story is printed, and no files remain.
 func TestDemo(t *testing.T) {
 	cmd, out, temp := start(t)
 	shown, err := io.ReadAll(out)
@@ -74,8 +74,8 @@ func TestDemo(t *testing.T) {
 	wantClean(t, temp)
 }
 
-// TestDemoInterrupted: it cleans up after itself also when it is stopped in
-// the middle.
+// TestDemoInterrupted: the demo also deletes its files if it is stopped in the
+// middle.
 func TestDemoInterrupted(t *testing.T) {
 	cmd, out, temp := start(t)
 	lines := bufio.NewScanner(out)
@@ -87,7 +87,7 @@ func TestDemoInterrupted(t *testing.T) {
 			break
 		}
 	}
-	for lines.Scan() { // read on, so that it can end
+	for lines.Scan() { // read on, so that the demo can end
 	}
 	if err := cmd.Wait(); err == nil {
 		t.Error("an interrupted demo says that all went well")
