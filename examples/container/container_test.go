@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { citest.Main(m) }
 
-// instruction is one of a Dockerfile, its continued lines joined.
+// instruction is an instruction of a Dockerfile, with its continued lines
+// joined.
 type instruction struct{ name, args string }
 
 // dockerfile returns the stages of the Dockerfile.
@@ -41,8 +42,9 @@ func dockerfile(t *testing.T) (stages [][]instruction) {
 	return stages
 }
 
-// TestDockerfile holds what can be seen without building anything: what runs
-// comes from scratch, as a number, and nothing runs in the making of it.
+// TestDockerfile checks all rules that need no build: the final image is based
+// on scratch and runs as a numeric user. Its stage runs no command, and the
+// build stage only uses the checkout and Go modules.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	stages := dockerfile(t)
@@ -66,8 +68,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// image runs the Dockerfile's own commands on this machine, for it, and returns
-// the folder that has what the image holds.
+// image runs the commands of the Dockerfile on this machine. It returns a
+// directory with the content of the image for the platform of this machine.
 func image(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,7 +82,7 @@ func image(t *testing.T) string {
 	if script == "" {
 		t.Fatal("the Dockerfile builds nothing")
 	}
-	// A test may run in a folder that is no checkout.
+	// A test may run in a directory without a Git checkout.
 	script = strings.Replace(script, "-buildvcs=true", "-buildvcs=auto", 1)
 	cmd := exec.Command("sh", "-ec", script)
 	cmd.Dir = citest.Root()
@@ -91,8 +93,8 @@ func image(t *testing.T) string {
 	return dir
 }
 
-// checkImage wants the program, certificates, licences, and no more; the program needs no
-// library.
+// checkImage checks that the image contains only the program, certificates and
+// licences, and that the program needs no library.
 func checkImage(t *testing.T, dir string) {
 	t.Helper()
 	var files []string
@@ -132,12 +134,12 @@ type engine struct {
 	testing.TB
 	command []string
 	image   string
-	// mounts of every run.
+	// mounts for every run
 	mounts []string
 }
 
-// engines are those that can build and run an image, first the one that needs
-// no service.
+// engines are the programs that can build and run an image. Podman is first,
+// because it needs no service.
 var engines = []string{"podman", "docker"}
 
 // start finds an engine that works here, and builds the last stage with it.
@@ -183,14 +185,14 @@ func lastLine(out []byte) string {
 	return lines[len(lines)-1]
 }
 
-// run runs the image as the README says, and returns what it wrote and its exit
+// run runs the image as the README describes, and returns its output and exit
 // code.
 func (e *engine) run(network string, env []string, args ...string) (string, int) {
 	e.Helper()
 	all := append(slices.Clone(e.command[1:]), "run", "--rm", "--read-only", "--user", "65532:65532", "--cap-drop", "ALL",
 		"--security-opt", "no-new-privileges", "--network", network, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 	if e.command[0] == "podman" {
-		all = append(all, "--read-only-tmpfs=false") // as strict as others are without being asked
+		all = append(all, "--read-only-tmpfs=false") // as strict as other engines by default
 	}
 	for _, m := range e.mounts {
 		all = append(all, "-v", m)
@@ -210,7 +212,7 @@ func (e *engine) run(network string, env []string, args ...string) (string, int)
 	return string(out), code
 }
 
-// want runs it and wants an exit code and a text.
+// want runs the image and checks the exit code and a text in the output.
 func (e *engine) want(code int, text, network string, env []string, args ...string) {
 	e.Helper()
 	out, got := e.run(network, env, args...)

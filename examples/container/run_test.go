@@ -13,12 +13,12 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// mostMiB is what the image may take: a jump above it is a dependency that
-// nobody decided on.
+// mostMiB is the maximum size of the image in MiB. A jump above it means a
+// dependency that nobody decided on.
 const mostMiB = 80
 
-// TestImage builds what the image holds, looks at it, and runs it: as a number,
-// on a root file system that can't be written, without capabilities.
+// TestImage builds and inspects the image. It runs the image as a numeric user,
+// with a read-only root file system, without capabilities.
 func TestImage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("images are built and run on Linux: not tested on " + runtime.GOOS)
@@ -32,8 +32,8 @@ func TestImage(t *testing.T) {
 	checkImage(t, dir)
 	e := start(t, dir)
 
-	// What the image is run with: the repo and two secrets to read, a volume to
-	// write to. All that the number 65532 is allowed, everybody is.
+	// The container gets the repository and two secrets to read, and a volume
+	// to write. Everybody has the rights that user 65532 needs.
 	run := t.TempDir()
 	secrets, volume := filepath.Join(run, "secrets"), filepath.Join(run, "volume")
 	for _, d := range []string{secrets, volume} {
@@ -68,7 +68,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("the report in the volume: %v\n%s", err, data)
 	}
 
-	// There is nothing else to run.
+	// The image contains no other program.
 	shell := e.image
 	args := append(append([]string{}, e.command[1:]...), "run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--network", "none", "--entrypoint", "/bin/sh", shell, "-c", "true")
 	if out, err := exec.Command(e.command[0], args...).CombinedOutput(); err == nil {
@@ -82,7 +82,7 @@ func TestImage(t *testing.T) {
 	t.Logf("run with %s; the image has %.1f MiB", e.command[0], float64(size)/(1<<20))
 }
 
-// readable lets everybody read a repo.
+// readable makes a repository readable for everybody.
 func readable(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
