@@ -8,7 +8,7 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// reviewed is a pull request that was planned and merged.
+// reviewed returns a pull request that was planned and merged.
 func (h *hub) reviewed(t *testing.T) *pull {
 	t.Helper()
 	h.Apply()
@@ -19,7 +19,7 @@ func (h *hub) reviewed(t *testing.T) *pull {
 	return p
 }
 
-// wantUntouched wants nothing written to the service since before.
+// wantUntouched checks that nothing was written to the service since before.
 func (h *hub) wantUntouched(t *testing.T, before int) {
 	t.Helper()
 	if n := h.Writes() - before; n != 0 {
@@ -41,7 +41,7 @@ func TestApply(t *testing.T) {
 	}
 	h.wantAllUsed(t, "apply", "contents")
 
-	// Run again, there is nothing to do, and the same comment says so.
+	// A second run changes nothing and updates the same comment.
 	before := h.Writes()
 	h.start(t, "apply", h.push()).want(true)
 	h.wantUntouched(t, before)
@@ -72,8 +72,8 @@ func TestApplyRefusesAnotherBranch(t *testing.T) {
 	h.wantUntouched(t, before)
 }
 
-// TestApplyTakesOnlyTheReviewedDigest: who may write a check of this name, and
-// which of them counts.
+// TestApplyTakesOnlyTheReviewedDigest: the newest completed check of GitHub
+// Actions for this project and head counts, and no other check.
 func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 	other := strings.Repeat("ab", 16)
 	check := func(h *hub, p *pull, with map[string]any) map[string]any {
@@ -90,7 +90,7 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 	none := "has no successful check"
 	tests := map[string]struct {
 		change func(h *hub, p *pull)
-		want   string // "" means that it is applied
+		want   string // "" means that the plan is applied
 	}{
 		"another app's, too": {func(h *hub, p *pull) { check(h, p, map[string]any{"app": map[string]any{"id": 4711}}) }, ""},
 		"another app's only": {func(h *hub, p *pull) { h.checks[0]["app"] = map[string]any{"id": 4711} }, none},
@@ -113,7 +113,7 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 			h := newHub(t)
 			p := h.reviewed(t)
 			tt.change(h, p)
-			// More than a page of them.
+			// More checks than fit on one page.
 			for i := range 5 {
 				check(h, p, map[string]any{"app": map[string]any{"id": i}})
 			}
@@ -128,7 +128,7 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 			if tt.want == "not what was reviewed" {
 				return
 			}
-			// It says how to go on, and that works.
+			// The message gives the next step, and that step works.
 			r.want(false, "start this workflow on main with its digest").wantStep("Apply", "skipped").wantStep("Show what was not reviewed", "success")
 			digest := r.digest()
 			if name != "none" && name != "no pull request" {
@@ -139,8 +139,8 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 	}
 }
 
-// TestApplyWhenTheLiveRulesMoved: what was reviewed is what is applied, or it
-// is refused.
+// TestApplyWhenTheLiveRulesMoved: apply either applies the reviewed plan or
+// refuses it.
 func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)
@@ -153,10 +153,10 @@ func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 	}
 }
 
-// TestForgedCheck: what a workflow of the same repository can do, which is GitHub
-// Actions like plan.yml. Its digest counts if it is that of the plan of now: then
-// apply does what the merged files say, without the review of that plan. Any other
-// digest stops apply. The README and SECURITY.md say so.
+// TestForgedCheck shows the power of a workflow in the same repository, which
+// is GitHub Actions like plan.yml. If its digest is the digest of the fresh
+// plan, apply applies the merged files without a review of that plan. Any other
+// digest stops apply. The README and SECURITY.md document this.
 func TestForgedCheck(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)
@@ -185,7 +185,8 @@ func TestForgedCheck(t *testing.T) {
 	}
 }
 
-// TestApplyWhenASecretDoesNotOpen: that is found before anything is sent.
+// TestApplyWhenASecretDoesNotOpen: a secret that can't be decrypted stops apply
+// before the first write.
 func TestApplyWhenASecretDoesNotOpen(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)
@@ -213,7 +214,8 @@ func TestApplyByHand(t *testing.T) {
 	h.Emulator.Put("channels", map[string]any{"url": "https://hooks.example.com/other", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
 	before := h.Writes()
 
-	// A guard blocks it; lifted, the plan has another digest, which is read first.
+	// A guard blocks the change. With the guard lifted, the plan has another
+	// digest and must be read first.
 	digest := h.start(t, "apply", h.dispatch(map[string]any{"flags": "--adopt=channels"})).want(false, "is not the merge of one pull request").digest()
 	h.start(t, "apply", h.dispatch(map[string]any{"digest": digest})).want(false, "not what was reviewed")
 	for _, flags := range []string{"--base-url=http://127.0.0.1:1", "--allow-destination=evil.example.net", "--adopt", "--report=text=x", "channels", "--adopt=channels --token-file=x", "--adopt=", "$(touch%20x)"} {
@@ -226,7 +228,8 @@ func TestApplyByHand(t *testing.T) {
 	h.start(t, "apply", h.dispatch(map[string]any{"digest": digest, "flags": "--adopt=channels"})).want(true, "1 applied")
 }
 
-// TestErrorsOfGitHub: they name method, path and status, and no token.
+// TestErrorsOfGitHub: an error contains the method, path and status, and no
+// token.
 func TestErrorsOfGitHub(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)

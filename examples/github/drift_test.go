@@ -10,8 +10,8 @@ func TestDrift(t *testing.T) {
 	h := newHub(t)
 	h.Apply()
 	before := h.Writes()
-	// What looks like ours: a person's, another project's, one without our
-	// label, a pull request.
+	// Issues that resemble ours: by a person, of another project, without our
+	// label, and a pull request.
 	marker := "<!-- mkhooks drift demo -->\n"
 	for _, i := range []map[string]any{
 		{"user": map[string]any{"login": "mallory", "type": "User"}, "labels": []any{"mkhooks-drift"}, "body": marker},
@@ -31,7 +31,8 @@ func TestDrift(t *testing.T) {
 		t.Fatalf("no drift, and something was sent: %q", h.sent)
 	}
 
-	// One issue is opened, then updated: what people did to it stays.
+	// One issue is opened, then updated. Changes that people made to it are
+	// kept.
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	h.start(t, "drift", h.schedule()).want(true)
 	issue := h.issue(t, others)
@@ -46,7 +47,7 @@ func TestDrift(t *testing.T) {
 		t.Errorf("issue: %v", issue)
 	}
 
-	// A run that could not look fails and leaves it.
+	// A run that can't read the service fails and keeps the issue.
 	token := h.secrets["MKIO_TOKEN_READ"]
 	h.secrets["MKIO_TOKEN_READ"] = "revoked"
 	sent := len(h.sent)
@@ -56,7 +57,7 @@ func TestDrift(t *testing.T) {
 	}
 	h.secrets["MKIO_TOKEN_READ"] = token
 
-	// Gone: closed, once.
+	// Without drift, the issue is closed once.
 	for _, name := range []string{"jobs", "channels"} {
 		h.Emulator.Edit(name, func(spec map[string]any) { spec["enabled"] = true })
 	}
@@ -71,7 +72,7 @@ func TestDrift(t *testing.T) {
 	}
 	h.wantAllUsed(t, "drift", "contents")
 
-	// The next time, another one.
+	// The next drift opens another issue.
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	h.start(t, "drift", h.schedule()).want(true)
 	if len(h.issues) != 8 {
@@ -82,7 +83,8 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// issue is the newest one; the six of others are as they were.
+// issue returns the newest issue. It checks that the six other issues are
+// unchanged.
 func (h *hub) issue(t *testing.T, others string) map[string]any {
 	t.Helper()
 	if got := fmt.Sprint(h.issues[:6]); got != others {

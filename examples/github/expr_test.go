@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// GitHub's expressions, as far as the workflows use them: literals, contexts,
-// ! == != && ||, format() and the functions of a step's state.
+// These functions evaluate the GitHub expressions that the workflows use:
+// literals, contexts, ! == != && ||, format() and the status functions of a
+// step.
 
-// context holds what expressions can see: nested maps.
+// context holds the contexts of expressions: nested maps.
 type context map[string]any
 
-// status says how a job stands, for success(), failure(), always().
+// status is the state of a job, for success(), failure(), always().
 type status struct{ failed bool }
 
 var interpolation = regexp.MustCompile(`\$\{\{(.*?)\}\}`)
@@ -26,8 +27,8 @@ func (c context) interpolate(text string, s status) string {
 	})
 }
 
-// condition evaluates an "if:"; without a word of the job's state it means
-// success, too.
+// condition evaluates an "if:". Without a status function the condition also
+// requires success.
 func (c context) condition(text string, s status) bool {
 	if m := interpolation.FindStringSubmatch(text); m != nil {
 		text = m[1]

@@ -21,14 +21,14 @@ const (
 	toolSHA      = "7001000000000000000000000000000000000000"
 )
 
-// forge stands in for the part of GitHub's API that the scripts use. It grants
-// what the job's permissions say, and its pages are shorter than asked for.
+// forge emulates the part of GitHub's API that the scripts use. It grants the
+// permissions of the job, and its pages are shorter than requested.
 type forge struct {
 	world   *citest.World
 	api     string
-	granted map[string]string // the running job's
-	used    map[string]string // what of it was needed
-	denied  string            // a permission that is refused nevertheless
+	granted map[string]string // permissions of the running job
+	used    map[string]string // permissions that the job has needed
+	denied  string            // a permission that is always refused
 	runs    int
 
 	mu       sync.Mutex
@@ -45,10 +45,10 @@ type pull struct {
 	number                int
 	head, headRepo, merge string
 	base                  string
-	mergeCommit           string // once it is merged
+	mergeCommit           string // empty until the merge
 }
 
-// pageSize is small, so that what is looked for is rarely on the first page.
+// pageSize is small, so that searches need more than one page.
 const pageSize = 2
 
 func newForge(w *citest.World) *forge {
@@ -66,7 +66,7 @@ func newForge(w *citest.World) *forge {
 	handle("GET /commits/{sha}/pulls", "pull-requests", "read", f.pullsOf)
 	handle("GET /commits/{sha}/check-runs", "checks", "read", f.checksOf)
 	handle("POST /check-runs", "checks", "write", f.addCheck)
-	// An issue's comments need either permission; a job here has one of them.
+	// The comments of an issue need either permission; a job here has a single permission.
 	handle("GET /issues/{number}/comments", "pull-requests|issues", "read", f.commentsOf)
 	handle("POST /issues/{number}/comments", "pull-requests|issues", "write", f.addComment)
 	handle("PATCH /issues/comments/{id}", "pull-requests|issues", "write", f.editComment)
@@ -115,7 +115,7 @@ func (f *forge) serve(rw http.ResponseWriter, r *http.Request, permission, level
 
 var missing = map[string]any{"message": "Not Found"}
 
-// page is the part of a list that a request asks for.
+// page returns the requested part of a list.
 func page(r *http.Request, list []map[string]any) []map[string]any {
 	n, err := strconv.Atoi(r.URL.Query().Get("page"))
 	if err != nil {
@@ -163,7 +163,7 @@ func (f *forge) pull(r *http.Request, _ map[string]any) (int, any) {
 	return 404, missing
 }
 
-// pullsOf lists what GitHub does: every pull request that has the commit.
+// pullsOf returns every pull request that contains the commit, as GitHub does.
 func (f *forge) pullsOf(r *http.Request, _ map[string]any) (int, any) {
 	var list []map[string]any
 	for _, p := range f.pulls {
@@ -234,7 +234,7 @@ func (f *forge) editIssue(r *http.Request, body map[string]any) (int, any) {
 	return 404, missing
 }
 
-// texts is all that was sent.
+// texts returns all sent bodies.
 func (f *forge) texts() []string { return f.sent }
 
 // open opens a pull request of a branch, or of a fork.
@@ -245,7 +245,7 @@ func (f *forge) open(branch, headRepo string) *pull {
 	return p
 }
 
-// synchronize makes the merge that GitHub keeps of a pull request.
+// synchronize creates the test merge that GitHub keeps for a pull request.
 func (f *forge) synchronize(p *pull, branch string) {
 	w := f.world
 	p.head = w.Git("rev-parse", branch)
@@ -262,7 +262,7 @@ func (f *forge) mergeIn(p *pull) {
 	p.mergeCommit = w.Git("rev-parse", "HEAD")
 }
 
-// of are the bodies of the bot's comments on a pull request or an issue.
+// of returns the bodies of the bot's comments on a pull request or an issue.
 func (f *forge) of(number int) (bodies []string) {
 	for _, c := range f.comments {
 		if c["number"] == fmt.Sprint(number) && c["user"].(map[string]any)["type"] == "Bot" {

@@ -12,12 +12,13 @@ import (
 
 const fork = "mallory/hooks"
 
-// byHand is a maintainer who starts the plan of a fork's pull request.
+// byHand returns the event of a maintainer who starts the plan of a fork's pull
+// request.
 func (h *hub) byHand(p *pull, head string) event {
 	return h.dispatch(map[string]any{"pull-request": fmt.Sprint(p.number), "head": head})
 }
 
-// fork makes a branch as a fork would.
+// fork creates a branch as a fork would.
 func (h *hub) fork(change func()) *pull {
 	h.Git("switch", "--quiet", "-c", "fork")
 	change()
@@ -41,8 +42,8 @@ func TestForkIsValidatedOnly(t *testing.T) {
 	}
 }
 
-// TestForkPlannedByHand: rules come, change and go as the head says; nothing
-// else of the head has an effect.
+// TestForkPlannedByHand: the head defines which rules are created, updated and
+// deleted. No other file of the head has an effect.
 func TestForkPlannedByHand(t *testing.T) {
 	h := newHub(t)
 	h.Apply()
@@ -91,8 +92,8 @@ func TestForkPlannedByHand(t *testing.T) {
 	}
 }
 
-// TestForkIsRefused: what a maintainer must not plan, and what they did not
-// look at.
+// TestForkIsRefused: a maintainer can't plan a pull request without the commit
+// that they read, or with forbidden files.
 func TestForkIsRefused(t *testing.T) {
 	tests := map[string]struct {
 		change func(h *hub)
@@ -130,7 +131,7 @@ func TestForkIsRefused(t *testing.T) {
 			return h.byHand(p, seen)
 		}, want: "read what was pushed"},
 		"the merge is of another head": {inputs: func(h *hub, p *pull) event {
-			// GitHub says the head is new, and its merge is still the old one's.
+			// GitHub has the new head, but still the merge of the old head.
 			p.head = h.Git("rev-parse", "main")
 			return h.byHand(p, p.head)
 		}, want: "try again in a minute"},
@@ -170,8 +171,8 @@ func (h *hub) link(to, name string) {
 	}
 }
 
-// TestForkThatWasPlannedIsApplied: the digest that a maintainer's plan made is
-// the one that apply asks for.
+// TestForkThatWasPlannedIsApplied: apply accepts the digest of a plan that a
+// maintainer started.
 func TestForkThatWasPlannedIsApplied(t *testing.T) {
 	h := newHub(t)
 	h.Apply()

@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// licences runs .ci/licences and returns what it writes.
+// licences runs .ci/licences and returns the file that it writes.
 func licences(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "licences.txt")
@@ -29,8 +29,8 @@ func licences(t *testing.T) string {
 	return string(text)
 }
 
-// TestLicences: the file that releases and the image carry has a text of every
-// module in the program, on every platform, as the module has it.
+// TestLicences: the file in releases and the image contains the texts of every
+// module in the program, on every platform, unchanged.
 func TestLicences(t *testing.T) {
 	t.Parallel()
 	text := licences(t)
@@ -61,8 +61,8 @@ func TestLicences(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\nGo standard library " + runtime.Version() + " LICENSE\n", "\nGo standard library " + runtime.Version() + " PATENTS\n",
-		"github.com/getsops/sops/v3 v", " shamir/LICENSE\n", // of a package alone
-		"github.com/inconshreveable/mousetrap v", // of Windows alone
+		"github.com/getsops/sops/v3 v", " shamir/LICENSE\n", // of a package only
+		"github.com/inconshreveable/mousetrap v", // of Windows only
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in it", want)
@@ -73,8 +73,8 @@ func TestLicences(t *testing.T) {
 	}
 }
 
-// hasTexts wants each licence and notice in a module's directory in the text,
-// below the module's name.
+// hasTexts checks that the text contains each licence and notice of a module's
+// directory below the module's name.
 func hasTexts(t *testing.T, text, module, dir string) {
 	t.Helper()
 	n := 0
@@ -101,8 +101,8 @@ func hasTexts(t *testing.T, text, module, dir string) {
 	}
 }
 
-// TestLicencesOfArchives: .ci/check-licences, by which the release workflow checks
-// the archives of all platforms, sees a module without a text.
+// TestLicencesOfArchives: .ci/check-licences finds a module without a text. The
+// release workflow checks the archives of all platforms with it.
 func TestLicencesOfArchives(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "mkhooks")

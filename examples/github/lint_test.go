@@ -16,7 +16,7 @@ import (
 
 var pinned = regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40}$`)
 
-// TestWorkflowsAreTight: what no linter here looks at.
+// TestWorkflowsAreTight checks rules that no linter here checks.
 func TestWorkflowsAreTight(t *testing.T) {
 	for _, kind := range kinds {
 		w := called(t, kind)
@@ -61,8 +61,8 @@ func checkStep(t *testing.T, at string, s step) {
 	}
 }
 
-// TestSecretsStayApart: no step sees more than it needs; the plan's job sees no
-// key and no token that may write.
+// TestSecretsStayApart: no step sees more secrets than it needs. The plan job
+// sees no key and no token that can write.
 func TestSecretsStayApart(t *testing.T) {
 	holders := map[string]map[string][]string{
 		"plan":  {"MKIO_TOKEN_READ": {"Plan"}, "github.token": {"Keep the base's config", "Report the plan"}},
@@ -91,8 +91,8 @@ func TestSecretsStayApart(t *testing.T) {
 	}
 }
 
-// TestCallersFit: what "mkhooks init" writes passes what the workflows take, and
-// grants what they need and no more.
+// TestCallersFit: the files of "mkhooks init" pass the inputs that the
+// workflows accept. They grant exactly the permissions that the workflows need.
 func TestCallersFit(t *testing.T) {
 	triggers := map[string][]string{"plan": {"pull_request", "workflow_dispatch"}, "apply": {"push", "workflow_dispatch"}, "drift": {"schedule", "workflow_dispatch"}}
 	for _, kind := range kinds {
@@ -135,7 +135,8 @@ func lint(t *testing.T, name string, text []byte) {
 	}
 }
 
-// TestShellcheckOfTheAction: actionlint looks at workflows only.
+// TestShellcheckOfTheAction runs shellcheck on the action: actionlint checks
+// workflows only.
 func TestShellcheckOfTheAction(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("shellcheck is not on the PATH: the scripts of action.yml are not checked")

@@ -12,7 +12,8 @@ import (
 
 func TestMain(m *testing.M) { citest.Main(m) }
 
-// change makes a branch that rotates a secret, changes a rule and adds one.
+// change creates a branch that rotates a secret, changes a rule and adds a
+// rule.
 func (h *hub) change() {
 	h.Git("switch", "--quiet", "-c", "change")
 	h.Rule("channels", "https://hooks.example.com/alerts", "")
@@ -22,7 +23,7 @@ func (h *hub) change() {
 	h.Git("switch", "--quiet", "main")
 }
 
-// impostors write what looks like ours, before ours and after.
+// impostors write comments that resemble ours, before and after our comment.
 func (h *hub) impostors(p *pull) {
 	mallory := map[string]any{"login": "mallory", "type": "User"}
 	for _, user := range []map[string]any{mallory, {"login": "github-actions[bot]", "type": "User"}, {"login": "other[bot]", "type": "Bot"}} {
@@ -37,7 +38,7 @@ func (h *hub) impostors(p *pull) {
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// lastCheck is the newest check, which must be of a head.
+// lastCheck returns the newest check and verifies its head.
 func (h *hub) lastCheck(t *testing.T, sha string) map[string]any {
 	t.Helper()
 	if len(h.checks) == 0 {
@@ -74,7 +75,7 @@ func TestPlan(t *testing.T) {
 		}
 	}
 
-	// A push: the same comment, a check on the new head.
+	// After a push: the same comment, and a check on the new head.
 	h.Git("switch", "--quiet", "change")
 	h.Rule("encoding", "https://hooks.example.com/encoding2", "")
 	h.Commit("More")
@@ -92,7 +93,8 @@ func TestPlan(t *testing.T) {
 	h.wantAllUsed(t, "plan", "contents")
 }
 
-// ours is the one comment of ours on a pull request; nobody else's was touched.
+// ours returns our only comment on a pull request. It checks that all other
+// comments are unchanged.
 func (h *hub) ours(t *testing.T, p *pull) (body string) {
 	t.Helper()
 	n := 0
@@ -112,8 +114,8 @@ func (h *hub) ours(t *testing.T, p *pull) (body string) {
 	return body
 }
 
-// wantAllUsed wants a job's permissions to be needed, but those that its
-// checkout needs.
+// wantAllUsed checks that a job needs all its permissions, except those that
+// its checkout needs.
 func (h *hub) wantAllUsed(t *testing.T, kind string, but ...string) {
 	t.Helper()
 	for name, level := range called(t, kind).Jobs[kind].Permissions {
@@ -141,8 +143,8 @@ func TestPlanShowsWhatIsLoosened(t *testing.T) {
 	}
 }
 
-// TestPlanOfInvalidFiles: the comment of an earlier plan must not stay as if
-// nothing had happened, nor its check.
+// TestPlanOfInvalidFiles: the comment and the check of an earlier plan must not
+// remain unchanged.
 func TestPlanOfInvalidFiles(t *testing.T) {
 	h := newHub(t)
 	h.change()
@@ -187,8 +189,8 @@ func TestPlanWithoutToken(t *testing.T) {
 	}
 }
 
-// TestPlanOfDependabot: its pull requests are from the repo itself, but get no
-// secrets.
+// TestPlanOfDependabot: its pull requests are from the repository itself, but
+// get no secrets.
 func TestPlanOfDependabot(t *testing.T) {
 	h := newHub(t)
 	h.change()
@@ -199,7 +201,7 @@ func TestPlanOfDependabot(t *testing.T) {
 	}
 }
 
-// TestPlanOfALongReport: GitHub refuses a check whose summary is longer than
+// TestPlanOfALongReport: GitHub refuses a check with a summary longer than
 // 65,535.
 func TestPlanOfALongReport(t *testing.T) {
 	h := newHub(t)
@@ -220,8 +222,8 @@ func TestPlanOfALongReport(t *testing.T) {
 	}
 }
 
-// TestAction runs the composite action's own step: it builds the tool of the
-// commit that it lies in.
+// TestAction runs the step of the composite action. The step builds the tool
+// from the commit of the action.
 func TestAction(t *testing.T) {
 	var action struct {
 		Runs struct{ Steps []step }

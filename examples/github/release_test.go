@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReleaseWorkflow: the job that builds a release may only read, and the job
-// that publishes it runs nothing of this repository or of a module.
+// TestReleaseWorkflow: the job that builds a release can only read. The job
+// that publishes it runs no code of this repository or of a module.
 func TestReleaseWorkflow(t *testing.T) {
 	w := called(t, "release")
 	if w.Permissions == nil || len(w.Permissions) > 0 {
@@ -42,7 +42,8 @@ func TestReleaseWorkflow(t *testing.T) {
 			}
 		}
 	}
-	// What runs beside the right to write: GitHub's own download, a comparison, and gh.
+	// Three steps have the right to write: GitHub's download action, a
+	// comparison, and gh.
 	if n := len(publish.Steps); n != 3 || !strings.HasPrefix(publish.Steps[0].Uses, "actions/download-artifact@") {
 		t.Fatalf("publish has %d steps, the first uses %s", n, publish.Steps[0].Uses)
 	}
@@ -59,7 +60,8 @@ func TestReleaseWorkflow(t *testing.T) {
 	}
 }
 
-// releaseStep returns the step of a job of release.yml whose name begins so.
+// releaseStep returns the step of a job in release.yml whose name has this
+// prefix.
 func releaseStep(t *testing.T, job, name string) step {
 	t.Helper()
 	for _, s := range called(t, "release").Jobs[job].Steps {
@@ -71,7 +73,7 @@ func releaseStep(t *testing.T, job, name string) step {
 	return step{}
 }
 
-// bash runs a step's script as a runner does.
+// bash runs the script of a step like a runner.
 func bash(t *testing.T, dir, script string, env ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command("bash", "-e", "-c", script)
@@ -80,8 +82,8 @@ func bash(t *testing.T, dir, script string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// TestReleaseHandsOver runs the two scripts between which the files change hands:
-// the job that publishes takes what was built, and nothing else.
+// TestReleaseHandsOver runs the scripts before and after the transfer of the
+// files: the publishing job accepts exactly the built files.
 func TestReleaseHandsOver(t *testing.T) {
 	t.Parallel()
 	collect, check := releaseStep(t, "build", "Collect"), releaseStep(t, "publish", "Check")
@@ -137,8 +139,8 @@ func TestReleaseHandsOver(t *testing.T) {
 	}
 }
 
-// TestReleaseBuild: all platforms, nothing that would make a build depend on
-// where and when it is made, and the flags that .ci/reproducible shows this of.
+// TestReleaseBuild: the build covers all platforms and is independent of place
+// and time. It uses the flags that .ci/reproducible checks.
 func TestReleaseBuild(t *testing.T) {
 	var c struct {
 		Builds []struct {

@@ -13,12 +13,12 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// hub is a config repo on GitHub: Git and mkhooks are real, only GitHub's own
-// API and its runner are stand-ins.
+// hub is a config repository on GitHub. Git and mkhooks are real; only GitHub's
+// API and runner are emulated.
 type hub struct {
 	*citest.World
 	*forge
-	secrets map[string]any // the repo's, and its environment's
+	secrets map[string]any // secrets of the repository and its environment
 	actor   string
 }
 
@@ -36,12 +36,12 @@ func newHub(t *testing.T) *hub {
 	return h
 }
 
-// event is what starts a workflow.
+// event is the trigger of a workflow.
 type event struct {
 	name   string
 	ref    string
 	sha    string
-	pull   *pull // of a pull_request event
+	pull   *pull // for a pull_request event
 	inputs map[string]any
 }
 
@@ -61,18 +61,18 @@ func (h *hub) dispatch(inputs map[string]any) event {
 	return e
 }
 
-// run is how a job went.
+// run is the outcome of a job.
 type run struct {
 	t     *testing.T
 	out   string
 	ok    bool
-	steps map[string]string // outcome by the step's name
-	dir   string            // the runner's folder
-	// workspace is where its clones are.
+	steps map[string]string // outcome by the name of the step
+	dir   string            // the directory of the runner
+	// workspace contains the clones.
 	workspace string
 }
 
-// want wants the job to end so, and its output to hold texts.
+// want checks the outcome of the job and texts in its output.
 func (r *run) want(ok bool, texts ...string) *run {
 	r.t.Helper()
 	if r.ok != ok {
@@ -86,7 +86,7 @@ func (r *run) want(ok bool, texts ...string) *run {
 	return r
 }
 
-// wantStep wants a step to end so: success, failure or skipped.
+// wantStep checks the outcome of a step: success, failure or skipped.
 func (r *run) wantStep(name, outcome string) *run {
 	r.t.Helper()
 	if r.steps[name] != outcome {
@@ -95,12 +95,13 @@ func (r *run) wantStep(name, outcome string) *run {
 	return r
 }
 
-// start runs the workflow that "mkhooks init" wrote, and what it calls.
+// start runs the workflow file that "mkhooks init" wrote, and the workflow that
+// it calls.
 func (h *hub) start(t *testing.T, kind string, e event) *run {
 	t.Helper()
 	calling := caller(t, kind).Jobs[kind]
 	secrets := h.secrets
-	// GitHub gives a fork's and Dependabot's run nothing but a token that reads.
+	// GitHub gives a run of a fork or Dependabot only a token that can read.
 	outside := e.pull != nil && (e.pull.headRepo != repository || h.actor == "dependabot[bot]")
 	if outside {
 		secrets = map[string]any{}
@@ -131,7 +132,7 @@ func (h *hub) start(t *testing.T, kind string, e event) *run {
 	return h.runJob(t, j, e, inputs, passed)
 }
 
-// contexts are what expressions see.
+// contexts returns the contexts of expressions.
 func (h *hub) contexts(e event, inputs, secrets map[string]any, dir string) context {
 	ev := map[string]any{}
 	if e.pull != nil {
@@ -231,8 +232,8 @@ func (h *hub) runStep(c context, r *run, j job, s step, env map[string]string, w
 	return outputs, code == 0
 }
 
-// checkout stands in for actions/checkout: real Git, by reference or commit,
-// and nothing left by which a later step could fetch more.
+// checkout emulates actions/checkout: real Git, by reference or commit. It
+// leaves nothing that lets a later step fetch more.
 func (h *hub) checkout(t *testing.T, c context, s step, workspace string) bool {
 	t.Helper()
 	with := func(name, otherwise string) string {
@@ -261,7 +262,7 @@ func (h *hub) checkout(t *testing.T, c context, s step, workspace string) bool {
 	return true
 }
 
-// digest is what a plan that the job showed ends with.
+// digest returns the digest at the end of a plan in the output.
 func (r *run) digest() string {
 	r.t.Helper()
 	m := regexp.MustCompile(`(?m)^Digest ([0-9a-f]{32})$`).FindStringSubmatch(r.out)

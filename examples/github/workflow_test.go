@@ -12,7 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// workflow is a workflow file, as far as it is run or checked here.
+// workflow is the part of a workflow file that the tests run or check.
 type workflow struct {
 	On struct {
 		Call struct {
@@ -32,7 +32,7 @@ type input struct {
 }
 
 type job struct {
-	// Of a caller.
+	// Uses and the next fields belong to a caller.
 	Uses    string            `yaml:"uses"`
 	With    map[string]string `yaml:"with"`
 	Secrets map[string]string `yaml:"secrets"`
@@ -70,7 +70,7 @@ type step struct {
 	Env   map[string]string `yaml:"env"`
 }
 
-// kinds are the workflows that there are.
+// kinds are the names of all workflows.
 var kinds = []string{"plan", "apply", "drift"}
 
 func unmarshal(t testing.TB, name string, data []byte, v any) {
@@ -89,14 +89,14 @@ func read(t testing.TB, path ...string) []byte {
 	return data
 }
 
-// called is the reusable workflow of a kind.
+// called returns the reusable workflow of a kind.
 func called(t testing.TB, kind string) (w workflow) {
 	t.Helper()
 	unmarshal(t, kind, read(t, ".github", "workflows", kind+".yml"), &w)
 	return w
 }
 
-// rendered is the caller that "mkhooks init" writes.
+// rendered returns the caller that "mkhooks init" writes.
 func rendered(t testing.TB, kind string) []byte {
 	t.Helper()
 	text := read(t, "sync", "scaffold", "templates", "github", kind+".yml")
@@ -111,7 +111,7 @@ func rendered(t testing.TB, kind string) []byte {
 	return out.Bytes()
 }
 
-// caller is that file, read.
+// caller parses the caller that "mkhooks init" writes.
 func caller(t testing.TB, kind string) (w workflow) {
 	t.Helper()
 	unmarshal(t, "caller of "+kind, rendered(t, kind), &w)
