@@ -25,8 +25,8 @@ type (
 	handler = func(r *http.Request, body object) (int, any)
 )
 
-// forge stands in for the part of GitLab's API that the scripts use. Its pages
-// are shorter than asked for.
+// forge emulates the part of GitLab's API that the scripts use. Its pages are
+// shorter than requested.
 type forge struct {
 	world *citest.World
 	api   string
@@ -44,8 +44,8 @@ type forge struct {
 type request struct {
 	iid          int
 	head, target string
-	source       int    // the project that it comes from
-	merged       string // once it is
+	source       int    // the source project
+	merged       string // the merge commit, empty until the merge
 }
 
 const pageSize = 2
@@ -217,7 +217,7 @@ func (f *forge) editIssue(r *http.Request, body object) (int, any) {
 	return 404, missing
 }
 
-// open opens a merge request of a branch; source is the project that it is in.
+// open opens a merge request of a branch; source is the source project.
 func (f *forge) open(branch string, source int) *request {
 	q := &request{iid: len(f.requests) + 7, target: "main", source: source}
 	f.requests = append(f.requests, q)
@@ -225,7 +225,7 @@ func (f *forge) open(branch string, source int) *request {
 	return q
 }
 
-// pushed says that the branch has moved.
+// pushed sets the head of a merge request to the new tip of the branch.
 func (f *forge) pushed(q *request, branch string) {
 	q.head = f.world.Git("rev-parse", branch)
 	f.world.Git("update-ref", fmt.Sprintf("refs/merge-requests/%d/head", q.iid), q.head)
@@ -238,7 +238,7 @@ func (f *forge) merge(q *request) {
 	q.merged = f.world.Git("rev-parse", "HEAD")
 }
 
-// ours are the bot's notes on a merge request or an issue.
+// ours returns the bot's notes on a merge request or an issue.
 func (f *forge) ours(kind string, iid int) (bodies []string) {
 	for _, n := range f.notes {
 		if n["of"] == kind+fmt.Sprint(iid) && n["author"].(object)["id"] == botID {

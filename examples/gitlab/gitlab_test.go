@@ -14,7 +14,8 @@ import (
 
 func TestMain(m *testing.M) { citest.Main(m) }
 
-// branch makes one that rotates a secret, changes a rule and adds one.
+// branch creates a branch that rotates a secret, changes a rule and adds a
+// rule.
 func (l *lab) branch(change func()) {
 	l.Git("switch", "--quiet", "-c", "change")
 	if change == nil {
@@ -30,7 +31,7 @@ func (l *lab) branch(change func()) {
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// status is the newest commit status, which must be of a head.
+// status returns the newest commit status and checks its head.
 func (l *lab) status(t *testing.T, sha string) object {
 	t.Helper()
 	if len(l.statuses) == 0 {
@@ -51,7 +52,7 @@ func TestPlan(t *testing.T) {
 	for _, author := range []int{1, 2, 3} {
 		l.notes = append(l.notes, object{"id": l.next(), "of": fmt.Sprint("merge_requests", q.iid), "author": user(author), "system": false, "body": "<!-- mkhooks plan demo -->\nnot ours"})
 	}
-	// Main moves on meanwhile: what is planned is the merge.
+	// main has new commits, so the plan is of the merge.
 	l.Rule("other", "https://hooks.example.com/other", "")
 	l.Commit("Another one")
 	before := l.Writes()
@@ -66,7 +67,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("notes: %q", notes)
 	}
 
-	// A broken push: the same note, and no digest.
+	// An invalid push: the same note, and no digest.
 	l.Git("switch", "--quiet", "change")
 	l.Write("rules/encoding.yaml", "metadata: {}\n")
 	l.Commit("Break")
@@ -113,7 +114,7 @@ func TestFork(t *testing.T) {
 		t.Errorf("notes: %q", notes)
 	}
 	l.merge(q)
-	l.start(t, l.ofMain("push")).want(false, "apply", "not what was reviewed") // with mallory's config it is another plan
+	l.start(t, l.ofMain("push")).want(false, "apply", "not what was reviewed") // mallory's config gives another plan
 }
 
 func TestForkIsRefused(t *testing.T) {
@@ -139,7 +140,7 @@ func TestForkIsRefused(t *testing.T) {
 	}
 }
 
-// reviewed is a merge request that was planned and merged.
+// reviewed returns a merge request that was planned and merged.
 func (l *lab) reviewed(t *testing.T) *request {
 	t.Helper()
 	l.Apply()
@@ -160,7 +161,7 @@ func TestApply(t *testing.T) {
 	if notes := l.ours("merge_requests", q.iid); len(notes) != 2 || !strings.HasPrefix(notes[1], "<!-- mkhooks apply demo -->\n") {
 		t.Errorf("notes: %q", notes)
 	}
-	// Again: nothing to do, no further note.
+	// A second run changes nothing and adds no note.
 	l.start(t, l.ofMain("push")).want(true, "apply")
 	if notes := l.ours("merge_requests", q.iid); len(notes) != 2 {
 		t.Errorf("notes: %q", notes)
@@ -267,7 +268,8 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// TestShellcheckOfThePipeline: no linter here looks at .gitlab-ci.yml.
+// TestShellcheckOfThePipeline runs shellcheck on the scripts: no linter here
+// checks .gitlab-ci.yml.
 func TestShellcheckOfThePipeline(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("shellcheck is not on the PATH: the scripts of .gitlab-ci.yml are not checked")

@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/examples/citest"
 )
 
-// job is one of .gitlab-ci.yml.
+// job is a job of .gitlab-ci.yml.
 type job struct {
 	Rules []struct {
 		If string `yaml:"if"`
@@ -26,7 +26,7 @@ type job struct {
 	Resource    string   `yaml:"resource_group"`
 }
 
-// pipeline reads the example: its jobs, and what all of them share.
+// pipeline returns the jobs of the example, with their shared settings.
 func pipeline(t testing.TB) map[string]job {
 	t.Helper()
 	data, err := os.ReadFile(".gitlab-ci.yml")
@@ -51,13 +51,13 @@ func pipeline(t testing.TB) map[string]job {
 	return jobs
 }
 
-// lab is a config repo on GitLab: Git and mkhooks are real, only GitLab's own API
-// and its runner are stand-ins.
+// lab is a config repository on GitLab. Git and mkhooks are real; only GitLab's
+// API and runner are emulated.
 type lab struct {
 	*citest.World
 	*forge
-	// Variables of the project; the protected ones reach jobs of main in the
-	// environment "mkhooks" only.
+	// Variables of the project. The protected variables reach only jobs of main
+	// in the environment "mkhooks".
 	plain, protected map[string]string
 }
 
@@ -77,7 +77,7 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-// ofRequest are the variables of a merge request's own pipeline.
+// ofRequest returns the variables of the pipeline of a merge request.
 func (l *lab) ofRequest(q *request) map[string]string {
 	return map[string]string{
 		"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_SHA": q.head, "CI_MERGE_REQUEST_IID": fmt.Sprint(q.iid),
@@ -85,7 +85,7 @@ func (l *lab) ofRequest(q *request) map[string]string {
 	}
 }
 
-// ofMain are those of a pipeline on main: push, schedule or web.
+// ofMain returns the variables of a pipeline on main: push, schedule or web.
 func (l *lab) ofMain(source string, more ...string) map[string]string {
 	v := map[string]string{"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": "main", "CI_COMMIT_SHA": l.Git("rev-parse", "main")}
 	for _, m := range more {
@@ -95,13 +95,13 @@ func (l *lab) ofMain(source string, more ...string) map[string]string {
 	return v
 }
 
-// run is how a pipeline went: which jobs, whether all went well, what they wrote.
+// run is the outcome of a pipeline: its jobs, success, and output.
 type run struct {
 	t    *testing.T
 	jobs []string
 	ok   bool
 	out  string
-	tree string // the last job's clone
+	tree string // the clone of the last job
 }
 
 func (r *run) want(ok bool, jobs string, texts ...string) *run {
@@ -117,7 +117,7 @@ func (r *run) want(ok bool, jobs string, texts ...string) *run {
 	return r
 }
 
-// start runs the jobs of a pipeline whose rules fit.
+// start runs the jobs of a pipeline with a matching rule.
 func (l *lab) start(t *testing.T, variables map[string]string) *run {
 	t.Helper()
 	r := &run{t: t, ok: true}
@@ -128,7 +128,8 @@ func (l *lab) start(t *testing.T, variables map[string]string) *run {
 		"SCRIPTS": filepath.Join(citest.Root(), "examples", "gitlab"),
 	}
 	maps.Copy(all, variables)
-	// A pipeline of a fork's merge request runs in the fork, which has none of them.
+	// A pipeline of a fork's merge request runs in the fork, which has none of
+	// these variables.
 	if source := variables["CI_MERGE_REQUEST_SOURCE_PROJECT_ID"]; source != "" && source != fmt.Sprint(projectID) {
 		all["CI_PROJECT_ID"] = source
 	} else {
@@ -158,7 +159,7 @@ func (l *lab) start(t *testing.T, variables map[string]string) *run {
 	return r
 }
 
-// runs says whether a rule of the job fits: clauses with && between them.
+// runs reports whether a rule of the job matches: clauses joined with &&.
 func (j job) runs(variables map[string]string) bool {
 	for _, r := range j.Rules {
 		all := true
@@ -187,7 +188,7 @@ func value(word string, variables map[string]string) string {
 	panic("rule: can't read " + word)
 }
 
-// digest is what a plan that a job showed ends with.
+// digest returns the digest at the end of a plan in the output.
 func (r *run) digest() string {
 	r.t.Helper()
 	m := regexp.MustCompile(`(?m)^Digest ([0-9a-f]{32})$`).FindStringSubmatch(r.out)
