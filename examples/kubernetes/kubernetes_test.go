@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { citest.Main(m) }
 
-// object is as much of a manifest as the tests look at.
+// object is the part of a manifest that the tests check.
 type object struct {
 	Kind     string
 	Metadata struct{ Name, Namespace string }
@@ -87,7 +87,8 @@ type volume struct {
 	}
 }
 
-// objects are those of the folder's manifests, by kind and name.
+// objects returns the objects of the manifests in this directory, by kind and
+// name.
 func objects(t *testing.T) map[string]object {
 	t.Helper()
 	names, err := filepath.Glob("*.yaml")
@@ -112,7 +113,7 @@ func objects(t *testing.T) map[string]object {
 				t.Fatal(err)
 			}
 			var o object
-			// Kubernetes' own reader; it takes 0440 as an octal number.
+			// The parser of Kubernetes: it reads 0440 as an octal number.
 			if err := sigsyaml.Unmarshal(one, &o); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -137,8 +138,8 @@ func jobs(t *testing.T) (drift, apply jobSpec) {
 	return cron.Spec.JobTemplate.Spec, job.Spec.jobSpec
 }
 
-// TestPods holds what must not get lost: nothing is root, nothing can become
-// it, only volumes can be written.
+// TestPods: no container is root or can become root, and only volumes are
+// writable.
 func TestPods(t *testing.T) {
 	t.Parallel()
 	drift, apply := jobs(t)
@@ -193,7 +194,8 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// TestExitCodes: what another try can't mend fails at once, and says its code.
+// TestExitCodes: a failure that a retry can't fix fails at once, and reports
+// its exit code.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	drift, apply := jobs(t)
@@ -207,7 +209,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestSecrets: drift gets the token that may read, and nothing that apply has.
+// TestSecrets: drift gets the token that can only read, and no secret of apply.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	drift, apply := jobs(t)
@@ -230,8 +232,8 @@ func secrets(spec jobSpec) (out []string) {
 	return out
 }
 
-// TestRuns runs what the containers start, as it stands there, against the
-// emulator. The repo lies behind a link, as git-sync leaves it.
+// TestRuns runs the commands of the containers, unchanged, against the
+// emulator. The repository is behind a link, as git-sync creates it.
 func TestRuns(t *testing.T) {
 	w := citest.New(t)
 	drift, apply := jobs(t)
@@ -268,8 +270,8 @@ func TestRuns(t *testing.T) {
 	})
 }
 
-// TestSchemas holds the manifests against Kubernetes' own schemas: no field is
-// misspelt, missing, or of another type.
+// TestSchemas validates the manifests with the schemas of Kubernetes: no field
+// is misspelt, missing, or of another type.
 func TestSchemas(t *testing.T) {
 	t.Parallel()
 	validator := validator(t)
@@ -283,7 +285,7 @@ func TestSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// It makes up no names, as a cluster does.
+		// The validator generates no names, unlike a cluster.
 		data = bytes.ReplaceAll(data, []byte("generateName: mkhooks-apply-"), []byte("name: mkhooks-apply-1"))
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
@@ -293,7 +295,7 @@ func TestSchemas(t *testing.T) {
 	if err != nil || strings.Count(string(out), "OK") != len(names) {
 		t.Errorf("kubectl-validate: %v\n%s", err, out)
 	}
-	// It finds what is wrong, and not nothing in whatever it is given.
+	// The validator must find an error, so that its silence means something.
 	data, err := os.ReadFile("drift.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +311,7 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// validator is the command that .ci/servers installs.
+// validator returns the path of the command that .ci/servers installs.
 func validator(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOCACHE").Output()
