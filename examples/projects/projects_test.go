@@ -1,5 +1,5 @@
-// Package projects tests that its config repo works: the whole life of its
-// rules, with the real sops command, against the emulator.
+// Package projects tests its config repository: the complete life of its rules,
+// with the real sops command, against the emulator.
 package projects
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// life is a copy of the repo, and the service that it is applied to.
+// life is a copy of the repository, and its service.
 type life struct {
 	t    *testing.T
 	dir  string
@@ -53,20 +53,20 @@ func begin(t *testing.T) *life {
 	return l
 }
 
-// key is the environment of those who can open secrets.
+// key returns the environment of users who can decrypt secrets.
 func (l *life) key() []string {
 	return append(l.env[:len(l.env):len(l.env)], "SOPS_AGE_KEY_FILE="+filepath.Join(l.dir, "age-key.txt"))
 }
 
-// run runs a command in the repo and wants its exit code, and texts in what it
-// prints on either stream. No secret may be there.
+// run runs a command in the repository. It checks the exit code and texts in
+// the output of both streams. The output must not contain a secret.
 func (l *life) run(env []string, code int, args []string, want ...string) {
 	l.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = l.dir, env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	_ = cmd.Run() // its exit code is looked at
+	_ = cmd.Run() // the exit code is checked below
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		l.t.Fatalf("%s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, out.String())
 	}
@@ -85,7 +85,7 @@ func (l *life) mkhooks(env []string, code int, args string, want ...string) {
 	l.run(env, code, append([]string{l.bin}, strings.Fields(args)...), want...)
 }
 
-// secret wants a rule's live secret.
+// secret checks the live secret of a rule.
 func (l *life) secret(project, rule, path, want string) {
 	l.t.Helper()
 	r, ok := l.live[project].Rule(rule)
@@ -94,18 +94,18 @@ func (l *life) secret(project, rule, path, want string) {
 	}
 }
 
-// TestLife: plan, apply, rotate the shared secret, drift, prune.
+// TestLife plans, applies, rotates the shared secret, finds drift, and prunes.
 func TestLife(t *testing.T) {
 	l := begin(t)
 	key := l.key()
 
-	// A pull request's runner has no key and plans all the same.
+	// The runner of a pull request plans without a key.
 	l.mkhooks(l.env, 0, "validate", `7 valid rules in 7 files`)
 	l.mkhooks(l.env, 2, "plan --detailed-exitcode", `(?s)Project dev.*Project staging.*Project prod`, `Plan: 7 to create`)
 	l.mkhooks(key, 0, "apply --yes", `Applied: 7 applied`)
 	l.mkhooks(l.env, 0, "drift", `No difference: 7 in sync`)
 
-	// What the layers came to.
+	// The result of the layers.
 	jobs := func(project string) map[string]any {
 		r, _ := l.live[project].Rule("job-notifications")
 		return r.Spec
@@ -123,8 +123,8 @@ func TestLife(t *testing.T) {
 	l.secret("prod", "job-notifications", "headers.X-Webhook-Secret", "throw-away-value-of-prod")
 	l.secret("prod", "billing-events", "queryParams.code", "throw-away-value-of-billing")
 
-	// The shared secret is rotated once, with SOPS itself: four rules in two
-	// projects are sent again, and no other.
+	// SOPS itself rotates the shared secret, once. Four rules in two projects
+	// are sent again, and no other rule.
 	l.run(key, 0, []string{l.sops, "set", "rules/common/shared.yaml", `["webhookSecret"]`, `"rotated-value-of-the-test"`})
 	l.mkhooks(l.env, 2, "plan --detailed-exitcode",
 		`(?s)Project dev.*~ channel-alerts.*~ job-notifications.*Project staging.*~ channel-alerts.*~ job-notifications`,
@@ -134,14 +134,14 @@ func TestLife(t *testing.T) {
 	l.secret("prod", "job-notifications", "headers.X-Webhook-Secret", "throw-away-value-of-prod")
 	l.mkhooks(l.env, 0, "drift")
 
-	// Somebody pauses a rule of prod; the nightly look finds it, and apply brings
-	// it back.
+	// Somebody disables a rule of prod. The nightly drift run reports it, and
+	// apply enables the rule again.
 	l.live["prod"].Edit("channel-alerts", func(spec map[string]any) { spec["enabled"] = false })
 	l.mkhooks(l.env, 2, "drift", `Project prod`, `~ channel-alerts: drift`, `apply --only prod/channel-alerts`)
 	l.mkhooks(key, 0, "apply --yes --only prod/channel-alerts", `Applied: 1 applied`)
 
-	// A rule goes from all three: its histories are stored first. prod keeps what
-	// it protects, though its file is gone, too.
+	// A rule is deleted in all three projects; its histories are stored first.
+	// prod keeps its protected rule although the file is also absent.
 	for _, file := range []string{"common/channel-alerts.yaml", "staging/channel-alerts.yaml", "prod/channel-alerts.yaml", "prod/billing-events.yaml"} {
 		if err := os.Remove(filepath.Join(l.dir, "rules", filepath.FromSlash(file))); err != nil {
 			t.Fatal(err)
@@ -163,8 +163,8 @@ func TestLife(t *testing.T) {
 	l.mkhooks(l.env, 0, "audit show audit/applies.jsonl", `projects dev, staging, prod`)
 }
 
-// TestWorkflows: the jobs are for the projects of the config file, and call
-// what this repository has.
+// TestWorkflows: the jobs cover the projects of the config file, and call
+// workflows of this repository.
 func TestWorkflows(t *testing.T) {
 	config, err := os.ReadFile("mkhooks.yaml")
 	if err != nil {
