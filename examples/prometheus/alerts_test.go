@@ -1,4 +1,5 @@
-// Package prometheus holds tests of the alerts beside it, and no code.
+// Package prometheus tests the alerts in this directory; it contains no other
+// code.
 package prometheus
 
 import (
@@ -14,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// text is a run of which everything is known.
+// text returns the metrics of a run in which all values are known.
 func text() string {
 	var sent metrics.Requests
 	sent.Add("GET", 200, 1)
@@ -26,8 +27,8 @@ func text() string {
 
 var metric = regexp.MustCompile(`\bmkhooks_[a-z_]+`)
 
-// TestNames: what the alerts and the README name is what mkhooks writes, and the
-// README names all of it.
+// TestNames: the alerts and the README only use metrics that mkhooks writes,
+// and the README names all metrics.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	written := metric.FindAllString(text(), -1)
@@ -62,8 +63,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestPromtool runs the alerts through Prometheus' own tool: they are valid, and
-// go off when they should.
+// TestPromtool checks the alerts with promtool: they are valid, and fire when
+// they should.
 func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
