@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { citest.Main(m) }
 
 var units = []string{"mkhooks-drift.service", "mkhooks-drift.timer", "mkhooks-apply@.service", "mkhooks-tell.service"}
 
-// settings are those of a unit file, in their order; a setting may be there
+// settings returns the settings of a unit file in order; a setting may occur
 // several times.
 func settings(t *testing.T, unit string) map[string][]string {
 	t.Helper()
@@ -34,7 +34,8 @@ func settings(t *testing.T, unit string) map[string][]string {
 	return out
 }
 
-// TestUnits holds what must not get lost, and what ties the units together.
+// TestUnits checks the settings for safety, and the references between the
+// units.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	hardened := map[string]string{
@@ -65,7 +66,8 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestSystemdAnalyze asks systemd itself, on copies whose programs are there.
+// TestSystemdAnalyze runs systemd-analyze on copies of the units. The programs
+// of the copies exist.
 func TestSystemdAnalyze(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -94,7 +96,7 @@ func TestSystemdAnalyze(t *testing.T) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	for _, unit := range []string{"mkhooks-drift.service", "mkhooks-apply@.service"} {
-		// A tenth of the levels that it counts in: 2.0, of 10, is "OK".
+		// The threshold counts in tenths: 2.0, of 10, is "OK".
 		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", filepath.Join(dir, unit)).CombinedOutput()
 		if err != nil {
 			t.Errorf("systemd-analyze security %s: %v\n%s", unit, err, out)
@@ -104,11 +106,12 @@ func TestSystemdAnalyze(t *testing.T) {
 	}
 }
 
-// TestRuns runs what the units start, as it stands there, against the emulator.
+// TestRuns runs the commands of the units, unchanged, against the emulator.
 func TestRuns(t *testing.T) {
 	w := citest.New(t)
 	credentials, state, metrics := w.Credentials("token-read", "token", "age-key"), t.TempDir(), t.TempDir()
-	// Each unit sees the credentials that it loads, under the names it gives them.
+	// Each unit sees only the credentials that it loads, under their names in
+	// the unit.
 	loaded := func(unit string) string {
 		dir := t.TempDir()
 		for _, c := range settings(t, unit)["LoadCredential"] {
@@ -136,7 +139,7 @@ func TestRuns(t *testing.T) {
 	})
 }
 
-// TestTell: each exit code is told for what it is, and drift as a warning.
+// TestTell: each exit code has a matching message. Drift is a warning.
 func TestTell(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/bin/sh"); err != nil {
