@@ -16,71 +16,73 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Reading a history whole.
+// Reading a complete history.
 //
-// Records have no id, and the service has no snapshot: while the pages are
-// read, new records may come and shift them, so that a record is read twice
-// and another one never. Equal records may also occur by right. So a reading
-// is believed only if the number of records is what the service says the total
-// is, on every page, and if total and the records of the first page are the
-// same once more after the last page. Otherwise it is read again after a wait,
-// as far as the caller's [Patience] allows.
+// Records have no id, and the service has no snapshot. While the pages are read,
+// new records may come and shift them, so that a record is read twice and another
+// record never. Equal records may also be legitimate.
 //
-// One page is held in memory at a time, and the first one beside it.
+// So a reading counts as complete under two conditions. The number of records
+// equals the service's total, on every page. And the total and the records of the
+// first page are the same again after the last page. Otherwise the history is read
+// again after a wait, as far as the caller's [Patience] allows.
+//
+// Memory holds one page at a time, and the first page.
 
 // Page is one page of a history, in the service's order.
 type Page struct {
 	Events []webhook.Event
 	// Raw are the same records as they came.
 	Raw []json.RawMessage
-	// Total counts the records of the whole history, where HasTotal is true.
+	// Total counts the records of the whole history. It is valid if HasTotal is
+	// true.
 	Total    int
 	HasTotal bool
-	// More is true where another page follows.
+	// More is true if another page follows.
 	More bool
 	// Held is true if a record of the page holds a secret value.
 	Held bool
 }
 
-// Source reads a history from its beginning, page by page. An error of each
-// ends the reading and is returned as it is.
+// Source reads a history from its beginning, page by page. An error of each ends
+// the reading and is returned as it is.
 type Source func(ctx context.Context, each func(Page) error) error
 
-// Request says which history is stored, and what its manifest says beside.
+// Request names the history to store, and holds the other contents of its manifest.
 type Request struct {
 	Project, BaseURL string
-	// Rule is the rule as last seen; what must not be seen is taken out here.
+	// Rule is the rule as last seen. Save removes the parts that must not be shown.
 	Rule       webhook.Rule
 	WasEnabled bool
-	// AuthUnknown says that the rule had authentication of which not even the
-	// names are known.
+	// AuthUnknown is true if the rule had authentication, but even the names are
+	// unknown.
 	AuthUnknown bool
 	When        time.Time
 	By, Host    string
 	Commit      string
 	PlanDigest  webhook.Digest
 	Tool        string
-	// AllowActive stores a history also while records of it are on their way.
+	// AllowActive also stores a history while records of it are in flight.
 	AllowActive bool
 	// Mask takes secret values out of the manifest; nil means that none is known.
 	Mask func(v any)
 }
 
-// NotWholeError says that a history can't be read whole. It is no failure of
-// the store or of the network.
+// NotWholeError reports that the complete history can't be read. It is not a
+// failure of the store or of the network.
 type NotWholeError struct {
 	Reason string
-	// WayOut is for those who want to delete the rule.
+	// WayOut is a hint for users who want to delete the rule.
 	WayOut string
 }
 
-// Error returns both.
+// Error returns the reason and the way out.
 func (e *NotWholeError) Error() string { return e.Reason + "; " + e.WayOut }
 
-// ActiveError says that records are still on their way.
+// ActiveError reports that records are still in flight.
 type ActiveError struct{ Active, Records int }
 
-// Error says how many.
+// Error returns the number of records in flight.
 func (e *ActiveError) Error() string {
 	return fmt.Sprintf("%d of %d records are still on their way", e.Active, e.Records)
 }
@@ -91,9 +93,9 @@ type Copy struct {
 	shot    snapshot
 }
 
-// Save reads a history whole, stores it, and reads back what is stored. A
-// history that moves is read again as often and as long as p allows. The error
-// is a [*NotWholeError], an [*ActiveError], a [*StoppedError], or that of the
+// Save reads a complete history, stores it, and reads the stored object back. A
+// history that changes is read again as often and as long as p allows. The error is
+// a [*NotWholeError], an [*ActiveError], a [*StoppedError], or an error of the
 // source or the store.
 func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) (*Copy, error) {
 	name := baseName(r)
@@ -116,7 +118,7 @@ func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) 
 	}
 }
 
-// save is one reading.
+// save reads and stores the history once.
 func save(ctx context.Context, store Store, r Request, src Source, name string) (*Copy, error) {
 	w, err := store.Create(ctx, name+recordsSuffix)
 	if err != nil {
@@ -138,7 +140,7 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 		return nil, fmt.Errorf("store %s: %w", store.Location(name+recordsSuffix), err)
 	}
 	m := manifest(r, read, name)
-	// What was written is read back before anything says that it is there.
+	// Verify the stored records before the manifest and the receipt claim them.
 	if err := checkRecords(ctx, store, m, countLines); err != nil {
 		return nil, err
 	}
@@ -178,8 +180,8 @@ func storeManifest(ctx context.Context, store Store, name string, m Manifest) (s
 	return sumOf(data), nil
 }
 
-// storeObject stores a small object and reads it back. The error is
-// [fs.ErrExist] if the name is taken.
+// storeObject stores a small object and reads it back. The error is [fs.ErrExist]
+// if the name is taken.
 func storeObject(ctx context.Context, store Store, name string, data []byte) error {
 	at := store.Location(name)
 	w, err := store.Create(ctx, name)
@@ -203,14 +205,14 @@ func storeObject(ctx context.Context, store Store, name string, data []byte) err
 	return nil
 }
 
-// sumOf is the SHA-256 of data, in hex.
+// sumOf returns the SHA-256 of data, in hex.
 func sumOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// Unchanged looks at the history once more: whether it is still what was
-// stored, as far as its total and its first page tell.
+// Unchanged reads the first page again. It reports whether the history still equals
+// the stored history, as far as the total and the first page show.
 func (c *Copy) Unchanged(ctx context.Context, src Source) (bool, error) {
 	again, err := readFirstPage(ctx, src)
 	if err != nil {
@@ -219,7 +221,7 @@ func (c *Copy) Unchanged(ctx context.Context, src Source) (bool, error) {
 	return c.shot.same(again), nil
 }
 
-// snapshot is what is remembered of a history to tell whether it moved.
+// snapshot is the state of a history that shows whether it changed.
 type snapshot struct {
 	total    int
 	hasTotal bool
@@ -230,9 +232,9 @@ func snapshotOf(p Page) snapshot {
 	return snapshot{total: p.Total, hasTotal: p.HasTotal, first: p.Events}
 }
 
-// same reports whether nothing moved. The service may give a page of another
-// length, so what both hold is compared; both hold the whole of a history that
-// fits one page.
+// same reports whether nothing changed. The service may return a page of another
+// length, so same compares the records that both pages hold. If the history fits
+// one page, both hold all of it.
 func (s snapshot) same(again snapshot) bool {
 	if s.hasTotal != again.hasTotal || s.total != again.total {
 		return false
@@ -252,7 +254,7 @@ func (s snapshot) same(again snapshot) bool {
 
 var errEnough = errors.New("enough")
 
-// readFirstPage reads the first page alone.
+// readFirstPage reads only the first page.
 func readFirstPage(ctx context.Context, src Source) (snapshot, error) {
 	var s snapshot
 	err := src(ctx, func(p Page) error {
@@ -265,7 +267,7 @@ func readFirstPage(ctx context.Context, src Source) (snapshot, error) {
 	return s, err
 }
 
-// movedError says that a reading is not whole, and how that shows.
+// movedError reports that a reading is not complete, and the evidence.
 type movedError struct{ how, wayOut string }
 
 func (e *movedError) Error() string { return e.how }
@@ -295,15 +297,15 @@ type reading struct {
 
 func newReading(w io.Writer) *reading {
 	r := &reading{hash: sha256.New()}
-	// A larger file is cheaper than the time of a better level: a history may
-	// have a million records.
-	r.zip, _ = gzip.NewWriterLevel(io.MultiWriter(w, r.hash), gzip.BestSpeed) // the level is one of gzip's own
+	// A larger file is cheaper than the time of a better level: a history may have
+	// a million records.
+	r.zip, _ = gzip.NewWriterLevel(io.MultiWriter(w, r.hash), gzip.BestSpeed) // gzip defines the level, so there is no error
 	return r
 }
 
 func (r *reading) sum() string { return hex.EncodeToString(r.hash.Sum(nil)) }
 
-// all reads the history to its end and checks that it did not move.
+// all reads the history to its end and checks that it did not change.
 func (r *reading) all(ctx context.Context, src Source) error {
 	if err := src(ctx, r.page); err != nil {
 		return err
@@ -350,7 +352,7 @@ func (r *reading) page(p Page) error {
 			if err := json.Compact(&r.line, raw); err != nil {
 				return fmt.Errorf("a record is no JSON: %w", err)
 			}
-		} else { // as most services write it: there is nothing to take out
+		} else { // most services write no spaces: there is nothing to remove
 			r.line.Write(raw)
 		}
 		r.line.WriteByte('\n')
@@ -361,7 +363,7 @@ func (r *reading) page(p Page) error {
 	return nil
 }
 
-// countRecord counts a record.
+// countRecord adds a record to the counts and the times.
 func (r *reading) countRecord(e webhook.Event) {
 	if e.Status.Active() {
 		r.active++

@@ -22,7 +22,7 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// records makes n records, the first one made last, as the service lists them.
+// records returns n records, the newest first, as the service lists them.
 func records(n int) []webhook.Event {
 	var out []webhook.Event
 	for i := range n {
@@ -51,11 +51,11 @@ func pages(events []webhook.Event, size, total int) []Page {
 	return out
 }
 
-// whole is the pages of a history at rest.
+// whole returns the pages of a history at rest.
 func whole(events []webhook.Event, size int) []Page { return pages(events, size, len(events)) }
 
-// source gives, on its nth call, the pages of at(n). Every whole reading is
-// two calls: the reading and the look behind it.
+// source returns, on its nth call, the pages of at(n). Every complete reading is
+// two calls: the reading and the check behind it.
 type source struct {
 	at    func(call int) []Page
 	calls int
@@ -98,7 +98,7 @@ func open(t *testing.T, dir string) Store {
 	return store
 }
 
-// names lists a folder.
+// names lists a directory.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -229,10 +229,10 @@ func TestSaveOfMovingHistory(t *testing.T) {
 	old, newer := records(5), records(6)
 	retried := records(5)
 	retried[1].Status = webhook.Failed
-	// shifted is what is read when a record comes between two pages: one is
-	// read twice, and the total goes up.
+	// shifted are the pages if a record comes between two pages: one record is read
+	// twice, and the total grows.
 	shifted := append(whole(old, 2)[:1:1], whole(newer, 2)[1:]...)
-	// swapped is read when a record comes and the oldest one goes.
+	// swapped are the pages if a record comes and the oldest record is deleted.
 	swapped := append(whole(old, 2)[:1:1], whole(newer[:5], 2)[1:]...)
 	tests := map[string]struct {
 		at    func(call int) []Page
@@ -327,7 +327,7 @@ func TestSaveOfMovingHistory(t *testing.T) {
 func TestSaveWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	events := records(3)
-	events[0].Status, events[2].Status = webhook.Retrying, "Queued" // one of a later version
+	events[0].Status, events[2].Status = webhook.Retrying, "Queued" // a status of a later version
 	dir := t.TempDir()
 	store := open(t, dir)
 	_, err := Save(t.Context(), store, request(), still(whole(events, 2)).read, patient())

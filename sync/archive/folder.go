@@ -15,14 +15,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
-// folder is a store in a folder of this machine.
+// folder is a store in a local directory.
 //
-// Everything in it goes through [os.Root], so that no link leads a write out
-// of the folder. An object is written under a temporary name that begins with
-// [tempPrefix], made durable, and only then linked to its own name, which
-// fails where that is taken. A run that is killed leaves temporary files:
-// nothing counts on them, nothing removes them, and they can be deleted by
-// hand once no run is under way.
+// All access goes through [os.Root], so that no link leads a write out of the
+// directory. An object is written under a temporary name that begins with
+// [tempPrefix], and made durable. Only then is it linked to its final name, which
+// fails if that name is taken. A run that is killed leaves temporary files. Nothing
+// depends on them and nothing removes them. They can be deleted by hand when no run
+// is in progress.
 type folder struct {
 	path string
 
@@ -30,7 +30,7 @@ type folder struct {
 	root *os.Root
 }
 
-// tempPrefix begins the name of what is not committed yet.
+// tempPrefix begins the names of uncommitted objects.
 const tempPrefix = ".tmp-"
 
 func newFolder(path string) (*folder, error) {
@@ -45,10 +45,10 @@ func newFolder(path string) (*folder, error) {
 	return &folder{path: path}, nil
 }
 
-// Location is the path of an object.
+// Location returns the path of an object.
 func (f *folder) Location(name string) string { return filepath.Join(f.path, name) }
 
-// open returns the folder; with create it is made where it is missing.
+// open returns the directory. With create it makes a missing directory.
 func (f *folder) open(create bool) (*os.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,7 +68,7 @@ func (f *folder) open(create bool) (*os.Root, error) {
 	return root, nil
 }
 
-// close lets go of the folder.
+// close closes the directory.
 func (f *folder) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,7 +78,7 @@ func (f *folder) close() {
 	}
 }
 
-// Open reads a committed object. A link is not followed.
+// Open reads a committed object. It does not follow a link.
 func (f *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	root, err := f.open(false)
 	if err != nil {
@@ -131,28 +131,28 @@ func (w *folderWriter) Commit(context.Context) error {
 	return errors.Join(atomicfile.SyncOpen(d), d.Close())
 }
 
-// Discard removes the temporary file. What can't be removed is harmless.
+// Discard removes the temporary file. A file that can't be removed is harmless.
 func (w *folderWriter) Discard() {
 	if w.ended {
 		return
 	}
 	w.ended = true
-	_ = w.Close() // closed already where Commit failed
+	_ = w.Close() // already closed if Commit failed
 	_ = w.root.Remove(w.temp)
 }
 
-// publish gives a file its name, never in place of another. Where the file
-// system has no hard links, the name is taken by an empty file first.
+// publish gives a file its name, and never replaces another file. On a file system
+// without hard links, an empty file takes the name first.
 func publish(root *os.Root, temp, name string) error {
 	err := root.Link(temp, name)
 	file, tempErr := root.Lstat(temp)
 	named, nameErr := root.Lstat(name)
-	// A network file system may do a link twice, and then say that the name is
+	// A network file system may do a link twice, and then report that the name is
 	// taken.
 	linked := tempErr == nil && nameErr == nil && os.SameFile(file, named)
 	switch {
 	case err == nil || linked:
-		// The temporary name is a second one of the same file by now.
+		// The file now has both names.
 		return root.Remove(temp)
 	case errors.Is(err, fs.ErrExist) || tempErr != nil:
 		return err
@@ -160,7 +160,7 @@ func publish(root *os.Root, temp, name string) error {
 	return takeAndRename(root, temp, name)
 }
 
-// takeAndRename gives a file its name where there are no hard links.
+// takeAndRename gives a file its name if the file system has no hard links.
 func takeAndRename(root *os.Root, temp, name string) error {
 	taken, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -172,7 +172,7 @@ func takeAndRename(root *os.Root, temp, name string) error {
 	return root.Rename(temp, name)
 }
 
-// randomPart is what makes a name one of its own: 16 hex digits.
+// randomPart returns 16 hex digits that make a name unique.
 func randomPart() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -13,8 +13,8 @@ import (
 
 const fullEnv = "MKHOOKS_TEST_FULL_DISK"
 
-// TestDiskFull stores in a process that may write no file beyond 100 bytes,
-// which is how a full disk shows: some bytes go, then none.
+// TestDiskFull stores in a process that may write no file beyond 100 bytes. A full
+// disk looks the same: some bytes are written, then none.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(fullEnv) == "" {

@@ -15,8 +15,9 @@ import (
 	"testing"
 )
 
-// TestBombs: an archive that unpacks to more than a history has, is stored without
-// an end, or holds more records than its manifest says, is not read on.
+// TestBombs checks that reading stops in three cases. The archive unpacks to more
+// than a history has, is stored without an end, or holds more records than its
+// manifest.
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	limit := limits{stored: 10_000, unpacked: 100_000}
@@ -54,7 +55,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// noise is what gzip can't make smaller, in lines.
+// noise returns lines that gzip can't make smaller.
 func noise(n int) []byte {
 	var out []byte
 	for i := 0; len(out) < n; i++ {
@@ -66,7 +67,7 @@ func noise(n int) []byte {
 
 func base64Of(b []byte) string { out, _ := json.Marshal(b); return string(out[1 : len(out)-1]) }
 
-// TestHugeManifest: a manifest that never ends is not read on.
+// TestHugeManifest checks that reading a manifest that never ends stops.
 func TestHugeManifest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -78,8 +79,8 @@ func TestHugeManifest(t *testing.T) {
 	}
 }
 
-// TestStoppedHistoryLeavesNothing: a history that is stopped, or that holds a secret,
-// leaves neither an archive nor a temporary file.
+// TestStoppedHistoryLeavesNothing checks that a history that is stopped, or that
+// holds a secret, leaves neither an archive nor a temporary file.
 func TestStoppedHistoryLeavesNothing(t *testing.T) {
 	t.Parallel()
 	stop := errors.New("too long")

@@ -13,31 +13,30 @@ import (
 // FormatVersion is the version of the manifest.
 const FormatVersion = 1
 
-// Manifest is what an archive says of itself. It holds no secret: of
-// authentication the names, and nothing of what looks like a credential.
+// Manifest describes an archive. It holds no secret: only the names of
+// authentication, and no text that looks like a credential.
 type Manifest struct {
 	FormatVersion int    `json:"formatVersion"`
 	Project       string `json:"project"`
 	BaseURL       string `json:"baseURL"`
 	// Rule is the rule as it was last seen before it was paused.
 	Rule webhook.Rule `json:"rule"`
-	// WasEnabled says whether it was in use before it was paused to be deleted,
-	// by this run or by one before it.
+	// WasEnabled is true if the rule was enabled before it was paused for a delete,
+	// by this run or an earlier run.
 	WasEnabled bool `json:"wasEnabled"`
-	// AuthUnknown is true if the rule had authentication of which not even the
-	// names are known: an earlier run paused it, and left no note in this
-	// archive.
+	// AuthUnknown is true if the rule had authentication, but even the names are
+	// unknown. An earlier run then paused it, and left no note in this archive.
 	AuthUnknown bool `json:"authUnknown,omitempty"`
-	// RecordsFile is the name of the object that holds the records, beside
-	// the manifest.
+	// RecordsFile is the name of the object that holds the records, beside the
+	// manifest.
 	RecordsFile string `json:"recordsFile"`
-	// Records is how many there are, one a line, in the service's order.
+	// Records counts the records; each is one line, in the service's order.
 	Records int `json:"records"`
-	// First and Last are the earliest and latest time of a record; nil
-	// where there is none.
+	// First and Last are the earliest and latest time of a record; nil without
+	// records.
 	First *time.Time `json:"first"`
 	Last  *time.Time `json:"last"`
-	// SHA256 is that of the stored (gzipped) records.
+	// SHA256 is the digest of the stored (gzipped) records.
 	SHA256     string         `json:"sha256"`
 	When       time.Time      `json:"when"`
 	By         string         `json:"by"`
@@ -46,11 +45,11 @@ type Manifest struct {
 	PlanDigest webhook.Digest `json:"planDigest"`
 	Tool       string         `json:"tool"`
 
-	// Checksum is the SHA-256 of the manifest without it. It reveals a slip of
-	// an editor. Against an intruder only the audit log helps, which has Sum.
+	// Checksum is the SHA-256 of the manifest without it. It reveals an accidental
+	// edit. Against an intruder only the audit log helps, which has Sum.
 	Checksum string `json:"checksum,omitempty"`
 
-	// Sum is the SHA-256 of the manifest as it was read, and no part of it.
+	// Sum is the SHA-256 of the manifest as it was read, and not part of it.
 	Sum string `json:"-"`
 }
 
@@ -82,7 +81,7 @@ func checksumOf(data []byte) (string, error) {
 	return sumOf(canonical), err
 }
 
-// check returns what is wrong with a manifest that was read from data, or "".
+// check returns the problem of a manifest that was read from data, or "".
 func (m Manifest) check(data []byte, base string) string {
 	sum, err := checksumOf(data)
 	switch {
@@ -98,15 +97,15 @@ func (m Manifest) check(data []byte, base string) string {
 	return ""
 }
 
-// The ends of the names of an archive's two objects.
+// The suffixes of the names of an archive's two objects.
 const (
 	recordsSuffix  = ".jsonl.gz"
 	manifestSuffix = ".manifest.json"
 )
 
-// baseName is the name of an archive without its suffixes: readable, and like
-// no other. It is safe on every file system: no dot, so that nothing before
-// one can be a device's name, and well below 255 bytes.
+// baseName returns the unique, readable name of an archive without its suffixes. It
+// is safe on every file system: it is well below 255 bytes, and has no dot. The
+// part before a dot could be a device's name.
 func baseName(r Request) string {
 	return namePrefix(r.Project, r.Rule) + r.When.UTC().Format("20060102T150405Z") + "_" + randomPart()
 }
@@ -116,8 +115,8 @@ func namePrefix(project string, rule webhook.Rule) string {
 	return strings.Join([]string{sanitize(project, 40), sanitize(rule.Name, 80), sanitize(rule.ID, 40), ""}, "_")
 }
 
-// sanitize keeps ASCII letters, digits and -, at most n of them; anything else
-// is a -.
+// sanitize returns the first n characters of s. It replaces all characters except
+// ASCII letters and digits with "-".
 func sanitize(s string, n int) string {
 	s = strings.Map(func(c rune) rune {
 		if '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {

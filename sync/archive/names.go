@@ -6,8 +6,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
 
-// IsArchive reports whether a path or location is, by its name, the records or
-// the manifest of an archive.
+// IsArchive reports whether the name in a path or location belongs to the records
+// or the manifest of an archive.
 func IsArchive(location string) bool {
 	if bucket.Is(location) {
 		location, _, _ = strings.Cut(location, "?")
@@ -15,8 +15,8 @@ func IsArchive(location string) bool {
 	return strings.HasSuffix(location, recordsSuffix) || strings.HasSuffix(location, manifestSuffix)
 }
 
-// Name returns the name of the object at a location, which it keeps wherever it
-// is moved. The location may be of another machine, and another system.
+// Name returns the name of the object at a location. The object keeps this name
+// when it is moved. The location may be from another machine or operating system.
 func Name(location string) string {
 	if bucket.Is(location) {
 		location, _, _ = strings.Cut(location, "?")

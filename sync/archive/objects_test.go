@@ -28,8 +28,8 @@ func each(t *testing.T, test func(t *testing.T, s *buckettest.Store)) {
 	}
 }
 
-// saveIn stores a small history and checks what must hold however it ends: what
-// counts as an archive is whole.
+// saveIn stores a small history. However that ends, it checks that every archive is
+// complete.
 func saveIn(t *testing.T, s *buckettest.Store) (*Copy, error) {
 	t.Helper()
 	c, err := Save(t.Context(), open(t, s.Location("mkhooks")), request(), still(whole(records(3), 2)).read, patient())
@@ -48,12 +48,12 @@ func saveIn(t *testing.T, s *buckettest.Store) (*Copy, error) {
 	return c, err
 }
 
-// uploads reports whether a request uploads an object, or a part of one.
+// uploads reports whether a request uploads an object, or a part of an object.
 func uploads(r *http.Request) bool {
 	return r.Method == http.MethodPut || r.Method == http.MethodPost && r.URL.Query().Has("uploadType")
 }
 
-// cut ends a connection without an answer.
+// cut ends a connection without a response.
 func cut() { panic(http.ErrAbortHandler) }
 
 func TestSaveInBuckets(t *testing.T) {
@@ -93,8 +93,8 @@ func TestSaveInBuckets(t *testing.T) {
 	})
 }
 
-// TestAnswerLost: the store takes an object and its answer is lost. The SDK
-// tries again, and is told that the name is taken.
+// TestAnswerLost tests a store that takes an object, but whose response is lost.
+// The SDK retries, and the store reports that the name is taken.
 func TestAnswerLost(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		var n atomic.Int32
@@ -112,14 +112,14 @@ func TestAnswerLost(t *testing.T) {
 	})
 }
 
-// discard is an answer that nobody gets.
+// discard is a response that nobody receives.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
 
-// TestUploadCut: the connection of every upload ends in the middle.
+// TestUploadCut ends the connection of every upload in the middle.
 func TestUploadCut(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
@@ -139,7 +139,7 @@ func TestUploadCut(t *testing.T) {
 	})
 }
 
-// TestReadBackDiffers: the store gives other bytes back than it got.
+// TestReadBackDiffers tests a store that returns other bytes than it got.
 func TestReadBackDiffers(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
@@ -157,8 +157,9 @@ func TestReadBackDiffers(t *testing.T) {
 	})
 }
 
-// TestStoreGone: the records are stored and read back, and then the store is
-// gone. There is no manifest, so no archive, and the next run stores another.
+// TestStoreGone tests a store that fails after the records are stored and read
+// back. Without a manifest there is no archive, and the next run stores another
+// archive.
 func TestStoreGone(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		var gone atomic.Bool

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// maxReads limits how often a history that moves is read, in total.
+// maxReads limits how often a history that changes is read, in total.
 const maxReads = 5
 
 // The first wait for a history to settle, and the longest. Waits double.
@@ -15,8 +15,8 @@ const (
 	longReadWait  = 5 * time.Second
 )
 
-// Patience limits how often and for how long a history that moves is read
-// again. All readings for one delete share one Patience.
+// Patience limits how often and for how long a history that changes is read again.
+// All readings for one delete share one Patience.
 type Patience struct {
 	limit time.Duration
 	sleep func(context.Context, time.Duration) bool
@@ -24,30 +24,30 @@ type Patience struct {
 	began   time.Time // the end of the first reading
 	waited  time.Duration
 	next    time.Duration
-	again   int // readings after the first one
+	again   int // readings after the first reading
 	stopped bool
 }
 
-// NewPatience returns a Patience that waits for at most limit in total. With
-// limit 0, a history is read once. sleep waits, and returns false if the run
-// was stopped meanwhile.
+// NewPatience returns a Patience that waits for at most limit in total. With limit
+// 0, a history is read once. sleep waits, and returns false if the run was stopped
+// meanwhile.
 func NewPatience(limit time.Duration, sleep func(context.Context, time.Duration) bool) *Patience {
 	return &Patience{limit: limit, sleep: sleep, next: firstReadWait}
 }
 
 // Again waits until the history rests, and returns true if it may be read once
-// more. It returns false if the readings or the time are used up, or if the run
-// was stopped; see [Patience.Stopped].
+// more. It returns false if the readings or the time are used up, or if the run was
+// stopped; see [Patience.Stopped].
 //
-// A reading of a long history is expensive, and one that begins in a burst of
-// records is in vain. So after each wait the first page is looked at twice, and
-// while that differs, only time is spent.
+// A reading of a long history is expensive, and wasted if it begins in a burst of
+// records. So Again reads the first page twice after each wait. While the two
+// differ, it spends only time.
 func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
 	if p.began.IsZero() {
 		p.began = time.Now()
 	}
 	for p.again+1 < maxReads {
-		// A test's clock stands still, so the waits count, too.
+		// A test's clock does not move, so the waits also count.
 		left := p.limit - max(p.waited, time.Since(p.began))
 		if left < firstReadWait {
 			break
@@ -71,7 +71,7 @@ func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
 	return false, nil
 }
 
-// rests reports whether two looks at a history in a row find the same.
+// rests reports whether two reads of the first page in a row are equal.
 func rests(ctx context.Context, src Source) (bool, error) {
 	one, err := readFirstPage(ctx, src)
 	if err != nil {
@@ -84,8 +84,8 @@ func rests(ctx context.Context, src Source) (bool, error) {
 // Stopped reports whether the run was stopped while it waited.
 func (p *Patience) Stopped() bool { return p.stopped }
 
-// Spent describes the readings and the limit of time, for messages: "5
-// readings (waiting at most 30s)".
+// Spent describes the readings and the limit of time, for messages: "5 readings
+// (waiting at most 30s)".
 func (p *Patience) Spent() string {
 	readings := "1 reading"
 	if p.again > 0 {
@@ -94,10 +94,10 @@ func (p *Patience) Spent() string {
 	return fmt.Sprintf("%s (waiting at most %s)", readings, p.limit)
 }
 
-// StoppedError says that the run was stopped before the history was stored.
+// StoppedError reports that the run was stopped before the history was stored.
 type StoppedError struct{}
 
-// Error says where it stopped.
+// Error returns where the run stopped.
 func (*StoppedError) Error() string {
 	return "stopped while it waited for the delivery history to settle"
 }

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestPatience: the waits between readings grow, are at least 250 ms, and
-// neither exceed the limit nor five readings in total. A history that moves
-// within moments is waited for, and not read.
+// TestPatience checks that the waits between readings grow, are at least 250 ms,
+// and exceed neither the limit nor five readings in total. A history that changes
+// within moments causes a wait, and is not read.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	ms := time.Millisecond
@@ -37,7 +37,7 @@ func TestPatience(t *testing.T) {
 			waits = append(waits, d)
 			return len(waits) != test.stop
 		})
-		p.began = time.Now().Add(time.Hour) // what the test takes does not count
+		p.began = time.Now().Add(time.Hour) // the time of the test does not count
 		src := &source{at: test.at}
 		for again := true; again; {
 			var err error

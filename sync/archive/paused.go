@@ -13,26 +13,28 @@ import (
 )
 
 // A delete pauses a rule before it reads the history, and the pause takes the
-// authentication out of the rule. If the run ends before the DELETE, nothing
-// but the paused rule is left of what the rule was. So a note is stored before
-// the pause leaves. A later run, on whichever machine, finds it by the id and
-// the digest of the paused rule: a rule that was created or changed since has
-// another name. Notes are never overwritten or deleted; each pause adds one.
+// authentication out of the rule. If the run ends before the DELETE, only the
+// paused rule is left. So a note about the earlier state is stored before the pause
+// leaves.
 //
-// A note restores what cannot be seen on the paused rule, and no more: whether
-// the rule was enabled, and the names of its authentication. So a forged note
-// can send nothing anywhere.
+// A later run, on any machine, finds the note by the id and the digest of the
+// paused rule. If the rule was recreated or changed since, its note would have
+// another name. Notes are never overwritten or deleted; each pause adds a note.
+//
+// A note restores only the facts that the paused rule does not show: whether the
+// rule was enabled, and the names of its authentication. So a forged note cannot
+// send anything anywhere.
 
 // Paused is a note about a rule that is about to be paused.
 type Paused struct {
 	FormatVersion int    `json:"formatVersion"`
 	Project       string `json:"project"`
-	// ID and Name are those of the rule.
+	// ID and Name identify the rule.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Live is the digest of the rule once it is paused.
 	Live webhook.Digest `json:"live"`
-	// Enabled and Auth are what the pause takes away.
+	// Enabled and Auth are the state that the pause removes.
 	Enabled bool              `json:"enabled"`
 	Auth    webhook.AuthNames `json:"authentication"`
 	When    time.Time         `json:"when"`
@@ -43,8 +45,8 @@ type Paused struct {
 
 const (
 	pausedSuffix = ".paused.json"
-	// maxNotes limits the notes with the same id and digest: so often was a
-	// rule paused, and brought back by hand exactly as it was.
+	// maxNotes limits the notes with the same id and digest. So often was a rule
+	// paused, and then restored by hand exactly as before.
 	maxNotes = 1000
 )
 
@@ -53,7 +55,7 @@ func pausedName(project string, rule webhook.Rule, live webhook.Digest, n int) s
 	return fmt.Sprintf("%s%s_%d%s", namePrefix(project, rule), live, n, pausedSuffix)
 }
 
-// NotePause stores what a pause is about to take away from r.Rule; live is the
+// NotePause stores the state of r.Rule that a pause is about to remove. live is the
 // digest of the rule once it is paused.
 func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest) error {
 	auth := webhook.AuthNames{Headers: slices.Clone(r.Rule.Spec.Auth.Headers), QueryParams: slices.Clone(r.Rule.Spec.Auth.QueryParams)}
@@ -73,8 +75,8 @@ func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest)
 	return fmt.Errorf("%s: %d notes about this rule are stored already: %w", store.Location(pausedName(r.Project, r.Rule, live, maxNotes)), maxNotes, fs.ErrExist)
 }
 
-// FindPause returns the latest note about a live rule as it is now, or nil. A
-// note that says something else than its name is no note.
+// FindPause returns the latest note about a live rule in its current state, or nil.
+// It ignores a note whose content contradicts its name.
 func FindPause(ctx context.Context, store Store, project string, live webhook.Rule) (*Paused, error) {
 	digest := webhook.LiveDigest(&live)
 	var found *Paused
@@ -82,8 +84,8 @@ func FindPause(ctx context.Context, store Store, project string, live webhook.Ru
 		data, err := readObject(ctx, store, pausedName(project, live, digest, n))
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-			// A store refuses to say that there is no object to those who may
-			// not list them.
+			// A store refuses to reveal that an object is absent to users who may
+			// not list objects.
 			return found, nil
 		case err != nil:
 			return nil, err

@@ -26,7 +26,7 @@ func pausing() (r Request, paused webhook.Rule) {
 	return r, paused
 }
 
-// checkNotes runs through what a store must do with notes about pauses.
+// checkNotes checks everything that a store must do with notes about pauses.
 func checkNotes(t *testing.T, store Store) {
 	t.Helper()
 	find := func(live webhook.Rule) *Paused {
@@ -55,7 +55,7 @@ func checkNotes(t *testing.T, store Store) {
 	}
 	again := r
 	again.Rule.Spec.Auth = webhook.AuthNames{Headers: []string{"X-Other"}}
-	note(again) // the rule was brought back with another secret, and is paused once more
+	note(again) // the rule was restored with another secret, and is paused once more
 	if p := find(paused); p == nil || !cmp.Equal(p.Auth, again.Rule.Spec.Auth) {
 		t.Errorf("the second note: %+v", p)
 	}
@@ -98,8 +98,8 @@ func TestNotesInBuckets(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) { checkNotes(t, open(t, s.Location("mkhooks"))) })
 }
 
-// TestForgedNotes: what is no note of this rule, by what it says itself, counts
-// for nothing; what cannot be read is an error.
+// TestForgedNotes checks that a note whose content names another rule is ignored,
+// and that an unreadable note is an error.
 func TestForgedNotes(t *testing.T) {
 	t.Parallel()
 	r, paused := pausing()
@@ -154,7 +154,7 @@ func TestForgedNotes(t *testing.T) {
 	}
 }
 
-// refusing answers as S3 does to those who may read objects and not list them.
+// refusing responds as S3 does to users who may read objects but not list them.
 type refusing struct{ Store }
 
 func (refusing) Open(context.Context, string) (io.ReadCloser, error) { return nil, fs.ErrPermission }

@@ -7,8 +7,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// TestSameSnapshot: one thing that differs is enough for a history to have
-// moved.
+// TestSameSnapshot checks that a single difference means that the history changed.
 func TestSameSnapshot(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -39,7 +38,7 @@ func TestSameSnapshot(t *testing.T) {
 
 func TestSanitize(t *testing.T) {
 	t.Parallel()
-	// Directly beside the letters and digits are characters that are none.
+	// Directly beside the letters and digits are other characters.
 	if got := sanitize("09azAZ-/:@[`{.ü", 99); got != "09azAZ---------" {
 		t.Errorf("%q", got)
 	}

@@ -10,33 +10,33 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
 
-// Store keeps named objects. It is small enough for an object store to be one:
-// an upload that becomes visible only as a whole is a [Writer].
+// Store keeps named objects. It is small enough for an object store to implement
+// it: an upload that becomes visible only as a whole is a [Writer].
 type Store interface {
-	// Create begins a new object. Nothing is there under its name before
-	// [Writer.Commit].
+	// Create begins a new object. Its name is not visible before [Writer.Commit].
 	Create(ctx context.Context, name string) (Writer, error)
 	// Open reads a committed object.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	// Location is where an object of this name is, for people and receipts.
+	// Location returns the location of an object of this name, for people and
+	// receipts.
 	Location(name string) string
 }
 
-// Writer writes one object. Exactly one of Commit and Discard ends it; a
-// Discard after a Commit does nothing.
+// Writer writes one object. Exactly one of Commit and Discard ends it; a Discard
+// after a Commit does nothing.
 type Writer interface {
 	io.Writer
-	// Commit makes what was written durable and gives it its name. It never
-	// replaces an object: where the name is taken, the error is [fs.ErrExist].
+	// Commit makes the written bytes durable and gives the object its name. It
+	// never replaces an object: if the name is taken, the error is [fs.ErrExist].
 	Commit(ctx context.Context) error
-	// Discard throws away what was written.
+	// Discard drops the written bytes.
 	Discard()
 }
 
-// Open returns the store at location: a folder's path or a file: URL, or a
+// Open returns the store at location: a directory's path or a file: URL, or a
 // bucket such as s3://bucket/folder, azblob://container/folder or
-// gs://bucket/folder. A folder is made when something is first stored in it, a
-// bucket is not made; neither is reached for before it is used.
+// gs://bucket/folder. A directory is made when the first object is stored in it; a
+// bucket is never made. Open does not access either.
 func Open(location string) (Store, error) {
 	if bucket.Is(location) {
 		b, err := bucket.New(location)
@@ -52,9 +52,9 @@ func Open(location string) (Store, error) {
 	return newFolder(path)
 }
 
-// CheckConfigured says why a location can't stand in a config file, which
-// everyone can change who may open a pull request: it may name a folder or a
-// bucket there, but no other server and no other credentials.
+// CheckConfigured returns why a location is not allowed in a config file. Everyone
+// who may open a pull request can change that file. It may name a directory or a
+// bucket, but no other server and no other credentials.
 func CheckConfigured(location string) error {
 	if bucket.Is(location) {
 		return bucket.CheckShared(location)
@@ -75,7 +75,7 @@ func (o objects) Create(ctx context.Context, name string) (Writer, error) {
 	return w, nil
 }
 
-// folderPath is the folder that a location names.
+// folderPath returns the directory that a location names.
 func folderPath(location string) (string, error) {
 	scheme, _, isURL := strings.Cut(location, ":")
 	switch {
@@ -115,7 +115,7 @@ func isScheme(s string) bool {
 	return len(s) > 1 && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "" && !strings.ContainsAny(s[:1], "0123456789+-.")
 }
 
-// drivePath makes C:/x of /C:/x, as a file: URL writes it.
+// drivePath converts /C:/x, the form of a file: URL, to C:/x.
 func drivePath(path string) string {
 	if len(path) >= 3 && path[0] == '/' && path[2] == ':' && isScheme("a"+path[1:2]) {
 		return path[1:]
@@ -123,8 +123,8 @@ func drivePath(path string) string {
 	return path
 }
 
-// redactLocation is location without what may hold a key: user information and
-// what follows a question mark.
+// redactLocation returns location without the parts that may hold a key: user
+// information, and the text from the question mark on.
 func redactLocation(location string) string {
 	before, _, _ := strings.Cut(location, "?")
 	if i := strings.LastIndexByte(before, '@'); i >= 0 {
@@ -133,13 +133,13 @@ func redactLocation(location string) string {
 	return before
 }
 
-// probeSize is how much is written to see whether a store takes anything:
+// probeSize is the number of bytes written to check whether a store is writable:
 // the gzipped records of a usual history.
 const probeSize = 64 << 10
 
-// Probe finds out whether something can be stored, and leaves nothing behind.
-// It is asked before a rule is paused: a rule whose history can't be stored
-// must go on delivering.
+// Probe checks whether an object can be stored, and leaves no object behind. It
+// runs before a rule is paused: a rule whose history can't be stored must continue
+// to deliver.
 func Probe(ctx context.Context, store Store) error {
 	name := "probe-" + randomPart()
 	if b, ok := store.(objects); ok {

@@ -19,15 +19,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket"
 )
 
-// maxManifest bounds a manifest that is read, in bytes.
+// maxManifest limits a manifest that is read, in bytes.
 const maxManifest = 16 << 20
 
-// maxLine bounds one record that is read, in bytes.
+// maxLine limits one record that is read, in bytes.
 const maxLine = 64 << 20
 
-// limits bound the records of an archive that is read, stored and unpacked, in
-// bytes. They are above what is read of a history, so that whatever was archived
-// can be read back. A few MB of gzip can unpack to TB.
+// limits limit the records of an archive that is read, stored and unpacked, in
+// bytes. They exceed the limits for reading a history, so that every archive can be
+// read back. A few MB of gzip can unpack to TB.
 type limits struct{ stored, unpacked int64 }
 
 var readLimits = limits{stored: 6 << 30, unpacked: 6 << 30}
@@ -52,9 +52,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Verify checks a stored archive, named by the location of its records or of
-// its manifest: that both are there, and that the records are what the manifest
-// says. It returns the manifest as far as it can be relied on.
+// Verify checks a stored archive, named by the location of its records or of its
+// manifest. Both must exist, and the records must match the manifest. It returns
+// the manifest as far as it can be relied on.
 func Verify(ctx context.Context, location string) (Manifest, error) {
 	store, base, err := archived(location)
 	if err != nil {
@@ -78,9 +78,9 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 	return m, checkRecords(ctx, store, m, countRecords)
 }
 
-// At is the location of an archive of that name in another place than the
-// location says: an archive keeps its name where it is moved, and a path may
-// have been told from another folder.
+// At returns the location of an archive with the same name in another store. An
+// archive keeps its name when it is moved, and a path may be relative to another
+// directory.
 func At(place, location string) (string, error) {
 	_, name, err := split(location)
 	if err != nil {
@@ -93,15 +93,16 @@ func At(place, location string) (string, error) {
 	return store.Location(name), nil
 }
 
-// Unreached reports whether an archive could not be looked at, so that nothing
-// is known of it: its store can't be reached, or refuses.
+// Unreached reports whether an archive could not be checked, so that its state is
+// unknown: its store can't be reached, or refuses.
 func Unreached(err error) bool {
 	var store *bucket.Error
 	var system syscall.Errno
 	return (errors.As(err, &store) || errors.As(err, &system)) && !errors.Is(err, fs.ErrNotExist)
 }
 
-// split takes the location of an object apart: that of its store, and its name.
+// split splits the location of an object into the location of its store and its
+// name.
 func split(location string) (dir, name string, err error) {
 	if bucket.Is(location) {
 		return bucket.Split(location)
@@ -113,7 +114,8 @@ func split(location string) (dir, name string, err error) {
 	return filepath.Dir(path), filepath.Base(path), nil
 }
 
-// archived is the store that an archive is in, and its name without a suffix.
+// archived returns the store that contains an archive, and its name without a
+// suffix.
 func archived(location string) (store Store, base string, err error) {
 	dir, name, err := split(location)
 	if err != nil {
@@ -146,11 +148,11 @@ func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 	return data, nil
 }
 
-// unreadable says in a person's words why an object can't be read.
+// unreadable describes for people why an object can't be read.
 func unreadable(at string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = path.Err // the operation and a part of the path say nothing
+		err = path.Err // the operation and a part of the path do not help
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -161,8 +163,8 @@ func unreadable(at string, err error) error {
 	return fmt.Errorf("read back %s: %w", at, err)
 }
 
-// checkRecords reads the stored records back: their digest, that they unpack,
-// and how many count finds.
+// checkRecords reads the stored records back. It checks their digest, that they
+// unpack, and the result of count.
 func checkRecords(ctx context.Context, store Store, m Manifest, count func(in io.Reader, most int) (int, error)) (err error) {
 	return checkWithin(ctx, store, m, readLimits, count)
 }
@@ -195,7 +197,7 @@ func checkWithin(ctx context.Context, store Store, m Manifest, limit limits, cou
 	return nil
 }
 
-// unpacked counts in what is packed.
+// unpacked unpacks the input and counts its records.
 func unpacked(in io.Reader, limit limits, most int, count func(in io.Reader, most int) (int, error)) (int, error) {
 	zip, err := gzip.NewReader(in)
 	if err != nil {
@@ -204,8 +206,8 @@ func unpacked(in io.Reader, limit limits, most int, count func(in io.Reader, mos
 	return count(bound(zip, limit.unpacked, "once they are unpacked"), most)
 }
 
-// countLines counts lines, and stops above most. That is enough where the records were checked when
-// they were packed.
+// countLines counts lines, and stops above most. That is enough if the records were
+// checked when they were packed.
 func countLines(in io.Reader, most int) (int, error) {
 	n, block := 0, make([]byte, 64<<10)
 	for {
@@ -229,7 +231,7 @@ func countRecords(in io.Reader, most int) (int, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		switch err := lines.Err(); { // what was read before it is a line, too
+		switch err := lines.Err(); { // the bytes before an error also form a line
 		case err != nil:
 			return n, err
 		case !json.Valid(lines.Bytes()):

@@ -79,8 +79,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestManifestChecksum: every change of what a manifest says reveals itself by
-// the checksum, and a change of its layout is none.
+// TestManifestChecksum checks that the checksum reveals every change of a
+// manifest's content, but no change of its layout.
 func TestManifestChecksum(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string][2]string{
