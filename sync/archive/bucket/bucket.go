@@ -1,9 +1,9 @@
-// Package bucket keeps objects in the object stores of AWS, Azure and Google,
-// and in those that speak their protocols, through gocloud.dev/blob. Each
-// object is written once; none is replaced or deleted, but for a probe's own.
+// Package bucket stores objects in the object stores of AWS, Azure and Google, and
+// in compatible stores, through gocloud.dev/blob. Each object is written once. None
+// is replaced or deleted, except a probe's object.
 //
-// Credentials are those that each store's SDK finds by itself: no location
-// holds one, and nothing here reads one.
+// Each store's SDK finds its credentials by itself. No location holds credentials,
+// and this package never reads them.
 package bucket
 
 import (
@@ -22,9 +22,8 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// stall is how long a store may leave one step of a reading or writing
-// without an end. The SDKs try again within it. At [partSize] it is enough for
-// a line of 90 KB/s.
+// stall limits the time for one step of reading or writing. The SDKs retry within
+// it. With [partSize] it is enough for a connection of 90 KB/s.
 const stall = 2 * time.Minute
 
 // Each upload holds this much in memory: two parts, of the least size that S3
@@ -34,7 +33,7 @@ const (
 	partsMost = 2
 )
 
-// Bucket is a folder of a bucket. It is connected to when it is first used.
+// Bucket is a folder of a bucket. It connects on first use.
 type Bucket struct {
 	place place
 	stall time.Duration
@@ -43,8 +42,8 @@ type Bucket struct {
 	opened *blob.Bucket
 }
 
-// New returns the bucket at a location such as s3://bucket/folder. It reaches
-// for nothing yet.
+// New returns the bucket at a location such as s3://bucket/folder. It does not
+// connect yet.
 func New(location string) (*Bucket, error) {
 	l, err := parse(location)
 	if err != nil {
@@ -53,7 +52,7 @@ func New(location string) (*Bucket, error) {
 	return &Bucket{place: l, stall: stall}, nil
 }
 
-// Location is where an object is, as [Split] takes it apart.
+// Location returns the location of an object, as [Split] expects it.
 func (b *Bucket) Location(name string) string { return b.place.objectLocation(name) }
 
 // connect connects to the bucket.
@@ -74,11 +73,11 @@ func (b *Bucket) connect(ctx context.Context) (*blob.Bucket, error) {
 	return opened, nil
 }
 
-// conditional reports whether the store is asked to refuse a name that is
-// taken. A few stores that speak S3 refuse to be asked: for them, the
-// parameter conditional=false has the name looked at before the upload ends.
-// Names hold 64 random bits, so neither is what keeps objects apart: this is
-// the second net.
+// conditional reports whether the store must refuse a name that is taken. A few
+// S3-compatible stores do not support that. For them, the parameter
+// conditional=false makes mkhooks look up the name before the upload ends. Names
+// hold 64 random bits, which already keep objects apart; the condition is a second
+// safeguard.
 func (b *Bucket) conditional() bool { return b.place.query.Get("conditional") != "false" }
 
 // Open reads an object.
@@ -99,7 +98,7 @@ func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return &reader{op: op, from: r}, nil
 }
 
-// reader is an object that is read.
+// reader reads one object.
 type reader struct {
 	op   *operation
 	from *blob.Reader
@@ -118,8 +117,8 @@ func (r *reader) Close() error {
 	return r.from.Close()
 }
 
-// Writer is an object that is written. Exactly one of Commit and Discard ends
-// it; a Discard after a Commit does nothing.
+// Writer writes one object. Exactly one of Commit and Discard ends it; a Discard
+// after a Commit does nothing.
 type Writer struct {
 	op   *operation
 	b    *Bucket
@@ -133,10 +132,10 @@ type Writer struct {
 	ended bool
 }
 
-// errDiscarded ends an upload before its end.
+// errDiscarded cancels an upload.
 var errDiscarded = errors.New("the upload was given up")
 
-// Create begins an object. The store shows nothing of it before [Writer.Commit].
+// Create begins an object. The store does not show it before [Writer.Commit].
 func (b *Bucket) Create(ctx context.Context, name string) (*Writer, error) {
 	op := b.begin(ctx, true)
 	var to *blob.Bucket
@@ -157,7 +156,7 @@ func (b *Bucket) Create(ctx context.Context, name string) (*Writer, error) {
 				ContentType: contentType(name), IfNotExist: b.conditional(), BufferSize: partSize, MaxConcurrency: partsMost,
 			})
 		})
-		_ = from.CloseWithError(errDiscarded) // never fails; ends a Write that is under way
+		_ = from.CloseWithError(errDiscarded) // never fails; ends a Write that is in progress
 	}()
 	return w, nil
 }
@@ -172,7 +171,7 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// Write hands on what the store takes.
+// Write passes p to the upload and returns the number of bytes that it took.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	err = w.op.step(func() error {
 		n, err = w.pipe.Write(p)
@@ -186,8 +185,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Commit ends the upload; the store has acknowledged the whole of it when it
-// returns. Where the name is taken, the error is [fs.ErrExist].
+// Commit ends the upload. It returns after the store has acknowledged the complete
+// object. If the name is taken, the error is [fs.ErrExist].
 func (w *Writer) Commit(ctx context.Context) error {
 	if w.ended {
 		return errDiscarded
@@ -219,9 +218,8 @@ func errTaken(taken bool) error {
 	return nil
 }
 
-// isStored reports whether the object holds what was written. An SDK that
-// tries again because an answer was lost is told that the name is taken: by
-// its own first attempt.
+// isStored reports whether the object holds the written bytes. If a response is
+// lost, the SDK retries and is refused, because its first attempt took the name.
 func (w *Writer) isStored(ctx context.Context) bool {
 	r, err := w.b.Open(ctx, w.name)
 	if err != nil {
@@ -232,8 +230,8 @@ func (w *Writer) isStored(ctx context.Context) bool {
 	return errors.Join(err, r.Close()) == nil && string(stored.Sum(nil)) == string(w.hash.Sum(nil))
 }
 
-// Discard throws away what was written. What a store keeps of it for a while,
-// parts of an upload without an end, has no name and is no object.
+// Discard drops the written bytes. A store may keep parts of an unfinished upload
+// for a while, but they have no name and are not an object.
 func (w *Writer) Discard() {
 	if w.ended {
 		return
@@ -243,15 +241,15 @@ func (w *Writer) Discard() {
 	w.op.end()
 }
 
-// abort ends the upload without an object, and waits for that.
+// abort ends the upload without an object, and waits for its end.
 func (w *Writer) abort() {
 	_ = w.pipe.CloseWithError(errDiscarded) // never fails
 	w.op.cancel(errDiscarded)
 	<-w.done
 }
 
-// operation is one reading or writing: it ends when its context does, or when
-// one step of it takes too long.
+// operation is one reading or writing. It ends when its context ends, or when one
+// of its steps takes too long.
 type operation struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -266,14 +264,14 @@ func (b *Bucket) begin(ctx context.Context, writes bool) *operation {
 
 func (o *operation) end() { o.cancel(context.Canceled) }
 
-// step does one step, for as long as a step may take, and makes its error one
-// that can be shown.
+// step does one step within the time limit, and converts its error to an error that
+// can be shown.
 func (o *operation) step(do func() error) error {
 	timer := time.AfterFunc(o.b.stall, func() { o.cancel(errStalled) })
 	defer timer.Stop()
 	err := contained(do)
 	switch {
-	case err == nil || err == io.EOF: //nolint:errorlint // the end of a reader is this value
+	case err == nil || err == io.EOF: //nolint:errorlint // a reader ends with exactly this value
 		return err
 	case o.ctx.Err() != nil:
 		if cause := context.Cause(o.ctx); errors.Is(cause, errStalled) {
@@ -285,8 +283,8 @@ func (o *operation) step(do func() error) error {
 	return o.b.explain(err, o.writes)
 }
 
-// contained does it, and makes an error of a panic: gocloud.dev takes for
-// granted what stores answer, and a proxy may answer in their place.
+// contained calls do, and converts a panic to an error. The driver of gocloud.dev
+// does not check the responses of stores, and a proxy may respond in their place.
 func contained(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -296,11 +294,10 @@ func contained(do func() error) (err error) {
 	return do()
 }
 
-// Probe finds out whether objects can be stored and leaves nothing behind. It
-// asks for a write under a condition that can't hold: a store that is allowed
-// to write, and so comes to look at the condition, says that it does not hold.
-// A store that overlooks conditions writes an empty object, which is deleted
-// again.
+// Probe checks whether objects can be stored, and leaves no object behind. It
+// requests a write with a condition that can't hold. A store that permits the write
+// checks the condition and then refuses. A store that ignores conditions writes an
+// empty object, which is then deleted.
 func (b *Bucket) Probe(ctx context.Context, name string) error {
 	op := b.begin(ctx, true)
 	defer op.end()
@@ -316,7 +313,7 @@ func (b *Bucket) Probe(ctx context.Context, name string) error {
 		err = to.Upload(op.ctx, name, strings.NewReader(""), o)
 		switch {
 		case err == nil:
-			// Where writing is all that is allowed, the empty object stays.
+			// If only writes are allowed, the empty object stays.
 			_ = to.Delete(op.ctx, name)
 			return nil
 		case gcerrors.Code(err) == gcerrors.FailedPrecondition || missesObject(err):

@@ -86,7 +86,7 @@ func read(ctx context.Context, b *Bucket, name string) ([]byte, error) {
 // large is more than S3 takes in one request from its SDK: 16 MiB.
 const large = 4*partSize + 1
 
-// noise is what gzip can't make smaller.
+// noise returns bytes that gzip can't make smaller.
 func noise(n int) []byte {
 	out := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(out) // never fails
@@ -109,7 +109,7 @@ func TestObjects(t *testing.T) {
 						t.Errorf("a second object %s: %v, want fs.ErrExist", name, err)
 					}
 				}
-				// As where the answer to an SDK's first attempt was lost.
+				// As if the response to an SDK's first attempt was lost.
 				if err := write(t.Context(), b, name, content); err != nil {
 					t.Errorf("the same object %s again: %v", name, err)
 				}
@@ -173,7 +173,7 @@ func TestProbe(t *testing.T) {
 			if got := s.Names(t); len(got) > 0 {
 				t.Errorf("conditional=%s: the probe left %q", conditional, got)
 			}
-			// Who may write often may not delete.
+			// Users who may write often may not delete.
 			if got := int(deletes.Load()); got != n {
 				t.Errorf("conditional=%s: %d requests to delete, want %d", conditional, got, n)
 			}
@@ -191,7 +191,7 @@ func TestNoBucket(t *testing.T) {
 			"gs":     "there is no bucket " + other + ": HTTP 404, Not Found",
 		}[s.Kind]
 		got := map[string]error{"probe": b.Probe(t.Context(), "x"), "write": write(t.Context(), b, "x", []byte("x"))}
-		if s.Kind != "gs" { // whose test server does not tell a bucket from an object here
+		if s.Kind != "gs" { // its test server does not distinguish a bucket from an object here
 			_, got["read"] = read(t.Context(), b, "x")
 		}
 		for what, err := range got {
@@ -203,7 +203,7 @@ func TestNoBucket(t *testing.T) {
 	})
 }
 
-// TestStall: a server that takes a request and never answers.
+// TestStall tests a server that takes a request and never responds.
 func TestStall(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		b := bucketAt(t, s.Location(""))

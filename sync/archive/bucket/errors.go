@@ -17,21 +17,22 @@ import (
 	"google.golang.org/api/googleapi"
 )
 
-// What the SDKs say is not passed on as it is: it can hold signed URLs, ids of
-// requests and pages of text. A reason is put together from what their typed
-// errors say; of any other error the text, without queries and cut.
+// Errors of the SDKs are not shown as they are: they can hold signed URLs, ids of
+// requests and pages of text. A reason is built from their typed errors. For any
+// other error it is the shortened text, without queries.
 
-// Error is why something could not be read or written. It stands for
-// [fs.ErrExist], [fs.ErrNotExist] or [fs.ErrPermission] where it is one of them.
+// Error is the reason why an object could not be read or written. It unwraps to
+// [fs.ErrExist], [fs.ErrNotExist], [fs.ErrPermission] or [context.DeadlineExceeded]
+// if that is its kind.
 type Error struct {
 	reason, hint string
 	kind         error
 }
 
-// Error says what the store answered.
+// Error returns the reason, such as the store's response.
 func (e *Error) Error() string { return e.reason }
 
-// Hint says what to do next; it may be empty.
+// Hint returns the next step; it may be empty.
 func (e *Error) Hint() string { return e.hint }
 
 // Unwrap returns the kind, never the SDK's error.
@@ -43,18 +44,18 @@ func (b *Bucket) stalled() error {
 	return &Error{reason: fmt.Sprintf("the store did not take or give anything for %s", b.stall), hint: b.place.reach(), kind: context.DeadlineExceeded}
 }
 
-// What to do next, where it is not about the store.
+// Hints that do not depend on the store.
 const (
-	// together is for what no SDK sends anything for.
+	// together is for settings with which an SDK sends no request.
 	together = "correct the archive location or the environment: the store's SDK does not take them together"
-	// inPlace is for what no store of this kind answers.
+	// inPlace is for a response that no store of this kind sends.
 	inPlace = "see what answers in the store's place, such as a proxy"
 )
 
-// reach says what to do where the store does not answer.
+// reach returns the hint for a store that does not respond.
 func (l place) reach() string { return "see whether " + l.server() + " can be reached from here" }
 
-// server says what is talked to.
+// server names the server of the store.
 func (l place) server() string {
 	if e := l.query.Get("endpoint"); e != "" {
 		return e
@@ -62,14 +63,14 @@ func (l place) server() string {
 	return map[string]string{"s3": "Amazon S3 (or AWS_ENDPOINT_URL)", "azblob": "the storage account's host", "gs": "storage.googleapis.com"}[l.scheme]
 }
 
-// credentialsError says that an SDK found no credentials.
+// credentialsError reports that an SDK found no credentials.
 type credentialsError struct{ err error }
 
 func (e *credentialsError) Error() string { return e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// explain makes an error that can be shown. What a writing does not find is
-// the bucket.
+// explain returns an error that can be shown. If a write reports "not found", the
+// bucket is absent.
 func (b *Bucket) explain(err error, writes bool) error {
 	var ours *Error
 	switch {
@@ -84,7 +85,7 @@ func (b *Bucket) explain(err error, writes bool) error {
 	return b.unanswered(err)
 }
 
-// answered explains what the store answered.
+// answered explains an error response of the store.
 func (b *Bucket) answered(a answer, code gcerrors.ErrorCode, writes bool) error {
 	reason := a.String()
 	switch {
@@ -104,8 +105,8 @@ func (b *Bucket) answered(a answer, code gcerrors.ErrorCode, writes bool) error 
 	return &Error{reason: reason}
 }
 
-// unanswered explains what came of no answer of the store. What is of the
-// network goes before what is known by its text, which can hold any name.
+// unanswered explains an error without a response of the store. Network errors come
+// before errors that are recognized by their text, which can hold any name.
 func (b *Bucket) unanswered(err error) error {
 	reason := tidy(innermost(err))
 	var network net.Error
@@ -123,7 +124,7 @@ func (b *Bucket) unanswered(err error) error {
 	return &Error{reason: reason, hint: inPlace}
 }
 
-// notOpened explains why an SDK does not begin.
+// notOpened explains why an SDK cannot open the bucket.
 func (b *Bucket) notOpened(err error) error {
 	reason := tidy(innermost(err))
 	var none *credentialsError
@@ -137,7 +138,7 @@ func (b *Bucket) noCredentials(reason string) error {
 	return &Error{reason: "no credentials: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
 }
 
-// asksElsewhere reports whether an error is of another service than the store,
+// asksElsewhere reports whether an error is from another service than the store,
 // which the SDK of S3 asked for credentials.
 func asksElsewhere(err error) bool {
 	var s3, other *smithy.OperationError
@@ -148,14 +149,14 @@ func (b *Bucket) taken() error {
 	return &Error{reason: "the name is taken; nothing was overwritten", kind: fs.ErrExist}
 }
 
-// missesObject reports whether a condition on an object failed because there
-// is none.
+// missesObject reports whether a condition on an object failed because the object
+// is absent.
 func missesObject(err error) bool {
 	a := answerOf(err)
 	return a.code == "NoSuchKey" || a.code == "BlobNotFound"
 }
 
-// answer is what a store answered; without a status, it did not.
+// answer is a store's response. Its status is 0 without a response.
 type answer struct {
 	status        int
 	code, message string
@@ -184,8 +185,8 @@ func answerOf(err error) answer {
 	return a
 }
 
-// denied reports whether the code is one of S3 for credentials that are wrong,
-// which come with several statuses.
+// denied reports whether S3 uses the code for invalid credentials, which come with
+// several statuses.
 func (a answer) denied() bool {
 	switch a.code {
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
@@ -205,7 +206,7 @@ func (a answer) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// innermost is the text of an error without the URL and the names of layers
+// innermost returns the text of an error without the URL and the names of layers
 // around it.
 func innermost(err error) string {
 	var op *net.OpError
@@ -216,7 +217,7 @@ func innermost(err error) string {
 	case errors.As(err, &at):
 		return at.Err.Error()
 	}
-	// gocloud.dev puts itself before what the driver said.
+	// gocloud.dev puts its text before the error of the driver.
 	var inner interface{ Unwrap() []error }
 	if errors.As(err, &inner) && len(inner.Unwrap()) > 0 && inner.Unwrap()[0] != nil {
 		return inner.Unwrap()[0].Error()
@@ -224,7 +225,7 @@ func innermost(err error) string {
 	return err.Error()
 }
 
-// maxReason bounds a text of an SDK, in characters.
+// maxReason limits a text of an SDK, in characters.
 const maxReason = 400
 
 var (
@@ -233,8 +234,8 @@ var (
 	layers  = regexp.MustCompile(`(?i)\b(RequestID|HostID|request id|x-ms-request-id):? *[^\s,]*,? *`)
 )
 
-// tidy makes one short line of a text, without what follows a question mark in
-// it and without ids of requests.
+// tidy returns a text as one short line. It cuts URLs at the question mark, and
+// removes ids of requests.
 func tidy(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	s = users.ReplaceAllString(queries.ReplaceAllString(s, "?…"), "//…@")
@@ -245,7 +246,7 @@ func tidy(s string) string {
 	return s
 }
 
-// container is what the bucket is called, and its name.
+// container returns the store's word for a bucket, and the bucket's name.
 func (l place) container() string {
 	if l.scheme == "azblob" {
 		return "container " + l.bucket
@@ -253,7 +254,8 @@ func (l place) container() string {
 	return "bucket " + l.bucket
 }
 
-// credentials says where the SDK looks for credentials, and what they must allow.
+// credentials returns where the SDK looks for credentials, and the permissions that
+// they need.
 func (l place) credentials() string {
 	what := map[string]string{
 		"s3":     "credentials are found as the AWS command line finds them (AWS_ACCESS_KEY_ID, AWS_PROFILE, a web identity, the machine's role); they need s3:PutObject and s3:GetObject",

@@ -16,8 +16,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 )
 
-// TestOddAnswers: answers of servers in trouble, of servers that refuse, and of
-// something that stands in the server's place.
+// TestOddAnswers tests responses of servers with errors, of servers that refuse,
+// and of another program in the server's place.
 func TestOddAnswers(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		b := bucketAt(t, s.Location("f"))
@@ -33,7 +33,7 @@ func TestOddAnswers(t *testing.T) {
 			s.Do(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 				w.Header().Set("X-Amz-Request-Id", "hunter2")
 				w.WriteHeader(status)
-				_, _ = io.WriteString(w, "<html>\x1b[31m https://h/?X-Amz-Signature=hunter2 </html>") // a test's answer
+				_, _ = io.WriteString(w, "<html>\x1b[31m https://h/?X-Amz-Signature=hunter2 </html>") // a test's response
 			})
 			probe, commit := b.Probe(t.Context(), "p"), write(t.Context(), b, "x", []byte("x"))
 			_, open := read(t.Context(), b, "x")
@@ -63,7 +63,7 @@ func TestOddAnswers(t *testing.T) {
 	})
 }
 
-// TestDenied: what a server says to those who may not.
+// TestDenied tests responses to users without permission.
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	s := buckettest.New(t, "s3")
@@ -82,7 +82,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// profiles writes AWS credentials of which the secret is wrong.
+// profiles writes AWS credentials with a wrong secret.
 func profiles() (file string, err error) {
 	dir, err := os.MkdirTemp("", "mkhooks-")
 	if err != nil {
@@ -115,7 +115,7 @@ func TestInnermost(t *testing.T) {
 	for want, err := range map[string]error{
 		"blob: x": fmt.Errorf("blob: %w", errors.New("x")),
 		"first":   fmt.Errorf("around: %w", errors.Join(errors.New("first"), errors.New("second"))),
-		// Of an error of gocloud.dev itself, the first inner one is nil.
+		// In an error of gocloud.dev itself, the first inner error is nil.
 		"blob: Upload requires WriterOptions.ContentType (code=InvalidArgument)": closed.Upload(t.Context(), "x", nil, nil),
 		"of two: %!w(<nil>), %!w(<nil>)":                                         fmt.Errorf("of two: %w, %w", none, none),
 	} {

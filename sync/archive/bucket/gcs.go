@@ -17,16 +17,15 @@ import (
 	storage "google.golang.org/api/storage/v1"
 )
 
-// gcs is a bucket of Google Cloud Storage as gocloud.dev/blob takes one: what
-// mkhooks does with a bucket and no more.
+// gcs is a bucket of Google Cloud Storage for gocloud.dev/blob, with only the
+// operations that mkhooks uses.
 //
-// gocloud.dev's own driver links the storage client's second transport with
-// it, gRPC with Envoy's configuration language, which costs every start of
-// mkhooks 5 ms and 25 MB, and it prints warnings on standard output. This one
-// uses Google's generated client of the JSON API, whose transport and
-// credentials SOPS links already.
+// gocloud.dev's driver also links the storage client's second transport: gRPC with
+// Envoy's configuration language. That costs every start of mkhooks 5 ms and 25 MB,
+// and it prints warnings on standard output. This driver uses Google's generated
+// client of the JSON API, whose transport and credentials SOPS links already.
 type gcs struct {
-	driver.Bucket // nil: the rest of the interface is not asked for
+	driver.Bucket // nil: the rest of the interface is not used
 
 	objects *storage.ObjectsService
 	bucket  string
@@ -40,7 +39,7 @@ func openGCS(ctx context.Context, l place) (*blob.Bucket, error) {
 	if l.query.Get("anonymous") == "true" {
 		options = append(options, option.WithoutAuthentication())
 	}
-	// What ends one upload must not end the connection's credentials.
+	// The end of one upload must not end the connection's credentials.
 	service, err := storage.NewService(context.WithoutCancel(ctx), options...)
 	if err != nil {
 		return nil, &credentialsError{err}
@@ -48,16 +47,16 @@ func openGCS(ctx context.Context, l place) (*blob.Bucket, error) {
 	return blob.NewBucket(&gcs{objects: service.Objects, bucket: l.bucket}), nil
 }
 
-// Close has nothing to let go of.
+// Close does nothing: the client holds no resources.
 func (*gcs) Close() error { return nil }
 
-// As hands out nothing of the client.
+// As returns false: the client is not exposed.
 func (*gcs) As(any) bool { return false }
 
-// ErrorAs hands out the client's errors.
+// ErrorAs exposes the client's errors.
 func (*gcs) ErrorAs(err error, to any) bool { return errors.As(err, to) }
 
-// ErrorCode says of what kind an error is.
+// ErrorCode returns the kind of an error.
 func (*gcs) ErrorCode(err error) gcerrors.ErrorCode {
 	var answer *googleapi.Error
 	if !errors.As(err, &answer) {
@@ -78,7 +77,7 @@ func (*gcs) ErrorCode(err error) gcerrors.ErrorCode {
 	return gcerrors.Unknown
 }
 
-// Attributes says how large an object is, and so whether there is one.
+// Attributes returns the size of an object, and so shows whether it exists.
 func (g *gcs) Attributes(ctx context.Context, key string) (*driver.Attributes, error) {
 	o, err := g.objects.Get(g.bucket, key).Context(ctx).Do()
 	if err != nil {
@@ -94,15 +93,16 @@ func (g *gcs) Delete(ctx context.Context, key string, _ *driver.DeleteOptions) e
 
 var errWhole = errors.New("an object is read whole")
 
-// One request is sent this often, with this wait before the second time.
+// attempts limits how often a request is sent. firstWait is the wait before the
+// first retry.
 const (
 	attempts  = 4
 	firstWait = 500 * time.Millisecond
 )
 
-// retries returns what says whether a request that ended so is sent again: the
-// trouble may pass, and it was not sent too often. Who asks looks by himself
-// whether the context ended.
+// retries returns a function that decides whether to send a request again after an
+// error: if the fault may pass, and attempts are left. The caller checks whether
+// the context ended.
 func retries() func(error) bool {
 	sent := 0
 	return func(err error) bool {
@@ -118,14 +118,14 @@ func retries() func(error) bool {
 	}
 }
 
-// NewRangeReader reads an object whole.
+// NewRangeReader reads a complete object.
 func (g *gcs) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (driver.Reader, error) {
 	if offset != 0 || length >= 0 {
 		return nil, errWhole
 	}
 	get := g.objects.Get(g.bucket, key).Context(ctx)
 	res, err := get.Download()
-	// The client tries uploads again by itself, and nothing else.
+	// The client itself only retries uploads.
 	for again, wait := retries(), firstWait; again(err); wait *= 2 {
 		select {
 		case <-ctx.Done():
@@ -137,7 +137,7 @@ func (g *gcs) NewRangeReader(ctx context.Context, key string, offset, length int
 	if err != nil {
 		return nil, err
 	}
-	at, _ := http.ParseTime(res.Header.Get("Last-Modified")) // unknown is the zero time
+	at, _ := http.ParseTime(res.Header.Get("Last-Modified")) // the zero time if unknown
 	return &gcsReader{ReadCloser: res.Body, attributes: driver.ReaderAttributes{
 		ContentType: res.Header.Get("Content-Type"), Size: max(res.ContentLength, 0), ModTime: at,
 	}}, nil
@@ -151,8 +151,8 @@ type gcsReader struct {
 func (r *gcsReader) Attributes() *driver.ReaderAttributes { return &r.attributes }
 func (*gcsReader) As(any) bool                            { return false }
 
-// NewTypedWriter begins an object. An object becomes visible as a whole, at
-// the end of its upload.
+// NewTypedWriter begins an object. An object becomes visible as a whole, at the end
+// of its upload.
 func (g *gcs) NewTypedWriter(ctx context.Context, key, contentType string, o *driver.WriterOptions) (driver.Writer, error) {
 	call := g.objects.Insert(g.bucket, &storage.Object{Name: key, ContentType: contentType}).Context(ctx).
 		WithRetry(&gax.Backoff{Initial: firstWait}, retries())
@@ -174,7 +174,7 @@ func (g *gcs) NewTypedWriter(ctx context.Context, key, contentType string, o *dr
 	return &gcsWriter{call: call, contentType: contentType}, nil
 }
 
-// gcsWriter is written by its Upload alone, as [blob.Bucket.Upload] does it.
+// gcsWriter is written only by its Upload, as [blob.Bucket.Upload] does it.
 type gcsWriter struct {
 	call        *storage.ObjectsInsertCall
 	contentType string
@@ -183,10 +183,10 @@ type gcsWriter struct {
 
 func (*gcsWriter) Write([]byte) (int, error) { return 0, errWhole }
 
-// Close returns the error of the upload: gocloud.dev looks at this one's kind.
+// Close returns the error of the upload: gocloud.dev checks the kind of this error.
 func (w *gcsWriter) Close() error { return w.err }
 
-// chunkTime bounds the time for which one part of an upload is tried again.
+// chunkTime limits the time for all attempts to upload one part.
 const chunkTime = time.Minute
 
 // Upload uploads all of r. An error of r leaves no object.

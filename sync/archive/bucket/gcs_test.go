@@ -10,12 +10,12 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 )
 
-// TestTriesAgain: how often the store of gs is asked, whose client tries again
-// only what it is told to.
+// TestTriesAgain checks the number of requests to the store of gs, whose client
+// retries only as configured.
 func TestTriesAgain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		status, bad int // so many answers have this status
+		status, bad int // so many responses have this status
 		asked       int32
 		passes      bool
 	}{
@@ -27,7 +27,7 @@ func TestTriesAgain(t *testing.T) {
 		{499, 9, 1, false},
 		{403, 9, 1, false},
 	}
-	var all sync.WaitGroup // trying again takes seconds
+	var all sync.WaitGroup // retries take seconds
 	defer all.Wait()
 	for _, tt := range tests {
 		s := buckettest.New(t, "gs")
@@ -55,7 +55,7 @@ func TestTriesAgain(t *testing.T) {
 	}
 }
 
-// TestWhole: what the bucket of gs can't do, it refuses.
+// TestWhole checks that the bucket of gs refuses unsupported operations.
 func TestWhole(t *testing.T) {
 	t.Parallel()
 	s := buckettest.New(t, "gs")

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// The schemes of locations, and what follows a question mark in them.
+// The schemes of locations, and their query parameters.
 //
-// A location in a config file can be changed by anyone who can open a pull
-// request. A bucket's name there says where histories go, and a reviewer sees
-// it change. It must not say more: not to which server credentials are sent,
-// not which credentials, not that they go unencrypted. Those parameters are
-// taken from the command line alone ([CheckShared]).
+// A location in a config file can be changed by anyone who can open a pull request.
+// A bucket's name there defines where histories are stored, and a reviewer sees it
+// change. It must not define more: not the server that receives credentials, not
+// the credentials, not an unencrypted connection. Those parameters are taken only
+// from the command line ([CheckShared]).
 
-// source says who may set a parameter.
+// source names who may set a parameter.
 type source int
 
 const (
 	anyone source = iota
-	caller        // the command line alone
+	caller        // only the command line
 )
 
 var parameters = map[string]map[string]source{
@@ -48,8 +48,8 @@ var switches = []string{
 	"conditional", "use_path_style", "s3ForcePathStyle", "accelerate", "dualstack", "fips", "hostname_immutable", "anonymous", "cdn", "localemu",
 }
 
-// Is reports whether a location names a bucket: whether it has the scheme of
-// an object store.
+// Is reports whether a location names a bucket: whether it has the scheme of an
+// object store.
 func Is(location string) bool {
 	_, ok := parameters[schemeOf(location)]
 	return ok
@@ -60,8 +60,8 @@ func schemeOf(location string) string {
 	return strings.ToLower(scheme)
 }
 
-// CheckShared says why a location can't stand in a file that others may
-// change; it must be one that [New] takes.
+// CheckShared returns why a location is not allowed in a file that other people may
+// change. Such a location must also be valid for [New].
 func CheckShared(location string) error {
 	l, err := parse(location)
 	if err != nil {
@@ -75,15 +75,15 @@ func CheckShared(location string) error {
 	return nil
 }
 
-// place is a location taken apart.
+// place is a parsed location.
 type place struct {
 	scheme, bucket string
 	prefix         string // empty, or ends with a slash
 	query          url.Values
 }
 
-// parse takes a location apart. Its errors repeat no more than the scheme and
-// the names of parameters: anything else may be a key.
+// parse parses a location. Its errors repeat only the scheme and the names of
+// parameters: anything else may be a key.
 func parse(location string) (place, error) {
 	scheme := schemeOf(location)
 	wrong := func(format string, args ...any) (place, error) {
@@ -145,8 +145,8 @@ func parse(location string) (place, error) {
 	return l, nil
 }
 
-// printableName is the name of a parameter that is not known, where it can't be a key
-// that stands in the wrong place.
+// printableName returns the name of an unknown parameter, unless it may be a key in
+// the wrong position.
 func printableName(name string) string {
 	if len(name) > 24 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "" {
 		return "whose name is not repeated here"
@@ -160,10 +160,10 @@ func isServer(text string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.ContainsAny(text, "@?#")
 }
 
-// String is the location, in one spelling.
+// String returns the location, in one spelling.
 func (l place) String() string { return l.objectLocation("") }
 
-// objectLocation is the location of an object.
+// objectLocation returns the location of an object.
 func (l place) objectLocation(name string) string {
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: "/" + l.prefix + name, RawQuery: l.query.Encode()}
 	if u.Path == "/" {
@@ -172,7 +172,7 @@ func (l place) objectLocation(name string) string {
 	return u.String()
 }
 
-// Split takes the location of an object apart into that of its bucket and
+// Split splits the location of an object into the location of its bucket and
 // folder, and its name.
 func Split(location string) (dir, name string, err error) {
 	l, err := parse(location)

@@ -95,8 +95,8 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestCheckShared: a file that others may change says which bucket, and neither
-// which server nor which credentials.
+// TestCheckShared checks that a shared file may define the bucket, but neither the
+// server nor the credentials.
 func TestCheckShared(t *testing.T) {
 	t.Parallel()
 	for location, parameter := range map[string]string{
@@ -118,8 +118,8 @@ func TestCheckShared(t *testing.T) {
 	}
 	for scheme, known := range parameters {
 		for name, who := range known {
-			// What is new here must be thought about: of these, a reviewer
-			// sees no more than of a bucket's name.
+			// Think before you add a parameter here: a reviewer sees no more of it
+			// than of a bucket's name.
 			harmless := strings.Contains(" region prefix conditional use_path_style s3ForcePathStyle accelerate dualstack fips ssetype kmskeyid request_checksum_calculation response_checksum_validation storage_account ", " "+name+" ")
 			if harmless != (who == anyone) {
 				t.Errorf("%s: parameter %s may be set by anyone: %v", scheme, name, who == anyone)

@@ -14,30 +14,30 @@ import (
 	"github.com/aws/smithy-go/logging"
 	gocloudaws "gocloud.dev/aws"
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // takes azblob://
+	_ "gocloud.dev/blob/azureblob" // registers azblob://
 	"gocloud.dev/blob/s3blob"
 	storage "google.golang.org/api/storage/v1"
 )
 
-// openers connect to a bucket, each as gocloud.dev does it, or would.
+// openers connect to a bucket as gocloud.dev does, or would do.
 var openers = map[string]func(context.Context, place) (*blob.Bucket, error){
 	"s3": openS3,
 	"azblob": func(ctx context.Context, l place) (*blob.Bucket, error) {
-		// Its opener is at the default multiplexer alone.
+		// Only the default multiplexer has its opener.
 		return blob.DefaultURLMux().OpenBucketURL(ctx, l.url())
 	},
 	"gs": openGCS,
 }
 
-// url is the location as gocloud.dev takes it, without a path.
+// url returns the location for gocloud.dev, without a path.
 func (l place) url() *url.URL {
 	q := maps.Clone(l.query)
 	q.Del("conditional")
 	return &url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: q.Encode()}
 }
 
-// openS3 does what gocloud.dev's opener does, with a client that does not log:
-// it writes on standard error what is no concern of who runs mkhooks.
+// openS3 does the same as gocloud.dev's opener, but with a client that does not
+// log. Its lines on standard error would not help users of mkhooks.
 func openS3(ctx context.Context, l place) (*blob.Bucket, error) {
 	q := l.url().Query()
 	take := func(name string) string {
@@ -59,10 +59,10 @@ func openS3(ctx context.Context, l place) (*blob.Bucket, error) {
 	return s3blob.OpenBucket(ctx, client, l.bucket, &options)
 }
 
-// never is the version of no object.
+// never is an ETag that no object has.
 const never = `"mkhooks-probe"`
 
-// impossible puts a condition on a write that can't hold.
+// impossible adds a condition to a write that can't hold.
 func impossible(as func(any) bool) error {
 	var s3 *transfermanager.UploadObjectInput
 	var azure *azblob.UploadStreamOptions

@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestS3Options: what parameters make of the client of S3.
+// TestS3Options checks the options that parameters set for the client of S3.
 func TestS3Options(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][2]bool{ // a bucket's name in paths, acceleration

@@ -18,10 +18,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/archive/bucket/buckettest"
 )
 
-// TestTrouble: networks and servers in trouble, and what the hint is.
+// TestTrouble tests faults of networks and servers, and their hints.
 func TestTrouble(t *testing.T) {
 	const reach = "see whether SERVER can be reached from here"
-	// A label of a name has no more than 63 characters, so nobody is asked.
+	// A label of a name has at most 63 characters, so no server is asked.
 	nowhere := strings.Repeat("x", 64) + ".credentials.invalid"
 	tests := map[string]struct {
 		from, to     string // in the location
@@ -37,7 +37,7 @@ func TestTrouble(t *testing.T) {
 		"a conflict":       {answer: always(409), reason: "HTTP 409"},
 	}
 	each(t, func(t *testing.T, first *buckettest.Store) {
-		var all sync.WaitGroup // the SDKs try again for seconds
+		var all sync.WaitGroup // the SDKs retry for seconds
 		defer all.Wait()
 		for name, tt := range tests {
 			s := buckettest.New(t, first.Kind)
@@ -65,13 +65,13 @@ func always(status int) func(http.ResponseWriter, *http.Request, http.Handler) {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(status) }
 }
 
-// half answers with the first half of what the server does.
+// half responds with the first half of the server's response.
 func half(w http.ResponseWriter, r *http.Request, real http.Handler) {
 	whole := httptest.NewRecorder()
 	real.ServeHTTP(whole, r)
 	maps.Copy(w.Header(), whole.Header())
 	w.WriteHeader(whole.Code)
-	_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2]) // a test's answer
+	_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2]) // a test's response
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
 }
@@ -90,8 +90,9 @@ func probeAlone(location string) {
 	}
 }
 
-// TestEnvironment: what the environment lacks, and where it contradicts the
-// location. The SDKs look at it once in a process, so each case has its own.
+// TestEnvironment tests an environment that is incomplete or contradicts the
+// location. The SDKs read it once in a process, so each case runs in a separate
+// process.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	none := httptest.NewServer(http.NotFoundHandler()) // a machine without a role
@@ -119,7 +120,7 @@ func TestEnvironment(t *testing.T) {
 		"gs, no file":               {"gs://b", []string{"GOOGLE_APPLICATION_CREDENTIALS=" + file + ".none"}, "no credentials: ", "application default"},
 		"gs, no key":                {"gs://b", []string{"GOOGLE_APPLICATION_CREDENTIALS=" + file}, "no credentials: invalid character ", "application default"},
 	}
-	var all sync.WaitGroup // the SDK of S3 tries again for seconds
+	var all sync.WaitGroup // the SDK of S3 retries for seconds
 	defer all.Wait()
 	for name, tt := range tests {
 		all.Go(func() {
