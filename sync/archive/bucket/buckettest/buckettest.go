@@ -1,6 +1,6 @@
-// Package buckettest runs object stores for tests: real servers, one of each
-// kind for a test program, which .ci/servers installs. Where one is not
-// installed, the test is skipped and says so.
+// Package buckettest runs object stores for tests: real servers, one of each kind
+// for a test program, which .ci/servers installs. If a server is not installed, its
+// tests are skipped with a message.
 //
 // It is for tests only.
 package buckettest
@@ -30,7 +30,8 @@ import (
 // Kinds are the schemes of the stores.
 var Kinds = []string{"s3", "azblob", "gs"}
 
-// The credentials of the servers: invented ones, and Azurite's public ones.
+// The credentials of the servers: invented credentials, and Azurite's public
+// credentials.
 const (
 	accessKey = "buckettest"
 	secretKey = "buckettest-secret"
@@ -38,8 +39,8 @@ const (
 	azureKey  = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-// Env is the environment in which the SDKs find the credentials of the
-// servers and no others.
+// Env returns the environment in which the SDKs find only the credentials of the
+// servers.
 func Env() map[string]string {
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_REGION": "us-east-1",
@@ -58,14 +59,14 @@ func Main(m *testing.M) {
 	Run(m)
 }
 
-// Run runs the tests of a package in the environment as it is, and then stops
-// the servers.
+// Run runs the tests of a package in the environment as it is, and then stops the
+// servers.
 func Run(m *testing.M) {
-	_ = m.Run() // the test program ends with what it returned
+	_ = m.Run() // the test program ends with its result
 	Stop()
 }
 
-// Stop stops the servers, where [Run] does not.
+// Stop stops the servers, for programs that do not call [Run].
 func Stop() {
 	for _, s := range servers {
 		s.stop()
@@ -106,13 +107,13 @@ func mkdir(dir, name string) string {
 
 var errNotInstalled = errors.New("is not installed: run .ci/servers")
 
-// folder is where .ci/servers installs.
+// folder returns the directory into which .ci/servers installs.
 var folder = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("go", "env", "GOCACHE").Output()
 	return filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "mkhooks-servers"), err
 })
 
-// start starts the server, and waits until it answers.
+// start starts the server, and waits until it responds.
 func (s *server) start() error {
 	dir, err := folder()
 	if err != nil {
@@ -158,14 +159,14 @@ func (s *server) start() error {
 // stop ends the server's process.
 func (s *server) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
-		_ = s.cmd.Process.Kill() // gone already is as good
+		_ = s.cmd.Process.Kill() // may have ended already
 	}
 	if s.dir != "" {
 		_ = os.RemoveAll(s.dir)
 	}
 }
 
-// Store is a new, empty bucket of a server, behind a proxy that can do wrong.
+// Store is a new, empty bucket of a server, behind a proxy that can inject faults.
 type Store struct {
 	Kind, Name string
 	*Proxy
@@ -191,8 +192,8 @@ func New(t testing.TB, kind string) *Store {
 	return store
 }
 
-// Location is the location of a folder in the bucket; more parameters may be
-// given, as name=value.
+// Location returns the location of a folder in the bucket. more adds parameters, as
+// name=value.
 func (s *Store) Location(folder string, more ...string) string {
 	host := strings.TrimPrefix(s.URL, "http://")
 	q := map[string][]string{
@@ -203,7 +204,7 @@ func (s *Store) Location(folder string, more ...string) string {
 	return s.Kind + "://" + s.Name + "/" + folder + "?" + strings.Join(append(q, more...), "&")
 }
 
-// Objects are the names and contents in the bucket.
+// Objects returns the names and contents in the bucket.
 func (s *Store) Objects(t testing.TB) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -221,13 +222,13 @@ func (s *Store) Objects(t testing.TB) map[string]string {
 	return out
 }
 
-// Names are the names in the bucket, sorted.
+// Names returns the names in the bucket, sorted.
 func (s *Store) Names(t testing.TB) []string {
 	t.Helper()
 	return slices.Sorted(maps.Keys(s.Objects(t)))
 }
 
-// Put writes an object past what is tested, in place of another if need be.
+// Put writes an object directly to the server. It replaces an existing object.
 func (s *Store) Put(t testing.TB, name, content string) {
 	t.Helper()
 	if err := s.put(t.Context(), name, content); err != nil {
@@ -235,7 +236,7 @@ func (s *Store) Put(t testing.TB, name, content string) {
 	}
 }
 
-// direct is the bucket without the proxy.
+// direct opens the bucket without the proxy.
 func (s *Store) direct(ctx context.Context) (*blob.Bucket, error) {
 	d := *s
 	d.Proxy = &Proxy{URL: "http://" + s.target}

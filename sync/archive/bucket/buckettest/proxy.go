@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// Proxy stands between a client and a server, and does wrong where it is told
-// to.
+// Proxy forwards requests to a server, and injects the faults of [Proxy.Do].
 type Proxy struct {
 	URL    string
 	target string
@@ -25,7 +24,7 @@ func newProxy(t testing.TB, target string) *Proxy {
 	p.real = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: target})
-			r.Out.Host = r.In.Host // a part of what is signed
+			r.Out.Host = r.In.Host // part of the signed text
 		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
@@ -38,15 +37,15 @@ func newProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Do has requests answered by wrong, which may have the server answer, too.
-// nil ends it.
+// Do makes wrong respond to requests. wrong may also forward them to real. nil ends
+// that.
 func (p *Proxy) Do(wrong func(w http.ResponseWriter, r *http.Request, real http.Handler)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wrong = wrong
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP responds to a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	wrong := p.wrong

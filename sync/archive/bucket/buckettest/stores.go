@@ -10,11 +10,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // opens azblob://
-	_ "gocloud.dev/blob/s3blob"    // opens s3://
+	_ "gocloud.dev/blob/azureblob" // registers azblob://
+	_ "gocloud.dev/blob/s3blob"    // registers s3://
 )
 
-// make makes the bucket.
+// make creates the bucket.
 func (s *Store) make(ctx context.Context) error {
 	if s.Kind == "gs" {
 		_, err := s.call(ctx, "POST", "/storage/v1/b?project=test", `{"name":"`+s.Name+`"}`)
