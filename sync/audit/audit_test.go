@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// clock goes on by a second each time, and may be set back.
+// clock advances by a second each time, and may be set back.
 func clock() func() time.Time {
 	var mu sync.Mutex
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -97,9 +97,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestTampering changes, removes, moves, repeats and adds each line in turn:
-// whatever is done inside shows, and what is done at the end shows against the
-// head.
+// TestTampering changes, removes, moves, repeats and adds each line in turn. A
+// change inside the log is a fault. A change at its end shows against the head.
 func TestTampering(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
@@ -132,8 +131,8 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-// TestTorn cuts the file at every byte of its last lines, as a machine that
-// went down might: the next run goes on, nothing is lost, and the chain holds.
+// TestTorn cuts the file at every byte of its last lines, as a crashed machine
+// might. The next run continues, nothing is lost, and the chain holds.
 func TestTorn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -172,7 +171,7 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// TestTwoRuns: the second waits until the first is over.
+// TestTwoRuns checks that the second run waits until the first run is over.
 func TestTwoRuns(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
@@ -227,7 +226,7 @@ func TestTwoRuns(t *testing.T) {
 	}
 }
 
-// TestOnDisk: an intent is on disk when it returns.
+// TestOnDisk checks that an intent is on disk when it returns.
 func TestOnDisk(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
@@ -245,8 +244,8 @@ func TestOnDisk(t *testing.T) {
 	}
 }
 
-// TestBroken: once a line could not be written, no other is: the chain would
-// have a hole.
+// TestBroken checks that no line follows a line that could not be written: the
+// chain would have a hole.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "a.jsonl"))
@@ -261,7 +260,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses what is no record, or not to be written through.
+// TestOpenRefuses opens files that are not an audit log, or not writable.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -292,7 +291,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever a file holds, reading it ends, and every fault has a line.
+// FuzzRead checks that reading any file ends, and that every fault has a line.
 func FuzzRead(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "a.jsonl")
 	l, err := Open(path, clock())
@@ -331,8 +330,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestNoRecordAtAll: a file with a fault in each line does not fill the memory with
-// them.
+// TestNoRecordAtAll checks that a file with a fault in each line does not fill the
+// memory with them.
 func TestNoRecordAtAll(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"\n", "{}\n", "x\r\n"} {

@@ -1,8 +1,8 @@
-// Package audit keeps the record of applies: a file of JSON lines, each with
-// the SHA-256 of the line before it, that is only ever added to.
+// Package audit keeps the audit log of applies: an append-only file of JSON lines,
+// each with the SHA-256 of the line before it.
 //
-// It knows nothing of rules or of the service: what is recorded comes in as
-// names, digests and counts. A secret has no place in it.
+// It knows nothing of rules or of the service: it receives names, digests and
+// counts. It has no place for a secret.
 package audit
 
 import (
@@ -17,29 +17,28 @@ import (
 	"unicode/utf8"
 )
 
-// The record as a chain.
+// The audit log as a chain.
 //
-// A line is one JSON object and a newline. Its prev is the SHA-256, in hex, of
-// the bytes of the line before it without that newline; of the first line it is
-// [Genesis]. So a line that was changed, removed or moved inside shows at the
-// next one. What is cut off at the end, or a chain that was rewritten as a
-// whole, shows against a head that was kept elsewhere: the SHA-256 of the last
-// line, which every run prints.
+// A line is one JSON object and a newline. Its prev is the SHA-256, in hex, of the
+// bytes of the previous line without that newline; the first line has [Genesis]. So
+// the next line reveals a line that was changed, removed or moved. A tail that was
+// cut off, or a chain that was rewritten as a whole, differs from a head that was
+// kept elsewhere. The head is the SHA-256 of the last line, which every run prints.
 //
-// An intent is on disk before its request leaves. A run that dies so leaves
-// either nothing of a write, or an intent without a result, which says exactly
-// what was under way. A line that was only half written when the machine went
-// down is taken off by the next run, which keeps its text in an entry of its
-// own. If that was an intent, its request never left; a torn result leaves its
-// write in flight, of which is not known whether it took effect.
+// An intent is on disk before its request leaves. So a run that crashes leaves
+// either no trace of a write, or an intent without a result, which names the write
+// in flight. If the machine crashed, the last line may be torn. The next run
+// removes it, and keeps its text in a separate entry. If the torn line is an
+// intent, its request never left. If it is a result, its write stays in flight: it
+// may have taken effect.
 
-// FormatVersion is the version of the lines, told by every start.
+// FormatVersion is the version of the lines; every start entry has it.
 const FormatVersion = 1
 
-// Genesis is what the first line has before it.
+// Genesis is the Prev of the first line.
 const Genesis = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// Entry is one line. Which fields are there goes by its Kind.
+// Entry is one line. Its Kind determines which fields are set.
 type Entry struct {
 	Seq  int       `json:"seq"` // from 1
 	Time time.Time `json:"time"`
@@ -55,36 +54,36 @@ type Entry struct {
 	Prev string `json:"prev"`
 }
 
-// Kind is what a line tells.
+// Kind is the type of a line.
 type Kind string
 
 // The kinds.
 const (
 	KindStart  Kind = "start"  // a run begins
 	KindIntent Kind = "intent" // a write is about to leave
-	KindResult Kind = "result" // what came of it
-	KindStep   Kind = "step"   // something on the way to a delete that writes nothing
+	KindResult Kind = "result" // the result of a write
+	KindStep   Kind = "step"   // a step of a delete that writes nothing
 	KindEnd    Kind = "end"    // the run is over
-	KindHealed Kind = "healed" // a half-written line was taken off
+	KindHealed Kind = "healed" // a torn line was removed
 )
 
-// Start says who runs what, on what grounds.
+// Start describes who runs a command, where, and with which files and plan.
 type Start struct {
 	FormatVersion int    `json:"formatVersion"`
 	Command       string `json:"command"`
 	Actor         string `json:"actor"`
 	Host          string `json:"host"`
-	// Job is the address of the CI run; empty elsewhere.
+	// Job is the URL of the CI run; empty elsewhere.
 	Job    string `json:"job,omitempty"`
 	Commit string `json:"commit"`
-	// Dirty is true where the files had changes that are not committed.
+	// Dirty is true if the files had uncommitted changes.
 	Dirty bool `json:"dirty"`
-	// CommitProblem is why Git did not say whether these are the files of the
-	// commit, or of which commit they are.
+	// CommitProblem is the reason why Git did not report the commit, or whether
+	// these are its files.
 	CommitProblem string `json:"commitProblem,omitempty"`
 	PlanDigest    string `json:"planDigest"`
 	Tool          string `json:"tool"`
-	// Project is empty in a run for several, which Projects names.
+	// Project is empty in a run for several projects, which Projects names.
 	Project  string   `json:"project"`
 	Projects []string `json:"projects,omitempty"`
 	BaseURL  string   `json:"baseURL"`
@@ -92,30 +91,30 @@ type Start struct {
 	Lifted   []string `json:"lifted"` // guards
 }
 
-// Write is one write, or one step on the way to a delete.
+// Write is one write, or one step of a delete.
 type Write struct {
 	Project string `json:"project"`
 	Rule    string `json:"rule"`
 	Action  string `json:"action"` // create, update or delete
 	Step    string `json:"step"`
-	// Before is the digest of the live rule that it rests on, After that of
-	// what is wanted.
+	// Before is the live digest that is the precondition of the write. After is the
+	// wanted digest.
 	Before string `json:"before"`
 	After  string `json:"after"`
 	// AuthRemoved are the auth values that a pause takes out of the rule, by path.
 	AuthRemoved []string `json:"authRemoved,omitempty"`
 }
 
-// Result is what came of a write.
+// Result is the result of a write.
 type Result struct {
-	// Of is the seq of the intent; 0 on a step.
+	// Of is the seq of the intent; 0 for a step.
 	Of         int    `json:"of,omitempty"`
 	HTTPStatus int    `json:"httpStatus,omitempty"`
 	Attempts   int    `json:"attempts,omitempty"`
-	Ref        string `json:"ref,omitempty"` // the service's own, for its support
-	// Live is the digest of the rule as the service answered it.
+	Ref        string `json:"ref,omitempty"` // the service's reference, for its support
+	// Live is the digest of the rule in the service's response.
 	Live string `json:"live,omitempty"`
-	// Records counts those of a history, Active those on their way.
+	// Records counts the records of a history, Active the records in flight.
 	Records *int     `json:"records,omitempty"`
 	Active  *int     `json:"active,omitempty"`
 	Archive *Archive `json:"archive,omitempty"`
@@ -129,13 +128,13 @@ type Left struct {
 	Enabled bool `json:"enabled"`
 	// AuthRemoved are the auth values that the rule no longer has, by path.
 	AuthRemoved []string `json:"authRemoved"`
-	// Uncertain is the step of which it is not known whether it took effect.
+	// Uncertain is the step that may or may not have taken effect.
 	Uncertain string `json:"uncertain,omitempty"`
 	// Earlier is true if an earlier run paused the rule.
 	Earlier bool `json:"earlier,omitempty"`
 }
 
-// Archive is where a history was stored.
+// Archive identifies a stored history.
 type Archive struct {
 	Location string `json:"location"`
 	Records  int    `json:"records"`
@@ -144,27 +143,27 @@ type Archive struct {
 	Manifest string `json:"manifest,omitempty"`
 }
 
-// Error is why a write did not succeed.
+// Error is the reason why a write did not succeed.
 type Error struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
 }
 
-// End is the run in one word, and how many changes came to what.
+// End is the outcome of the run in one word, and the number of changes by status.
 type End struct {
 	Outcome string         `json:"outcome"`
 	Summary map[string]int `json:"summary"`
 }
 
-// Healed is the half of a line that a run found at the end of the file.
+// Healed is a torn line that a run found at the end of the file.
 type Healed struct {
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`
-	// Text is its beginning, as far as it is text.
+	// Text is the beginning of the line, with invalid UTF-8 replaced.
 	Text string `json:"text"`
 }
 
-// Limits of what a line holds: texts of the service may be long.
+// Limits of a line: texts of the service may be long.
 const (
 	maxText = 4000
 	maxLine = 1 << 20
@@ -183,7 +182,7 @@ func cut(s string) string {
 	return s + "…"
 }
 
-// encode is the entry as a line, without its newline.
+// encode returns the entry as a line, without its newline.
 func (e *Entry) encode() ([]byte, error) {
 	line, err := json.Marshal(e)
 	if err == nil && len(line) > maxLine {
@@ -192,13 +191,13 @@ func (e *Entry) encode() ([]byte, error) {
 	return line, err
 }
 
-// Sum is the SHA-256 of a line without its newline, in hex.
+// Sum returns the SHA-256 of a line without its newline, in hex.
 func Sum(line []byte) string {
 	sum := sha256.Sum256(line)
 	return hex.EncodeToString(sum[:])
 }
 
-// decode reads a line.
+// decode parses a line.
 func decode(line []byte) (*Entry, error) {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
@@ -212,7 +211,7 @@ func decode(line []byte) (*Entry, error) {
 	return &e, e.check()
 }
 
-// check reports what an entry lacks.
+// check reports which part an entry lacks.
 func (e *Entry) check() error {
 	there := map[Kind]bool{
 		KindStart: e.Start != nil, KindIntent: e.Write != nil, KindStep: e.Write != nil,

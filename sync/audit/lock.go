@@ -10,12 +10,12 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// errReplaced says that the path of a record leads to another file by now, to
-// which nothing is added.
+// errReplaced means that the path of an audit log now leads to another file.
+// Nothing is added to that file.
 var errReplaced = errors.New("the file was replaced by another one (a checkout, or a log rotation?) while this run wrote to it; what it recorded since is not in the new file")
 
-// lockPath is the file that is locked for a record: the record itself, but on
-// Windows one beside it, because a lock there keeps others from reading, too.
+// lockPath returns the file that is locked for an audit log: the log itself. On
+// Windows it is a file beside it, because a lock there also keeps readers out.
 func lockPath(path string) string {
 	if runtime.GOOS == "windows" {
 		return path + ".lock"
@@ -23,9 +23,9 @@ func lockPath(path string) string {
 	return path
 }
 
-// openLocked opens a record, makes it where there is none, and waits for its
-// lock. Whoever waited looks again what the path leads to: a lock on a file that
-// was replaced meanwhile keeps nobody out.
+// openLocked opens an audit log, creates it if it is absent, and waits for its
+// lock. After the wait it checks which file the path leads to: a lock on a file
+// that was replaced meanwhile protects nothing.
 func openLocked(path string) (file *os.File, lock io.Closer, err error) {
 	for {
 		locked, err := lockedfile.OpenFile(lockPath(path), os.O_RDWR|os.O_CREATE, 0o600)
@@ -45,14 +45,14 @@ func openLocked(path string) (file *os.File, lock io.Closer, err error) {
 	}
 }
 
-// sameFile reports whether two open files are one.
+// sameFile reports whether two open files are the same file.
 func sameFile(a, b interface{ Stat() (fs.FileInfo, error) }) bool {
 	x, err := a.Stat()
 	y, err2 := b.Stat()
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// replaced returns [errReplaced] where path leads to another file than this one.
+// replaced returns [errReplaced] if path no longer leads to file.
 func replaced(path string, file *os.File) error {
 	now, err := os.Lstat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// replace puts another file in the place of a record, as Git does.
+// replace puts another file in the place of an audit log, as Git does.
 func replace(t *testing.T, path string, data []byte) {
 	t.Helper()
 	must(t, os.WriteFile(path+".new", data, 0o600))
 	must(t, os.Rename(path+".new", path))
 }
 
-// TestReplacedWhileItWaits: a run that waited for the lock of a record adds to
-// the file that is there by then.
+// TestReplacedWhileItWaits checks that a run that waited for the lock of an audit
+// log adds to the new file at its path.
 func TestReplacedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -43,7 +43,7 @@ func TestReplacedWhileItWaits(t *testing.T) {
 		}
 		got <- l.Head()
 	}()
-	time.Sleep(100 * time.Millisecond) // it waits; where it does not yet, it finds the new file at once
+	time.Sleep(100 * time.Millisecond) // it waits; if it does not wait yet, it finds the new file at once
 	replace(t, path, data)
 	if err := first.Close(End{}); !errors.Is(err, errReplaced) {
 		t.Errorf("the first one ends with %v, want that the file was replaced", err)
@@ -54,8 +54,8 @@ func TestReplacedWhileItWaits(t *testing.T) {
 	}
 }
 
-// TestReplaced: what can't be found where the record is looked for is no intent,
-// so its request does not leave.
+// TestReplaced checks that an intent fails if the log at the path was replaced, so
+// its request does not leave.
 func TestReplaced(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -79,8 +79,8 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestCRLF: a checkout that changes line ends is one fault, and no run chains on
-// to such lines.
+// TestCRLF checks that a checkout that changes line ends is one fault, and that no
+// run continues the chain behind such lines.
 func TestCRLF(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
@@ -101,7 +101,7 @@ func TestCRLF(t *testing.T) {
 	}
 }
 
-// TestFaultsBefore: a run adds to a record that is broken, and knows that it is.
+// TestFaultsBefore checks that a run adds to a log with faults, and reports them.
 func TestFaultsBefore(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")

@@ -16,7 +16,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
-// Log is a record that a run adds to. Its methods may be called side by side.
+// Log is an audit log that a run adds to. Its methods may be called in parallel.
 type Log struct {
 	path string
 	file *os.File
@@ -33,11 +33,11 @@ type Log struct {
 	syncing sync.Mutex
 	synced  int // lines of this run that are on disk
 	healed  *Healed
-	faults  []Fault // of what was there before
+	faults  []Fault // of the earlier lines
 }
 
-// Check reports why a record can't be kept at path, as far as that can be told
-// without changing anything: what is found out before a run asks and sends.
+// Check reports why an audit log can't be kept at path, as far as possible without
+// changing anything. It runs before a run asks and sends.
 func Check(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -57,8 +57,8 @@ func Check(path string) error {
 	return err
 }
 
-// checkFolder reports whether a file can be made in a folder, which may be
-// still to be made itself.
+// checkFolder reports whether a file can be created in a directory, which itself
+// may be absent.
 func checkFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
@@ -76,9 +76,9 @@ func checkFolder(dir string) error {
 	return nil
 }
 
-// Open opens the record at path, makes it where there is none, and locks it:
-// two runs never add to one file at once, and a second one waits here. What a
-// run left half written is taken off, and told by an entry.
+// Open opens the audit log at path, creates it if it is absent, and locks it. Two
+// runs never add to one file at once; the second run waits here. Open removes a
+// torn line of an earlier run, and adds an entry about it.
 func Open(path string, now func() time.Time) (*Log, error) {
 	if err := atomicfile.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -99,16 +99,16 @@ func Open(path string, now func() time.Time) (*Log, error) {
 	return l, nil
 }
 
-// close gives the file free for others.
+// close closes the file and releases the lock.
 func (l *Log) close() error { return errors.Join(l.file.Close(), l.lock.Close()) }
 
-// resumeChain takes up the chain where the file ends.
+// resumeChain continues the chain at the end of the file.
 func (l *Log) resumeChain() error {
 	end, err := lastLine(l.file)
 	if err != nil {
 		return err
 	}
-	if end.size == 0 { // its name may be new, and would tell nothing if it were gone after a power cut
+	if end.size == 0 { // its name may be new, and a power cut could remove it without a trace
 		if err := atomicfile.SyncFolder(filepath.Dir(l.path)); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (l *Log) resumeChain() error {
 	if len(end.torn) == 0 {
 		return nil
 	}
-	// Windows cuts no file that is open for adding alone.
+	// Windows does not truncate a file that is open only for appending.
 	if err := os.Truncate(l.path, end.size); err != nil {
 		return err
 	}
@@ -133,16 +133,16 @@ func (l *Log) resumeChain() error {
 	return l.appendSynced(&Entry{Kind: KindHealed, Healed: l.healed})
 }
 
-// Healed is the half-written line that this run found and took off; nil where
-// there was none.
+// Healed returns the torn line that this run found and removed; nil if there was
+// none.
 func (l *Log) Healed() *Healed { return l.healed }
 
-// Faults are what is wrong with the lines that were there before this run: it
-// adds to them all the same, because what it does must be on record.
+// Faults returns the faults of the lines from before this run. The run still adds
+// to them, because its writes must be recorded.
 func (l *Log) Faults() []Fault { return l.faults }
 
-// Head is the SHA-256 of the last line: what to keep elsewhere, so that a cut
-// or rewritten record shows.
+// Head returns the SHA-256 of the last line. Kept elsewhere, it reveals a log that
+// was cut or rewritten.
 func (l *Log) Head() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,11 +158,11 @@ func (l *Log) Start(s Start) error {
 	return l.appendSynced(&Entry{Kind: KindStart, Start: &s})
 }
 
-// Intent records that a write is about to leave, and returns only when that is
-// on disk. of is for the result. A record that was replaced by another file
-// meanwhile takes no more: whoever looks there would not find it.
+// Intent records that a write is about to leave, and returns only when that is on
+// disk. of is for the result. If another file has replaced the log meanwhile,
+// Intent fails: nobody would find the entry in the old file.
 func (l *Log) Intent(w Write) (of int, err error) {
-	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) { // what else is wrong the write will tell
+	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) { // the write reports any other error
 		return 0, err
 	}
 	e := &Entry{Kind: KindIntent, Write: &w}
@@ -170,19 +170,19 @@ func (l *Log) Intent(w Write) (of int, err error) {
 	return e.Seq, err
 }
 
-// Result records what came of a write.
+// Result records the result of a write.
 func (l *Log) Result(w Write, r Result) error {
 	return l.appendSynced(&Entry{Kind: KindResult, Write: &w, Result: short(r)})
 }
 
-// Step records something that writes nothing. It may reach the disk later than
-// its return, with the next intent: what hangs on it comes after that.
+// Step records a step that writes nothing. It may reach the disk later than its
+// return, with the next intent: everything that depends on it comes after that.
 func (l *Log) Step(w Write, r Result) error {
 	_, err := l.append(&Entry{Kind: KindStep, Write: &w, Result: short(r)})
 	return err
 }
 
-// short cuts the texts that come from elsewhere.
+// short cuts the texts of other programs.
 func short(r Result) *Result {
 	r.Ref = cut(r.Ref)
 	if r.Error != nil {
@@ -191,7 +191,7 @@ func short(r Result) *Result {
 	return &r
 }
 
-// Close records how the run ended and gives the file free for others.
+// Close records how the run ended and releases the file.
 func (l *Log) Close(end End) error {
 	err := l.appendSynced(&Entry{Kind: KindEnd, End: &end})
 	if err == nil {
@@ -209,7 +209,8 @@ func (l *Log) appendSynced(e *Entry) error {
 	return l.sync(n)
 }
 
-// append writes an entry. n is how many lines of this run there are with it.
+// append writes an entry. It returns the number of lines of this run, this entry
+// included.
 func (l *Log) append(e *Entry) (n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,9 +231,9 @@ func (l *Log) append(e *Entry) (n int, err error) {
 	return l.written, nil
 }
 
-// sync returns when n lines of this run are on disk. Whoever comes while
-// another one waits for the disk shares the next go: writes side by side would
-// otherwise queue for it.
+// sync returns when n lines of this run are on disk. Callers that come while
+// another caller waits for the disk share the next sync. Otherwise parallel writes
+// would queue for it.
 func (l *Log) sync(n int) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
@@ -246,7 +247,7 @@ func (l *Log) sync(n int) error {
 		return broken
 	}
 	if err := l.file.Sync(); err != nil {
-		// What is on disk now is not known, and a second sync would not tell.
+		// The content on disk is now unknown, and a second sync would not tell.
 		l.mu.Lock()
 		l.broken = err
 		l.mu.Unlock()
@@ -256,22 +257,22 @@ func (l *Log) sync(n int) error {
 	return nil
 }
 
-// ending is how a file ends.
+// ending is the end of a file.
 type ending struct {
-	size      int64  // up to the last whole line
+	size      int64  // up to the last complete line
 	head      string // [Genesis] of an empty file
 	last      *Entry
-	torn      []byte // what stands behind the last newline, as far as it was read
+	torn      []byte // the bytes behind the last newline, as far as they were read
 	tornBytes int
 }
 
-// file is what both kinds of files can do.
+// file has the common methods of both kinds of files.
 type file interface {
 	io.ReaderAt
 	Stat() (fs.FileInfo, error)
 }
 
-// lastLine reads the last line of a record.
+// lastLine reads the last line of an audit log.
 func lastLine(f file) (ending, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -303,8 +304,8 @@ func lastLine(f file) (ending, error) {
 	return end, nil
 }
 
-// notTorn refuses a file of a single broken line that is no half of an entry:
-// more likely it is another file altogether.
+// notTorn refuses a file of a single broken line that is not the beginning of an
+// entry. It is more likely another file altogether.
 func notTorn(line []byte) error {
 	if len(line) > 0 && !bytes.HasPrefix(line, []byte(`{"seq":`)) && !bytes.HasPrefix([]byte(`{"seq":`), line) {
 		return errors.New("it is no record: its first line is no entry")

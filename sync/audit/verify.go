@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// Chain is what a record says, and what is wrong with it.
+// Chain holds the entries of an audit log, and its faults.
 type Chain struct {
 	Entries []*Entry
-	// Head is the SHA-256 of the last line; [Genesis] of an empty record.
+	// Head is the SHA-256 of the last line; [Genesis] of an empty log.
 	Head string
 	// Faults are in the order of the lines.
 	Faults []Fault
 	keep   bool
 	sums   map[string]bool
-	// Torn is true where the last line was only half written, which the next
-	// run heals.
+	// Torn is true if the last line is torn, which the next run repairs.
 	Torn bool
 }
 
-// Fault is one thing wrong with a record.
+// Fault is one error in an audit log.
 type Fault struct {
 	Line    int // from 1
 	Message string
 	Hint    string
 }
 
-// Read reads a record and checks its chain. The error is that of the reader;
-// what is wrong with the record is a fault.
+// Read reads an audit log and checks its chain. Errors in the log are faults. The
+// returned error is an error of the reader.
 func Read(r io.Reader) (*Chain, error) {
 	c := &Chain{keep: true, sums: map[string]bool{Genesis: true}}
 	if err := c.read(r); err != nil {
@@ -40,8 +39,8 @@ func Read(r io.Reader) (*Chain, error) {
 	return c, nil
 }
 
-// The most that is looked at of a record. A file that is no record, or that never
-// ends, must not fill the memory with what is wrong with it. 1,000 applies of 2,000
+// Limits of an audit log that is read. A file that is not an audit log, or that
+// never ends, must not fill the memory with its faults. 1,000 applies of 2,000
 // rules have some 4,000,000 lines.
 const (
 	maxFaults  = 1_000
@@ -53,7 +52,7 @@ const (
 	crlfHint = "write *.jsonl -text into .gitattributes, and check the file out again"
 )
 
-// read is [Read] into c, which keeps entries and heads if keep is set.
+// read does the work of [Read] for c, which keeps entries and heads if keep is set.
 func (c *Chain) read(r io.Reader) error {
 	c.Head = Genesis
 	lines := bufio.NewReaderSize(r, 64<<10)
@@ -80,7 +79,7 @@ func (c *Chain) read(r io.Reader) error {
 			if !returns {
 				c.fault(n, crlfHint, crlf)
 			}
-			// What else is wrong is looked for in the lines as they were.
+			// Other faults are searched in the lines without the carriage return.
 			line, returns = line[:len(line)-1], true
 		}
 		e, err := decode(line)
@@ -99,17 +98,17 @@ func (c *Chain) read(r io.Reader) error {
 	}
 }
 
-// ends makes line the last one.
+// ends makes line the last line.
 func (c *Chain) ends(line []byte) {
 	if c.Head = Sum(line); c.keep {
 		c.sums[c.Head] = true
 	}
 }
 
-// Has reports whether head was the head of the record at some time.
+// Has reports whether head was the head of the audit log at some time.
 func (c *Chain) Has(head string) bool { return c.sums[head] }
 
-// link checks that an entry stands where it was written.
+// link checks that an entry follows from the line before it: its prev and its seq.
 func (c *Chain) link(n int, e *Entry, seq int) {
 	const hint = "compare with a copy of the file, such as an earlier commit's"
 	switch {
@@ -131,8 +130,8 @@ func (c *Chain) fault(line int, hint, format string, args ...any) {
 
 var errLong = errors.New("a line that is too long")
 
-// readLine reads a line without its newline. With [io.EOF] comes what stands
-// behind the last one.
+// readLine reads a line without its newline. With [io.EOF] it returns the bytes
+// behind the last newline.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
@@ -150,25 +149,25 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// Run is what a record says of one run.
+// Run holds the entries of one run.
 type Run struct {
 	ID    string
-	Start *Entry // nil where it is gone
-	End   *Entry // nil where the run died, or is still under way
-	// followed is true where another run came after it: two never add to a
-	// record at once.
+	Start *Entry // nil if it is missing
+	End   *Entry // nil if the run crashed, or is still in progress
+	// followed is true if another run came after it: two runs never add to an audit
+	// log at once.
 	followed bool
 	// Writes are in order of their intents, steps included.
 	Writes []Done
 }
 
-// Done is a write, or a step, and what came of it.
+// Done is a write, or a step, and its result.
 type Done struct {
 	Intent *Entry // nil for a step
-	Result *Entry // nil where nothing says what came of it
+	Result *Entry // nil if no entry has the result
 }
 
-// Of is what the write or step was about.
+// Of returns the subject of the write or step.
 func (w Done) Of() *Write {
 	if w.Intent != nil {
 		return w.Intent.Write
@@ -177,10 +176,10 @@ func (w Done) Of() *Write {
 }
 
 // InFlight reports whether the write had left, or was about to, when its run
-// died: whether it took effect is not known.
+// crashed. It may have taken effect.
 func (w Done) InFlight() bool { return w.Intent != nil && w.Result == nil }
 
-// Fate is what became of a run that has no end.
+// Fate describes a run that has no end.
 func (r Run) Fate() string {
 	if r.followed {
 		return "died"
@@ -188,14 +187,14 @@ func (r Run) Fate() string {
 	return "died, or is still under way"
 }
 
-// Runs puts the entries together by run, in the order in which runs began.
+// Runs groups the entries by run, in the order in which the runs began.
 func (c *Chain) Runs() []Run {
 	var order []string
 	runs := map[string]*Run{}
 	intents := map[int]*place{}
 	for _, e := range c.Entries {
 		if e.Kind == KindHealed {
-			continue // it tells of the run before
+			continue // it belongs to the run before
 		}
 		r := runs[e.Run]
 		if r == nil {
@@ -235,7 +234,7 @@ type place struct {
 	at  int
 }
 
-// Began is when the run's first entry was written; zero where it has none.
+// Began returns the time of the run's first entry; zero without entries.
 func (r Run) Began() time.Time {
 	if r.Start != nil {
 		return r.Start.Time
@@ -251,14 +250,13 @@ func (r Run) Began() time.Time {
 	return time.Time{}
 }
 
-// Change is all that a run did to one rule.
+// Change is everything that a run did to one rule.
 type Change struct {
 	Project, Rule, Action string
 	Writes                []Done
 }
 
-// Changes puts a run's writes together by rule, in the order in which they
-// began.
+// Changes groups a run's writes by rule, in the order in which they began.
 func (r Run) Changes() []Change {
 	var out []Change
 	at := map[[2]string]int{}
@@ -276,8 +274,9 @@ func (r Run) Changes() []Change {
 	return out
 }
 
-// Last returns the write that says what came of the change: the last one that
-// left, or a later step in which the change ended, or else the last step.
+// Last returns the write that determines the result of the change. That is the last
+// write that left, or a later step in which the change ended, or else the last
+// step.
 func (c Change) Last() Done {
 	last := c.Writes[0]
 	for _, w := range c.Writes {
@@ -291,12 +290,14 @@ func (c Change) Last() Done {
 	return last
 }
 
-// saysLeft reports whether a step only says what the change left behind.
+// saysLeft reports whether a step only records the state that the change left
+// behind.
 func (w Done) saysLeft() bool {
 	return w.Intent == nil && w.Result.Result != nil && w.Result.Result.Left != nil
 }
 
-// Archive is where the rule's history was stored; nil where it was not.
+// Archive returns the archive of the rule's history; nil if the history was not
+// stored.
 func (c Change) Archive() *Archive {
 	for i := len(c.Writes) - 1; i >= 0; i-- {
 		if r := c.Writes[i].Result; r != nil && r.Result != nil && r.Result.Archive != nil {
