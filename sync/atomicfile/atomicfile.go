@@ -1,10 +1,10 @@
-// Package atomicfile writes files whole: whoever reads one sees what was there
-// before or all of what is new, also after a crash, and nobody else's change is
-// written over unseen: two processes write a file one after the other, and what
-// an editor saved in between is found and kept.
+// Package atomicfile writes complete files. A reader sees the old content or all of
+// the new content, also after a crash. No change of another process is overwritten
+// unseen: two processes write a file in turn, and an editor's save in between is
+// detected and kept.
 //
-// It follows no link at the end of a path, makes no folders, and knows nothing
-// of what it writes.
+// It follows no link at the end of a path, makes no directories, and knows nothing
+// of the content.
 package atomicfile
 
 import (
@@ -16,16 +16,16 @@ import (
 	"path/filepath"
 )
 
-// ErrChanged says that a file is no longer what was read.
+// ErrChanged reports that a file differs from the content that was read.
 var ErrChanged = errors.New("has been changed by someone else in the meantime")
 
 var errNoFile = errors.New("is a link or no file; name the file itself")
 
-// Replace writes data over a file that held old, and keeps its mode. The error
-// is [ErrChanged] if it holds something else by now: read it again, or have
-// [Retry] do so. Two calls for one file, also of two processes, never write at
-// the same time. A link is refused: where it leads may be out of reach of
-// whoever reviews the change.
+// Replace writes data over a file that held old, and keeps its mode. The error is
+// [ErrChanged] if the file now holds something else: read it again, or have [Retry]
+// do so. Two calls for one file, also of two processes, never write at the same
+// time. Replace refuses a link: its target may be hidden from the reviewers of the
+// change.
 func Replace(path string, old, data []byte) error {
 	info, err := checkHolds(path, old)
 	if err != nil {
@@ -57,7 +57,7 @@ func checkHolds(path string, old []byte) (fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
-	if info.Size() != int64(len(old)) { // it may be of any size by now
+	if info.Size() != int64(len(old)) { // checked before reading, because it may now be of any size
 		return nil, changed(path)
 	}
 	now, err := os.ReadFile(path)
@@ -72,8 +72,8 @@ func checkHolds(path string, old []byte) (fs.FileInfo, error) {
 
 func changed(path string) error { return &fs.PathError{Op: "write", Path: path, Err: ErrChanged} }
 
-// replace exchanges the file and that at path, and looks at what it got for
-// it: what was saved there in the last moment is put back. If the system
+// replace exchanges the file with the file at path, and checks the file that it
+// got. If that is a change of the last moment, replace puts it back. If the system
 // can't exchange two files, it renames.
 func (t *Temp) replace(path string, old, data []byte) error {
 	if err := t.giveName(); err != nil {
@@ -87,19 +87,19 @@ func (t *Temp) replace(path string, old, data []byte) error {
 		if err := swap(t.name, path); err != nil {
 			return err
 		}
-		// Whatever else was saved meanwhile is newer, and stays.
+		// Anything else that was saved meanwhile is newer, and stays.
 		if got, err := os.ReadFile(t.name); err == nil && !bytes.Equal(got, data) {
 			_ = swap(t.name, path)
 		}
 		return changed(path)
 	}
 	t.Discard()           // the old file
-	_ = SyncFolder(t.dir) // the file is whole either way
+	_ = SyncFolder(t.dir) // the file is complete either way
 	return nil
 }
 
-// Create writes a file that does not exist yet. The error is [fs.ErrExist] if
-// anything of that name does, a link that leads nowhere included.
+// Create writes a file that does not exist yet. The error is [fs.ErrExist] if the
+// name exists, even as a link that leads nowhere.
 func Create(path string, data []byte, perm fs.FileMode) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
@@ -118,7 +118,7 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 			return err
 		}
 	}
-	// A rename would replace what was made in the meantime.
+	// A rename would replace a file that was created meanwhile.
 	err = os.Link(t.name, path)
 	if err == nil || isLinked(t.name, path) {
 		return t.created(path, nil)
@@ -142,20 +142,20 @@ func (t *Temp) created(path string, err error) error {
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	_ = SyncFolder(t.dir) // the file is whole either way
+	_ = SyncFolder(t.dir) // the file is complete either way
 	return nil
 }
 
-// isLinked reports whether two names are of one file: a network file system may
-// do a link twice, and then say that the name is taken.
+// isLinked reports whether two names belong to one file. A network file system may
+// do a link twice, and then report that the name is taken.
 func isLinked(temp, path string) bool {
 	a, err := os.Lstat(temp)
 	b, err2 := os.Lstat(path)
 	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// Put writes a file that is made anew each time, whatever it held, and gives it
-// the mode. A link is refused, as [Replace] does.
+// Put writes a file that is regenerated each time, whatever it held, and sets the
+// mode. It refuses a link, as [Replace] does.
 func Put(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
@@ -168,9 +168,9 @@ func Put(path string, data []byte, perm fs.FileMode) error {
 	return t.place(path)
 }
 
-// newFile makes the content durable in the folder of path, under no name or a
-// temporary one. Its mode is 0600 until all is written, so that nobody else
-// reads it on the way.
+// newFile makes the content durable in the directory of path, under no name or a
+// temporary name. Its mode is 0600 until all is written, so that nobody else can
+// read it meanwhile.
 func newFile(path string, data []byte, perm fs.FileMode) (*Temp, error) {
 	t, err := NewTemp(filepath.Dir(path))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 )
 
-// names lists a folder, so that no temporary file stays unseen.
+// names counts the files in a directory, so that no temporary file stays unseen.
 func names(t *testing.T, dir string) int {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -122,8 +122,8 @@ func TestPut(t *testing.T) {
 	}
 }
 
-// TestChangedMeanwhile: what an editor saves at any moment between the reading
-// of a file and its replacement is kept, and Retry goes on from it.
+// TestChangedMeanwhile saves a file like an editor at any moment between its
+// reading and its replacement. The save is kept, and Retry continues from it.
 func TestChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	saves := map[string]func(path, text string) error{
@@ -157,7 +157,7 @@ func TestChangedMeanwhile(t *testing.T) {
 		}
 		content(t, file, "one\nedited\nedited\nedited\ntwo\n")
 
-		// In the moment between the last look and the exchange.
+		// In the moment between the last check and the exchange.
 		temp, err := newFile(file, []byte("three\n"), 0o600)
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestRetryEnds: a file that is never at rest, and a run that is stopped.
+// TestRetryEnds tests a file that is never at rest, and a run that is stopped.
 func TestRetryEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,8 +201,8 @@ func TestRetryEnds(t *testing.T) {
 	})
 }
 
-// TestSweep: what a killed process left is removed, what another one is
-// writing is not, and nobody's file is taken for one of them.
+// TestSweep checks that only files of a killed process are removed, and not the
+// files of a running process or other files.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -233,8 +233,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestTempHasNoName: where the system knows files without a name, a process
-// that is killed leaves nothing while it writes.
+// TestTempHasNoName checks that a killed process leaves nothing while it writes, if
+// the system supports files without a name.
 func TestTempHasNoName(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -269,13 +269,13 @@ func TestTempHasNoName(t *testing.T) {
 	content(t, filepath.Join(dir, "b"), "text")
 }
 
-// TestLock: one holder at a time, of a file, of one that is replaced while
-// others wait, and of a folder; whoever waits can be stopped.
+// TestLock checks that only one process at a time holds the lock of a file, of a
+// file that is replaced meanwhile, or of a directory. A wait can be stopped.
 func TestLock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.yaml")
-	if err := os.WriteFile(file, nil, 0o400); err != nil { // read-only, too
+	if err := os.WriteFile(file, nil, 0o400); err != nil { // also read-only
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, dir} {

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// tryFlock is not known here: a lock of Windows would also keep readers out,
-// and a file that is open can't be replaced.
+// tryFlock returns [errors.ErrUnsupported]: a lock of Windows would also keep
+// readers out, and an open file can't be replaced.
 func tryFlock(*os.File) (taken bool, err error) { return false, errors.ErrUnsupported }
 
 const (

@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// tryFlock locks an open file or folder for this open file alone, until it is
-// closed, also by the end of the process. It does not wait: taken says that
-// somebody else holds the lock. The error is [errors.ErrUnsupported] where the
-// file system has no such locks.
+// tryFlock locks an open file or directory exclusively until it is closed or the
+// process ends. It does not wait: taken means that another process holds the lock.
+// The error is [errors.ErrUnsupported] if the file system has no such locks.
 func tryFlock(f *os.File) (taken bool, err error) {
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -25,14 +24,14 @@ func tryFlock(f *os.File) (taken bool, err error) {
 	case syscall.EWOULDBLOCK:
 		return true, nil
 	case syscall.EBADF, syscall.EINVAL, syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP:
-		// NFS locks nothing that is open for reading alone, such as a folder.
+		// NFS locks nothing that is open only for reading, such as a directory.
 		return false, errors.ErrUnsupported
 	}
 	return false, &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 }
 
-// hasFlock says that [tryFlock] is known here.
+// hasFlock is true if [tryFlock] is supported.
 const hasFlock = true
 
-// noFollow has an open fail if the path is a link.
+// noFollow makes an open fail if the path is a link.
 const noFollow = syscall.O_NOFOLLOW

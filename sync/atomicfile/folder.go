@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// MakeFolder makes path and what is missing above it, for the owner alone, and
+// MakeFolder makes path and its missing parents, only accessible to the owner, and
 // makes their names durable.
 func MakeFolder(path string) error {
 	var missing []string
@@ -29,8 +29,7 @@ func MakeFolder(path string) error {
 	return nil
 }
 
-// SyncFolder makes the names in a folder durable, as far as the system has a
-// way to.
+// SyncFolder makes the names in a directory durable, as far as the system can.
 func SyncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -39,9 +38,9 @@ func SyncFolder(path string) error {
 	return errors.Join(SyncOpen(d), d.Close())
 }
 
-// SyncOpen is [SyncFolder] of a folder that is open.
+// SyncOpen does the same as [SyncFolder] for an open directory.
 func SyncOpen(d *os.File) error {
-	if runtime.GOOS == "windows" { // which can't, and doesn't need to
+	if runtime.GOOS == "windows" { // Windows can't, and doesn't need to
 		return nil
 	}
 	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {

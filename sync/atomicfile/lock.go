@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// maxWait limits the wait for the lock of a file, which others hold for as
-	// long as a rename takes.
+	// maxWait limits the wait for the lock of a file. Other processes hold it only
+	// for the time of a rename.
 	maxWait = 30 * time.Second
-	// maxAttempts limits how often [Retry] begins anew. Each time somebody else
-	// has written the file, so only a program that never stops writing uses
+	// maxAttempts limits the attempts of [Retry]. Another process has written the
+	// file before each attempt, so only a program that never stops writing uses
 	// them up.
 	maxAttempts = 200
 )
 
-// Retry calls do, which reads a file and calls [Replace], again for as long as
-// it ends with [ErrChanged]: then the file holds what do has not seen.
+// Retry calls do, which reads a file and calls [Replace]. It repeats do on
+// [ErrChanged], because the file then holds content that do has not seen.
 func Retry(ctx context.Context, do func() error) error {
 	for n := 1; ; n++ {
 		err := do()
@@ -52,16 +52,15 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// LockFolder waits until no other process holds the lock of a folder, and
-// takes it: for a command that decides by what a folder holds which files it
-// makes there. It leaves no file in the folder, and the end of the process
-// lets go of it. If the system has no way to lock, it locks nothing; then
-// [Create] still replaces nothing.
+// LockFolder waits until no other process holds the lock of a directory, and takes
+// it. It is for a command whose new files depend on the content of the directory.
+// It leaves no file in the directory, and the end of the process releases it. If
+// the system has no locks, it locks nothing; then [Create] still replaces nothing.
 func LockFolder(ctx context.Context, dir string) (unlock func(), err error) {
 	return lock(ctx, dir)
 }
 
-// lockFile is the lock of one file for the time of a rename.
+// lockFile locks one file for the time of a rename.
 func lockFile(path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
@@ -72,8 +71,8 @@ func lockFile(path string) (unlock func(), err error) {
 	return unlock, err
 }
 
-// lock locks the file or folder itself, so that no lock file lies in a
-// repository, and none outlives its process.
+// lock locks the file or directory itself. So no lock file remains in a repository
+// or after the end of its process.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		f, err := openToLock(path)
@@ -87,7 +86,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		case err != nil:
 			return nil, errors.Join(err, f.Close())
 		case !taken && leadsTo(path, f):
-			return func() { _ = f.Close() }, nil // which unlocks it
+			return func() { _ = f.Close() }, nil // closing unlocks it
 		}
 		// It is held, or it was replaced while this process waited.
 		if err := f.Close(); err != nil {
@@ -99,8 +98,8 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	}
 }
 
-// openToLock opens a file for reading and writing, because NFS locks no other,
-// and otherwise for reading alone.
+// openToLock opens a file for reading and writing, because NFS locks only such
+// files. If that fails, it opens the file only for reading.
 func openToLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
 	if err != nil {
@@ -116,8 +115,8 @@ func leadsTo(path string, f *os.File) bool {
 	return err == nil && openErr == nil && os.SameFile(named, open)
 }
 
-// lockElsewhere locks a file of the user's folder for caches in place of path.
-// Without such a folder, it locks nothing.
+// lockElsewhere locks a file in the user's cache directory instead of path. Without
+// such a directory, it locks nothing.
 func lockElsewhere(path string) (unlock func()) {
 	none := func() {}
 	cache, err := os.UserCacheDir()

@@ -13,8 +13,8 @@ func swap(a, b string) error {
 	return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 }
 
-// openUnnamed makes a file that has no name in its folder until [linkUnnamed]
-// gives it one: if the process is killed before, nothing of it is left.
+// openUnnamed makes a file without a name in its directory. [linkUnnamed] names it
+// later. If the process is killed before, no trace of the file is left.
 func openUnnamed(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {

@@ -12,24 +12,23 @@ import (
 	"sync"
 )
 
-// The names of temporary files. Being hidden, they are never read as rules.
+// The names of temporary files. They are hidden, so they are never read as rules.
 const (
 	tempPrefix = ".mkhooks-"
 	tempSuffix = ".tmp"
 )
 
-// Temp is a file that is written before it gets its name. If the process is
-// killed, nothing is left of it as far as the system knows files without a
-// name; otherwise the next [NewTemp] in its folder removes it. Only its owner
-// may read it.
+// Temp is a file that is written before it gets its name. If the process is killed,
+// nothing is left of it if the system supports files without a name. Otherwise the
+// next [NewTemp] in its directory removes it. Only its owner may read it.
 type Temp struct {
 	*os.File
 	dir  string
 	name string // its temporary name; "" if it has none
 }
 
-// NewTemp makes a temporary file in the folder in which it gets its name, and
-// removes those that a killed process left there.
+// NewTemp makes a temporary file in the directory of its final name. It removes
+// temporary files that a killed process left there.
 func NewTemp(dir string) (*Temp, error) {
 	Sweep(dir)
 	if f, err := openUnnamed(dir); err == nil {
@@ -45,7 +44,7 @@ func NewTemp(dir string) (*Temp, error) {
 	return &Temp{File: f, dir: dir, name: f.Name()}, nil
 }
 
-// CheckFolder reports whether a file can be made in a folder.
+// CheckFolder reports whether a file can be created in a directory.
 func CheckFolder(dir string) error {
 	t, err := NewTemp(dir)
 	if err != nil {
@@ -65,7 +64,7 @@ func createNamed(dir string) (*os.File, error) {
 		case err != nil:
 			return nil, err
 		}
-		// Until it is locked, another process may take it for one that was left.
+		// Until it is locked, another process may take it for a leftover file.
 		taken, err := tryFlock(f)
 		if errors.Is(err, errors.ErrUnsupported) || err == nil && !taken && leadsTo(f.Name(), f) {
 			return f, nil
@@ -84,19 +83,19 @@ func tempName(dir string) string {
 	return filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:])+tempSuffix)
 }
 
-// swept are the folders that this process has looked through.
+// swept are the directories that this process has swept.
 var swept sync.Map
 
-// Sweep removes, once for each folder, temporary files that nobody has locked:
-// their process was killed. Windows locks none of them, but removes none that
-// is open. [NewTemp] calls it.
+// Sweep removes, once for each directory, temporary files that nobody has locked:
+// their process was killed. Windows locks none of them, but does not remove an open
+// file. [NewTemp] calls Sweep.
 func Sweep(dir string) {
 	if _, done := swept.LoadOrStore(dir, true); done {
 		return
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return // which is reported when a file is to be made in it
+		return // creating a file in it reports the error
 	}
 	for _, e := range entries {
 		if !e.Type().IsRegular() || !isTemp(e.Name()) {
@@ -125,8 +124,8 @@ func isTemp(name string) bool {
 	return ok && ok2 && err == nil && len(random) == 16
 }
 
-// finish makes the content durable. The file stays open, because that keeps
-// its lock.
+// finish makes the content durable. The file stays open, because that keeps its
+// lock.
 func (t *Temp) finish(perm fs.FileMode) error {
 	if err := t.Chmod(perm); err != nil && perm != 0o600 {
 		return err
@@ -134,8 +133,7 @@ func (t *Temp) finish(perm fs.FileMode) error {
 	return t.Sync()
 }
 
-// giveName gives the file a temporary name, with which it can take the place
-// of another.
+// giveName gives the file a temporary name, so that it can replace another file.
 func (t *Temp) giveName() error {
 	if t.name != "" {
 		return nil
@@ -153,8 +151,8 @@ func (t *Temp) giveName() error {
 	}
 }
 
-// copyNamed puts the content into a file that has a name: without /proc, an
-// unnamed one can't be given any.
+// copyNamed copies the content to a file that has a name: without /proc, an unnamed
+// file can't get a name.
 func (t *Temp) copyNamed() error {
 	info, err := t.Stat()
 	if err != nil {
@@ -173,8 +171,8 @@ func (t *Temp) copyNamed() error {
 	return t.finish(info.Mode().Perm())
 }
 
-// Commit makes the content durable and puts it at path, in place of what is
-// there. Mode is 0600 if perm is 0.
+// Commit makes the content durable and puts it at path, in place of an existing
+// file. The mode is 0600 if perm is 0.
 func (t *Temp) Commit(path string, perm fs.FileMode) error {
 	if perm == 0 {
 		perm = 0o600
@@ -198,9 +196,9 @@ func (t *Temp) place(path string) error {
 	if err := os.Rename(t.name, path); err != nil {
 		return err
 	}
-	t.name = "" // it is path's by now
+	t.name = "" // the file is now named path
 	_ = t.Close()
-	_ = SyncFolder(t.dir) // the file is whole either way
+	_ = SyncFolder(t.dir) // the file is complete either way
 	return nil
 }
 
