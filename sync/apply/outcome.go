@@ -3,7 +3,6 @@ package apply
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
@@ -76,12 +75,14 @@ func Join(p *plan.Plan, results []*Result) *Result {
 	interrupted := false
 	for _, r := range results {
 		out.Changes = append(out.Changes, r.Changes...)
-		for _, w := range r.Warnings {
-			if len(p.Projects) > 1 && len(r.Changes) > 0 && !strings.HasPrefix(w, "project ") {
-				w = "project " + r.Changes[0].Project + ": " + w
+		for _, w := range r.ProjectWarnings {
+			text := w.Text
+			if len(p.Projects) > 1 {
+				text = "project " + w.Project + ": " + text
 			}
-			out.Warnings = append(out.Warnings, w)
+			out.Warnings = append(out.Warnings, text)
 		}
+		out.Warnings = append(out.Warnings, r.Warnings...)
 		interrupted = interrupted || r.Outcome == Interrupted
 	}
 	out.sum(interrupted)

@@ -23,8 +23,8 @@ func planOf(projects map[string][]string, order ...string) *plan.Plan {
 }
 
 // resultOf returns the result of one project.
-func resultOf(outcome apply.Outcome, project string, warnings []string, all ...apply.Status) *apply.Result {
-	r := &apply.Result{Outcome: outcome, Warnings: warnings}
+func resultOf(outcome apply.Outcome, project string, all ...apply.Status) *apply.Result {
+	r := &apply.Result{Outcome: outcome}
 	for _, s := range all {
 		r.Changes = append(r.Changes, apply.Change{Project: project, Rule: "a", Action: plan.Create, Status: s})
 	}
@@ -43,29 +43,31 @@ func TestJoin(t *testing.T) {
 		results []*apply.Result
 		want    apply.Outcome
 	}{
-		"both":                     {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Nothing, "y", nil, apply.StatusDone)}, apply.Applied},
-		"one fails":                {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Failed, "y", nil, apply.StatusFailed)}, apply.Partial},
-		"both fail":                {two, []*apply.Result{resultOf(apply.Failed, "x", nil, apply.StatusFailed), resultOf(apply.Failed, "y", nil, apply.StatusFailed)}, apply.Failed},
-		"the first interrupted":    {two, []*apply.Result{resultOf(apply.Interrupted, "x", nil, apply.StatusApplied), resultOf(apply.Applied, "y", nil, apply.StatusApplied)}, apply.Interrupted},
-		"the second interrupted":   {two, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied), resultOf(apply.Interrupted, "y", nil, apply.StatusSkipped)}, apply.Interrupted},
-		"one blocked, one stale":   {two, []*apply.Result{resultOf(apply.Refused, "x", nil, apply.StatusBlocked), resultOf(apply.Refused, "y", nil, apply.StatusStale)}, apply.Refused},
-		"one stale, one skipped":   {two, []*apply.Result{resultOf(apply.Refused, "x", nil, apply.StatusStale), resultOf(apply.Refused, "y", nil, apply.StatusSkipped)}, apply.Refused},
-		"one can't be read":        {unread, []*apply.Result{resultOf(apply.Applied, "x", nil, apply.StatusApplied)}, apply.Partial},
-		"one can't, nothing to do": {unread, []*apply.Result{resultOf(apply.Nothing, "x", nil)}, apply.Failed},
+		"both":                     {two, []*apply.Result{resultOf(apply.Applied, "x", apply.StatusApplied), resultOf(apply.Nothing, "y", apply.StatusDone)}, apply.Applied},
+		"one fails":                {two, []*apply.Result{resultOf(apply.Applied, "x", apply.StatusApplied), resultOf(apply.Failed, "y", apply.StatusFailed)}, apply.Partial},
+		"both fail":                {two, []*apply.Result{resultOf(apply.Failed, "x", apply.StatusFailed), resultOf(apply.Failed, "y", apply.StatusFailed)}, apply.Failed},
+		"the first interrupted":    {two, []*apply.Result{resultOf(apply.Interrupted, "x", apply.StatusApplied), resultOf(apply.Applied, "y", apply.StatusApplied)}, apply.Interrupted},
+		"the second interrupted":   {two, []*apply.Result{resultOf(apply.Applied, "x", apply.StatusApplied), resultOf(apply.Interrupted, "y", apply.StatusSkipped)}, apply.Interrupted},
+		"one blocked, one stale":   {two, []*apply.Result{resultOf(apply.Refused, "x", apply.StatusBlocked), resultOf(apply.Refused, "y", apply.StatusStale)}, apply.Refused},
+		"one stale, one skipped":   {two, []*apply.Result{resultOf(apply.Refused, "x", apply.StatusStale), resultOf(apply.Refused, "y", apply.StatusSkipped)}, apply.Refused},
+		"one can't be read":        {unread, []*apply.Result{resultOf(apply.Applied, "x", apply.StatusApplied)}, apply.Partial},
+		"one can't, nothing to do": {unread, []*apply.Result{resultOf(apply.Nothing, "x")}, apply.Failed},
 	} {
 		if got := apply.Join(test.plan, test.results); got.Outcome != test.want {
 			t.Errorf("%s: %s, want %s", name, got.Outcome, test.want)
 		}
 	}
 
-	x := resultOf(apply.Applied, "x", []string{"the record is torn", "project x: the service drops markers"}, apply.StatusApplied)
-	none := resultOf(apply.Nothing, "y", []string{"of no change"})
-	want := []string{"project x: the record is torn", "project x: the service drops markers", "of no change"}
+	x := resultOf(apply.Applied, "x", apply.StatusApplied)
+	x.ProjectWarnings = []apply.Warning{{"x", "the record is torn"}, {"x", "project x is odd"}}
+	none := resultOf(apply.Nothing, "y")
+	none.Warnings = []string{"of the run"}
+	want := []string{"project x: the record is torn", "project x: project x is odd", "of the run"}
 	if diff := cmp.Diff(want, apply.Join(two, []*apply.Result{x, none}).Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	one := planOf(map[string][]string{"x": {"a"}}, "x")
-	if diff := cmp.Diff(x.Warnings, apply.Join(one, []*apply.Result{x}).Warnings); diff != "" {
+	if diff := cmp.Diff([]string{"the record is torn", "project x is odd"}, apply.Join(one, []*apply.Result{x}).Warnings); diff != "" {
 		t.Errorf("warnings of one project (-want +got):\n%s", diff)
 	}
 }
@@ -79,10 +81,10 @@ func TestAdd(t *testing.T) {
 		result *apply.Result
 		want   apply.Outcome
 	}{
-		"applied":     {resultOf(apply.Applied, "x", nil, apply.StatusApplied), apply.Applied},
-		"interrupted": {resultOf(apply.Interrupted, "x", nil, apply.StatusApplied), apply.Interrupted},
+		"applied":     {resultOf(apply.Applied, "x", apply.StatusApplied), apply.Applied},
+		"interrupted": {resultOf(apply.Interrupted, "x", apply.StatusApplied), apply.Interrupted},
 		"declined":    {apply.Declined(planOf(nil)), apply.Refused},
-		"nothing":     {resultOf(apply.Nothing, "x", nil), apply.Nothing},
+		"nothing":     {resultOf(apply.Nothing, "x"), apply.Nothing},
 	} {
 		test.result.Add(done)
 		if test.result.Outcome != test.want {

@@ -325,7 +325,7 @@ func TestOthersAtThisVeryMoment(t *testing.T) {
 	}})
 	r := w.apply()
 	want(t, r, apply.Applied, "changed applied, new applied")
-	if got := strings.Join(r.Warnings, "; "); !strings.Contains(got, `rule "changed" made it anew`) || !strings.Contains(got, `rule "new" wrote over`) {
+	if got := show(r); !strings.Contains(got, `rule "changed" made it anew`) || !strings.Contains(got, `rule "new" wrote over`) {
 		t.Errorf("warnings: %s", got)
 	}
 }

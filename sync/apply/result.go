@@ -29,11 +29,17 @@ type Result struct {
 	Summary Summary  `json:"summary"`
 	// Warnings concern the run as a whole; each is one line.
 	Warnings []string `json:"warnings"`
+	// ProjectWarnings concern one project each; [Join] makes lines of them. They
+	// are not part of the document.
+	ProjectWarnings []Warning `json:"-"`
 	// Audit names the audit log of the run; nil if the run is not recorded.
 	Audit *Audit `json:"audit,omitempty"`
 	// Order are the projects of the plan, in its order; not part of the document.
 	Order []string `json:"-"`
 }
+
+// Warning is one line about the run of one project.
+type Warning struct{ Project, Text string }
 
 // Unreadable is a project that could not be read completely, with the reason.
 type Unreadable struct {
@@ -155,6 +161,10 @@ const (
 	KindAudit       ErrorKind = "audit"       // the audit log could not be written, so the write was not made
 	KindInternal    ErrorKind = "internal"    // a fault in mkhooks
 )
+
+// NamesResponse reports whether the message has the status and the reference of
+// the response, if there was one: that of a request that failed does.
+func (e *Error) NamesResponse() bool { return e.Kind == KindService || e.Kind == KindNetwork }
 
 // Summary counts the changes by status.
 type Summary struct {

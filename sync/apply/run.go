@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ type run struct {
 
 	mu       sync.Mutex
 	halted   string // why nothing more is written; empty means no reason
-	warnings []string
+	warnings []Warning
 }
 
 // Run applies pl: the prepared plan, or the part of it that [plan.Narrow] kept
@@ -36,9 +37,11 @@ func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan)
 	for _, project := range p.projects(pl) {
 		r := &run{Prepared: p, client: p.deps.Client, project: project, stop: stop}
 		result.Changes = append(result.Changes, r.runAll(ctx)...)
-		result.Warnings = append(result.Warnings, r.warnings...)
+		result.ProjectWarnings = append(result.ProjectWarnings, r.warnings...)
 	}
-	slices.Sort(result.Warnings)
+	slices.SortFunc(result.ProjectWarnings, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Text, b.Text))
+	})
 	stopped := ctx.Err() != nil
 	select {
 	case <-stop:
@@ -163,7 +166,7 @@ func (r *run) halt(why string) {
 	defer r.mu.Unlock()
 	if r.halted == "" {
 		r.halted = why
-		r.warnings = append(r.warnings, "project "+r.project.Name+": "+why+"; nothing more was written to it")
+		r.warnings = append(r.warnings, Warning{r.project.Name, why + "; nothing more was written to the project"})
 	}
 }
 
@@ -176,7 +179,7 @@ func (r *run) haltReason() string {
 func (r *run) addWarning(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.warnings = append(r.warnings, r.client.Shown(text))
+	r.warnings = append(r.warnings, Warning{r.project.Name, r.client.Shown(text)})
 }
 
 // dependence returns why the deletes of the project have to wait, or "". A create

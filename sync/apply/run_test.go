@@ -297,8 +297,8 @@ func TestRecorderThatBreaks(t *testing.T) {
 	w.deps.Audit = &recorder{broken: true}
 	r := w.apply()
 	want(t, r, apply.Applied, "new applied")
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `the record of the create of rule "new" could not be written: no room`) {
-		t.Errorf("warnings %q", r.Warnings)
+	if len(r.ProjectWarnings) != 1 || !strings.Contains(r.ProjectWarnings[0].Text, `the record of the create of rule "new" could not be written: no room`) {
+		t.Errorf("warnings %q", r.ProjectWarnings)
 	}
 }
 

@@ -27,8 +27,8 @@ func TestServiceWithoutMarkers(t *testing.T) {
 	if diff := cmp.Diff([]string{"PUT a"}, w.writes()); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "nothing more was written") {
-		t.Errorf("warnings %q", r.Warnings)
+	if len(r.ProjectWarnings) != 1 || !strings.Contains(r.ProjectWarnings[0].Text, "nothing more was written") {
+		t.Errorf("warnings %q", r.ProjectWarnings)
 	}
 }
 

@@ -313,8 +313,8 @@ func show(r *apply.Result) string {
 			fmt.Fprintf(&b, "; left %+v", *c.Left)
 		}
 	}
-	for _, text := range r.Warnings {
-		fmt.Fprintf(&b, "\n  warning: %s", text)
+	for _, w := range r.ProjectWarnings {
+		fmt.Fprintf(&b, "\n  warning: %s", w.Text)
 	}
 	return b.String()
 }
