@@ -1,5 +1,10 @@
 package apply
 
+import (
+	"fmt"
+	"net/http"
+)
+
 // A message of a run may quote text of the service or of an object store, or names
 // from a live rule. All of them are searched here for the token and for the values
 // that were sent, once for results and once for the audit log.
@@ -7,7 +12,13 @@ package apply
 // search withholds the texts of a change that hold a value.
 func (r *run) search(c *Change) {
 	c.Ref = r.client.Shown(c.Ref)
-	c.Error = r.searchError(c.Error)
+	found := c.Error
+	if c.Error = r.searchError(found); found != nil && c.Error.Message != found.Message && found.NamesResponse() && c.HTTPStatus > 0 {
+		c.Error.Message = fmt.Sprintf("%d %s: %s", c.HTTPStatus, http.StatusText(c.HTTPStatus), c.Error.Message)
+		if c.Ref != "" {
+			c.Error.Message += " (ref " + c.Ref + ")"
+		}
+	}
 	if c.Blocked != nil {
 		blocked := *c.Blocked
 		blocked.Reason = r.client.Shown(blocked.Reason)

@@ -155,18 +155,18 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	status, color := recordStatus(c)
 	last := c.Last()
 	about := ""
-	var message string
+	var failure *apply.Error
 	if last.Result != nil && last.Result.Result != nil {
 		r := last.Result.Result
 		if r.Error != nil {
-			message = r.Error.Message
+			failure = &apply.Error{Kind: apply.ErrorKind(r.Error.Kind), Message: r.Error.Message}
 		}
-		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: &apply.Error{Message: message}})
+		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: failure})
 	}
 	p.line(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
 		signOf(plan.Action(c.Action)), textSpan(quoteName(c.Action)+" "), styled(ruleIn(run, c), styleBold), textSpan(about))
-	if message != "" {
-		p.said(message)
+	if failure != nil && failure.Message != "" {
+		p.said(failure.Message)
 	}
 	if last.InFlight() {
 		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")

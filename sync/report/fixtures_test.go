@@ -371,7 +371,7 @@ func mixedResult() *apply.Result {
 				Archive: &archive.Receipt{Location: "archive/demo/job-finished-3f2a.jsonl.gz", Records: 1203, SHA256: strings.Repeat("ab", 32)}},
 			{Project: "demo", Rule: "kept", Action: plan.Delete, Status: apply.StatusFailed, HTTPStatus: 403, Ref: "b0b0", Attempts: 1,
 				Archive: &archive.Receipt{Location: "archive/demo/kept-77aa.jsonl.gz", Records: 7, SHA256: strings.Repeat("cd", 32)},
-				Error:   &apply.Error{Kind: apply.KindService, Message: "DELETE rule \"kept\": forbidden", Hint: "the token needs webhooks.config.delete"}},
+				Error:   &apply.Error{Kind: apply.KindService, Message: "delete rule \"kept\": 403 Forbidden (ref b0b0)", Hint: "the token needs webhooks.config.delete"}},
 			{Project: "demo", Rule: "later", Action: plan.Delete, Status: apply.StatusSkipped},
 		},
 		Summary:  apply.Summary{Applied: 3, Done: 1, Unverified: 1, Failed: 3, Blocked: 1, Stale: 2, Skipped: 1},

@@ -114,10 +114,7 @@ func (p *printer) said(message string) {
 // where it is not simply applied and the message does not say so itself, the
 // status and the reference for the service's support.
 func facts(c *apply.Change) string {
-	message := ""
-	if c.Error != nil {
-		message = c.Error.Message
-	}
+	named := c.Error != nil && c.Error.NamesResponse()
 	var l list
 	usual := 1
 	if c.Action == plan.Delete {
@@ -126,10 +123,10 @@ func facts(c *apply.Change) string {
 	if c.Attempts > usual {
 		l.addCount(c.Attempts, "attempts")
 	}
-	if status := strconv.Itoa(c.HTTPStatus); c.HTTPStatus >= 300 && !strings.Contains(message, status) {
-		l = append(l, "HTTP "+status)
+	if c.HTTPStatus >= 300 && !named {
+		l = append(l, "HTTP "+strconv.Itoa(c.HTTPStatus))
 	}
-	if c.Status != apply.StatusApplied && c.Ref != "" && !strings.Contains(message, c.Ref) {
+	if c.Status != apply.StatusApplied && c.Ref != "" && !named {
 		l = append(l, "ref "+quoteName(c.Ref))
 	}
 	if len(l) == 0 {
