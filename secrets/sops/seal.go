@@ -229,10 +229,11 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 
 // unset returns the error of a file with further missing values.
 func (s *sealer) unset(paths []string) error {
-	e := &Error{File: s.File, Kind: Unset, Message: "is still to be set, too: the values of a file are encrypted together, so that no placeholder hides among them"}
+	is := "is"
 	if len(paths) > 1 {
-		e.Message = strings.Replace(e.Message, "is still", "are still", 1)
+		is = "are"
 	}
+	e := &Error{File: s.File, Kind: Unset, Message: is + " still to be set, too: the values of a file are encrypted together, so that no placeholder hides among them"}
 	for _, p := range paths {
 		e.Paths = append(e.Paths, s.pathOf(p))
 	}

@@ -91,10 +91,11 @@ func (b *planner) guardSecret(x *plannedChange) *Blocked {
 		return nil
 	}
 	paths := x.desired.Placeholders
-	is, how := "is", "set it with mkhooks secret set "+shell.Path(x.File)
+	is, it := "is", "it"
 	if len(paths) > 1 {
-		is, how = "are", strings.Replace(how, "it", "them", 1)
+		is, it = "are", "them"
 	}
+	how := "set " + it + " with mkhooks secret set " + shell.Path(x.File)
 	if slices.ContainsFunc(paths, func(p string) bool { return !strings.HasPrefix(p, "spec.authentication.") }) {
 		how = "write what belongs there"
 	}

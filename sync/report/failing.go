@@ -1,13 +1,12 @@
 package report
 
-import (
-	"strings"
+import "github.com/mkhooks/mkhooks/sync/plan"
 
-	"github.com/mkhooks/mkhooks/sync/plan"
+// failingTitle and failingWhy stand above the rules whose latest deliveries failed.
+const (
+	failingTitle = "Failing"
+	failingWhy   = ": the latest deliveries failed; a secret or a receiver may be broken"
 )
-
-// failingTitle stands above the rules whose latest deliveries failed.
-const failingTitle = "Failing: the latest deliveries failed; a secret or a receiver may be broken"
 
 // printFailing lists the rules whose latest deliveries failed.
 func (p *printer) printFailing(rules []plan.Failing) {
@@ -15,7 +14,7 @@ func (p *printer) printFailing(rules []plan.Failing) {
 		return
 	}
 	p.blank()
-	p.line(0, 2, styled(failingTitle, styleRed))
+	p.line(0, 2, styled(failingTitle+failingWhy, styleRed))
 	wide := 0
 	for _, f := range rules {
 		wide = max(wide, min(columns(quoteName(f.Rule)), maxRuleColumn))
@@ -39,8 +38,7 @@ func failingWords(f plan.Failing) string {
 
 // failingList is the same for Markdown.
 func (b *builder) failingList(rules []plan.Failing) {
-	title, rest, _ := strings.Cut(failingTitle, ":")
-	addList(b, "**"+title+"**:"+rest, rules, func(f plan.Failing) string {
+	addList(b, "**"+failingTitle+"**"+failingWhy, rules, func(f plan.Failing) string {
 		return short(f.Rule) + ": " + failingWords(f) + code(minute(f.From))
 	})
 }

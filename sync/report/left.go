@@ -12,20 +12,23 @@ const keepIt = "the next apply deletes the rule; to keep it, bring its file back
 // leftWords says in which state an unfinished delete left the live rule; show
 // writes a name.
 func leftWords(l *apply.Left, show func(string) string) string {
-	state := "paused"
+	state, has := "paused", "no longer has "
 	if l.Enabled {
 		state = "enabled"
+	}
+	if l.Uncertain == apply.StepPause {
+		has = "may no longer have "
 	}
 	if len(l.AuthRemoved) > 0 {
 		names := make([]string, 0, len(l.AuthRemoved))
 		for _, path := range l.AuthRemoved {
 			names = append(names, show(path))
 		}
-		state += ", and no longer has " + strings.Join(names, ", ")
+		state += ", and " + has + strings.Join(names, ", ")
 	}
 	switch {
 	case l.Uncertain == apply.StepPause:
-		return "the live rule may be " + strings.Replace(state, "no longer has", "may no longer have", 1) + ": the pause has no response"
+		return "the live rule may be " + state + ": the pause has no response"
 	case l.Uncertain != "":
 		return "if the live rule still exists, it is " + state
 	case l.Earlier:
