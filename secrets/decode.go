@@ -32,41 +32,54 @@ func plain(b []byte) []byte {
 }
 
 // unescape undoes the outermost escapes of b. It reports false, and returns b, if
-// there are none.
+// there are none. Most texts have few, so it copies what is between them at once.
 func unescape(b []byte) (out []byte, changed bool) {
-	next := len(b)
-	for _, c := range []byte(escapes) {
-		if i := bytes.IndexByte(b[:next], c); i >= 0 {
-			next = i
+	next := [len(escapes)]int{} // for each escape, its next position
+	for i := range escapes {
+		next[i] = indexFrom(b, 0, escapes[i])
+	}
+	done := 0
+	for {
+		at := slices.Min(next[:])
+		if at == len(b) {
+			break
 		}
-	}
-	if next == len(b) {
-		return b, false
-	}
-	out = append(make([]byte, 0, len(b)), b[:next]...)
-	for i := next; i < len(b); {
 		var says []byte
-		var n int
-		switch b[i] {
+		n := 0
+		switch b[at] {
 		case '%':
-			says, n = percent(b[i:])
+			says, n = percent(b[at:])
 		case '\\':
-			says, n = backslash(b[i:])
+			says, n = backslash(b[at:])
 		case '&':
-			says, n = entity(b[i:])
+			says, n = entity(b[at:])
 		}
-		if n == 0 {
-			out = append(out, b[i])
-			i++
-			continue
+		passed := at + max(n, 1)
+		if n > 0 {
+			if out == nil {
+				out = make([]byte, 0, len(b))
+			}
+			out = append(append(out, b[done:at]...), says...)
+			done = passed
 		}
-		out, changed = append(out, says...), true
-		i += n
+		for i := range next {
+			if next[i] < passed {
+				next[i] = indexFrom(b, passed, escapes[i])
+			}
+		}
 	}
-	if !changed {
+	if done == 0 {
 		return b, false
 	}
-	return out, true
+	return append(out, b[done:]...), true
+}
+
+// indexFrom returns the place of c in b, not before from; len(b) if there is none.
+func indexFrom(b []byte, from int, c byte) int {
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 // escapes are the first characters of all escapes.
@@ -202,17 +215,17 @@ var hexDigit, base64Digit = func() (hex, b64 [256]byte) {
 }()
 
 // decode decodes all runs of base64 and hex digits in a plain text that are
-// long enough for a value of shortest bytes. It returns the results joined. A
-// run may begin anywhere in a word, so decode tries several offsets. It also
-// joins broken lines; in a text, a space may also be a + of a query.
-func decode(b []byte, shortest int, text bool) []byte {
+// long enough for the shortest needle. It returns the results joined. A run may
+// begin anywhere in a word, so decode tries several offsets. It also joins
+// broken lines; in a text, a space may also be a + of a query.
+func decode(b []byte, in *index, text bool) []byte {
 	var out []byte
-	out = decodeRuns(out, b, shortest)
+	out = decodeRuns(out, b, in)
 	if bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 || text && bytes.ContainsAny(b, " \t") {
-		out = decodeRuns(out, joined(b), shortest)
+		out = decodeRuns(out, joined(b), in)
 	}
 	if text && bytes.IndexByte(b, ' ') >= 0 {
-		out = decodeRuns(out, bytes.ReplaceAll(b, []byte{' '}, []byte{'+'}), shortest)
+		out = decodeRuns(out, bytes.ReplaceAll(b, []byte{' '}, []byte{'+'}), in)
 	}
 	return out
 }
@@ -228,9 +241,13 @@ func joined(b []byte) []byte {
 	return out
 }
 
-func decodeRuns(out, b []byte, shortest int) []byte {
-	out = eachRun(out, b, &base64Digit, (shortest*8+5)/6, appendBase64)
-	return eachRun(out, b, &hexDigit, 2*shortest, appendHex)
+func decodeRuns(out, b []byte, in *index) []byte {
+	say := appendBase64
+	if !in.binary {
+		say = func(out, run []byte) []byte { return appendPrintable(out, run, in.shortest) }
+	}
+	out = eachRun(out, b, &base64Digit, (in.shortest*8+5)/6, say)
+	return eachRun(out, b, &hexDigit, 2*in.shortest, appendHex)
 }
 
 // eachRun appends the decoded form of all runs that have at least the given
@@ -275,6 +292,81 @@ func appendBase64(out, run []byte) []byte {
 		out = append(out, 0)
 	}
 	return out
+}
+
+// appendPrintable decodes the parts of a run of base64 digits that are printable
+// and long enough for a value of shortest bytes. Paths of records also consist of
+// base64 digits, and almost nothing in their decoded form is printable.
+//
+// A value fills at least (shortest-2)/3 groups of four digits, wherever it begins.
+// So appendPrintable checks only every (shortest-2)/3rd group.
+func appendPrintable(out, run []byte, shortest int) []byte {
+	step := max((shortest-2)/3, 1)
+	for at := range min(4, len(run)) {
+		digits := run[at:]
+		groups := len(digits) / 4
+		for g := step - 1; g < groups; g += step {
+			if !printableGroup(digits, g) {
+				continue
+			}
+			from, end := g, g+1
+			for from > 0 && printableGroup(digits, from-1) {
+				from--
+			}
+			for end < groups && printableGroup(digits, end) {
+				end++
+			}
+			// A value may begin and end in the groups beside them.
+			from, end = max(from-1, 0), min(end+1, groups)
+			if rest := digits[4*from:]; (end-from)*3+2 >= shortest {
+				out = appendGroups(out, rest[:min(len(rest), 4*(end-from)+3)])
+				out = append(out, 0)
+			}
+			g = max(g, (end-step)/step*step+step-1)
+		}
+	}
+	return out
+}
+
+// printableGroup reports whether the three bytes of a group of four digits are
+// printable.
+func printableGroup(digits []byte, g int) bool {
+	d := digits[4*g : 4*g+4]
+	b0 := base64Digit[d[0]]<<2 | base64Digit[d[1]]>>4
+	b1 := base64Digit[d[1]]<<4 | base64Digit[d[2]]>>2
+	b2 := base64Digit[d[2]]<<6 | base64Digit[d[3]]
+	return printable[b0] && printable[b1] && printable[b2]
+}
+
+// appendGroups decodes digits. The last group may be incomplete.
+func appendGroups(out, digits []byte) []byte {
+	bits, n := uint32(0), 0
+	for _, c := range digits {
+		bits, n = bits<<6|uint32(base64Digit[c]), n+6
+		if n >= 8 {
+			n -= 8
+			out = append(out, byte(bits>>n))
+		}
+	}
+	return out
+}
+
+// printable are the bytes of a text in ASCII, line ends included.
+var printable = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = true
+	}
+	t['\t'], t['\n'], t['\r'] = true, true, true
+	return t
+}()
+
+func isPrintable(text string) bool {
+	for i := range len(text) {
+		if !printable[text[i]] {
+			return false
+		}
+	}
+	return true
 }
 
 func appendHex(out, run []byte) []byte {

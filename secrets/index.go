@@ -14,8 +14,11 @@ type index struct {
 	// shortest is the length of the shortest needle, 0 if there is none.
 	shortest int
 	window   int // at most maxWindow
-	needles  map[string]bool
-	blocks   map[uint32][]spot
+	// binary is set if a needle is not printable ASCII. Then a decoded text that
+	// is not printable may hold a needle.
+	binary  bool
+	needles map[string]bool
+	blocks  map[uint32][]spot
 	// filter has a bit for each block, so that most lookups need no map.
 	filter [1 << 12]uint64
 }
@@ -59,6 +62,7 @@ func (x *index) add(needle string) {
 		x.needles, x.blocks = map[string]bool{}, map[uint32][]spot{}
 	}
 	x.needles[needle] = true
+	x.binary = x.binary || !isPrintable(needle)
 	if x.shortest == 0 || len(needle) < x.shortest {
 		x.shortest = len(needle)
 	}

@@ -186,7 +186,7 @@ func (s *Scrubber) search(b []byte, in *index, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	decoded := decode(b, in.shortest, in == &s.text)
+	decoded := decode(b, in, in == &s.text)
 	return len(decoded) > 0 && s.search(decoded, in, depth-1)
 }
 
