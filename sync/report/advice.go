@@ -7,33 +7,33 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// Advice is what a report says beside its document. It comes from the command,
-// which knows its own flags; the zero value says nothing.
+// Advice is the text that a report adds to its document. It comes from the
+// command, which knows its own flags. The zero value adds nothing.
 type Advice struct {
-	// Commands are named in a drift report where a rule can be brought back or
+	// Commands are shown in a drift report for rules that can be brought back or
 	// taken over.
 	Commands Commands
 	// Exit explains the exit code of the command; may be empty.
 	Exit string
-	// Next are command lines that do what is left to do, best first.
+	// Next contains command lines for the remaining work, best first.
 	Next []string
 }
 
-// Commands make command lines for single rules, fit to be pasted into a shell.
-// Where one is nil, none is named.
+// Commands make command lines for single rules, quoted for a shell. A nil
+// function adds no command.
 type Commands struct {
-	// Apply makes the live rule as the file says; Import makes the file as the
-	// live rule is. Where several files say the rule, people decide which of
-	// them is to say so, and Origins names what each says.
+	// Apply makes the live rule match the file. Import makes the file match the
+	// live rule. If several files define the rule, a person must choose the file
+	// to change, and Origins shows the content of each.
 	Apply, Import, Origins func(project, rule string) string
 }
 
-// remedy is a command line and what it does.
+// remedy is a command line and its effect.
 type remedy struct{ does, command string }
 
-// remedies are the ways out of a difference that a drift report names: of what
-// the live side did, both; where there is no live rule, to make it. An apply
-// that a guard would block is none.
+// remedies returns the commands that end a difference, for a drift report. For
+// a change on the live side it returns both directions, and for an absent live
+// rule the create. An apply that a guard would block is not returned.
 func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	var out []remedy
 	moved := liveMoved(change) || change.Direction == plan.DirUnknown && change.Action == plan.Update
@@ -56,13 +56,14 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	return out
 }
 
-// takeable reports whether a file could be made as the live rule is: the names
-// of secrets alone can't, because that takes a value and a key.
+// takeable reports whether a file can be changed to match the live rule. A
+// difference only in the names of secrets can't, because that takes a value and
+// a key.
 func takeable(c *plan.Change) bool {
 	return slices.ContainsFunc(c.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "spec.authentication") })
 }
 
-// liveMoved reports whether someone changed the live rule since the last apply.
+// liveMoved reports whether the live rule changed since the last apply.
 func liveMoved(c *plan.Change) bool {
 	return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
 }

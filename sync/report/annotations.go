@@ -9,20 +9,22 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// AnnotationOptions says where the files of problems are. Both are absolute
-// paths; where one is empty, files are named as they are.
+// AnnotationOptions locates the files of problems. Both paths are absolute. If
+// either is empty, files are named unchanged.
 type AnnotationOptions struct {
-	// Dir is the folder that relative paths are relative to, Workspace the one
-	// that GitHub takes them to be relative to.
+	// Dir is the base of relative paths. Workspace is the directory to which
+	// GitHub resolves them.
 	Dir, Workspace string
 }
 
-// maxAnnotations is how many annotations of each kind GitHub shows of a step.
+// maxAnnotations is the number of annotations of each kind that GitHub shows
+// for a step.
 const maxAnnotations = 10
 
-// Annotations writes problems as workflow commands, by which GitHub shows them
-// at their lines in a pull request. Of more than GitHub shows, each file and each
-// kind of problem comes in turn, and the last says how many are left.
+// Annotations writes problems as workflow commands, which GitHub shows at their
+// lines in a pull request. If there are more than GitHub shows, the files and
+// kinds of problems take turns, and the last annotation counts the omitted
+// problems.
 func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) error {
 	var b strings.Builder
 	for _, severity := range []schema.Severity{schema.Error, schema.Warning} {
@@ -64,7 +66,7 @@ func annotation(severity schema.Severity, p schema.Problem, o AnnotationOptions)
 	return "::" + string(severity) + " " + strings.Join(append(properties, "title=mkhooks"), ",") + "::" + message + "\n"
 }
 
-// relativePath is a file's path below the workspace, with slashes.
+// relativePath returns a file's path below the workspace, with slashes.
 func (o AnnotationOptions) relativePath(name string) string {
 	if o.Dir == "" || o.Workspace == "" {
 		return filepath.ToSlash(name)
@@ -79,8 +81,8 @@ func (o AnnotationOptions) relativePath(name string) string {
 	return filepath.ToSlash(name)
 }
 
-// data is the message of a workflow command; property a property's value,
-// which ends at a comma or colon.
+// data escapes the message of a workflow command. property also escapes commas
+// and colons, which end the value of a property.
 func data(s string) string {
 	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(Escape(s))
 }

@@ -37,8 +37,8 @@ func TestAnnotationFiles(t *testing.T) {
 	}
 }
 
-// TestManyAnnotations: GitHub shows ten of each kind, so the tenth says how many
-// there are behind it.
+// TestManyAnnotations: GitHub shows ten of each kind, so the tenth counts the
+// omitted annotations.
 func TestManyAnnotations(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ errors, warnings, lines int }{{10, 10, 20}, {11, 0, 10}, {0, 1200, 10}, {0, 0, 0}} {
@@ -67,7 +67,8 @@ func TestManyAnnotations(t *testing.T) {
 
 var workflowCommand = regexp.MustCompile(`^::(error|warning) (file=[^:,]*,line=3,col=4,)?title=mkhooks::`)
 
-// TestHostileAnnotations: a problem is one command, whatever its texts hold.
+// TestHostileAnnotations: a problem is a single command, whatever its texts
+// contain.
 func TestHostileAnnotations(t *testing.T) {
 	t.Parallel()
 	for name, s := range hostile {

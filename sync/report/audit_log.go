@@ -15,16 +15,16 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// AuditLog is what an audit file says of some runs.
+// AuditLog contains some runs of an audit log.
 type AuditLog struct {
 	File, Head string
 	Runs       []audit.Run
-	// Steps shows each step of a change, not only what came of it.
+	// Steps shows each step of a change, not only its result.
 	Steps bool
 }
 
-// AuditLogJSON writes the runs as one JSON document: the entries as they stand in
-// the file, put together by run.
+// AuditLogJSON writes the runs as a JSON document: the entries as in the file,
+// grouped by run.
 func AuditLogJSON(w io.Writer, r AuditLog) error {
 	type run struct {
 		Run     string         `json:"run"`
@@ -57,7 +57,7 @@ func AuditLogJSON(w io.Writer, r AuditLog) error {
 	return enc.Encode(doc)
 }
 
-// AuditLogText writes who changed what, run by run.
+// AuditLogText writes the actors and changes, run by run.
 func AuditLogText(w io.Writer, r AuditLog, o TextOptions) error {
 	p := newPrinter(o)
 	for _, run := range r.Runs {
@@ -75,10 +75,10 @@ func AuditLogText(w io.Writer, r AuditLog, o TextOptions) error {
 	return p.flush(w)
 }
 
-// moment is a time in words that sort.
+// moment formats a time so that it sorts as text.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// recordHead says who ran what, where, on what grounds.
+// recordHead prints the actor, command, target and grounds of a run.
 func (p *printer) recordHead(run audit.Run) {
 	if run.Start == nil {
 		p.line(0, 2, styled(moment(run.Began()), styleBold), textSpan("  a run whose beginning is not in the record"))
@@ -99,7 +99,7 @@ func (p *printer) recordHead(run audit.Run) {
 	}
 }
 
-// grounds are the commit, the plan and what was lifted, a line each.
+// grounds returns the commit, the plan and the lifted guards, one line each.
 func grounds(s *audit.Start) []string {
 	var out []string
 	if s.Commit != "" {
@@ -126,7 +126,7 @@ func grounds(s *audit.Start) []string {
 	return out
 }
 
-// recordStatus is what came of a change, as far as the record says.
+// recordStatus returns the status of a change according to the audit log.
 func recordStatus(c audit.Change) (status string, color style) {
 	last := c.Last()
 	switch {
@@ -144,9 +144,9 @@ func recordStatus(c audit.Change) (status string, color style) {
 		}
 		return string(apply.StatusFailed), styleRed
 	case last.Intent == nil && last.Result.Result != nil && last.Result.Result.Live == string(webhook.Absent):
-		return string(apply.StatusDone), styleGreen // it was gone when it was looked at
+		return string(apply.StatusDone), styleGreen // the rule was already absent at the check
 	case last.Intent == nil || last.Intent.Write.Step == string(apply.StepArchive) || last.Intent.Write.Step == string(apply.StepPause):
-		return "not done", styleYellow // a delete that ended on its way
+		return "not done", styleYellow // a delete that ended before its last step
 	}
 	return string(apply.StatusApplied), styleGreen
 }
@@ -184,9 +184,9 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	}
 }
 
-// leftBy returns the live rule as a run left it that paused the rule and did
-// not delete it, as far as the audit log says; otherwise nil. A run that crashed
-// has no line that says so: then its pause does.
+// leftBy returns the state of a live rule that a run paused and did not delete,
+// according to the audit log; otherwise nil. A crashed run has no line about
+// that state, so its pause determines it.
 func leftBy(c audit.Change) *apply.Left {
 	var left *apply.Left
 	for _, w := range c.Writes {
@@ -210,13 +210,14 @@ func leftBy(c audit.Change) *apply.Left {
 	return left
 }
 
-// byEnd are steps in the order in which they ended: a last look comes before the
-// delete that waited for it, though the intent of that was on record first.
+// byEnd sorts steps by their end. The last precheck then precedes the delete
+// that waited for it, although the log has the delete's intent first.
 func byEnd(steps []audit.Done) []audit.Done {
 	return slices.SortedStableFunc(slices.Values(steps), func(a, b audit.Done) int { return cmp.Compare(endSeq(a), endSeq(b)) })
 }
 
-// endSeq is the entry with which a step ended, or began.
+// endSeq returns the entry number of a step's end, or of its start if it has no
+// end.
 func endSeq(w audit.Done) int {
 	if w.Result != nil {
 		return w.Result.Seq
@@ -224,7 +225,7 @@ func endSeq(w audit.Done) int {
 	return w.Intent.Seq
 }
 
-// stepLine is one step of a change.
+// stepLine formats a step of a change.
 func stepLine(w audit.Done) string {
 	e := w.Intent
 	if e == nil {
@@ -259,7 +260,7 @@ func stepLine(w audit.Done) string {
 	return line
 }
 
-// endOf is how a run ended.
+// endOf describes the end of a run.
 func endOf(run audit.Run) string {
 	if run.End == nil {
 		return "no end: the run " + run.Fate()
@@ -283,7 +284,7 @@ func projectsOf(s *audit.Start) string {
 	return "projects " + codes(s.Projects, maxNames)
 }
 
-// ruleIn is a rule's name, with its project where the run was for several.
+// ruleIn returns a rule's name, with its project if the run was for several.
 func ruleIn(run audit.Run, c audit.Change) string {
 	if run.Start != nil && len(run.Start.Start.Projects) > 0 {
 		return quoteName(c.Project + "/" + c.Rule)

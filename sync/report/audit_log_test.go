@@ -7,8 +7,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/audit"
 )
 
-// someRecord has a run in CI with every end that a change can have, and one at
-// home that died.
+// someRecord returns a run in CI with every result that a change can have, and
+// a local run that crashed.
 func someRecord() AuditLog {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	seq := 0
@@ -57,7 +57,7 @@ func someRecord() AuditLog {
 		done(ci, pause("held"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		done(ci, write("held", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "guard", Message: "blocked by active: 2 of 7 records are still on their way"}}),
 		step(ci, write("held", "delete", "left"), audit.Result{Left: &audit.Left{AuthRemoved: []string{"headers.X-Secret"}}}),
-		// A delete that ends behind its last write.
+		// A delete that ends after its last write.
 		done(ci, pause("moving"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		done(ci, write("moving", "delete", "delete"), audit.Result{Error: &audit.Error{Kind: "stale", Message: "the history moved"}}),
 		step(ci, write("moving", "delete", "archive"), audit.Result{Error: &audit.Error{Kind: "guard", Message: "blocked by archive: the history moved again and again"}}),

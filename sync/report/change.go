@@ -8,7 +8,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// signs and colours of the actions; a blocked change has its own.
+// signs and colours of the actions; a blocked change has its own sign.
 var signs = map[plan.Action]span{
 	plan.Create: solidSpan("+ ", styleGreen),
 	plan.Update: solidSpan("~ ", styleYellow),
@@ -24,8 +24,8 @@ func signOf(a plan.Action) span {
 	return solidSpan("? ", styleNone) // a document of a later version
 }
 
-// row is a line below a rule: a sign, a label and what there is to say. more
-// goes on a line of its own where both don't fit on one.
+// row is a line below a rule: a sign, a label and a value. more goes on a
+// separate line if both don't fit.
 type row struct {
 	sign        span
 	label       string
@@ -42,7 +42,7 @@ const (
 	rowIndent  = 4
 )
 
-// remedyWidth is that of the words before a command line.
+// remedyWidth is the width of the words before a command line.
 const remedyWidth = len("bring it back:") + 1
 
 func (p *printer) changes(project *plan.Project) {
@@ -66,8 +66,8 @@ func (p *printer) changes(project *plan.Project) {
 	}
 }
 
-// blocked says what holds a change back and what lifts it. Where a limit holds
-// back many changes the reason stands at the first of them.
+// blocked prints the guard that blocks a change and its flag. If a limit blocks
+// many changes, only the first shows the reason.
 func (p *printer) blocked(b, last *plan.Blocked) {
 	if b == nil {
 		return
@@ -83,9 +83,9 @@ func (p *printer) blocked(b, last *plan.Blocked) {
 	}
 }
 
-// liftOf returns the flag that lifts a guard. A saved plan may say anything: it
-// returns only what looks like a flag, and nothing for the guard destination,
-// whose host people must decide about.
+// liftOf returns the flag that lifts a guard. A saved plan may contain any
+// text, so it only returns text in the form of a flag. It returns nothing for
+// the guard destination, whose host people must decide about.
 func liftOf(b *plan.Blocked) string {
 	if b.Guard == plan.GuardDestination || !strings.HasPrefix(b.Lift, "--") {
 		return ""
@@ -93,7 +93,7 @@ func liftOf(b *plan.Blocked) string {
 	return b.Lift
 }
 
-// rotated reports whether nothing differs but a secret's value.
+// rotated reports whether only a secret's value differs.
 func rotated(c *plan.Change) bool { return c.Auth == plan.AuthChanged && !visible(c) }
 
 // visible reports whether a field differs that this version knows.
@@ -106,8 +106,8 @@ func visible(c *plan.Change) bool {
 	return false
 }
 
-// unknownField reports whether a field is one that this version does not know
-// and a PUT would lose.
+// unknownField reports whether this version does not know a field, so that a
+// PUT would lose it.
 func unknownField(c *plan.Change, f plan.Field) bool {
 	if f.Op != plan.OpRemove || c.Before == nil {
 		return false
@@ -116,7 +116,7 @@ func unknownField(c *plan.Change, f plan.Field) bool {
 	return ok
 }
 
-// rowsOf is what there is to say of a change, field by field.
+// rowsOf returns the rows of a change, field by field.
 func (p *printer) rowsOf(c *plan.Change) []row {
 	var rows []row
 	switch c.Action {
@@ -139,11 +139,11 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 	return receiverFirst(rows)
 }
 
-// manyRows are more than a reader looks through.
+// manyRows is a number of rows that readers do not read to the end.
 const manyRows = 20
 
-// receiverFirst puts what says where a rule delivers to, and whether, before its
-// other fields, if there are very many.
+// receiverFirst moves the fields that decide where and whether a rule delivers
+// before its other fields. It does so if there are more than manyRows rows.
 func receiverFirst(rows []row) []row {
 	if len(rows) <= manyRows {
 		return rows
@@ -165,8 +165,8 @@ func receiverFirst(rows []row) []row {
 	return out
 }
 
-// describeFiles are the file that says a rule, and those of earlier layers that it is
-// merged over; show writes a name.
+// describeFiles describes the file of a rule and the files of earlier layers
+// below it; show formats a name.
 func describeFiles(c *plan.Change, show func(string) string) string {
 	if len(c.Over) == 0 {
 		return show(c.File)
@@ -178,7 +178,7 @@ func describeFiles(c *plan.Change, show func(string) string) string {
 	return show(c.File) + " over " + strings.Join(over, ", ")
 }
 
-// renameRow points out a likely rename.
+// renameRow returns a row about a likely rename.
 func renameRow(c *plan.Change) row {
 	what := "which this plan deletes"
 	if c.Action == plan.Delete {
@@ -201,8 +201,8 @@ func (p *printer) deleteRows(c *plan.Change) []row {
 	return append(rows, fact("history", historyWords(c.History)))
 }
 
-// pauseWords says what a delete does to the live rule before it reads the
-// history, or "" if it does nothing.
+// pauseWords describes the changes that a delete makes to the live rule before
+// it reads the history, or returns "".
 func (p *printer) pauseWords(c *plan.Change) string {
 	if c.Blocked != nil || c.Before == nil || !c.Before.Enabled || len(c.Before.Unknown) > 0 || p.Drift || p.NoPause {
 		return ""
@@ -234,8 +234,8 @@ func historyWords(h *plan.History) string {
 	return out
 }
 
-// createRows are the fields of a new rule. All are additions, so those of the
-// API have no sign; the events stand together.
+// createRows returns the fields of a new rule. All are additions, so fields of
+// the API have no sign. All events share a row.
 func (p *printer) createRows(c *plan.Change) []row {
 	var rows []row
 	events := -1
@@ -250,7 +250,7 @@ func (p *printer) createRows(c *plan.Change) []row {
 			}
 			r := fact(label(f.Path), truncateValue(f.After, p.limit()))
 			if !apiField(r.label) {
-				r.sign = signs[plan.Create] // a line does not begin with a name of others
+				r.sign = signs[plan.Create] // a line must not begin with foreign text
 			}
 			rows = append(rows, r)
 		}
@@ -258,8 +258,8 @@ func (p *printer) createRows(c *plan.Change) []row {
 	return rows
 }
 
-// apiField reports whether a label begins with the name of a field of the API
-// as this version knows it.
+// apiField reports whether a label begins with the name of an API field that
+// this version knows.
 func apiField(label string) bool {
 	top := label
 	if i := strings.IndexAny(label, ".["); i >= 0 {
@@ -286,7 +286,7 @@ func (p *printer) fieldRows(c *plan.Change) []row {
 		}
 		switch unknown := unknownField(c, f); {
 		case authPath(f.Path) && !unknown:
-			continue // authRow says it
+			continue // authRow covers it
 		case authPath(f.Path):
 			r.value, r.more = "not shown (unknown to this version, a PUT drops it)", ""
 		case unknown:
@@ -297,7 +297,7 @@ func (p *printer) fieldRows(c *plan.Change) []row {
 	return rows
 }
 
-// authRow says of authentication what can be said: names and words.
+// authRow describes the authentication: names and words, never values.
 func authRow(c *plan.Change) (row, bool) {
 	if c.Action == plan.Delete {
 		return row{}, false
@@ -347,7 +347,7 @@ func authRow(c *plan.Change) (row, bool) {
 	return r, len(words) > 0
 }
 
-// authNames lists names of authentication, of very many the first.
+// authNames lists names of authentication; of very many only the first.
 func authNames(all []string) string {
 	if n := len(all) - manyRows; n > 1 {
 		return strings.Join(all[:manyRows], ", ") + " and " + count(n) + " more"
@@ -355,10 +355,11 @@ func authNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// label is a field's path below spec.
+// label returns a field's path below spec.
 func label(path string) string { return truncateLabel(strings.TrimPrefix(path, "spec.")) }
 
-// truncateLabel shortens a path that is too long for a label, and says by how much.
+// truncateLabel shortens a path that is too long for a label, and appends the
+// number of omitted characters.
 func truncateLabel(s string) string {
 	if runes := []rune(s); len(runes) > maxLabel {
 		return Escape(string(runes[:maxLabel])) + "… (" + count(len(runes)-maxLabel) + " more)"
@@ -366,7 +367,7 @@ func truncateLabel(s string) string {
 	return Escape(s)
 }
 
-// maxColumn is the widest label that others are aligned to.
+// maxColumn is the widest label to which other labels are aligned.
 const maxColumn = 32
 
 func (p *printer) rows(rows []row) {

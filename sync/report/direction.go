@@ -2,10 +2,10 @@ package report
 
 import "github.com/mkhooks/mkhooks/sync/plan"
 
-// pausedWords are said of what looks like a change by hand, and is not.
+// pausedWords describes a change that looks like a change by hand, and is not.
 const pausedWords = "paused since the last apply, by hand or by a delete that broke off"
 
-// directionText says in words how a change came about.
+// directionText describes how a change came about.
 func (p *printer) directionText(c *plan.Change) string {
 	if p.Drift {
 		return driftWhy(c)

@@ -24,8 +24,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// jsonDocuments are all JSON documents among the goldens of this package and
-// the cases of package plan, by where they stand.
+// jsonDocuments returns all JSON documents among the goldens of this package
+// and the cases of package plan, by path.
 func jsonDocuments(t *testing.T) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -59,8 +59,8 @@ func jsonDocuments(t *testing.T) map[string][]byte {
 	return out
 }
 
-// TestDocumentsFitTheirSchemas: what is written is what the schemas promise,
-// and nothing may be added to it anywhere.
+// TestDocumentsFitTheirSchemas: the documents match their schemas, which allow
+// no additional member anywhere.
 func TestDocumentsFitTheirSchemas(t *testing.T) {
 	t.Parallel()
 	for file, data := range jsonDocuments(t) {
@@ -91,7 +91,7 @@ func TestDocumentsFitTheirSchemas(t *testing.T) {
 	}
 }
 
-// inObjects calls each for every object of a document, but those that the
+// inObjects calls each for every object of a document except objects that the
 // service or the users fill.
 func inObjects(v any, at string, each func(string, map[string]any)) {
 	switch v := v.(type) {
@@ -109,8 +109,8 @@ func inObjects(v any, at string, each func(string, map[string]any)) {
 	}
 }
 
-// TestHostileDocumentsFit: texts of others are no reason for a schema to
-// refuse what was written, where it gives them no form.
+// TestHostileDocumentsFit: a schema must not reject foreign text unless it
+// defines its form.
 func TestHostileDocumentsFit(t *testing.T) {
 	t.Parallel()
 	for name, s := range everyHostile() {
@@ -141,7 +141,7 @@ func TestHostileDocumentsFit(t *testing.T) {
 	}
 }
 
-// at follows a path in a schema, and a $ref where it meets one.
+// at follows a path in a schema, including every $ref.
 func at(t *testing.T, root map[string]any, node any, path ...string) map[string]any {
 	t.Helper()
 	m, _ := node.(map[string]any)
@@ -168,8 +168,8 @@ func rootOf(t *testing.T, text []byte) map[string]any {
 	return root
 }
 
-// TestSchemasHaveTheFields: a schema names the fields that the documents are
-// written from, and requires those that are always there.
+// TestSchemasHaveTheFields: a schema defines the fields of the written types,
+// and requires the fields that are always present.
 func TestSchemasHaveTheFields(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -273,7 +273,7 @@ func TestSchemasHaveTheWords(t *testing.T) {
 	}
 }
 
-// constants are the values of a file's constants of text, by their type.
+// constants returns the values of a file's text constants, by type.
 func constants(t *testing.T, file string) map[string][]string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

@@ -10,13 +10,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// Escape makes text of files and of the service fit for a line of output:
-// control characters (C0, DEL, C1), line and paragraph separators, bidi and
-// zero-width characters, and every space but the plain one become \u{1b};
-// bytes that are no UTF-8 become \xff. "##" becomes #\u{23}, because CI
+// Escape makes text from files and from the service safe for a line of output.
+// Control characters (C0, DEL, C1), line and paragraph separators, bidi and
+// zero-width characters, and all spaces but the plain space become \u{1b}.
+// Bytes that are not UTF-8 become \xff. "##" becomes #\u{23}, because CI
 // runners look for "##[", "##vso[" and the like anywhere in a line.
 //
-// It is idempotent: what is escaped stays as it is.
+// It is idempotent: escaped text does not change.
 func Escape(s string) string {
 	if plain(s) {
 		return s
@@ -42,7 +42,7 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// plain reports whether s needs no escape; nearly all text does not.
+// plain reports whether s needs no escape, which holds for nearly all text.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '#' && i > 0 && s[i-1] == '#' {
@@ -52,10 +52,9 @@ func plain(s string) bool {
 	return true
 }
 
-// hidden reports whether a character is not seen where it stands, or changes
-// how others are seen. What Unicode calls printable is letters, marks,
-// numbers, punctuation, symbols and the plain space; a few of those letters
-// are blanks all the same.
+// hidden reports whether a character is invisible or changes the appearance of
+// other characters. Unicode's printable characters are letters, marks, numbers,
+// punctuation, symbols and the plain space. A few of those letters are blank.
 func hidden(r rune) bool {
 	if 0x20 <= r && r <= 0x7e {
 		return false
@@ -63,8 +62,8 @@ func hidden(r rune) bool {
 	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// quoteName shows a rule, project or the like: as it is where it can't be mistaken
-// for anything else, otherwise in quotes.
+// quoteName formats the name of a rule, project or the like. It adds quotes if
+// the name could be mistaken for other text.
 func quoteName(s string) string {
 	if s == "" || s[0] == '-' || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") != "" {
 		return quote(s)
@@ -72,12 +71,12 @@ func quoteName(s string) string {
 	return s
 }
 
-// quote is s escaped and in quotes.
+// quote escapes s and adds quotes.
 func quote(s string) string {
 	return `"` + Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
 }
 
-// formatValue shows a field's value. Text is in quotes where it is empty, has
+// formatValue formats a field's value. Text gets quotes if it is empty, has
 // spaces or quotes, or had to be escaped.
 func formatValue(v any) string {
 	s, ok := v.(string)
@@ -93,7 +92,7 @@ func formatValue(v any) string {
 	return s
 }
 
-// compact is the JSON of a value that is no text.
+// compact returns the JSON of a value that is not text.
 func compact(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -104,16 +103,16 @@ func compact(v any) string {
 	return Escape(strings.TrimSuffix(b.String(), "\n"))
 }
 
-// The most characters of a value and of a label that are shown unless all was
-// asked for, and how many of those stand before a difference.
+// The largest number of characters of a value and of a label unless all are
+// requested, and the number of characters before a difference.
 const (
 	maxValue   = 160
 	maxLabel   = 64
 	cutContext = 24
 )
 
-// truncateValue shows a value, of a long one its beginning, and says what is left out.
-// limit 0 shows all.
+// truncateValue formats a value. Of a long value it shows the beginning and the
+// number of omitted characters. limit 0 shows all.
 func truncateValue(v any, limit int) string {
 	runes := []rune(textOf(v))
 	if limit == 0 || len(runes) <= limit {
@@ -122,8 +121,8 @@ func truncateValue(v any, limit int) string {
 	return excerptAround(runes, 0, limit)
 }
 
-// cutPair shows two values; of long ones what is around the place where they
-// begin to differ.
+// cutPair formats two values. Of long values it shows the text around the first
+// difference.
 func cutPair(before, after any, limit int) (string, string) {
 	x, y := []rune(textOf(before)), []rune(textOf(after))
 	if limit == 0 || len(x) <= limit && len(y) <= limit {
@@ -144,7 +143,7 @@ func textOf(v any) string {
 	return compact(v)
 }
 
-// excerptAround shows limit characters of a value from one on.
+// excerptAround formats limit characters of a value, starting at from.
 func excerptAround(runes []rune, from, limit int) string {
 	to := min(from+limit, len(runes))
 	var left list
@@ -163,8 +162,8 @@ func excerptAround(runes []rune, from, limit int) string {
 	return out
 }
 
-// authPath reports whether a field is authentication or below it: only its
-// name may be shown.
+// authPath reports whether a field is authentication or below it: only its name
+// may be shown.
 func authPath(path string) bool {
 	path = strings.TrimPrefix(strings.ToLower(path), "spec")
 	return strings.HasPrefix(strings.TrimLeft(path, `.["`), "authentication")

@@ -15,7 +15,7 @@ func TestEscape(t *testing.T) {
 		"\x1b[31m\x7f\u009b":                   `\u{1b}[31m\u{7f}\u{9b}`,
 		"\u202e\u2066\u200f\ufeff\u2028\u061c": `\u{202e}\u{2066}\u{200f}\u{feff}\u{2028}\u{61c}`,
 		"\xff\xc3(":                            `\xff\xc3(`,
-		"\ufffd":                               "\ufffd", // written so, it is a character like others
+		"\ufffd":                               "\ufffd", // a valid U+FFFD is an ordinary character
 		"##[group]":                            `#\u{23}[group]`,
 		"####":                                 `#\u{23}#\u{23}`,
 		"# #[":                                 "# #[",
@@ -108,7 +108,7 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// FuzzLines puts text in all places of the documents.
+// FuzzLines puts text in all positions of the documents.
 func FuzzLines(f *testing.F) {
 	for _, s := range hostile {
 		if len(s) < 10_000 {

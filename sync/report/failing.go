@@ -2,7 +2,7 @@ package report
 
 import "github.com/mkhooks/mkhooks/sync/plan"
 
-// failingTitle and failingWhy stand above the rules whose latest deliveries failed.
+// failingTitle and failingWhy precede the rules whose latest deliveries failed.
 const (
 	failingTitle = "Failing"
 	failingWhy   = ": the latest deliveries failed; a secret or a receiver may be broken"
@@ -24,7 +24,7 @@ func (p *printer) printFailing(rules []plan.Failing) {
 	}
 }
 
-// failingWords goes before the time of the first failure.
+// failingWords returns the text before the time of the first failure.
 func failingWords(f plan.Failing) string {
 	least := ""
 	if f.AtLeast {
@@ -36,7 +36,7 @@ func failingWords(f plan.Failing) string {
 	return least + countNoun(f.Records, "failure", "failures") + " in a row, since "
 }
 
-// failingList is the same for Markdown.
+// failingList adds the list of [printer.printFailing] in Markdown.
 func (b *builder) failingList(rules []plan.Failing) {
 	addList(b, "**"+failingTitle+"**"+failingWhy, rules, func(f plan.Failing) string {
 		return short(f.Rule) + ": " + failingWords(f) + code(minute(f.From))

@@ -13,10 +13,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// The documents that the goldens are made of. They are written by hand, not by
-// package plan, so that a change of its wording does not change them.
+// The documents behind the goldens. They are written by hand and not by package
+// plan, so that a change of its wording does not change them.
 
-// setTo returns what guards go by, with a limit of deletes and protected rules.
+// setTo returns guard settings with a limit of deletes and protected rules.
 func setTo(limit string, protect ...string) plan.Settings {
 	return plan.Settings{
 		FormerOwners: []string{}, MaxDeletes: limit, Protect: append([]string{}, protect...), Destinations: []string{}, KeyServices: []string{},
@@ -96,7 +96,7 @@ func replace(path string, a, b any) plan.Field {
 
 const hooks = "https://hooks.example.com/mkio"
 
-// creates are new rules, with a field of every kind.
+// creates returns new rules, with a field of every kind.
 func creates() []plan.Change {
 	return []plan.Change{
 		{
@@ -123,7 +123,8 @@ func creates() []plan.Change {
 	}
 }
 
-// updates have every direction and every word of authentication.
+// updates returns changes with every direction and every state of
+// authentication.
 func updates() []plan.Change {
 	long := hooks + "/" + strings.Repeat("segment/", 60)
 	return []plan.Change{
@@ -200,7 +201,7 @@ func deletes() []plan.Change {
 	}
 }
 
-// blockedByEach has a change for every guard.
+// blockedByEach returns a change for every guard.
 func blockedByEach() []plan.Change {
 	var out []plan.Change
 	for _, b := range []plan.Blocked{
@@ -267,7 +268,7 @@ func emptyPlan() *plan.Plan {
 	return document(p)
 }
 
-// smallPlan is what most days look like.
+// smallPlan returns a typical plan.
 func smallPlan() *plan.Plan {
 	all := updates()
 	return document(project(all[2], all[3]))
@@ -279,7 +280,8 @@ func twoProjects() *plan.Plan {
 	return document(project(updates()[2]), other)
 }
 
-// someSettings are of two projects, the names of which come from a file.
+// someSettings returns the settings of two projects whose names come from a
+// file.
 func someSettings() *Settings {
 	return &Settings{
 		FormatVersion: 1, Config: "mkhooks.yaml",
@@ -299,8 +301,8 @@ func someSettings() *Settings {
 	}
 }
 
-// unreadPlan is of seven projects: one has a change, one can't be read, and five
-// have nothing to tell.
+// unreadPlan returns a plan of seven projects. The first has a change, the
+// second can't be read, and five have nothing to report.
 func unreadPlan() *plan.Plan {
 	none := []plan.Change{}
 	gone := project(none...)
@@ -314,7 +316,7 @@ func unreadPlan() *plan.Plan {
 	return document(all...)
 }
 
-// unreadResult is what became of such a plan.
+// unreadResult returns the result of such a plan.
 func unreadResult() *apply.Result {
 	r := mixedResult()
 	r.Changes = r.Changes[:1]
@@ -324,7 +326,7 @@ func unreadResult() *apply.Result {
 	return r
 }
 
-// someAdvice is what a command says beside a plan.
+// someAdvice returns the additions of a command to a plan.
 func someAdvice() Advice {
 	return Advice{
 		Commands: Commands{
@@ -339,7 +341,7 @@ func someAdvice() Advice {
 	}
 }
 
-// loosenedPlan is of a pull request that also loosens guards.
+// loosenedPlan returns the plan of a pull request that also loosens guards.
 func loosenedPlan() *plan.Plan {
 	p := smallPlan()
 	p.Base = &plan.Base{Compared: true, Commit: "0123456789abcdef0123456789abcdef01234567", Loosened: []plan.Loosening{
@@ -379,8 +381,8 @@ func mixedResult() *apply.Result {
 	}
 }
 
-// leftResult is of deletes that paused their rules and did not delete them, in
-// every state in which that leaves a rule.
+// leftResult returns deletes that paused their rules and did not delete them,
+// with every state that a rule can have then.
 func leftResult() *apply.Result {
 	names := []string{"headers.X-Webhook-Secret", "queryParams.key"}
 	left := func(rule string, status apply.Status, l apply.Left) apply.Change {

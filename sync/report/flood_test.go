@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// What a reader must see, whatever else there is.
+// Texts that a reader must see in every document.
 const (
 	evilHost    = "evil.example.net"
 	evilRule    = "zz-moved"
@@ -24,7 +24,8 @@ const (
 	evilWarning = "the one that matters"
 )
 
-// sends is a change that sends a secret from one host to another, or creates.
+// sends returns a change that sends a secret to a host. Without from it is a
+// create.
 func sends(rule, from, to string) plan.Change {
 	c := plan.Change{
 		Rule: rule, Action: plan.Create, Direction: plan.DirNew, Auth: plan.AuthAdded, File: "rules/" + rule + ".yaml",
@@ -44,7 +45,7 @@ func harmless(rule string) plan.Change {
 	}
 }
 
-// flooded is a plan with what matters at its end, and a flood before it.
+// flooded returns a plan with the important changes at its end, after a flood.
 func flooded(flood ...plan.Change) *plan.Plan {
 	blocked := sends(evilBlocked, "hooks.example.com", "blocked.example.net")
 	blocked.Blocked = &plan.Blocked{Guard: plan.GuardMissingAuth, Reason: "would drop what matters", Lift: "--drop-auth " + evilBlocked}
@@ -56,7 +57,7 @@ func flooded(flood ...plan.Change) *plan.Plan {
 	return doc
 }
 
-// times makes a flood of n changes.
+// times returns a flood of n changes.
 func times(n int, change func(i int) plan.Change) []plan.Change {
 	var out []plan.Change
 	for i := range n {
@@ -70,7 +71,7 @@ func blockedAs(c plan.Change, g plan.Guard, reason string) plan.Change {
 	return c
 }
 
-// floods are plans in which somebody put very much of one thing.
+// floods returns plans that contain very much of one thing.
 func floods() map[string]*plan.Plan {
 	id := func(i int) string { return fmt.Sprintf("a-%06d", i) }
 	long := strings.Repeat("\u200b", 255)
@@ -135,8 +136,8 @@ func floods() map[string]*plan.Plan {
 	return out
 }
 
-// TestFloodHidesNothing: whoever may write the files can't push what matters out
-// of a document by putting in much of anything else.
+// TestFloodHidesNothing: an author of files can't push important parts out of a
+// document by adding much of anything else.
 func TestFloodHidesNothing(t *testing.T) {
 	t.Parallel()
 	for name, doc := range floods() {
@@ -160,7 +161,7 @@ func TestFloodHidesNothing(t *testing.T) {
 	}
 }
 
-// checkFlood looks for what matters in a plan.
+// checkFlood looks for the important parts in a plan.
 func checkFlood(t *testing.T, form, text, flood string) {
 	t.Helper()
 	markdown := strings.HasSuffix(form, "markdown")
@@ -180,7 +181,7 @@ func checkFlood(t *testing.T, form, text, flood string) {
 		"the warning": {strings.NewReplacer("\n│ ", " ").Replace(text), evilWarning}, "what lifts it": {text, "--drop-auth"},
 	} {
 		if what == "the delete" && flood == "deletes" && markdown {
-			continue // it is one of very many that are alike
+			continue // one of very many similar changes
 		}
 		if !strings.Contains(words[0], words[1]) {
 			t.Errorf("%s does not show %s, %q", form, what, words[1])
@@ -189,7 +190,7 @@ func checkFlood(t *testing.T, form, text, flood string) {
 	if !markdown {
 		return
 	}
-	// The fields of the change are there, too, its host among them.
+	// The fields of the change are also present, including its host.
 	_, detail, found := strings.Cut(text, "<code>~ update</code> <b><code>"+evilRule+"</code>")
 	detail, _, _ = strings.Cut(detail, "</details>")
 	if !found || !strings.Contains(detail, "https://"+evilHost+"/x") {
@@ -201,8 +202,8 @@ func checkFlood(t *testing.T, form, text, flood string) {
 	}
 }
 
-// TestHostsThatAreNotNamed: of very many hosts, those with the most at stake come
-// first, and the rest is counted.
+// TestHostsThatAreNotNamed: of very many hosts, those with the most at stake
+// come first, and the rest is counted.
 func TestHostsThatAreNotNamed(t *testing.T) {
 	t.Parallel()
 	doc := floods()["secrets to hosts"]
@@ -220,13 +221,13 @@ func TestHostsThatAreNotNamed(t *testing.T) {
 	if !strings.HasPrefix(line, "**Secrets go to**: `"+evilHost+"` (1 rule, instead of another host), ") || named < 100 || named+said != 5001 || !strings.Contains(line, "not named here") {
 		t.Errorf("%d named, %d said not to be: %.200s … %s", named, said, line, line[max(0, len(line)-100):])
 	}
-	// Destinations tell what is expected from what is not.
+	// Destinations separate expected hosts from unexpected hosts.
 	doc = document(project(sends("b", "", "b.example.com"), sends("a", "", "a.media.example.org"), sends("c", "c.example.com", "c.example.com")))
 	doc.Projects[0].Guards.Settings.Destinations = []string{"*.media.example.org", "c.example.com"}
 	if got, want := strings.Join(planReceivers(doc).lines(planHostWords, 0, Escape), "\n"), "Secrets go to: b.example.com (1 rule, not in destinations), a.media.example.org (1 rule), c.example.com (1 rule)."; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
-	// Whose a long host is stands at its end.
+	// The end of a long host shows its owner.
 	doc = document(project(sends("long", "", "hooks.example.com."+strings.Repeat("a.", 4000)+evilHost)))
 	out.Reset()
 	if err := PlanMarkdown(&out, doc, MarkdownOptions{}); err != nil {
@@ -237,8 +238,8 @@ func TestHostsThatAreNotNamed(t *testing.T) {
 	}
 }
 
-// TestFloodOfResults: neither what went wrong nor where secrets went is hidden
-// behind what went well.
+// TestFloodOfResults: successful changes hide neither problems nor the
+// receivers of secrets.
 func TestFloodOfResults(t *testing.T) {
 	t.Parallel()
 	status := func(rule string, s apply.Status, to string, why *apply.Error) apply.Change {
@@ -294,7 +295,7 @@ func TestFloodOfResults(t *testing.T) {
 		for form, got := range map[string]string{"markdown": markdown.String(), "text": text.String()} {
 			for _, want := range []string{evilHost, "failed.example.net", "stale.example.net", "blocked.example.net", evilRule, "zz-failed", "zz-stale", evilDelete, evilBlocked, evilWarning} {
 				if name == "hosts" && want == evilRule {
-					continue // its row is one of very many that are alike
+					continue // its row is among very many similar rows
 				}
 				if !strings.Contains(got, want) {
 					t.Errorf("%s, %s: %s is not shown", name, form, want)
@@ -304,8 +305,8 @@ func TestFloodOfResults(t *testing.T) {
 	}
 }
 
-// TestFloodOfProblems: an error is not hidden behind warnings, nor one kind of
-// them, or one file, behind another.
+// TestFloodOfProblems: warnings do not hide an error, and no kind of problem or
+// file hides another.
 func TestFloodOfProblems(t *testing.T) {
 	t.Parallel()
 	var problems []schema.Problem
@@ -335,7 +336,7 @@ func TestFloodOfProblems(t *testing.T) {
 	}
 }
 
-// TestFloodOfHistories: a failing rule is not hidden behind those that deliver.
+// TestFloodOfHistories: a failing rule is not hidden behind rules that deliver.
 func TestFloodOfHistories(t *testing.T) {
 	t.Parallel()
 	doc := noHistory()

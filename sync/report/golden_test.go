@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.golden")
 
-// documents are what the goldens show: a name and how it is written.
+// documents maps the names of the goldens to functions that write them.
 var documents = map[string]func(io.Writer) error{
 	"plan-mixed-0":         func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{}) },
 	"plan-mixed-80":        func(w io.Writer) error { return PlanText(w, mixedPlan(), TextOptions{Width: 80}) },
@@ -131,7 +131,7 @@ var documents = map[string]func(io.Writer) error{
 	"problems-none-json": func(w io.Writer) error { return ProblemsJSON(w, nil) },
 }
 
-// everyOutcome writes the sum of a run of each outcome and what comes next.
+// everyOutcome writes the totals and the next step for each outcome of a run.
 func everyOutcome(write func(*apply.Result) error) error {
 	for _, r := range []apply.Result{
 		{Outcome: apply.Applied, Summary: apply.Summary{Applied: 3, Done: 1}},

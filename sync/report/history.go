@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// HistoryText writes delivery histories for reading: a few lines a rule, or
-// with brief one line a rule.
+// HistoryText writes delivery histories for reading: a few lines a rule, or one
+// line a rule if brief is set.
 func HistoryText(w io.Writer, doc *history.Document, brief bool, o TextOptions) error {
 	p := newPrinter(o)
 	p.historyHead(doc)
@@ -36,19 +36,19 @@ func (p *printer) historyHead(doc *history.Document) {
 	p.line(0, 2, textSpan("Project "), styled(quoteName(doc.Project), styleBold), textSpan(" at "+host(doc.BaseURL)+window))
 }
 
-// minute is a time where seconds are not needed.
+// minute formats a time without seconds.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// day is a time beside another one, which has the zone.
+// day formats a time without the zone, beside a time with the zone.
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// stateStyles say how a history's state looks.
+// stateStyles are the styles of the states of a history.
 var stateStyles = map[history.State]style{
 	history.StateUnreadable: styleRed, history.StateFailing: styleRed, history.StateRetrying: styleYellow, history.StatePending: styleYellow,
 	history.StateOther: styleYellow, history.StateSent: styleGreen, history.StateEmpty: styleDim,
 }
 
-// stateWords is a history's state in a sentence; at writes a time.
+// stateWords describes a history's state in a sentence; at formats a time.
 func stateWords(r *history.Rule, at func(time.Time) string) string {
 	switch r.State {
 	case history.StateUnreadable:
@@ -76,7 +76,7 @@ func stateWords(r *history.Rule, at func(time.Time) string) string {
 	return "the last record has a status that this version does not know"
 }
 
-// historyWide is the column where a rule's facts begin.
+// historyWide is the column at which a rule's facts begin.
 const historyWide = 13
 
 func (p *printer) historyRule(r *history.Rule) {
@@ -119,7 +119,7 @@ func (p *printer) historyRule(r *history.Rule) {
 	}
 }
 
-// notExact says why the counts of a rule may be wrong.
+// notExact returns why the counts of a rule may be wrong.
 func notExact(r *history.Rule) []string {
 	var out []string
 	if r.NotWhole != "" {
@@ -131,7 +131,7 @@ func notExact(r *history.Rule) []string {
 	return out
 }
 
-// stored says what an archive holds and where it is.
+// stored describes an archive and its location.
 func stored(a *history.Archive) string { return activeWords(a) + " in " + Escape(a.Location) }
 
 func activeWords(a *history.Archive) string {
@@ -168,7 +168,7 @@ func statusCounts(c history.Counts) string {
 	return l.String()
 }
 
-// percent is a share of which 100 and 0 mean all and nothing.
+// percent formats a share. It returns 100 and 0 only for all and nothing.
 func percent(share float64) string {
 	s := strconv.FormatFloat(share*100, 'f', 1, 64)
 	switch {
@@ -189,7 +189,7 @@ func between(from, to time.Time) string {
 	return day(from) + " to " + moment(to)
 }
 
-// age is how long ago something was, in one unit; nothing where it lies ahead.
+// age formats a duration in one unit, or returns nothing if it is negative.
 func age(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -204,7 +204,7 @@ func age(d time.Duration) string {
 	return count(int(d/(24*time.Hour))) + "d"
 }
 
-// historySum is the last word.
+// historySum prints the totals at the end.
 func (p *printer) historySum(doc *history.Document) {
 	s := doc.Summary
 	var l list
@@ -229,7 +229,8 @@ func historyRecords(s history.Summary) string {
 	return countNoun(s.Records, "record", "records") + ", " + statusCounts(s.Status)
 }
 
-// undecidedWords says what --fail-on could not find out, or "".
+// undecidedWords describes the rules that --fail-on could not decide, or
+// returns "".
 func undecidedWords(doc *history.Document) string {
 	n := doc.Summary.Undecided + doc.Summary.Errors
 	if n == 0 || doc.FailOn == "" {
@@ -238,7 +239,7 @@ func undecidedWords(doc *history.Document) string {
 	return "--fail-on can't tell for " + countNoun(n, "rule", "rules")
 }
 
-// alertWords says what --fail-on found.
+// alertWords describes the matches of --fail-on.
 func alertWords(doc *history.Document) string {
 	if doc.Summary.Alerts == 0 {
 		return ""

@@ -10,10 +10,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/history"
 )
 
-// Of CSV the first column is always a word or a time of our own, so that no
-// line begins with text of others. All text passes through csvText.
+// The first column of CSV is always a word or a time of mkhooks, so that no
+// line begins with foreign text. All text passes through csvText.
 
-// HistoryCSV writes one line a rule, below a line of names.
+// HistoryCSV writes a line for each rule, below a header line.
 func HistoryCSV(w io.Writer, doc *history.Document) error {
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"state", "rule", "enabled", "records", "sent", "failed", "retrying", "pending", "other", "success_rate",
@@ -51,20 +51,22 @@ func csvTime(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// formulaSigns begin a formula. Some spreadsheets also take the wide and small
-// forms, and the minus sign of mathematics.
+// formulaSigns begin a formula. Some spreadsheets also accept the wide and
+// small forms, and the minus sign of mathematics.
 const formulaSigns = "=+-@＝＋－＠﹦﹢﹣﹫−"
 
-// Before a formula, a spreadsheet skips cellPadding. cellSeparators end a cell for
-// spreadsheets of some languages or settings, whatever the quotes around them.
+// Before a formula, a spreadsheet skips cellPadding. cellSeparators end a cell
+// for spreadsheets of some languages or settings, whatever the quotes around
+// them.
 const (
 	cellPadding    = ` "'`
 	cellSeparators = ",;|"
 )
 
-// csvText makes text safe for a cell: an apostrophe precedes each sign that a
-// spreadsheet could take for the begin of a formula, at the start of the text and
-// after each separator. Tabs and line ends are escaped, so they separate nothing.
+// csvText makes text safe for a cell. It puts an apostrophe before each sign
+// that a spreadsheet could read as the start of a formula. Such signs are at
+// the start of the text and after each separator. Tabs and line ends are
+// escaped, so they separate nothing.
 func csvText(s string) string {
 	s = Escape(s)
 	if !strings.ContainsAny(s, formulaSigns) {
@@ -76,7 +78,7 @@ func csvText(s string) string {
 		switch {
 		case strings.ContainsRune(cellSeparators, r):
 			begins = true
-		case strings.ContainsRune(cellPadding, r): // what follows may still begin a cell
+		case strings.ContainsRune(cellPadding, r): // the next character may still begin a cell
 		default:
 			if begins && strings.ContainsRune(formulaSigns, r) {
 				b.WriteByte('\'')

@@ -9,8 +9,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/history"
 )
 
-// HistoryMarkdown writes delivery histories as a table with one row a rule, and
-// what is to be known of single ones below it.
+// HistoryMarkdown writes delivery histories as a table with a row for each
+// rule, and notes on single rules below it.
 func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) error {
 	m := historyMarkdown{printer: newPrinter(TextOptions{})}
 	m.addPart(partHead, m.headline(doc))
@@ -97,8 +97,8 @@ func stateCell(r *history.Rule) string {
 	return cell
 }
 
-// notes says of single rules what a table has no room for, each kind in turn:
-// errors, failures, what is not exact, what was stored.
+// notes returns the notes on single rules that do not fit in a table. The kinds
+// take turns: errors, failures, inexact counts, archives.
 func (m *historyMarkdown) notes(doc *history.Document) []string {
 	type note struct{ kind, text string }
 	var notes []note
@@ -118,7 +118,8 @@ func (m *historyMarkdown) notes(doc *history.Document) []string {
 			notes = append(notes, note{"stored", rule + activeWords(a) + " stored in " + code(a.Location)})
 		}
 	}
-	// Failures and errors of one rule stay together, if there is room for all.
+	// Failures and errors of a rule stay together if there is room for all
+	// notes.
 	if len(notes) > maxList {
 		notes = fair.Order(notes, func(n note) string { return n.kind })
 	}

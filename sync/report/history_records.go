@@ -11,23 +11,23 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// recordStyles say how a record's status looks.
+// recordStyles are the styles of the statuses of a record.
 var recordStyles = map[webhook.Status]style{webhook.Failed: styleRed, webhook.Retrying: styleYellow, webhook.Pending: styleYellow}
 
-// HistoryRecords writes the records of histories as they come, and what they come
-// to behind them: nothing of them is kept.
+// HistoryRecords writes the records of histories as they come, and the summary
+// at the end. It keeps no records.
 type HistoryRecords struct {
 	out  *bufio.Writer
-	csv  *csv.Writer // of CSV
+	csv  *csv.Writer // only for CSV
 	json bool
 	opts TextOptions
 
 	n    int
 	line bytes.Buffer
-	last *history.Record // of text, for the line above a rule's records
+	last *history.Record // only for text, for the line above a rule's records
 }
 
-// NewHistoryRecords writes in a format: text, JSON or CSV.
+// NewHistoryRecords returns a writer of a format: text, JSON or CSV.
 func NewHistoryRecords(w io.Writer, format Format, o TextOptions) *HistoryRecords {
 	r := &HistoryRecords{out: bufio.NewWriterSize(w, 64<<10), json: format == JSON, opts: o}
 	if format == CSV {
@@ -36,14 +36,14 @@ func NewHistoryRecords(w io.Writer, format Format, o TextOptions) *HistoryRecord
 	return r
 }
 
-// Write writes one record.
+// Write writes a record.
 func (w *HistoryRecords) Write(r history.Record) error {
 	first := w.n == 0
 	w.n++
 	switch {
 	case w.csv != nil:
 		if first {
-			_ = w.csvHead() // the next has its error
+			_ = w.csvHead() // the next Write returns its error
 		}
 		return w.csv.Write([]string{csvTime(&r.Created), csvText(string(r.Status)), csvText(string(r.Type)), csvText(r.Source), csvText(r.Rule)})
 	case w.json:
@@ -77,7 +77,7 @@ func (w *HistoryRecords) writeJSON(r history.Record, first bool) error {
 func (w *HistoryRecords) writeText(r history.Record) error {
 	if w.last == nil || w.last.Rule != r.Rule {
 		if w.last != nil {
-			_ = w.out.WriteByte('\n') // the last write has the error of all
+			_ = w.out.WriteByte('\n') // the last write returns the error of all
 		}
 		_, _ = w.out.WriteString("Rule " + quoteName(r.Rule) + ", in the order of the service\n")
 		w.last = &r
@@ -90,7 +90,8 @@ func (w *HistoryRecords) writeText(r history.Record) error {
 	return err
 }
 
-// Close ends the document: doc is what the records come to, without them.
+// Close ends the document. doc is the summary of the records, without the
+// records.
 func (w *HistoryRecords) Close(doc *history.Document) error {
 	var err error
 	switch {
@@ -109,7 +110,7 @@ func (w *HistoryRecords) Close(doc *history.Document) error {
 		}
 		text := rest.Bytes()
 		if w.n > 0 {
-			_, _ = w.out.WriteString("\n  ],\n") // the last write has the error of all
+			_, _ = w.out.WriteString("\n  ],\n") // the last write returns the error of all
 			text = bytes.TrimPrefix(text, []byte("{\n"))
 		}
 		_, err = w.out.Write(text)

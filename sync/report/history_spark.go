@@ -6,13 +6,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/history"
 )
 
-// A spark line shows how many records each stretch of time has. Failures are
-// told apart by more than colour: in a rule's own lines they have a line of
-// their own below it, on the same scale; in the line of a table, a stretch in
-// which at least half failed shows a cross.
+// A spark line shows the number of records in each stretch of time. Failures
+// differ by more than colour. For a single rule they have a separate line
+// below, on the same scale. In a table, a cross marks a stretch in which at
+// least half failed.
 
-// The characters of a spark line, from the least to the most. The ASCII ones
-// are for terminals that can't show the others.
+// The characters of a spark line, from the least to the most. The ASCII
+// characters are for terminals that can't show the others.
 var (
 	blocks      = []rune("▁▂▃▄▅▆▇█")
 	asciiBlocks = []rune("_.-=+*%@")
@@ -23,7 +23,7 @@ const (
 	cross, asciiCross       = '×', 'x'
 )
 
-// bar is one character of a spark line.
+// bar returns one character of a spark line.
 func (p *printer) bar(n, most int, none rune) rune {
 	set := blocks
 	if p.ASCII {
@@ -49,7 +49,7 @@ func (p *printer) cross() rune {
 	return cross
 }
 
-// tallest is the most records of a column.
+// tallest returns the largest number of records in a column.
 func tallest(t history.Timeline) int {
 	most := 1
 	for _, c := range t.Columns {
@@ -79,10 +79,11 @@ func (p *printer) spark(whole *history.Timeline, fact func(string, ...span)) {
 	fact("", styled(axis(t)+", highest "+count(most), styleDim))
 }
 
-// axis says what the columns of a spark line are.
+// axis describes the columns of a spark line.
 func axis(t history.Timeline) string { return stretch(t.Seconds) + " a column, from " + minute(t.From) }
 
-// sparkRoom is how many columns a spark line may have behind an indent.
+// sparkRoom returns the number of columns that a spark line may have after an
+// indent.
 func (p *printer) sparkRoom(indent int) int {
 	if p.Width == 0 {
 		return 1 << 10
@@ -90,10 +91,10 @@ func (p *printer) sparkRoom(indent int) int {
 	return max(p.Width-indent, 8)
 }
 
-// mostlyFailed is what a cross in a table's spark line means.
+// mostlyFailed explains a cross in a table's spark line.
 const mostlyFailed = "where at least half failed"
 
-// brief is a spark line as spans of one line, each on a scale of its own.
+// brief returns a spark line as spans of a line, with its own scale.
 func (p *printer) brief(t history.Timeline) []span {
 	most := tallest(t)
 	var out []span
@@ -107,7 +108,7 @@ func (p *printer) brief(t history.Timeline) []span {
 	return out
 }
 
-// stretch is a length of time in whole units.
+// stretch formats a length of time in whole units.
 func stretch(seconds int64) string {
 	for _, u := range []struct {
 		seconds   int64

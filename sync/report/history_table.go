@@ -12,12 +12,12 @@ const (
 	minRuleColumn = 12
 	sparkColumn   = 32
 	minSpark      = 16
-	wideTerminal  = 110 // from where on a spark line has its full width
+	wideTerminal  = 110 // the least width for a full spark line
 	tableIndent   = 2
 	tableHang     = 6
 )
 
-// table lays out cells of a width for each column.
+// table lays out cells with a width for each column.
 type table struct {
 	head  []string
 	right []bool // columns of numbers
@@ -35,7 +35,7 @@ func newTable(head []string, right []bool, rows [][]string) *table {
 	return t
 }
 
-// narrowColumn makes a column narrower, with an ellipsis where something goes.
+// narrowColumn makes a column narrower. An ellipsis marks omitted text.
 func (t *table) narrowColumn(column, most int, rows [][]string) {
 	if t.wide[column] <= most {
 		return
@@ -56,7 +56,7 @@ func (t *table) narrowColumn(column, most int, rows [][]string) {
 	}
 }
 
-// width is how many columns a row takes, with the space behind it.
+// width returns the number of columns of a row, including the space after it.
 func (t *table) width() int {
 	n := 0
 	for _, w := range t.wide {
@@ -78,8 +78,8 @@ func (t *table) row(cells []string) string {
 	return b.String()
 }
 
-// historyTable is one line a rule, in the document's order. Their spark lines
-// share one axis, so that they can be compared.
+// historyTable prints a line for each rule, in the document's order. The spark
+// lines share an axis, so that they can be compared.
 func (p *printer) historyTable(doc *history.Document) {
 	if len(doc.Rules) == 0 {
 		return
@@ -117,7 +117,7 @@ func (p *printer) historyTable(doc *history.Document) {
 	p.tableNotes(doc, lines)
 }
 
-// tableNotes say what the spark lines show, and what is not exact.
+// tableNotes prints the scale of the spark lines, and notes on inexact counts.
 func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
 	p.blank()
 	for _, t := range lines {
@@ -140,7 +140,7 @@ func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
 	}
 }
 
-// historyCells are the cells of a rule's line, the spark line aside.
+// historyCells returns the cells of a rule's line without the spark line.
 func historyCells(doc *history.Document, r *history.Rule) []string {
 	failed, success, last := "", "", string(r.State)
 	if r.Status.Failed > 0 {
@@ -150,7 +150,7 @@ func historyCells(doc *history.Document, r *history.Rule) []string {
 		success = percent(*r.SuccessRate)
 	}
 	switch {
-	case r.State == history.StateFailing && r.Failing != nil: // for how long
+	case r.State == history.StateFailing && r.Failing != nil: // how long it has been failing
 		last += " " + age(doc.CreatedAt.Sub(r.Failing.From))
 	case r.Last != nil && r.State != history.StateUnreadable: // how long ago
 		last += " " + age(doc.CreatedAt.Sub(*r.Last))

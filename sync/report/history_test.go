@@ -17,7 +17,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// failingPlan is a drift report of rules that are as their files say, and whose
+// failingPlan returns a drift report of rules that match their files, and whose
 // deliveries fail.
 func failingPlan() *plan.Plan {
 	p := quietPlan()
@@ -30,7 +30,7 @@ func failingPlan() *plan.Plan {
 	return p
 }
 
-// someHistory is a document of every state, with what a reader must be told.
+// someHistory returns a document with every state and every note.
 func someHistory() *history.Document {
 	now := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
 	since := now.Add(-7 * 24 * time.Hour)
@@ -108,7 +108,7 @@ func writeRecords(w io.Writer, f Format, doc *history.Document, o TextOptions) e
 	return out.Close(doc)
 }
 
-// poisonedHistories writes every form of a history with s in all places.
+// poisonedHistories writes every form of a history with s in all positions.
 func poisonedHistories(t *testing.T, s string, o TextOptions) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -117,7 +117,7 @@ func poisonedHistories(t *testing.T, s string, o TextOptions) map[string]string 
 		poison(reflect.ValueOf(doc), s, false)
 		for i := range doc.Rules {
 			if a := doc.Rules[i].Archive; a != nil {
-				a.SHA256 = strings.Repeat("ab", 32) // of our own
+				a.SHA256 = strings.Repeat("ab", 32) // text of mkhooks
 			}
 		}
 		var b bytes.Buffer
@@ -146,9 +146,9 @@ func poisonedHistories(t *testing.T, s string, o TextOptions) map[string]string 
 	return out
 }
 
-// TestHostileHistories: whatever the service says, no line begins with it or is
-// steered by it, JSON fits its schema, CSV has as many cells as its first line
-// and no formula, Markdown has room in a comment.
+// TestHostileHistories: no line begins with text from the service or is
+// controlled by it. JSON matches its schema. CSV has as many cells as its first
+// line and no formula. Markdown fits in a comment.
 func TestHostileHistories(t *testing.T) {
 	t.Parallel()
 	for name, s := range everyHostile() {
@@ -176,8 +176,8 @@ func TestHostileHistories(t *testing.T) {
 	}
 }
 
-// TestNoFormula: whatever text a table holds, no spreadsheet finds a formula in
-// it, whichever sign begins one, and whichever character ends a cell.
+// TestNoFormula: no spreadsheet finds a formula in a table, whatever the text,
+// the sign and the cell separator.
 func TestNoFormula(t *testing.T) {
 	t.Parallel()
 	for _, sign := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠SUM(A1)", "﹦1", "﹢1", "﹣1", "﹫SUM(A1)", "−1"} {
@@ -223,8 +223,8 @@ func checkCSV(t *testing.T, name, text string) {
 		}
 	}
 	for _, separator := range ",;|\t" {
-		// As a spreadsheet of another language reads it, which finds no quotes
-		// where it looks for them, and as one that knows no quotes.
+		// Read it like a spreadsheet of another language, which finds no quotes
+		// at the expected positions, and like a spreadsheet without quotes.
 		other := csv.NewReader(strings.NewReader(text))
 		other.Comma, other.LazyQuotes, other.FieldsPerRecord = separator, true, -1
 		rows, err := other.ReadAll()
@@ -255,7 +255,7 @@ func checkCell(t *testing.T, name, cell string) {
 	}
 }
 
-// TestBars: what is there is seen, however little; what is not is not.
+// TestBars: any number above 0 is visible, and 0 is not.
 func TestBars(t *testing.T) {
 	t.Parallel()
 	p := newPrinter(TextOptions{})
@@ -281,7 +281,7 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// TestRecordsWithoutOne: a document without records is a document all the same.
+// TestRecordsWithoutOne: a document without records is a valid document.
 func TestRecordsWithoutOne(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

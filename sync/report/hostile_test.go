@@ -20,7 +20,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// hostile are texts that files or the service may hold.
+// hostile contains texts that files or the service may contain.
 var hostile = map[string]string{
 	"ansi":           "\x1b[2J\x1b[31mred\x1b]0;title\a",
 	"c1":             "a\u009b31mb\u0085::c",
@@ -46,8 +46,8 @@ var hostile = map[string]string{
 }
 
 // poison replaces every text in a document by s: values, names, paths,
-// messages, keys of maps. With words, also those that are of a fixed set, as a
-// saved document may hold any.
+// messages, map keys. If words is set, it also replaces words of a fixed set,
+// because a saved document may contain any text.
 func poison(v reflect.Value, s string, words bool) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -60,7 +60,7 @@ func poison(v reflect.Value, s string, words bool) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			// Why a project can't be read stands in place of all else.
+			// The reason of an unreadable project replaces all other parts.
 			if f := v.Type().Field(i); f.IsExported() && (f.Name != "Unreadable" || !v.Field(i).IsZero()) {
 				poison(v.Field(i), s, words)
 			}
@@ -78,7 +78,7 @@ func poison(v reflect.Value, s string, words bool) {
 	}
 }
 
-// poisoned writes every text document with s in all places.
+// poisoned writes every text document with s in all positions.
 func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -122,7 +122,7 @@ func poisoned(t testing.TB, s string, words bool, o TextOptions) string {
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]+m")
 
-// checkLines holds the rules of the text for every line.
+// checkLines checks the rules of the text for every line.
 func checkLines(t testing.TB, out string, o TextOptions) {
 	t.Helper()
 	if out != "" && !strings.HasSuffix(out, "\n") {
@@ -195,7 +195,7 @@ func TestHostileProblems(t *testing.T) {
 	}
 }
 
-// TestColorSaysNothing: without its colours a text is the plain text.
+// TestColorSaysNothing: without its colours a text equals the plain text.
 func TestColorSaysNothing(t *testing.T) {
 	t.Parallel()
 	plain := poisoned(t, "a \x1b[31m b", false, TextOptions{Width: 80})
@@ -211,8 +211,8 @@ func TestColorSaysNothing(t *testing.T) {
 	}
 }
 
-// TestHostileJSON: what reads the document gets the very text back, and no
-// line of it is anything to a terminal or a runner.
+// TestHostileJSON: a reader of the document gets exactly the original text, and
+// no line controls a terminal or a runner.
 func TestHostileJSON(t *testing.T) {
 	t.Parallel()
 	for name, s := range hostile {
@@ -237,7 +237,7 @@ func TestHostileJSON(t *testing.T) {
 			if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 				t.Fatalf("%s, %s: %v", name, kind, err)
 			}
-			want := string([]rune(s)) // as JSON has it: without bytes that are no UTF-8
+			want := string([]rune(s)) // as JSON has it: without bytes that are not UTF-8
 			if got := back.Changes[0].Rule; got != want {
 				t.Errorf("%s, %s: got %.80q, want %.80q", name, kind, got, want)
 			}
@@ -245,8 +245,8 @@ func TestHostileJSON(t *testing.T) {
 	}
 }
 
-// TestNoAuthValue: whatever a plan holds below authentication by mistake, no
-// document shows it.
+// TestNoAuthValue: no document shows a value below authentication that a plan
+// contains by mistake.
 func TestNoAuthValue(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cret-value"
@@ -280,7 +280,8 @@ func TestNoAuthValue(t *testing.T) {
 	}
 }
 
-// TestSame: a document is the same each time, and writing it changes nothing.
+// TestSame: a document is the same each time, and writing it does not change
+// it.
 func TestSame(t *testing.T) {
 	t.Parallel()
 	p := mixedPlan()

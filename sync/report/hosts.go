@@ -9,20 +9,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// receiver is a host that secrets go to, and what a reader has to know of it.
+// receiver is a host that receives secrets, with the facts for a reader.
 type receiver struct {
 	host  string
 	class importance
 	rules int
-	// unlisted is true if destinations are set and do not name it, moved if a live
-	// rule has another host now.
+	// unlisted: destinations are set and do not contain the host. moved: a live
+	// rule currently has another host.
 	unlisted, moved bool
 }
 
-// receivers are hosts by what comes of the changes that send them secrets.
+// receivers are hosts by the result of the changes that send them secrets.
 type receivers struct {
-	// told get secrets, doubtful may have got them, kept get none: a guard blocks
-	// the changes, or they were not made.
+	// told receive secrets, doubtful may have received them, kept receive none:
+	// a guard blocks the changes, or they were not made.
 	told, doubtful, kept []receiver
 }
 
@@ -67,7 +67,7 @@ func resultReceivers(r *apply.Result) receivers {
 	return receivers{told: byImportance(told), doubtful: byImportance(doubtful), kept: byImportance(kept)}
 }
 
-// note counts a rule of a host.
+// note counts a rule for a host.
 func note(into map[string]*receiver, host string, class importance) *receiver {
 	r := into[host]
 	if r == nil {
@@ -79,7 +79,8 @@ func note(into map[string]*receiver, host string, class importance) *receiver {
 	return r
 }
 
-// byImportance orders hosts: first those that get a secret they do not have.
+// byImportance sorts hosts: first hosts that receive a secret they do not have
+// yet.
 func byImportance(hosts map[string]*receiver) []receiver {
 	out := make([]receiver, 0, len(hosts))
 	for _, r := range hosts {
@@ -89,7 +90,7 @@ func byImportance(hosts map[string]*receiver) []receiver {
 	return out
 }
 
-// words says of a host what there is to know.
+// words returns the facts about a host.
 func (r *receiver) words() string {
 	l := list{countNoun(r.rules, "rule", "rules")}
 	if r.unlisted {
@@ -101,8 +102,8 @@ func (r *receiver) words() string {
 	return " (" + l.String() + ")"
 }
 
-// hostLine lists hosts in at most room bytes and says how many it does not name;
-// room 0 names all.
+// hostLine lists hosts in at most room bytes and counts the omitted hosts; room
+// 0 names all.
 func hostLine(hosts []receiver, room int, show func(string) string) string {
 	var b strings.Builder
 	for i := range hosts {
@@ -119,9 +120,9 @@ func hostLine(hosts []receiver, room int, show func(string) string) string {
 	return b.String()
 }
 
-// lines are the lines near the top of every document that names hosts:
-// what happens, and to which of them. Each of the lists has its own room, so that
-// none hides another.
+// lines returns the lines near the top of every document that names hosts: the
+// effect, and its hosts. Each list has its own room, so that no list hides
+// another.
 func (r receivers) lines(words [3]string, room int, show func(string) string) []string {
 	var out []string
 	for i, hosts := range [][]receiver{r.told, r.doubtful, r.kept} {
@@ -139,7 +140,7 @@ var (
 	resultHostWords = [3]string{"Secrets were sent to", "Secrets may have been sent to", "No secret was sent to"}
 )
 
-// hostWords are those for a plan.
+// hostWords returns the words for a plan.
 func (o TextOptions) hostWords() [3]string {
 	if o.Drift {
 		return driftHostWords
@@ -147,15 +148,16 @@ func (o TextOptions) hostWords() [3]string {
 	return planHostWords
 }
 
-// The most bytes of a name that is shown whole. Of a longer one the beginning and
-// the end are: the end of a host says whose it is.
+// Limits of names, in bytes. Of a longer name the beginning and the end are
+// shown: the end of a host shows its owner.
 const (
 	maxMiddle  = 280
 	middleHead = 100
 	middleTail = 100
 )
 
-// middle leaves out the middle of what is too long, and says so.
+// middle omits the middle of an overlong text and counts the omitted
+// characters.
 func middle(s string) string {
 	if len(Escape(s)) <= maxMiddle {
 		return s

@@ -9,37 +9,38 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// importance is how much depends on it that a reader sees a change. Changes are
-// shown in its order, and where there is no room for all, those of no importance
-// go first.
+// importance is how much a reader needs to see a change. Changes are shown in
+// this order. If there is no room for all, the least important are omitted
+// first.
 type importance int
 
 // The classes, the most important first.
 const (
-	movesSecret    importance      = iota // to a host that is not in destinations, or not the live rule's
-	sendsNew                              // a secret to a host that none of the changed rules has now
-	sendsSecret                           // any other change that sends one
+	movesSecret    importance      = iota // to a host that is not in destinations, or differs from the live rule's host
+	sendsNew                              // to a host that no changed rule currently has
+	sendsSecret                           // any other change that sends a secret
 	deletesRule                           // a rule and, from the service, its history
-	blockedChange                         // what a guard holds back
+	blockedChange                         // a change that a guard blocks
 	otherUpdate                           // sends no secret
 	otherCreate                           // sends no secret
-	lastImportance = blockedChange        // that matters: see [importance.matters]
+	lastImportance = blockedChange        // the last class that matters: see [importance.matters]
 )
 
-// matters reports whether a change must not be hidden behind those that do not.
+// matters reports whether a change must not be hidden behind changes that do
+// not matter.
 func (i importance) matters() bool { return i <= lastImportance }
 
-// arranged is a change with its place in a document.
+// arranged is a change with its position in a document.
 type arranged[T any] struct {
 	change *T
 	class  importance
-	// turn is the place in which it keeps its room: each class in turn, and in a
-	// class each group, which is a host. So a flood of one kind of change pushes out
-	// only itself.
+	// turn is the order in which changes keep their room. The classes take
+	// turns, and within a class the groups, which are hosts. So a flood of one
+	// kind of change only displaces itself.
 	turn int
 }
 
-// arrange orders changes by importance, those of one class as they are.
+// arrange sorts changes by importance and keeps the order within a class.
 func arrange[T any](changes []T, class func(*T) importance, group func(*T) string) []arranged[T] {
 	out := make([]arranged[T], 0, len(changes))
 	seen := map[importance]map[string]int{}
@@ -54,7 +55,8 @@ func arrange[T any](changes []T, class func(*T) importance, group func(*T) strin
 		out = append(out, p)
 	}
 	slices.SortStableFunc(out, func(a, b arranged[T]) int { return cmp.Compare(a.class, b.class) })
-	// Of each class, the first change of each group comes before the second of any.
+	// Within a class, the first change of each group comes before the second of
+	// any group.
 	byTurn := make([]int, len(out))
 	for i := range out {
 		byTurn[i] = i
@@ -70,18 +72,18 @@ func arrange[T any](changes []T, class func(*T) importance, group func(*T) strin
 	return out
 }
 
-// arrangeChanges orders the changes of a project.
+// arrangeChanges sorts the changes of a project.
 func arrangeChanges(p *plan.Project) []arranged[plan.Change] {
 	live := liveHosts(p)
 	return arrange(p.Changes, func(c *plan.Change) importance { return importanceOf(p, c, live) }, func(c *plan.Change) string {
 		if c.Blocked != nil {
-			return string(c.Blocked.Guard) // each guard in turn
+			return string(c.Blocked.Guard) // the guards take turns
 		}
 		return c.SecretTo
 	})
 }
 
-// liveHosts are the hosts that the changed rules have now.
+// liveHosts returns the current hosts of the changed rules.
 func liveHosts(p *plan.Project) map[webhook.Origin]bool {
 	live := map[webhook.Origin]bool{}
 	for i := range p.Changes {
@@ -106,8 +108,8 @@ func importanceOf(p *plan.Project, c *plan.Change, live map[webhook.Origin]bool)
 	return otherUpdate
 }
 
-// secretImportance is the class of a change that sends a secret, whether or not a
-// guard blocks it.
+// secretImportance returns the class of a change that sends a secret, whether
+// or not a guard blocks it.
 func secretImportance(p *plan.Project, c *plan.Change, live map[webhook.Origin]bool) importance {
 	to := originTo(c)
 	switch {
@@ -119,7 +121,7 @@ func secretImportance(p *plan.Project, c *plan.Change, live map[webhook.Origin]b
 	return sendsSecret
 }
 
-// originTo is where a change sends its secret.
+// originTo returns the receiver of a change's secret.
 func originTo(c *plan.Change) webhook.Origin {
 	if c.After != nil {
 		return webhook.OriginOf(c.After.URL)
@@ -127,7 +129,7 @@ func originTo(c *plan.Change) webhook.Origin {
 	return webhook.OriginOf("https://" + c.SecretTo)
 }
 
-// isUnlisted reports whether destinations are set and do not name a host.
+// isUnlisted reports whether destinations are set and do not contain a host.
 func isUnlisted(p *plan.Project, to webhook.Origin) bool {
 	d := p.Guards.Settings.Destinations
 	return len(d) > 0 && !slices.ContainsFunc(d, func(pattern string) bool { return webhook.MatchDestination(pattern, to) })
@@ -138,8 +140,8 @@ func hasMoved(c *plan.Change) bool {
 	return c.Before != nil && webhook.OriginOf(c.Before.URL) != originTo(c)
 }
 
-// arrangeResults orders what became of changes, project by project: what went wrong
-// first, then what sent a secret, and the deletes.
+// arrangeResults sorts the results of changes by project. Within a project,
+// problems come first, then changes that sent a secret, then deletes.
 func arrangeResults(r *apply.Result) []arranged[apply.Change] {
 	group := func(c *apply.Change) string {
 		if c.Blocked != nil {

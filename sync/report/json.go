@@ -19,7 +19,7 @@ import (
 // ProblemsFormatVersion is the version of the problems document.
 const ProblemsFormatVersion = 1
 
-// PlanJSON writes the plan document, with its checksum: what plan --out saves.
+// PlanJSON writes the plan document with its checksum, as plan --out saves it.
 func PlanJSON(w io.Writer, p *plan.Plan) error {
 	doc := withoutAuthValues(p)
 	sum, err := doc.Sum()
@@ -44,9 +44,9 @@ func ProblemsJSON(w io.Writer, problems []schema.Problem) error {
 	}{ProblemsFormatVersion, problems})
 }
 
-// writeJSON writes v indented by two, with a newline at the end. Beyond what
-// JSON demands it escapes what must not reach a terminal or a CI runner's log
-// as it is: the set of [Escape], as \uXXXX.
+// writeJSON writes v with an indent of two and a final newline. Beyond the
+// rules of JSON it escapes the characters of [Escape] as \uXXXX. They must not
+// reach a terminal or the log of a CI runner.
 func writeJSON(w io.Writer, v any) error {
 	var raw bytes.Buffer
 	enc := json.NewEncoder(&raw)
@@ -59,8 +59,8 @@ func writeJSON(w io.Writer, v any) error {
 	return err
 }
 
-// escapeJSON works on finished JSON: outside of strings there is nothing to
-// escape but the newlines and spaces of the layout.
+// escapeJSON escapes finished JSON. Outside of strings only the newlines and
+// spaces of the layout occur, which need no escape.
 func escapeJSON(raw []byte) []byte {
 	out := make([]byte, 0, len(raw)+64)
 	last := rune(0)
@@ -87,8 +87,8 @@ func appendJSONEscape(out []byte, r rune) []byte {
 	return fmt.Appendf(out, `\u%04x`, r)
 }
 
-// withoutAuthValues is p without any value below authentication. A plan has
-// none; this is for the day when one does by mistake.
+// withoutAuthValues returns p without any value below authentication. A plan
+// has none; this guards against mistakes.
 func withoutAuthValues(p *plan.Plan) *plan.Plan {
 	out := *p
 	out.Projects = slices.Clone(p.Projects)
@@ -116,8 +116,9 @@ func redacted(v any) any {
 	return webhook.Redacted
 }
 
-// specWithoutAuthValues: of authentication a spec has names, and in its
-// unknown fields what a later version of the API may keep there.
+// specWithoutAuthValues removes values below authentication from a spec's
+// unknown fields, in case a later version of the API has some. Known fields
+// only have names.
 func specWithoutAuthValues(s *webhook.Spec) *webhook.Spec {
 	if s == nil || len(s.Unknown) == 0 {
 		return s

@@ -6,11 +6,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// keepIt is what to do about a rule that a delete left paused.
+// keepIt tells how to keep a rule that a delete left paused.
 const keepIt = "the next apply deletes the rule; to keep it, bring its file back, then mkhooks apply restores it with its auth values"
 
-// leftWords says in which state an unfinished delete left the live rule; show
-// writes a name.
+// leftWords describes the state in which an unfinished delete left the live
+// rule; show formats a name.
 func leftWords(l *apply.Left, show func(string) string) string {
 	state, has := "paused", "no longer has "
 	if l.Enabled {

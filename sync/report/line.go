@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// style is how a piece of a line looks, as the parameters of an ANSI SGR
-// sequence; empty is the terminal's own.
+// style is the look of a part of a line, as the parameters of an ANSI SGR
+// sequence. Empty is the terminal's default.
 type style string
 
 const (
@@ -21,10 +21,10 @@ const (
 	styleRed    style = "31"
 	styleGreen  style = "32"
 	styleYellow style = "33"
-	styleBlock  style = "1;35" // bold magenta: held back
+	styleBlock  style = "1;35" // bold magenta: blocked
 )
 
-// span is a piece of a line. A solid span is not broken at its spaces.
+// span is a part of a line. A solid span is not broken at its spaces.
 type span struct {
 	text  string
 	style style
@@ -35,7 +35,7 @@ func textSpan(s string) span           { return span{text: s} }
 func styled(s string, c style) span    { return span{text: s, style: c} }
 func solidSpan(s string, c style) span { return span{text: s, style: c, solid: true} }
 
-// cell is one character of a line.
+// cell is a character of a line.
 type cell struct {
 	r     rune
 	cols  int
@@ -43,15 +43,15 @@ type cell struct {
 	solid bool
 }
 
-// continuation is what a wrapped line goes on behind, so that it never begins
-// with text of others.
+// continuation begins a wrapped line, so that it never begins with foreign
+// text.
 const continuation = "│ "
 
-// minWidth is the least width that text is laid out for.
+// minWidth is the least width of the layout.
 const minWidth = 40
 
-// printer lays out lines. It escapes all that it prints, so that nothing of
-// others can be forgotten.
+// printer lays out lines. It escapes everything that it prints, so that no
+// foreign text can be missed.
 type printer struct {
 	buf bytes.Buffer
 	TextOptions
@@ -64,7 +64,7 @@ func newPrinter(o TextOptions) *printer {
 	return &printer{TextOptions: o}
 }
 
-// limit is how many characters of a value are shown; 0 means all.
+// limit returns the number of characters of a value to show; 0 means all.
 func (p *printer) limit() int {
 	if p.Verbose {
 		return 0
@@ -84,13 +84,13 @@ func (p *printer) blank() {
 	}
 }
 
-// line prints spans behind indent spaces and wraps them; wrapped lines are
-// indented by hang. The first span is always text of our own.
+// line prints spans after indent spaces and wraps them; wrapped lines are
+// indented by hang. The first span must be text of mkhooks.
 func (p *printer) line(indent, hang int, spans ...span) {
 	p.lines(indent, hang, p.Width, spans)
 }
 
-// raw prints one line that is never wrapped.
+// raw prints a line that is never wrapped.
 func (p *printer) raw(indent int, spans ...span) { p.lines(indent, indent, 0, spans) }
 
 func (p *printer) lines(indent, hang, width int, spans []span) {
@@ -111,7 +111,7 @@ func (p *printer) lines(indent, hang, width int, spans []span) {
 	}
 }
 
-// cells escapes spans and takes them apart.
+// cells escapes spans and splits them into characters.
 func cells(spans []span) []cell {
 	n := 0
 	for _, s := range spans {
@@ -130,8 +130,8 @@ func cells(spans []span) []cell {
 	return out
 }
 
-// breakLine cuts a line of at most room columns off the front: after the last
-// space that fits, otherwise within the word. room 0 takes all.
+// breakLine cuts a line of at most room columns off the front. It cuts after
+// the last space that fits, otherwise within the word. room 0 takes all.
 func breakLine(all []cell, room int) (line, rest []cell) {
 	used, end, space := 0, 0, -1
 	for end < len(all) {
@@ -184,7 +184,7 @@ func (p *printer) cells(line []cell) {
 	set(styleNone)
 }
 
-// columns is how many columns of a terminal s takes once it is escaped.
+// columns returns the number of terminal columns of s after escaping.
 func columns(s string) int {
 	n := 0
 	for _, r := range Escape(s) {

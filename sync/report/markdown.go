@@ -9,40 +9,41 @@ import (
 	"sync"
 )
 
-// Rules of the Markdown, which the tests hold for hostile input with a real
+// Rules of the Markdown, which the tests check with hostile input and a real
 // renderer:
 //
-//   - Text of files and of the service stands in code: spans, fenced blocks, or
-//     <code> of an HTML block. There nothing is a link, a mention, a reference,
-//     emphasis or HTML, and [Escape] has taken line ends out before.
-//   - In sentences (what a guard says, an error) plain words stay words, and
-//     everything else is code: [prose].
+//   - Text from files and from the service is in code: spans, fenced blocks, or
+//     <code> of an HTML block. There it can't become a link, a mention, a reference,
+//     emphasis or HTML, and [Escape] has already removed line ends.
+//   - In sentences (the reason of a guard, an error) plain words stay words, and all
+//     other text becomes code: [prose].
 //   - In a row of a table a | that is not a column's border is escaped.
-//   - Nothing is cut within a piece: a change's details, a row, a list item are
-//     there whole or not at all, and what is left out is counted.
+//   - A part is never cut: a change's details, a row or a list item is complete or
+//     omitted, and omitted parts are counted.
 
-// MaxMarkdown is the most bytes, and so the most characters, of a document. A
-// comment on GitHub may have 65,536 characters, and a workflow adds a few of
-// its own.
+// MaxMarkdown is the largest size of a document in bytes, and so in characters.
+// A comment on GitHub may have 65,536 characters, and a workflow adds
+// some more.
 const MaxMarkdown = 60_000
 
-// MarkdownOptions says what a Markdown document is to say beside its plan or
-// result. The zero value is fit for use.
+// MarkdownOptions are the additions to a document. The zero value is ready for
+// use.
 type MarkdownOptions struct {
-	// Drift words a plan as the drift command does: which side moved.
+	// Drift selects the words of the drift command: which side changed.
 	Drift bool
 	Advice
-	// Show is the command line that shows the whole document; it is named
-	// where something is left out.
+	// Show is the command line that shows the complete document. It appears if
+	// parts are omitted.
 	Show string
-	// Limit is the most bytes; 0 means [MaxMarkdown].
+	// Limit is the largest size in bytes; 0 means [MaxMarkdown].
 	Limit int
 }
 
-// maxClip is the most characters of a name, a message or a list's item.
+// maxClip is the largest number of characters of a name, a message or a list
+// item.
 const maxClip = 600
 
-// truncateText is s escaped, and cut where it is too long for anybody to read.
+// truncateText escapes s, and cuts it if it is too long to read.
 func truncateText(s string) string {
 	if runes := []rune(s); len(runes) > maxClip {
 		s = string(runes[:maxClip]) + "… (" + count(len(runes)-maxClip) + " more characters)"
@@ -50,20 +51,20 @@ func truncateText(s string) string {
 	return Escape(s)
 }
 
-// lazily is an expression that is compiled when it is first needed: most runs
-// write no Markdown, and start-up must not pay for it.
+// lazily returns an expression that is compiled on first use: most runs write
+// no Markdown, and start-up must not pay for it.
 func lazily(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
-// longTicks are runs of backticks that renderers give up on.
+// longTicks matches runs of backticks that renderers do not handle.
 var longTicks = lazily("`{9,}")
 
 func fewTicks(s string) string {
 	return longTicks().ReplaceAllStringFunc(s, func(run string) string { return strings.Repeat(`\u{60}`, len(run)) })
 }
 
-// ticks is a run of backticks longer than any in s, and than least.
+// ticks returns a run of backticks longer than any in s, of at least least.
 func ticks(s string, least int) string {
 	longest, run := least-1, 0
 	for i := range len(s) {
@@ -75,7 +76,7 @@ func ticks(s string, least int) string {
 	return strings.Repeat("`", longest+1)
 }
 
-// code is s as a code span.
+// code returns s as a code span.
 func code(s string) string {
 	s = fewTicks(truncateText(s))
 	if s == "" {
@@ -88,7 +89,7 @@ func code(s string) string {
 	return fence + s + fence
 }
 
-// short is a name as code, without the middle of a long one.
+// short returns a name as code, without the middle of a long name.
 func short(s string) string { return code(quoteName(middle(s))) }
 
 // codes lists names as code, at most limit of them, and counts the rest.
@@ -107,7 +108,7 @@ func codes(names []string, limit int) string {
 	return b.String()
 }
 
-// fenced is a code block of lines; language may be empty.
+// fenced returns lines as a code block; language may be empty.
 func fenced(language string, lines []string) string {
 	var b strings.Builder
 	for _, l := range lines {
@@ -117,7 +118,8 @@ func fenced(language string, lines []string) string {
 	return fence + language + "\n" + b.String() + fence + "\n"
 }
 
-// htmlCode is s for a line of an HTML block, where Markdown counts for nothing.
+// htmlCode returns s for a line of an HTML block, in which Markdown has no
+// effect.
 func htmlCode(s string) string { return "<code>" + html.EscapeString(truncateText(s)) + "</code>" }
 
 var (
@@ -126,8 +128,8 @@ var (
 	hexWord   = lazily(`^[0-9a-fA-F]{7,40}$`)
 )
 
-// prose is a sentence that may hold names and values of others: plain words
-// and numbers stay as they are, all else is set as code. A word of seven or
+// prose formats a sentence that may contain foreign names and values. Plain
+// words and numbers stay unchanged; the rest becomes code. A word of seven or
 // more hex digits may be a commit.
 func prose(s string) string {
 	var out []string
@@ -151,11 +153,13 @@ func prose(s string) string {
 	return strings.Join(out, " ")
 }
 
-// commandAtEnd finds the command line that a hint is, or ends with. It has a flag
-// or a path; what begins like one and has none is a sentence.
+// commandAtEnd matches the command line that ends a hint, or is the hint. A
+// command line has a flag or a path; other text that begins like a command is a
+// sentence.
 var commandAtEnd = lazily(`^(.*: )?((?:mkhooks|sops|git|export|chmod|age-keygen) .*(?: -[^ ]|/|[^ ][.=][^ ]).*)$`)
 
-// hintProse is a hint; a command line in it stands as one piece, to be copied.
+// hintProse formats a hint; a command line in it stays in one piece, to be
+// copied.
 func hintProse(hint string) string {
 	m := commandAtEnd().FindStringSubmatch(hint)
 	switch {
@@ -167,8 +171,8 @@ func hintProse(hint string) string {
 	return prose(m[1]) + " " + code(m[2])
 }
 
-// tableRow is a row of a table. All | in cells stand in code. A backslash before
-// one can't be written in a way that all renderers read alike.
+// tableRow returns a row of a table. All | in cells are in code. Renderers do
+// not agree on a backslash before a |, so it is replaced.
 func tableRow(cells ...string) string {
 	var b strings.Builder
 	for _, c := range cells {
@@ -178,12 +182,12 @@ func tableRow(cells ...string) string {
 	return b.String() + "|\n"
 }
 
-// tableHead is the first two lines of a table.
+// tableHead returns the first two lines of a table.
 func tableHead(cells ...string) string {
 	return tableRow(cells...) + strings.Repeat("| --- ", len(cells)) + "|\n"
 }
 
-// details is a part that is folded away below a line of HTML.
+// details returns a part that is folded below a line of HTML.
 func details(summary, body string, open bool) string {
 	tag := "<details>"
 	if open {
@@ -192,12 +196,12 @@ func details(summary, body string, open bool) string {
 	return tag + "\n<summary>" + summary + "</summary>\n\n" + body + "\n</details>\n\n"
 }
 
-// alert is a block that GitHub and GitLab show in a box of a colour.
+// alert returns a block that GitHub and GitLab show in a coloured box.
 func alert(kind string, lines ...string) string {
 	return "> [!" + kind + "]\n> " + strings.Join(lines, "\n> ") + "\n\n"
 }
 
-// bullets is a list; none where there are no items.
+// bullets returns a list, or "" without items.
 func bullets(items []string) string {
 	if len(items) == 0 {
 		return ""
@@ -205,10 +209,11 @@ func bullets(items []string) string {
 	return "- " + strings.Join(items, "\n- ") + "\n\n"
 }
 
-// maxCommand is the most bytes of a command line; half of one is of no use.
+// maxCommand is the largest size of a command line in bytes. A cut command is
+// useless, so a longer command is omitted.
 const maxCommand = 2000
 
-// commandLines is a block of command lines, to be copied.
+// commandLines returns a block of command lines, to be copied.
 func commandLines(title string, commands ...string) string {
 	commands = slices.DeleteFunc(slices.Clone(commands), func(c string) bool { return len(c) > maxCommand })
 	if len(commands) == 0 {
@@ -217,10 +222,10 @@ func commandLines(title string, commands ...string) string {
 	return title + "\n" + strings.Repeat("\n", min(1, len(title))) + fenced("sh", commands) + "\n"
 }
 
-// maxNext is the most command lines that come next: they are never left out.
+// maxNext limits the command lines that come next: they are never omitted.
 const maxNext = 3
 
-// nextLines are the command lines that come next.
+// nextLines returns the command lines that come next.
 func nextLines(next []string) string { return commandLines("**Next:**", firstOf(next, maxNext)...) }
 
 func writeAll(w io.Writer, s string) error {

@@ -6,34 +6,35 @@ import (
 	"strings"
 )
 
-// part is a piece of a document that is shown whole or left out whole.
+// part is a piece of a document that is shown or omitted as a unit.
 type part struct {
 	kind partKind
 	text string
-	// turn is the place among the parts of its kind: the greatest are left out
-	// first, and of those of one turn the last in the document.
+	// turn is the position among the parts of its kind. Parts with the greatest
+	// turn are omitted first; of equal turns, the last in the document.
 	turn int
-	// list is the number of the list that an item belongs to; 0 is none.
+	// list is the number of the list that an item belongs to; 0 means no list.
 	list int
 }
 
-// partKind says what a part is, and so when it is left out: see [part.level].
+// partKind is the kind of a part, which decides when it is omitted: see
+// [part.level].
 type partKind int
 
 // The kinds of parts.
 const (
-	partHead       partKind = iota // never left out: what a document can't be read without
+	partHead       partKind = iota // never omitted: the document is unreadable without it
 	partTitle                      // a project's head and the head of its table
-	partRow                        // a row of a table, of a change that matters
+	partRow                        // a table row of a change that matters
 	partItem                       // an item of a list: blocked changes, warnings
 	partDetail                     // the fields of a change that matters
-	partNote                       // what is said of rules that are left alone
+	partNote                       // notes on rules that are left alone
 	partRowLess                    // a row of another change
 	partDetailLess                 // the fields of another change
 )
 
-// level says when a part is left out: those of the greatest level first, so that
-// what matters little never takes the room of what matters.
+// level returns when a part is omitted: the greatest level first, so that minor
+// parts never take the room of parts that matter.
 func (p *part) level() int {
 	switch p.kind {
 	case partRowLess, partDetailLess:
@@ -46,9 +47,9 @@ func (p *part) level() int {
 	return 0
 }
 
-// rank is the place among the parts of a level. Rows, items and details share the
-// room, so that many of one kind don't take that of another: for each change with
-// its fields there are a few items and some more rows.
+// rank returns the position among the parts of a level. Rows, items and details
+// share the room, so that many of one kind don't take the room of another. For
+// each change with its fields there are a few items and some more rows.
 func (p *part) rank() int {
 	switch p.kind {
 	case partItem:
@@ -59,7 +60,7 @@ func (p *part) rank() int {
 	return p.turn
 }
 
-// partNames are what a part of a kind is called, one and many.
+// partNames are the names of the kinds, singular and plural.
 var partNames = map[partKind][2]string{
 	partTitle: {"heading", "headings"}, partNote: {"list", "lists"}, partItem: {"item of a list", "items of lists"},
 	partRow: {"row of a table", "rows of tables"}, partDetail: {"change's details", "changes' details"},
@@ -81,8 +82,8 @@ func (b *builder) addTurn(kind partKind, text string, turn int) {
 	}
 }
 
-// addList adds a list whose items are left out one by one, the last ones first,
-// and counted. An item that has no room leaves the others theirs.
+// addList adds a list whose items are omitted one by one, from the end, and
+// counted. An item without room does not affect the others.
 func addList[T any](b *builder, title string, items []T, write func(T) string) {
 	if len(items) == 0 {
 		return
@@ -94,18 +95,18 @@ func addList[T any](b *builder, title string, items []T, write func(T) string) {
 	b.unwritten = append(b.unwritten, len(items)-len(shown))
 	for i, item := range shown {
 		b.parts = append(b.parts, part{kind: partItem, text: title + "- " + write(item) + "\n", turn: i, list: len(b.unwritten)})
-		title = "" // with the first item, so that none stands alone
+		title = "" // with the first item, so that no title is without items
 	}
 }
 
-// maxItems is the most items of a list that are written at all.
+// maxItems limits the items of a list that are written.
 const maxItems = 200
 
-// noteRoom is kept for the line that says what was left out.
+// noteRoom is reserved for the line that counts the omitted parts, in bytes.
 const noteRoom = 3000
 
-// fit puts the parts together in at most limit bytes. Where something has to
-// go, the first part is followed by a line that says what went and how to see it.
+// fit joins the parts in at most limit bytes. If parts must be omitted, a line
+// after the first part counts them and tells how to see them.
 func (b *builder) fit(limit int, show string) string {
 	if limit <= 0 {
 		limit = MaxMarkdown
@@ -118,7 +119,7 @@ func (b *builder) fit(limit int, show string) string {
 	if size <= limit {
 		return b.join(len(b.parts), "")
 	}
-	// order is the sequence in which parts go.
+	// order is the sequence in which parts are omitted.
 	order := make([]int, 0, len(b.parts))
 	for i := range b.parts {
 		if b.parts[i].kind != partHead {
@@ -154,7 +155,7 @@ func (b *builder) fit(limit int, show string) string {
 // moreItems counts the items of a list that are not shown.
 func moreItems(n int) string { return "- and " + count(n) + " more\n" }
 
-// join puts the parts together, with a note before the one at a place.
+// join joins the parts, with a note before the part at index at.
 func (b *builder) join(at int, note string) string {
 	var out strings.Builder
 	lost := 0

@@ -14,7 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// manyChanges is a plan that no comment has room for.
+// manyChanges returns a plan that does not fit in a comment.
 func manyChanges(n int) *plan.Plan {
 	var changes []plan.Change
 	for i := range n {
@@ -25,8 +25,8 @@ func manyChanges(n int) *plan.Plan {
 	return document(project(changes...), project(changes[:n/2]...))
 }
 
-// TestMarkdownFits: a document has room in a comment whatever its plan, says
-// what it left out, and what it shows is whole.
+// TestMarkdownFits: a document fits in a comment whatever its plan, counts the
+// omitted parts, and shows only complete parts.
 func TestMarkdownFits(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -66,7 +66,7 @@ func TestMarkdownFits(t *testing.T) {
 	}
 }
 
-// TestMarkdownOfMuchFits: whatever there is too much of, a document has room.
+// TestMarkdownOfMuchFits: a document fits, whatever there is too much of.
 func TestMarkdownOfMuchFits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("漢 ", 2000)
@@ -102,7 +102,7 @@ func TestMarkdownOfMuchFits(t *testing.T) {
 	}
 }
 
-// leftOut is how many a document says it left out.
+// leftOut returns the number of omitted parts according to a document.
 func leftOut(source, one, many string) int {
 	m := regexp.MustCompile(`([0-9,]+) (?:` + one + `|` + many + `)`).FindStringSubmatch(source)
 	if m == nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// PlanMarkdown writes a plan for a pull request: what it comes to, which guards
-// are lifted, a table of the changes, what is blocked and by what, and the
-// fields of each change folded away.
+// PlanMarkdown writes a plan for a pull request. It shows the totals, the
+// lifted guards, a table of the changes, and the blocked changes with their
+// guards. The fields of each change are folded.
 func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	m := planMarkdown{printer: newPrinter(TextOptions{Drift: o.Drift, Advice: o.Advice}), several: len(doc.Projects) > 1}
 	changes := 0
@@ -44,8 +44,8 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	return writeAll(w, m.fit(o.Limit, o.Show))
 }
 
-// withRoom returns the projects whose heads take no more than some room, those
-// with the most important changes before others, in the order of the plan.
+// withRoom returns the projects whose heads fit in the room. Projects with more
+// important changes have priority. The result is in the order of the plan.
 func (m *planMarkdown) withRoom(projects []*plan.Project, room int) []*plan.Project {
 	order := make([]int, len(projects))
 	best := make([]importance, len(projects))
@@ -73,18 +73,18 @@ func (m *planMarkdown) withRoom(projects []*plan.Project, room int) []*plan.Proj
 	return out
 }
 
-// maxOpen is the most changes whose details are open from the start.
+// maxOpen is the largest number of changes whose details are initially open.
 const maxOpen = 3
 
-// planMarkdown writes one plan; the printer lends its words.
+// planMarkdown writes a plan; the printer supplies its words.
 type planMarkdown struct {
 	*printer
 	builder
 	several, open bool
 }
 
-// headRoom is the part of a document's limit, one in so many, that each of the
-// lists in its head may take: what is loosened, and each list of hosts.
+// headRoom divides a document's limit: the quotient is the room for each list
+// in its head, which are the loosenings and the lists of hosts.
 const headRoom = 6
 
 func roomFor(limit int) int {
@@ -94,8 +94,8 @@ func roomFor(limit int) int {
 	return limit / headRoom
 }
 
-// headline is the sum, the digest, and what else must not be overlooked. It is
-// never left out, so room limits each of its lists.
+// headline returns the totals, the digest, and facts that must not be
+// overlooked. It is never omitted, so room limits each of its lists.
 func (m *planMarkdown) headline(doc *plan.Plan, room int) string {
 	var b strings.Builder
 	b.WriteString("### " + m.title(doc) + "\n\n")
@@ -105,7 +105,7 @@ func (m *planMarkdown) headline(doc *plan.Plan, room int) string {
 	return b.String()
 }
 
-// hostParagraphs name the hosts that get secrets, one paragraph a list.
+// hostParagraphs names the hosts that receive secrets, one paragraph a list.
 func hostParagraphs(r receivers, words [3]string, room int) string {
 	var b strings.Builder
 	for i := range words {
@@ -117,7 +117,7 @@ func hostParagraphs(r receivers, words [3]string, room int) string {
 	return b.String()
 }
 
-// loosenedAlert says what guards the rules less than in the base.
+// loosenedAlert lists the guards that are weaker than in the base.
 func loosenedAlert(base *plan.Base, room int) string {
 	switch {
 	case base == nil:
@@ -169,7 +169,7 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 	return what + append(l, unread...).String()
 }
 
-// madeBy says what the document rests on.
+// madeBy describes the origin of the document.
 func madeBy(doc *plan.Plan) string {
 	by := "Made by mkhooks " + code(doc.Tool.Version)
 	if c := doc.Source.Commit; c != "" {
@@ -187,7 +187,7 @@ func madeBy(doc *plan.Plan) string {
 	return by + ".\n"
 }
 
-// hintBehind returns a command that is to be run, if there is one.
+// hintBehind returns text that suggests a command, or "" without a command.
 func hintBehind(command string) string {
 	if command == "" {
 		return ""
@@ -232,8 +232,8 @@ func (m *planMarkdown) addProject(p *plan.Project) {
 	m.addPart(partTitle, m.rest(p))
 }
 
-// about says where and whose, and which guards are in force; the lifted ones
-// stand out.
+// about describes the location, the owner and the guards in force; lifted
+// guards are highlighted.
 func (m *planMarkdown) about(p *plan.Project) string {
 	var b strings.Builder
 	if m.several {
@@ -263,12 +263,12 @@ func (m *planMarkdown) about(p *plan.Project) string {
 	return b.String()
 }
 
-// maxList is the most items of a list on one line.
+// maxList is the largest number of items of a list on one line.
 const maxList = 20
 
 func firstOf[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 
-// more says how many items of a list are not shown.
+// more counts the items of a list that are not shown.
 func more(all []string) string {
 	if len(all) <= maxList {
 		return ""
@@ -283,8 +283,8 @@ func signCode(c *plan.Change) string {
 	return code(strings.TrimSpace(signOf(c.Action).text))
 }
 
-// changeRow is a change in the table; secrets is true where that has a column for the
-// hosts that receive one.
+// changeRow returns a change as a table row. secrets is true if the table has a
+// column for the hosts that receive secrets.
 func (m *planMarkdown) changeRow(c *plan.Change, secrets bool) string {
 	why, to, file := m.directionText(c), "", ""
 	if c.Action == plan.Delete && c.History != nil && c.History.Records > 0 {
@@ -308,8 +308,8 @@ func (m *planMarkdown) changeRow(c *plan.Change, secrets bool) string {
 
 func blockedBy(c *plan.Change) string { return "**blocked** by " + prose(string(c.Blocked.Guard)) }
 
-// blockedList says of each guard what it holds back, why, and what lifts it;
-// changes with one reason stand together, and each guard comes in turn.
+// blockedList lists the guards with their blocked changes, reasons and flags.
+// Changes with the same reason are grouped, and the guards take turns.
 func (b *builder) blockedList(p *plan.Project) {
 	var order []plan.Blocked
 	rules := map[plan.Blocked][]string{}
@@ -331,7 +331,7 @@ func (b *builder) blockedList(p *plan.Project) {
 	})
 }
 
-// detail are a change's fields, as a diff from live to file.
+// detail returns a change's fields, as a diff from live to file.
 func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 	sign, why := strings.TrimSpace(signOf(c.Action).text), m.directionText(c)
 	if c.Blocked != nil {
@@ -349,12 +349,12 @@ func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
 	return details(summary, body, m.open || m.Drift && liveMoved(c))
 }
 
-// maxDetail is about the most bytes of a change's details, so that a rule with very
-// many fields can be shown at all.
+// maxDetail is roughly the largest size of a change's details, in bytes. With
+// it, even a rule with very many fields can be shown.
 const maxDetail = 4000
 
-// diff are the lines of a change's details: a field that is replaced stands
-// once with each value, and what no sign of a diff fits has a "!".
+// diff returns the lines of a change's details. A replaced field has a line for
+// each value. A row without a sign of a diff gets a "!".
 func (m *planMarkdown) diff(c *plan.Change) []string {
 	var rows []row
 	if c.Action == plan.Delete {
@@ -406,13 +406,13 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	return out
 }
 
-// warningList lists warnings, each kind of them in turn.
+// warningList lists warnings; the kinds take turns.
 func (b *builder) warningList(warnings []string) {
 	addList(b, "**Warnings**", fair.Order(warnings, fair.Shape), prose)
 }
 
-// leftAlone lists, folded away, the live rules that no file names and the rules
-// of which not all is known.
+// leftAlone lists, folded, the live rules without a file and the rules with
+// unknown values.
 func (m *planMarkdown) leftAlone(p *plan.Project) string {
 	var items []string
 	for _, r := range reasons {
@@ -451,7 +451,7 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 	return out
 }
 
-// rest counts what is no change.
+// rest counts the rules without a change.
 func (m *planMarkdown) rest(p *plan.Project) string {
 	var l list
 	l.addCount(p.InSync, "in sync")

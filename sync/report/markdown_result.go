@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/fair"
 )
 
-// ResultMarkdown writes what became of a plan: the outcome and its counts, a
-// table of the changes, and what went wrong with what to do about it.
+// ResultMarkdown writes the result of a plan: the outcome and its counts, a
+// table of the changes, and problems with their remedies.
 func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	var b builder
 	several := severalProjects(r)
@@ -68,12 +68,13 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
-// unreadAlert says that a project could not be read, and why.
+// unreadAlert returns a warning that a project could not be read, with the
+// reason.
 func unreadAlert(project, why string) string {
 	return alert("WARNING", "**Project "+code(quoteName(project))+" could not be read, so nothing in it is known or changed:** "+prose(why))
 }
 
-// resultTitle is the outcome and the counts, without saying a word twice.
+// resultTitle returns the outcome and the counts, without repeated words.
 func resultTitle(r *apply.Result) string {
 	word := "outcome " + prose(string(r.Outcome)) // of a later version
 	if w, ok := outcomes[r.Outcome]; ok {
@@ -111,8 +112,8 @@ func resultRow(c *apply.Change, several bool) string {
 	return tableRow(cells...)
 }
 
-// resultDetail says what went wrong with a change, what to do, and where its
-// history is.
+// resultDetail describes the problem of a change, its remedy, and the location
+// of the history.
 func resultDetail(c *apply.Change, hints map[string]bool) string {
 	var said []string
 	hint := ""
@@ -181,8 +182,8 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 	return writeAll(w, b.fit(o.Limit, o.Show))
 }
 
-// turns returns for each problem the place in which it keeps its room: each file and
-// each kind of problem in turn.
+// turns returns for each problem the position in which it keeps its room: files
+// and kinds of problems take turns.
 func turns(problems []schema.Problem) []int {
 	order := make([]int, len(problems))
 	for i := range order {

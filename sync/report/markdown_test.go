@@ -21,7 +21,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// hostileMarkdown are texts that a renderer might take for more than text.
+// hostileMarkdown contains texts that a renderer might take for more than text.
 var hostileMarkdown = map[string]string{
 	"cells":        "a|b|c",
 	"escaped cell": `a\|b\\|c\\\|d|`,
@@ -51,7 +51,7 @@ var hostileMarkdown = map[string]string{
 	"ordinary":     "https://hooks.example.com/mkio?a=1&b=2",
 }
 
-// everyHostile are those of all documents.
+// everyHostile returns the hostile texts of all documents.
 func everyHostile() map[string]string {
 	all := maps.Clone(hostile)
 	for name, s := range hostileMarkdown {
@@ -64,7 +64,7 @@ func markdownPlans() map[string]*plan.Plan {
 	return map[string]*plan.Plan{"mixed": mixedPlan(), "guards": guardsPlan(), "projects": twoProjects(), "quiet": quietPlan(), "loose": loosenedPlan(), "failing": failingPlan(), "unread": unreadPlan()}
 }
 
-// markdownDocuments writes each Markdown document with s in all places.
+// markdownDocuments writes each Markdown document with s in all positions.
 func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
 	t.Helper()
 	advice := Advice{Next: []string{"mkhooks " + s}, Commands: Commands{
@@ -110,11 +110,11 @@ func markdownDocuments(t testing.TB, s string, words bool) map[string]string {
 	return out
 }
 
-// markdown is GitHub's as goldmark has it. Raw HTML is let through, so that
-// what others could smuggle in is seen.
+// markdown renders GitHub's Markdown with goldmark. It passes raw HTML through,
+// so that smuggled HTML is seen.
 var markdown = goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote), goldmark.WithRendererOptions(goldmarkhtml.WithUnsafe()))
 
-// renderer makes HTML of Markdown.
+// renderer converts Markdown to HTML.
 type renderer func(source string) ([]byte, error)
 
 func byGoldmark(source string) ([]byte, error) {
@@ -123,7 +123,7 @@ func byGoldmark(source string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// byGitHub renders with the program that GitHub's own renderer is made of.
+// byGitHub renders with the program on which GitHub's renderer is based.
 func byGitHub(source string) ([]byte, error) {
 	cmd := exec.Command("cmark-gfm", "--unsafe", "-e", "table", "-e", "autolink", "-e", "strikethrough", "-e", "tasklist")
 	cmd.Stdin = strings.NewReader(source)
@@ -133,7 +133,7 @@ func byGitHub(source string) ([]byte, error) {
 // ours are the elements that documents have.
 var ours = strings.Fields("html head body h3 h4 p br blockquote strong b code pre table thead tbody tr th td ul li details summary")
 
-// page is what a test looks at of a rendered document.
+// page contains the parts of a rendered document that a test inspects.
 type page struct {
 	skeleton []string // elements in their order, without code and lines
 	outside  string   // text outside of code
@@ -191,13 +191,13 @@ func textIn(n *html.Node) string {
 	return b.String()
 }
 
-// alive is what GitHub makes more of, where it stands outside of code.
+// alive matches text that GitHub does more with outside of code.
 var alive = regexp.MustCompile("[@#<>`|*_~$\\\\\\[\\]{}]|://|www\\.|:[a-z0-9+-]+:|GH-|\\b[0-9a-f]{7,40}\\b")
 
 // alertMark begins the boxes, which goldmark does not know.
 var alertMark = regexp.MustCompile(`\[!(WARNING|CAUTION|IMPORTANT)\]`)
 
-// checkMarkdown holds the rules of the Markdown.
+// checkMarkdown checks the rules of the Markdown.
 func checkMarkdown(t testing.TB, render renderer, source string) page {
 	t.Helper()
 	if len(source) > MaxMarkdown || !utf8.ValidString(source) {
@@ -228,14 +228,14 @@ func checkMarkdown(t testing.TB, render renderer, source string) page {
 	return p
 }
 
-// inCell is s as a cell of a table shows it.
+// inCell returns s as a table cell shows it.
 func inCell(s string) string {
 	s = fewTicks(truncateText(quoteName(s)))
 	return strings.ReplaceAll(s, `\|`, `\\u{7c}`)
 }
 
-// TestHostileMarkdown: whatever texts hold, the page is built as it is with
-// plain ones, and shows them as text.
+// TestHostileMarkdown: with any text, the page has the same structure as with
+// plain text, and shows the text as text.
 func TestHostileMarkdown(t *testing.T) {
 	t.Parallel()
 	hostilePages(t, byGoldmark)
@@ -260,7 +260,7 @@ func hostilePages(t *testing.T, render renderer) {
 			for doc, source := range markdownDocuments(t, s, false) {
 				p := checkMarkdown(t, render, source)
 				if strings.Contains(source, "Left out") || len(s) > 10_000 || s == "" {
-					continue // not all of it is there
+					continue // the document omits parts
 				}
 				if d := cmp.Diff(plainPages[doc].skeleton, p.skeleton); d != "" {
 					t.Errorf("%s is built in another way (-plain +hostile):\n%s", doc, d)
@@ -279,7 +279,7 @@ func hostilePages(t *testing.T, render renderer) {
 	}
 }
 
-// TestProse: what reads well stays a sentence.
+// TestProse: readable text stays a sentence.
 func TestProse(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -329,7 +329,7 @@ func FuzzMarkdown(f *testing.F) {
 	})
 }
 
-// TestTakeable: a command that can't do anything is not named.
+// TestTakeable: a command without an effect is not suggested.
 func TestTakeable(t *testing.T) {
 	t.Parallel()
 	c := Commands{
@@ -342,7 +342,7 @@ func TestTakeable(t *testing.T) {
 		if got := c.remedies("demo", change); len(got) != want {
 			t.Errorf("%d fields: %v, want %d commands", len(fields), got, want)
 		}
-		change.Over = []string{"base.yaml"} // which import edits none of
+		change.Over = []string{"base.yaml"} // import does not edit layered files
 		if got := c.remedies("demo", change); len(got) != want || want > 0 && got[0].command != "show-rule a" {
 			t.Errorf("%d fields, several files: %v, want %d commands", len(fields), got, want)
 		}

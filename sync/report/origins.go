@@ -9,18 +9,18 @@ import (
 // OriginsFormatVersion is the version of the document of a rule's origins.
 const OriginsFormatVersion = 1
 
-// Origins is a rule as its files say it, each field with the place that says
-// it. It holds nothing that may not be shown.
+// Origins is a rule as its files define it, with the location of each field. It
+// contains no secret.
 type Origins struct {
-	// Project is empty where no config file names one.
+	// Project is empty if no config file defines a project.
 	Project, Rule string
-	// Files are those that are merged, in their order.
+	// Files are the merged files, in their order.
 	Files  []string
 	Fields []OriginField
 }
 
-// OriginField is one field. Value is a text, a truth value, a list of texts, or
-// nil where a layer removed the field.
+// OriginField is a field. Value is a text, a truth value, a list of texts, or
+// nil if a layer removed the field.
 type OriginField struct {
 	Path  []string
 	Value any
@@ -57,8 +57,8 @@ func OriginsJSON(w io.Writer, o Origins) error {
 	return writeJSON(w, doc)
 }
 
-// OriginsText writes the rule as YAML, with a comment behind each field that
-// says where it comes from.
+// OriginsText writes the rule as YAML, with the location of each field in a
+// comment.
 func OriginsText(w io.Writer, o Origins, t TextOptions) error {
 	p := newPrinter(t)
 	for _, l := range o.lines() {
@@ -67,7 +67,7 @@ func OriginsText(w io.Writer, o Origins, t TextOptions) error {
 	return p.flush(w)
 }
 
-// OriginsMarkdown writes the same as a block of code.
+// OriginsMarkdown writes the text of OriginsText as a block of code.
 func OriginsMarkdown(w io.Writer, o Origins, m MarkdownOptions) error {
 	var b builder
 	title := "### Rule " + code(quoteName(o.Rule))
@@ -83,10 +83,10 @@ func OriginsMarkdown(w io.Writer, o Origins, m MarkdownOptions) error {
 	return writeAll(w, b.fit(m.Limit, m.Show))
 }
 
-// originLine is a line of YAML and what stands behind it.
+// originLine is a line of YAML and its comment.
 type originLine struct{ yaml, comment string }
 
-// maxOriginColumn is the most characters that comments are lined up behind.
+// maxOriginColumn is the largest column to which comments are aligned.
 const maxOriginColumn = 64
 
 func (o Origins) lines() []originLine {
@@ -129,7 +129,8 @@ func (o Origins) lines() []originLine {
 	return out
 }
 
-// common is how many keys two paths share, the last of b aside.
+// common returns the number of leading keys that two paths share, without the
+// last key of each path.
 func common(a, b []string) int {
 	n := 0
 	for n < len(a)-1 && n < len(b)-1 && a[n] == b[n] {
@@ -138,7 +139,7 @@ func common(a, b []string) int {
 	return n
 }
 
-// yamlValue is a value on a line of YAML.
+// yamlValue formats a value for a line of YAML.
 func yamlValue(v any) string {
 	switch v := v.(type) {
 	case bool:
@@ -155,11 +156,11 @@ func yamlValue(v any) string {
 	return "null"
 }
 
-// yamlWords are texts that some readers of YAML take for something else.
+// yamlWords are texts that some YAML readers do not read as text.
 var yamlWords = map[string]bool{"true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "null": true}
 
-// yamlText is a text as YAML: bare where that is plain to see, otherwise in
-// quotes, with what could not be seen escaped as YAML does.
+// yamlText formats a text as YAML: bare if it is unambiguous, otherwise in
+// quotes with the escapes of YAML for invisible characters.
 func yamlText(s string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	bare := s != "" && strings.Trim(s[:1], letters) == "" && strings.Trim(s, letters+"0123456789-_./:@%?=&+~") == "" &&

@@ -12,7 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/schema"
 )
 
-// someOrigins is a rule of two layers, with texts that mean harm.
+// someOrigins returns a rule of two layers, with hostile texts.
 func someOrigins() Origins {
 	field := func(value any, file string, line int, path ...string) OriginField {
 		return OriginField{Path: path, Value: value, File: file, Line: line}
@@ -82,8 +82,7 @@ func TestOriginsAreYAML(t *testing.T) {
 	}
 }
 
-// TestOriginsSchema: the document fits its schema, which has no place for a
-// secret.
+// TestOriginsSchema: the document matches its schema, which allows no secret.
 func TestOriginsSchema(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer

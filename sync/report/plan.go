@@ -7,9 +7,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// PlanText writes a plan for reading: for each project a head and its changes,
-// then what is left alone, and a sum at the end. With o.Drift it is worded for
-// people who ask which side moved.
+// PlanText writes a plan for reading. It shows the head and the changes of each
+// project, then the rules that are left alone, and the totals. o.Drift selects
+// words for readers who ask which side changed.
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
 	p.loosened(doc.Base)
@@ -34,7 +34,7 @@ func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	return p.flush(w)
 }
 
-// printProject is the part of one project.
+// printProject prints the part of a project.
 func (p *printer) printProject(project *plan.Project) {
 	p.head(project)
 	if project.Unreadable != "" {
@@ -52,21 +52,20 @@ func (p *printer) printProject(project *plan.Project) {
 	}
 }
 
-// quiet reports whether there is nothing to say of a project, of which there
-// are others.
+// quiet reports whether a project, among several, has nothing to report.
 func quiet(p *plan.Project) bool {
 	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Uncertain)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
 }
 
-// printNext are the command lines that come next, each on a line to be pasted.
+// printNext prints the next command lines, each on a line to be pasted.
 func (p *printer) printNext(commands []string) {
 	for _, c := range commands {
 		p.raw(0, styled("Next: ", styleBold), textSpan(c))
 	}
 }
 
-// loosened says what guards the rules less than in the base: before all else,
-// because it changes what the rest is worth.
+// loosened lists the guards that are weaker than in the base. It comes first
+// because it changes the value of the rest.
 func (p *printer) loosened(base *plan.Base) {
 	switch {
 	case base == nil:
@@ -84,35 +83,36 @@ func (p *printer) loosened(base *plan.Base) {
 	}
 }
 
-// notCompared says that it is not known what is loosened.
+// notCompared returns the message that the loosenings are unknown.
 func notCompared(base *plan.Base) string {
 	return "Config file and .sops.yaml: not compared with another commit, because " + base.Reason
 }
 
-// source says why the commit of the files is not known.
+// source prints why the commit of the files is unknown.
 func (p *printer) source(s plan.Source) {
 	if s.Problem == "" {
 		return
 	}
 	line := "Commit not known for sure: " + s.Problem
 	if s.Hint != "" {
-		line += "; run " + s.Hint // a saved plan can be anybody's, so it is not offered to be pasted
+		line += "; run " + s.Hint // a saved plan may be from anyone, so the hint is not offered for pasting
 	}
 	p.line(0, 2, styled(line, styleYellow))
 }
 
-// hosts names those that get secrets, above what could push them out of sight.
+// hosts names the receivers of secrets, before text that could push them out of
+// sight.
 func (p *printer) hosts(r receivers, words [3]string) {
 	for _, line := range r.lines(words, 0, Escape) {
 		p.line(0, 2, textSpan(line))
 	}
 }
 
-// shortCommit is as much of a commit as people read.
+// shortCommit returns the part of a commit that people read.
 func shortCommit(commit string) string { return commit[:min(len(commit), 12)] }
 
-// head says where and whose, which guards are in force, and which are lifted:
-// they decide how the rest is to be read.
+// head prints the location, the owner, the guards in force and the lifted
+// guards: the rest depends on them.
 func (p *printer) head(project *plan.Project) {
 	owner := "no owner"
 	if project.Owner != "" {
@@ -135,20 +135,20 @@ func (p *printer) head(project *plan.Project) {
 	}
 }
 
-// host is what tells one service from another: https is not worth a word.
+// host returns the part of a base URL that identifies a service, without https.
 func host(baseURL string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(baseURL, "https://"), "/")
 }
 
-// guards are those in force wherever they are not lifted, in the contract's
-// order; protect is in force only for the names it is given.
+// guards are in force unless lifted, in the contract's order. protect is only
+// in force for given names.
 var guards = []plan.Guard{
 	plan.GuardDeletes, plan.GuardEmpty, plan.GuardMissingAuth, plan.GuardForeign, plan.GuardDestination,
 	plan.GuardAdopt, plan.GuardUnknown, plan.GuardActive, plan.GuardArchive, plan.GuardDependence,
 }
 
-// inForce names the guards: as "all", or all but a few, with the settings that
-// some have; one by one if all is asked for.
+// inForce describes the guards: as "all", or all but a few, with the settings
+// that some have. Verbose lists each guard.
 func (p *printer) inForce(inForce []plan.GuardInForce) string {
 	there := map[plan.Guard]bool{}
 	var all, settings, missing []string
@@ -177,7 +177,7 @@ func (p *printer) inForce(inForce []plan.GuardInForce) string {
 	return out
 }
 
-// orWords is s, or words where s is empty.
+// orWords returns s, or words if s is empty.
 func orWords(s, words string) string {
 	if s == "" {
 		return words
@@ -185,7 +185,7 @@ func orWords(s, words string) string {
 	return s
 }
 
-// The most names of a list that are shown unless all was asked for.
+// The largest numbers of names in a list unless all are requested.
 const (
 	maxNames = 5
 	maxPaths = 3
@@ -207,7 +207,7 @@ func (p *printer) some(all []string, limit int) string {
 	return strings.Join(all[:limit], ", ") + " and " + count(len(all)-limit) + " more"
 }
 
-// group is a line of rules that have a reason in common.
+// group is a line of rules with the same reason.
 type group struct {
 	why   string
 	rules []string
@@ -215,7 +215,7 @@ type group struct {
 
 func (g group) label() string { return count(len(g.rules)) + " " + g.why }
 
-// groups lists those that have rules, aligned, below a title.
+// groups prints the groups that have rules, aligned, below a title.
 func (p *printer) groups(title string, groups []group) {
 	wide := 0
 	for _, g := range groups {
@@ -235,7 +235,7 @@ func (p *printer) groups(title string, groups []group) {
 	}
 }
 
-// reasons says why a rule is left alone.
+// reasons describes why a rule is left alone.
 var reasons = []struct {
 	reason plan.UnmanagedReason
 	words  string
@@ -279,7 +279,7 @@ func (p *printer) warnings(warnings []string) {
 	}
 }
 
-// planSum is the last word: counts, and the digest that stands for the plan.
+// planSum prints the totals and the digest of the plan.
 func (p *printer) planSum(doc *plan.Plan) {
 	unsettled := 0
 	blocked := map[plan.Action]int{}
@@ -330,7 +330,7 @@ func (p *printer) planSum(doc *plan.Plan) {
 	p.line(0, 2, styled("Digest "+string(doc.Digest), styleDim))
 }
 
-// driftCounts counts differences by the side that moved.
+// driftCounts counts differences by the side that changed.
 func driftCounts(doc *plan.Plan) list {
 	by := map[plan.Direction]int{}
 	for _, project := range doc.Projects {

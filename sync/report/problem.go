@@ -35,7 +35,7 @@ func ProblemsText(w io.Writer, problems []schema.Problem, o TextOptions) error {
 	return p.flush(w)
 }
 
-// ProblemsCSV writes one line a problem, below a line of names.
+// ProblemsCSV writes a line for each problem, below a header line.
 func ProblemsCSV(w io.Writer, problems []schema.Problem) error {
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"severity", "file", "line", "column", "message", "hint"}) // Flush has its error
@@ -50,8 +50,8 @@ func ProblemsCSV(w io.Writer, problems []schema.Problem) error {
 	return out.Error()
 }
 
-// escapeFileName is a file's name as it may begin a line: a runner would obey a file
-// called "::add-path::x".
+// escapeFileName returns a file's name in a form that may begin a line: a
+// runner would obey a file called "::add-path::x".
 func escapeFileName(file string) string {
 	if file == "" {
 		return ""

@@ -1,10 +1,10 @@
-// Package report turns documents into text: plans, results and the problems
-// of input files, for people in a terminal, as Markdown for pull requests and as JSON for programs. It
-// is the only package that does, so what may leave the process is decided in one
-// place.
+// Package report converts documents to text: plans, results and problems of
+// input files. It writes text for terminals, Markdown for pull requests and
+// JSON for programs. Only this package does so, so a single place decides which
+// data may leave the process.
 //
-// It decides nothing about rules, reads nothing, and knows no terminal: what
-// it is to look like comes in as [TextOptions].
+// It decides nothing about rules, reads nothing, and knows no terminal:
+// [TextOptions] determines the look.
 package report
 
 import (
@@ -12,18 +12,17 @@ import (
 	"strings"
 )
 
-// Rules of the text, which the tests hold for hostile input:
+// Rules of the text, which the tests check with hostile input:
 //
-//   - Whatever comes from files or from the service is escaped ([Escape]): it
-//     can't move the cursor, hide, or turn the reading direction.
-//   - No line begins with such text, leading white space aside, because a CI
-//     runner would obey "::add-path". A wrapped line goes on behind "│ ". A
-//     file's name in front of a problem is a link for editors, so it stays
-//     there, behind "./" where it begins with anything but a path's usual
-//     characters.
-//   - Colour never says what a sign or a word does not.
+//   - Text from files or from the service is escaped ([Escape]): it can't move the
+//     cursor, hide, or turn the reading direction.
+//   - No line begins with such text, leading white space aside, because a CI runner
+//     would obey "::add-path". A wrapped line begins with "│ ". A file's name before a
+//     problem is a link for editors, so it does begin the line. It gets the prefix
+//     "./" unless it begins with one of a path's usual characters.
+//   - Colour adds no information to the signs and words.
 //   - A hint is never wrapped, so that it can be pasted.
-//   - Of a field below authentication the name is shown, never a value.
+//   - A field below authentication shows its name, never a value.
 
 // Format is the form of a document.
 type Format string
@@ -33,31 +32,31 @@ const (
 	Text     Format = "text"
 	JSON     Format = "json"
 	Markdown Format = "markdown"
-	CSV      Format = "csv" // of delivery histories alone
+	CSV      Format = "csv" // only for delivery histories
 )
 
-// TextOptions says how text looks. The zero value is plain text without
-// wrapping, as a file or a pipe wants it.
+// TextOptions set the look of text. The zero value is plain text without
+// wrapping, for files and pipes.
 type TextOptions struct {
 	Color bool
 	// Width is the terminal's width in columns; 0 means no wrapping.
 	Width int
-	// Drift words a plan as the drift command does: which side moved.
+	// Drift selects the words of the drift command: which side changed.
 	Drift bool
-	// NoPause says that the run pauses no rule before it deletes it.
+	// NoPause is true if the run pauses no rule before it deletes it.
 	NoPause bool
-	// Verbose leaves nothing out: values in full length, every unmanaged
-	// rule, every guard by name.
+	// Verbose omits nothing: it shows full values, every unmanaged rule and
+	// every guard by name.
 	Verbose bool
 	// ASCII draws spark lines with characters that every terminal has.
 	ASCII bool
 	Advice
 }
 
-// countNoun is a number with its noun.
+// countNoun returns a number with its noun.
 func countNoun(n int, one, many string) string { return count(n) + " " + pluralOf(n, one, many) }
 
-// pluralOf is the noun for a number.
+// pluralOf returns the noun for a number.
 func pluralOf(n int, one, many string) string {
 	if n == 1 {
 		return one
@@ -65,7 +64,7 @@ func pluralOf(n int, one, many string) string {
 	return many
 }
 
-// count writes a number with commas: 1,203.
+// count formats a number with commas: 1,203.
 func count(n int) string {
 	s := strconv.Itoa(n)
 	sign := ""
@@ -78,7 +77,7 @@ func count(n int) string {
 	return sign + s
 }
 
-// list joins what is there: "2 created, 1 failed".
+// list joins counts that are not 0: "2 created, 1 failed".
 type list []string
 
 func (l *list) addCount(n int, what string) {

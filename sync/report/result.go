@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// ResultText writes what became of a plan: a line for each change, below it
-// what went wrong and what to do, and a sum at the end with what comes next.
+// ResultText writes the result of a plan. It shows a line for each change with
+// problems and remedies below, and the totals and the next step at the end.
 func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p := newPrinter(o)
 	several := severalProjects(r)
@@ -41,25 +41,26 @@ func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	return p.flush(w)
 }
 
-// severalProjects reports whether a result is of more than one project.
+// severalProjects reports whether a result covers more than one project.
 func severalProjects(r *apply.Result) bool {
 	return len(r.Unreadable) > 0 || slices.ContainsFunc(r.Changes, func(c apply.Change) bool { return c.Project != r.Changes[0].Project })
 }
 
-// statusStyles are the colours of what became of a change; the word says it, too.
+// statusStyles are the colours of the statuses of a change; the word repeats
+// them.
 var statusStyles = map[apply.Status]style{
 	apply.StatusApplied: styleGreen, apply.StatusDone: styleGreen, apply.StatusUnverified: styleYellow, apply.StatusFailed: styleRed,
 	apply.StatusBlocked: styleBlock, apply.StatusStale: styleYellow, apply.StatusSkipped: styleYellow,
 }
 
-// The columns at which the statuses and what follows them begin.
+// The columns at which the statuses and the following text begin.
 const (
 	statusIndent = 2
 	saidIndent   = statusIndent + len(apply.StatusUnverified) + 2
 )
 
-// result is what became of one change. A hint stands at the first change that
-// it is for.
+// result prints the result of a change. A hint only appears at its first
+// change.
 func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	sign := signOf(c.Action)
 	if c.Status == apply.StatusBlocked {
@@ -103,16 +104,16 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	}
 }
 
-// said is a message, each of its lines behind a bar.
+// said prints a message, each of its lines after a bar.
 func (p *printer) said(message string) {
 	for _, l := range strings.Split(strings.TrimRight(message, "\n"), "\n") {
 		p.line(saidIndent, saidIndent, solidSpan(continuation, styleDim), textSpan(l))
 	}
 }
 
-// facts are what is worth knowing of the write: how often it was sent, and,
-// where it is not simply applied and the message does not say so itself, the
-// status and the reference for the service's support.
+// facts returns details of the write. It contains the number of attempts. It
+// also contains the status and the reference for the service's support, unless
+// the change is simply applied or the message contains them.
 func facts(c *apply.Change) string {
 	named := c.Error != nil && c.Error.NamesResponse()
 	var l list
@@ -135,7 +136,7 @@ func facts(c *apply.Change) string {
 	return "  (" + l.String() + ")"
 }
 
-// outcomes are the run in a word.
+// outcomes are the outcomes of a run in words.
 var outcomes = map[apply.Outcome]span{
 	apply.Applied:     styled("Applied", styleGreen),
 	apply.Nothing:     styled("Nothing to do", styleGreen),
@@ -172,8 +173,8 @@ func (p *printer) resultSum(r *apply.Result) {
 	}
 }
 
-// resultCounts returns how many changes came to what, and what else the run
-// left that must not be overlooked.
+// resultCounts returns the number of changes by result, and leftovers that must
+// not be overlooked.
 func resultCounts(r *apply.Result) list {
 	var counts list
 	s := r.Summary
@@ -195,7 +196,7 @@ func resultCounts(r *apply.Result) list {
 	return counts
 }
 
-// nextStep is the one thing to do now; empty where there is none.
+// nextStep returns the one thing to do now, or "".
 func nextStep(r *apply.Result) string {
 	s := r.Summary
 	switch {
@@ -210,5 +211,5 @@ func nextStep(r *apply.Result) string {
 	case s.Blocked > 0:
 		return "settle what blocks, then run mkhooks apply again."
 	}
-	return "" // the answer was no
+	return "" // the person declined
 }

@@ -6,35 +6,35 @@ import (
 	"strings"
 )
 
-// Settings are what is in force for a run, and where each value comes from.
+// Settings contains the settings in force for a run, with their sources.
 type Settings struct {
 	FormatVersion int `json:"formatVersion"`
-	// Config is the config file; empty where there is none.
+	// Config is the config file, or "".
 	Config   string            `json:"config"`
 	Settings []Setting         `json:"settings"`
 	Projects []ProjectSettings `json:"projects"`
 }
 
-// ProjectSettings are what is in force for one project.
+// ProjectSettings contains the settings in force for a project.
 type ProjectSettings struct {
 	Name     string    `json:"name"`
 	Settings []Setting `json:"settings"`
 }
 
-// Setting is one value. It is text, true or false, a number or a list of texts;
-// none of them is a secret.
+// Setting is a setting with its value: text, true or false, a number or a list
+// of texts. None is a secret.
 type Setting struct {
 	Name  string `json:"name"`
 	Value any    `json:"value"`
-	// From are the places that the value comes from: flags, variables of the
-	// environment, lines of the config file, or default.
+	// From contains the sources of the value: flags, environment variables,
+	// lines of the config file, or default.
 	From []string `json:"from"`
 }
 
-// SettingsJSON writes them as one JSON document.
+// SettingsJSON writes the settings as a JSON document.
 func SettingsJSON(w io.Writer, s *Settings) error { return writeJSON(w, s) }
 
-// SettingsText writes them in columns: name, value and where it comes from.
+// SettingsText writes the settings in columns: name, value and source.
 func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
 	p := newPrinter(o)
 	wide, value := 0, 0
@@ -42,7 +42,7 @@ func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
 		wide = max(wide, columns(x.Name))
 		value = max(value, columns(x.formatValue()))
 	}
-	value = min(value, 40) // a long list must not push what follows out of sight
+	value = min(value, 40) // a long list must not push the sources out of sight
 	list := func(settings []Setting) {
 		for _, x := range settings {
 			p.line(2, 2+wide+2, solidSpan(pad(x.Name, wide)+"  ", styleNone), textSpan(pad(x.formatValue(), value)), styled("  "+strings.Join(escaped(x.From), ", "), styleDim))
@@ -62,7 +62,7 @@ func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
 	return p.flush(w)
 }
 
-// SettingsMarkdown writes them as tables.
+// SettingsMarkdown writes the settings as tables.
 func SettingsMarkdown(w io.Writer, s *Settings, o MarkdownOptions) error {
 	var b builder
 	file := "none"
@@ -92,7 +92,7 @@ func (s *Settings) all() []Setting {
 	return out
 }
 
-// formatValue is the value as people read it.
+// formatValue formats the value for readers.
 func (s Setting) formatValue() string {
 	switch v := s.Value.(type) {
 	case []string:
