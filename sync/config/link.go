@@ -11,10 +11,10 @@ const LinkOutside = "is a link that leads out of the repository"
 // linkOutsideHint is the hint for LinkOutside.
 const linkOutsideHint = "put the file itself in the place of the link"
 
-// IsLinkOutside reports whether a file, with links resolved, is outside its
-// repository. A pull request can replace any file with a link. The repository is
-// every Git work tree above the file, or the file's directory if there is none. An
-// absent file is not outside.
+// IsLinkOutside reports whether a file, with links resolved, leaves the repository
+// that it is named in. A pull request can replace any file with a link. The file
+// must stay in every Git work tree above it, or in its directory if there is none.
+// An absent file is not outside.
 func IsLinkOutside(name string) bool {
 	abs := name
 	if !filepath.IsAbs(name) {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestLinksOutOfRepository checks links in place of a config file or .sops.yaml.
-// Such a link is accepted if it stays in the repository, or if it is outside itself.
-// Otherwise it is an error that names the link.
+// TestLinksOutOfRepository checks links in place of a config file or .sops.yaml. A
+// link is accepted if its target is in the repository, or if the link itself is
+// outside the repository. Otherwise it is an error that names the link.
 func TestLinksOutOfRepository(t *testing.T) {
 	t.Parallel()
 	const rule = "metadata: {name: a}\nspec: {url: https://a.example/x, enabled: true, events: [MediaKind.JobFinished]}\n"

@@ -155,9 +155,9 @@ func unreadableProblem(name string) []schema.Problem {
 	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
 }
 
-// sorted returns at most maxProblems problems in order. If there are more, it
-// prefers errors over warnings, and within each a variety of problems over many
-// alike.
+// sorted returns the problems in order. If there are more than maxProblems, it keeps
+// errors before warnings. Among errors, and among warnings, it keeps a problem of
+// each kind before repeating a kind.
 func (f *file) sorted() []schema.Problem {
 	schema.SortProblems(f.problems)
 	failed := schema.HasErrors(f.problems) // even if the limit cuts off the errors
