@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -50,8 +49,7 @@ func parseObject(body []byte, at string) (object, error) {
 		return object{}, fmt.Errorf("%s is empty, expected a JSON object", at)
 	}
 	if !json.Valid(body) {
-		// encoding/json has a separate limit.
-		if err := json.Unmarshal(body, new(rawJSON)); err != nil && strings.Contains(err.Error(), "max depth") {
+		if levels(body) > maxLevels {
 			return object{}, tooDeep(at)
 		}
 		return object{}, fmt.Errorf("%s %w, or only the beginning of it", at, errNotJSON)
@@ -63,6 +61,30 @@ func parseObject(body []byte, at string) (object, error) {
 		return object{}, tooDeep(at)
 	}
 	return objectOf(whole, at)
+}
+
+// maxLevels is the depth to which encoding/json reads. What is deeper is not
+// valid to it.
+const maxLevels = 10_000
+
+// levels returns the depth of a body, which may be invalid.
+func levels(body []byte) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(body); i++ {
+		switch b := body[i]; {
+		case b == '"':
+			quoted = !quoted
+		case quoted && b == '\\':
+			i++
+		case quoted:
+		case b == '{' || b == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case b == '}' || b == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 func tooDeep(at string) error { return fmt.Errorf("%s is nested deeper than %d levels", at, maxDepth) }
