@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // WorkTree holds the files that are checked out.
@@ -28,7 +29,7 @@ func (w *WorkTree) Close() { _ = w.root.Close() }
 
 // isAbsentFile reports whether the error means that a file is absent.
 func isAbsentFile(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(err.Error(), "not a directory")
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // File returns the content of a regular file, or nil if there is no such file.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
@@ -78,11 +79,7 @@ func (f File) find(dir string) (string, error) {
 // missingError reports whether a path is absent. checkParents finds a file in place
 // of a directory.
 func missingError(err error) bool {
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
-	}
-	var pe *fs.PathError
-	return errors.As(err, &pe) && strings.Contains(pe.Err.Error(), "not a directory")
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // checkParents rejects a path if one of its directories is a link or a file.
