@@ -14,28 +14,43 @@ import (
 // appearance describes a value that does not look like a secret. The zero value
 // describes a secret.
 type appearance struct {
-	problem string // a text of [String.Check]; "" for a secret
+	looks string // "" for a secret
 	// placeholder reports that a person or a tool left the text in place of a
 	// secret. Otherwise the value may be a secret that was damaged on the way
 	// here.
 	placeholder bool
+	// otherwise reports that the text of [String.Check] also says that this is
+	// not the value.
+	otherwise bool
 }
+
+// problem returns the text of [String.Check], or "" for a secret.
+func (a appearance) problem() string {
+	if a.otherwise {
+		return a.looks + ", not the value itself"
+	}
+	return a.looks
+}
+
+// Looks returns what an odd value ([String.IsOdd]) looks like, or "". The text
+// never holds the value.
+func (s String) Looks() string { return appearanceOf(s.text()).looks }
 
 // The appearances. None is certain: --allow-odd-secrets accepts each of them.
 var (
-	looksUnset     = appearance{"looks like what a program prints for an absent value, not the value itself", true}
-	looksTemplate  = appearance{"looks like a placeholder: a variable or a template that nothing replaced, not the value itself", true}
-	looksRedacted  = appearance{"looks like text that stands for a hidden value, not the value itself", true}
-	looksCut       = appearance{"looks like a value of which a part is hidden or cut off", true}
-	looksDescribed = appearance{"looks like words that describe the value, not the value itself", true}
-	looksPrinted   = appearance{"looks like an object that a program printed, not the value itself", true}
-	looksStored    = appearance{"looks like the address of a secret in another store, or like the output of another encryption tool", true}
+	looksUnset     = appearance{"looks like what a program prints for an absent value", true, true}
+	looksTemplate  = appearance{"looks like a placeholder: a variable or a template that nothing replaced", true, true}
+	looksRedacted  = appearance{"looks like text that stands for a hidden value", true, true}
+	looksCut       = appearance{"looks like a value of which a part is hidden or cut off", true, false}
+	looksDescribed = appearance{"looks like words that describe the value", true, true}
+	looksPrinted   = appearance{"looks like an object that a program printed", true, true}
+	looksStored    = appearance{"looks like the address of a secret in another store, or like the output of another encryption tool", true, false}
 
-	looksRepeated   = appearance{"is one character again and again", false}
-	looksQuoted     = appearance{"has quotation marks around it", false}
-	looksAssigned   = appearance{"looks like a line NAME=VALUE, expected the value alone", false}
-	looksInvisible  = appearance{"has an invisible character or an unusual space in it", false}
-	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false}
+	looksRepeated   = appearance{"is one character again and again", false, false}
+	looksQuoted     = appearance{"has quotation marks around it", false, false}
+	looksAssigned   = appearance{"looks like a line NAME=VALUE, expected the value alone", false, false}
+	looksInvisible  = appearance{"has an invisible character or an unusual space in it", false, false}
+	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false, false}
 )
 
 // compiled returns a function that compiles an expression on its first call:

@@ -13,7 +13,7 @@ func (s String) Check() string {
 	if problem := s.CheckForm(); problem != "" {
 		return problem
 	}
-	return appearanceOf(s.text()).problem
+	return appearanceOf(s.text()).problem()
 }
 
 // CheckForm returns the problem that makes a value impossible to send, or "".

@@ -116,7 +116,7 @@ func SealedProblem(value string) string {
 	case !ok || strings.ContainsAny(kind, "[]"):
 		return "is not what SOPS writes: expected type:str at its end"
 	case kind != "str":
-		return "was encrypted as another type than text"
+		return otherType
 	}
 	for i, part := range []struct {
 		name  string
@@ -134,6 +134,13 @@ func SealedProblem(value string) string {
 	}
 	return ""
 }
+
+// otherType is the problem of a value that SOPS encrypted as a number or a bool.
+const otherType = "was encrypted as another type than text"
+
+// SealedAsOtherType reports whether value is an encrypted one of another type
+// than text: that is its [SealedProblem].
+func SealedAsOtherType(value string) bool { return SealedProblem(value) == otherType }
 
 // LooksSealed reports whether value begins like an encrypted value.
 func LooksSealed(value string) bool { return strings.HasPrefix(strings.TrimSpace(value), "ENC[") }

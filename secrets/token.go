@@ -48,7 +48,7 @@ func (s String) TokenProblem() string {
 		return "holds a placeholder"
 	}
 	if a := placeholderOf(v); a.placeholder && a != looksDescribed {
-		return a.problem
+		return a.problem()
 	}
 	return ""
 }

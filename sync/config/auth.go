@@ -110,10 +110,10 @@ func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
 	case secrets.LooksSealed(n.Value):
 		v.kind = authSealed
 		if problem := secrets.SealedProblem(n.Value); problem != "" {
-			f.fail(n, f.mendSealed(problem), "%s %s", at, problem)
+			f.fail(n, f.mendSealed(secrets.SealedAsOtherType(n.Value)), "%s %s", at, problem)
 		}
 	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
-		f.fail(n, f.mendSealed(""), "%s has text before the encrypted value", at)
+		f.fail(n, f.mendSealed(false), "%s has text before the encrypted value", at)
 	default:
 		v.kind = authClear
 		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
@@ -170,8 +170,8 @@ func (r *Rule) finishAuth() {
 
 // mendSealed returns the hint for an encrypted value that SOPS did not write in this
 // form.
-func (f *file) mendSealed(problem string) string {
-	if strings.Contains(problem, "another type") {
+func (f *file) mendSealed(otherType bool) string {
+	if otherType {
 		return "quote the value and encrypt it again: sops edit " + shell.Path(f.name)
 	}
 	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shell.Path(f.name)
@@ -198,7 +198,7 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	case secrets.IsPlaceholder(n.Value):
 		what := "is a placeholder"
 		if value := secrets.NewString(strings.TrimSpace(n.Value)); value.IsOdd() {
-			what = strings.TrimSuffix(value.Check(), ", not the value itself")
+			what = value.Looks()
 		}
 		f.fail(n, set, "%s %s, expected an encrypted value", path, what)
 	case hasMetadata && f.uncovered:
