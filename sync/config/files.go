@@ -111,16 +111,25 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// followLinks returns the path that a path leads to. If links lead round in a
+// circle, it returns the system's error: [filepath.EvalSymlinks] has only words.
+func followLinks(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		if _, statErr := os.Stat(path); errors.Is(statErr, syscall.ELOOP) {
+			return "", statErr
+		}
+	}
+	return real, err
+}
+
 // addNamed adds a path that the user named. The path itself may be a link.
 func (c *collector) addNamed(path string) {
 	if path == "" {
 		c.problem(path, "an empty path", "name a file or folder of rule files")
 		return
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil && strings.Contains(err.Error(), "too many links") {
-		err = syscall.ELOOP
-	}
+	real, err := followLinks(path)
 	var info fs.FileInfo
 	if err == nil {
 		info, err = os.Stat(path)
@@ -229,11 +238,8 @@ func (c *collector) read(path string) ([]fs.DirEntry, error) {
 
 // followLink follows a link that stays below root.
 func (c *collector) followLink(path, root string) {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := followLinks(path)
 	if err != nil {
-		if strings.Contains(err.Error(), "too many links") {
-			err = syscall.ELOOP
-		}
 		c.problem(path, "is a link that can't be followed: "+reason(err), "remove the link")
 		return
 	}
