@@ -41,12 +41,14 @@ type Error struct {
 func (e *Error) Unset() []string { return e.unset }
 
 // Error names the file, the path and the problem.
-func (e *Error) Error() string {
-	text := e.File + ": "
-	if len(e.Paths) > 0 {
-		text += strings.Join(e.Paths, ", ") + " "
+func (e *Error) Error() string { return e.File + ": " + e.Problem() }
+
+// Problem names the path and the problem, without the file.
+func (e *Error) Problem() string {
+	if len(e.Paths) == 0 {
+		return e.Message
 	}
-	return text + e.Message
+	return strings.Join(e.Paths, ", ") + " " + e.Message
 }
 
 // Hint returns the next step, or "".

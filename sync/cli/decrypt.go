@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/mkhooks/mkhooks/schema"
@@ -109,12 +108,11 @@ func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Ru
 // secretProblem turns a decryption error into a problem of the file that caused
 // it: the rule's file or a shared file.
 func secretProblem(file string, err error) schema.Problem {
-	p := schema.Problem{Position: schema.Position{File: file}, Severity: schema.Error}
+	p := schema.Problem{Position: schema.Position{File: file}, Message: err.Error(), Severity: schema.Error}
 	var wrong *sops.Error
 	if errors.As(err, &wrong) {
-		p.File = wrong.File
+		p.File, p.Message = wrong.File, wrong.Problem()
 	}
-	p.Message = strings.TrimPrefix(err.Error(), p.File+": ")
 	p.Hint = hintOf(err)
 	return p
 }
