@@ -52,6 +52,36 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// FileError is what is wrong with one file or object of an archive.
+type FileError struct {
+	Location string
+	problem  string
+	cause    error // in place of problem
+}
+
+func fileError(location, format string, args ...any) *FileError {
+	return &FileError{Location: location, problem: fmt.Sprintf(format, args...)}
+}
+
+// Problem returns what is wrong, without the location.
+func (e *FileError) Problem() string {
+	if e.cause != nil {
+		return e.cause.Error()
+	}
+	return e.problem
+}
+
+// Error returns the location and what is wrong there.
+func (e *FileError) Error() string {
+	if e.cause != nil {
+		return e.Location + ": " + e.Problem()
+	}
+	return e.Location + " " + e.Problem()
+}
+
+// Unwrap returns the cause, or nil.
+func (e *FileError) Unwrap() error { return e.cause }
+
 // Verify checks a stored archive, named by the location of its records or of its
 // manifest. Both must exist, and the records must match the manifest. It returns
 // the manifest as far as it can be relied on.
@@ -69,11 +99,11 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 	}
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("%s is no manifest: it is not JSON of that shape, or cut short", store.Location(base+manifestSuffix))
+		return m, fileError(store.Location(base+manifestSuffix), "is no manifest: it is not JSON of that shape, or cut short")
 	}
 	m.Sum = sumOf(data)
 	if wrong := m.check(data, base); wrong != "" {
-		return Manifest{}, fmt.Errorf("%s %s", store.Location(base+manifestSuffix), wrong)
+		return Manifest{}, fileError(store.Location(base+manifestSuffix), "%s", wrong)
 	}
 	return m, checkRecords(ctx, store, m, countRecords)
 }
@@ -126,7 +156,7 @@ func archived(location string) (store Store, base string, err error) {
 		base, ok = strings.CutSuffix(name, manifestSuffix)
 	}
 	if !ok {
-		return nil, "", fmt.Errorf("%s is no archive: expected a name that ends in %s or %s", redactLocation(location), recordsSuffix, manifestSuffix)
+		return nil, "", fileError(redactLocation(location), "is no archive: expected a name that ends in %s or %s", recordsSuffix, manifestSuffix)
 	}
 	store, err = Open(dir)
 	return store, base, err
@@ -143,7 +173,7 @@ func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 		return nil, unreadable(store.Location(name), err)
 	}
 	if len(data) > maxManifest {
-		return nil, fmt.Errorf("%s is larger than any manifest: %d MiB", store.Location(name), maxManifest>>20)
+		return nil, fileError(store.Location(name), "is larger than any manifest: %d MiB", maxManifest>>20)
 	}
 	return data, nil
 }
@@ -156,9 +186,9 @@ func unreadable(at string, err error) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w", at, fs.ErrNotExist)
+		return &FileError{Location: at, cause: fs.ErrNotExist}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s is cut short, or there is something behind its end", at)
+		return fileError(at, "is cut short, or there is something behind its end")
 	}
 	return fmt.Errorf("read back %s: %w", at, err)
 }
@@ -186,13 +216,13 @@ func checkWithin(ctx context.Context, store Store, m Manifest, limit limits, cou
 		return unreadable(at, err)
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.SHA256 {
-		return fmt.Errorf("%s has the SHA-256 %s, its manifest says %s", at, sum, m.SHA256)
+		return fileError(at, "has the SHA-256 %s, its manifest says %s", sum, m.SHA256)
 	}
 	if records > m.Records {
-		return fmt.Errorf("%s holds more than the %d records that its manifest says", at, m.Records)
+		return fileError(at, "holds more than the %d records that its manifest says", m.Records)
 	}
 	if records != m.Records {
-		return fmt.Errorf("%s holds %d records, its manifest says %d", at, records, m.Records)
+		return fileError(at, "holds %d records, its manifest says %d", records, m.Records)
 	}
 	return nil
 }

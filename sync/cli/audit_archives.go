@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/archive"
@@ -42,9 +41,10 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 	}
 	switch {
 	case err != nil:
-		text := err.Error() // begins with the path if it is about this file
-		if about, ok := strings.CutPrefix(text, at); ok {
-			text = strings.TrimLeft(about, ": ")
+		text := err.Error()
+		var wrong *archive.FileError
+		if errors.As(err, &wrong) && wrong.Location == at {
+			text = wrong.Problem() // the line names the file
 		}
 		hint := ""
 		if errors.Is(err, fs.ErrNotExist) && e != nil && v.options.place == "" {
