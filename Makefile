@@ -1,4 +1,5 @@
-# What contributors run. "make demo" and "make test" need Go, make and git only.
+# Targets for contributors. "make demo" and "make test" only need Go, make and
+# git.
 GO ?= go
 TOOL = $(GO) tool -modfile=.ci/tools.mod
 SCRIPTS = .ci/run .ci/fuzz .ci/servers .ci/release .ci/extras .ci/sbom .ci/licences .ci/check-licences .ci/reproducible $(wildcard .github/actions/*/*.sh examples/*/*.sh)
@@ -14,8 +15,8 @@ snapshot:
 demo:
 	@$(GO) run ./examples/demo
 
-# The matrix of faults alone starts some 2,000 processes: where others work beside
-# it, the 10 minutes that Go gives a package are too few.
+# The fault matrix alone starts about 2,000 processes. On a busy machine this
+# exceeds the 10 minutes that Go allows per package.
 test:
 	$(GO) test -timeout 30m ./...
 
@@ -36,7 +37,7 @@ fuzz:
 golden:
 	$(GO) test ./sync/... ./schema/... -update
 
-# It asks the Go vulnerability database, so it needs the network.
+# vuln queries the Go vulnerability database, so it needs the network.
 vuln:
 	$(TOOL) govulncheck ./...
 
