@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Applies the checked-out tree, if its plan is the reviewed one; with no DIGEST,
-# only shows the plan.
+# Applies the checked-out tree, if its plan is the reviewed plan. Without DIGEST
+# it only shows the plan.
 #
-# Environment: MKIO_TOKEN (may write), SOPS_AGE_KEY, TOKEN_ENV, DIGEST, FLAGS.
+# Environment: MKIO_TOKEN (can write), SOPS_AGE_KEY, TOKEN_ENV, DIGEST, FLAGS.
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,32 +1,34 @@
 # shellcheck shell=bash
-# What the scripts of every forge share: calls of its API, the rule files of a
-# fork, and how to stop. It is sourced.
+# Shared by the scripts of every forge: calls of its API, the rule files of a
+# fork, and errors. It is sourced.
 #
-# What sources it sets first: temp, a folder outside the clone; forge, its name;
-# api_url; api_header, which carries api_token; and complain MESSAGE, which shows
-# why a job ends. Nothing secret is ever an argument: other processes can read
-# those.
+# The sourcing script first sets: temp, a directory outside the clone; forge,
+# its name; api_url; api_header, which carries api_token; and complain MESSAGE,
+# which shows why a job ends. No secret is ever an argument: other processes can
+# read arguments.
 # shellcheck disable=SC2154 # those
 set -euo pipefail
 shopt -s inherit_errexit
 umask 077
 
-# refuse MESSAGE ends the job. It goes to standard error, so that it is seen from
-# inside "$(...)", too.
+# refuse MESSAGE ends the job. It writes to standard error, so that the message
+# also appears from inside "$(...)".
 refuse() {
   complain "$1" >&2
   exit 1
 }
 
-# words TEXT one a line.
+# words TEXT prints the words, one per line.
 words() { tr -s '[:space:]' '\n' <<<"$1" | sed '/^$/d'; }
 
-# encoded TEXT as a part of a URL; encoded_path leaves its slashes.
+# encoded TEXT prints the text as a part of a URL; encoded_path keeps its
+# slashes.
 encoded() { jq -rn --arg text "$1" '$text | @uri'; }
 encoded_path() { jq -rn --arg text "$1" '$text | split("/") | map(@uri) | join("/")'; }
 
-# api METHOD PATH [FILE] sends FILE, prints the answer, and stops on any other
-# status than 2xx. Only a GET is tried again: a POST may have been done.
+# api METHOD PATH [FILE] sends FILE, prints the response, and stops on any
+# status except 2xx. It retries only GET requests: a POST may already have taken
+# effect.
 api() {
   local method=$1 path=$2 answer status said
   local -a more=()
@@ -48,9 +50,9 @@ api() {
   rm -f "$answer"
 }
 
-# pages PATH [FILTER] prints the items of all pages, one a line; FILTER is what
-# jq takes them out of an answer with. A short page is not taken for the last:
-# some lists are filtered after they were cut.
+# pages PATH [FILTER] prints the items of all pages, one per line. FILTER is the
+# jq filter that extracts them from a response. A short page does not end the
+# list: some lists are filtered after they are split into pages.
 pages() {
   local path=$1 filter=${2:-.[]} page items join='?'
   if [[ $path == *\?* ]]; then join='&'; fi
@@ -62,23 +64,23 @@ pages() {
   refuse "$forge: GET $path: more than 200 pages"
 }
 
-# marker KIND is the first line of what we write, by which it is found again.
+# marker KIND prints the first line of our comments, which identifies them.
 marker() { printf '<!-- mkhooks %s %s -->' "$1" "$PROJECT"; }
 
-# A name of a project must fit into that, and into the name of a check.
+# The project name must fit into the marker, and into the name of a check.
 [[ ${PROJECT:-} =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || refuse "project: expected letters, digits, '.', '_' and '-'"
 
-# token_variable NAME puts MKIO_TOKEN where the config file's tokenEnv looks for
-# it; NAME is the secret that it came from.
+# token_variable NAME copies MKIO_TOKEN to the variable that tokenEnv in the
+# config file names. NAME is the secret that contains the token.
 token_variable() {
   [[ ${TOKEN_ENV:=MKIO_TOKEN} =~ ^MKIO_TOKEN[A-Z0-9_]*$ ]] || refuse "token-env: expected a name that begins with MKIO_TOKEN"
   [[ -n ${MKIO_TOKEN:-} ]] || refuse "no token of MK.IO: the secret $1 is empty or does not reach this job"
   export "$TOKEN_ENV=$MKIO_TOKEN"
 }
 
-# guard_flags TEXT fills flags. They lift guards and do nothing else: --base-url
-# or --allow-destination would send the token and the secrets elsewhere, --report
-# write files.
+# guard_flags TEXT fills flags. Only flags that lift guards are allowed.
+# --base-url or --allow-destination would send the token and the secrets
+# elsewhere, and --report would write files.
 guard_flags() {
   local flag
   mapfile -t flags < <(words "$1")
@@ -88,10 +90,10 @@ guard_flags() {
   done
 }
 
-# take_rules BASE MERGE FOLDERS checks BASE out, with the rule files of MERGE:
-# they come, change and go as it says. The config, .sops.yaml and other hidden
-# files stay the base's, wherever they are. It prints how many files that differ
-# were left out.
+# take_rules BASE MERGE FOLDERS checks out BASE with the rule files of MERGE:
+# they are added, changed and deleted as in MERGE. The config, .sops.yaml and
+# other hidden files are always from BASE. It prints the number of different
+# files that were left out.
 take_rules() {
   local base=$1 merge=$2 file path
   local -a folders

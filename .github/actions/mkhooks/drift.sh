@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Looks for drift. A difference is a result, not a failure: it becomes an issue.
+# Checks for drift. A difference is a result, not a failure: it becomes an
+# issue.
 #
 # Environment: MKIO_TOKEN (webhooks.config.get is enough), TOKEN_ENV. Output:
 # drift=true or false.

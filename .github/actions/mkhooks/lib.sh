@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# What the scripts beside this file share on GitHub. It is sourced; the reusable
-# workflows run the scripts, nobody by hand.
+# Shared by the scripts in this directory on GitHub. It is sourced. The reusable
+# workflows run the scripts; nobody runs them by hand.
 #
-# What comes in through the environment: PROJECT; GH_TOKEN where GitHub is
-# asked; and what every runner sets.
+# Environment: PROJECT; GH_TOKEN for requests to GitHub; and the variables that
+# every runner sets.
 temp=$RUNNER_TEMP forge=GitHub
 api_url=$GITHUB_API_URL
 api_header='Authorization: Bearer '
 api_token=${GH_TOKEN:-}
 
-# complain MESSAGE puts it on the page of the run, too.
+# complain MESSAGE also puts the message on the page of the run.
 complain() {
   local text=${1//'%'/%25}
   text=${text//$'\r'/%0D}
@@ -19,21 +19,21 @@ complain() {
 # shellcheck source=.github/actions/mkhooks/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# The clone is a folder of the workspace, and the files of annotations are named
-# as the repository knows them.
+# The clone is a directory of the workspace, and annotations name files relative
+# to the repository.
 export GITHUB_WORKSPACE=$PWD
 
-# Only what GitHub Actions made counts as ours: other people, other apps and runs
-# for forks can't make it. Any workflow of this repository can.
+# Only items made by GitHub Actions count as ours. Other people, other apps and
+# runs for forks can't make them. Any workflow of this repository can.
 # shellcheck disable=SC2034 # for the scripts
 readonly actions_app=15368
 readonly actions_login='github-actions[bot]'
 
-# run_url is the page of this run.
+# run_url prints the URL of this run.
 run_url() { printf '%s/%s/actions/runs/%s' "$GITHUB_SERVER_URL" "$GITHUB_REPOSITORY" "$GITHUB_RUN_ID"; }
 
-# comment KIND NUMBER FILE makes our comment on an issue or pull request, or
-# updates it.
+# comment KIND NUMBER FILE creates or updates our comment on an issue or pull
+# request.
 comment() {
   local kind=$1 number=$2 file=$3 id body
   body=$(mktemp "$temp/body.XXXXXX")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Says on the pull request how its apply went.
+# Reports the outcome of an apply on its pull request.
 #
 # Environment: GH_TOKEN (pull requests: write), PULL, APPLIED (the outcome of
-# the apply's step).
+# the apply step).
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Keeps one open issue as long as there is drift, and closes it afterwards.
+# Keeps one open issue while there is drift, and closes it afterwards.
 #
 # Environment: GH_TOKEN (issues: write), DRIFT (true or false).
 # shellcheck source=.github/actions/mkhooks/lib.sh
@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 repo=/repos/$GITHUB_REPOSITORY label=mkhooks-drift
 body=$RUNNER_TEMP/issue.json
 
-# The oldest one of ours, if two runs ever made two.
+# The oldest of our issues, if two runs ever created two.
 number=$(
   pages "$repo/issues?state=open&labels=$label&sort=created&direction=asc" |
     jq -rs --arg marker "$(marker drift)" --arg login "$actions_login" '
@@ -25,7 +25,7 @@ if [[ $DRIFT == true ]]; then
   jq -n --arg marker "$(marker drift)" --arg title "mkhooks: live rules of $PROJECT differ from the files" --arg tag "$label" \
     --rawfile text "$RUNNER_TEMP/shown.md" '{title: $title, labels: [$tag], body: ($marker + "\n" + $text)}' >"$body"
   if [[ -n $number ]]; then
-    # Title and labels may have been changed by people: theirs.
+    # People may have changed the title and labels: keep them.
     jq "{body}" "$body" >"$body.update"
     api PATCH "$repo/issues/$number" "$body.update" >/dev/null
   else

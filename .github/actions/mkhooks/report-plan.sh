@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Shows a plan where it is reviewed: a comment on the pull request, and a check
-# on its head that holds the plan's digest. Apply takes the digest from the
-# check, never from the comment, which others may edit.
+# Shows a plan to its reviewers: a comment on the pull request, and a check on
+# its head that contains the plan's digest. Apply takes the digest from the
+# check, never from the comment, which other people may edit.
 #
 # Environment: GH_TOKEN (checks and pull requests: write), PULL, HEAD_SHA,
-# PLANNED (the outcome of the plan's step), OTHERS (files of a fork left out).
+# PLANNED (the outcome of the plan step), OTHERS (the number of a fork's files
+# that were left out).
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -24,8 +25,8 @@ fi
   printf '\nCommit %s, [run](%s).\n' "$HEAD_SHA" "$(run_url)"
 } >"$shown"
 
-# A summary holds 65,535 characters and a comment 65,536; mkhooks keeps its
-# Markdown below 60,000 bytes.
+# A summary is limited to 65,535 characters and a comment to 65,536; mkhooks
+# keeps its Markdown below 60,000 bytes.
 body=$RUNNER_TEMP/check.json
 jq -n --arg name "mkhooks plan ($PROJECT)" --arg sha "$HEAD_SHA" --arg digest "$digest" --arg conclusion "$conclusion" \
   --arg title "$title" --arg url "$(run_url)" --rawfile text "$shown" '

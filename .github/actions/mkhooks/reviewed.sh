@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Finds the digest of the plan that was reviewed, for the commit that is to be
-# applied: in the check of the merged head of the pull request that this commit
-# is the merge of.
+# Finds the digest of the reviewed plan for the commit to apply. The commit must
+# be the merge of a pull request. The digest is in the check on the merged head
+# of that pull request.
 #
 # Environment: GH_TOKEN (contents, checks, pull requests: read), BRANCH, and
-# DIGEST where someone has given it by hand. Output: digest, pull; where there
-# is none, unreviewed=true, so that the job can show what it would do.
+# DIGEST if a person gave it by hand. Output: digest, pull; or unreviewed=true
+# if there is no digest, so that the job can show its plan.
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 repo=/repos/$GITHUB_REPOSITORY
 
-# A later commit has its own run, which applies this one's changes, too; an
-# earlier one that is run again would undo what came after it.
+# A later commit has its own run, which also applies the changes of this commit.
+# A rerun of an earlier commit would undo the later changes.
 [[ $GITHUB_REF == "refs/heads/$BRANCH" ]] || refuse "this run is of $GITHUB_REF, and only $BRANCH is applied"
 tip=$(api GET "$repo/git/ref/heads/$(encoded_path "$BRANCH")" | jq -r .object.sha)
 [[ $tip == "$GITHUB_SHA" ]] || refuse "$GITHUB_SHA is no longer the tip of $BRANCH, ${tip:0:40} is: the run of that commit applies it"
@@ -23,7 +23,7 @@ if [[ -n ${DIGEST:-} ]]; then
   exit
 fi
 
-# unreviewed WHY stops, and says how to go on.
+# unreviewed WHY stops, and names the next step.
 unreviewed() {
   echo "unreviewed=true" >>"$GITHUB_OUTPUT"
   refuse "$1. To go on, read the plan on the page of this run, then start this workflow on $BRANCH with its digest"

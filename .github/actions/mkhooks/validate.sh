@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Validates the rule files of the checked-out tree; flags are passed on. What is
-# wrong is left in plan.md, too: it stands in for the plan that there can't be.
+# Validates the rule files of the checked-out tree and passes on its flags. It
+# also writes the problems to plan.md, because there can be no plan.
 # shellcheck source=.github/actions/mkhooks/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
