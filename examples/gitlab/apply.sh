@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Applies the default branch, if its plan is the one that was reviewed: its
-# commit is the tip of the branch and the merge of a merge request, and the
-# commit status that plan.sh left on that request's head names the digest.
-# MKHOOKS_DIGEST, given by hand, stands in for it.
+# Applies the default branch, if its plan is the reviewed plan. The commit must
+# be the tip of the branch and the merge of a merge request. The digest is in
+# the commit status that plan.sh set on the head of that request.
+# MKHOOKS_DIGEST, given by hand, replaces it.
 # shellcheck source=examples/gitlab/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 unset MKIO_TOKEN_READ
 
 guard_flags "${MKHOOKS_FLAGS:-}"
 token_variable MKIO_TOKEN
-# The key is for the commands that open secrets, and for no other.
+# Only the commands that decrypt secrets get the key.
 key=${SOPS_AGE_KEY:-}
 unset SOPS_AGE_KEY
 
@@ -18,7 +18,7 @@ branch=$CI_DEFAULT_BRANCH
 tip=$(api GET "$project/repository/branches/$(encoded "$branch")" | jq -r .commit.id)
 [[ $tip == "$CI_COMMIT_SHA" ]] || refuse "$CI_COMMIT_SHA is no longer the tip of $branch, ${tip:0:40} is: the pipeline of that commit applies it"
 
-# unreviewed WHY stops, shows what would be done, and says how to go on.
+# unreviewed WHY stops, shows the plan, and names the next step.
 unreviewed() {
   mkhooks plan --project "$PROJECT" "${flags[@]}" || true
   refuse "$1. To go on, read the plan above, then run a pipeline on $branch with MKHOOKS_DIGEST"
@@ -48,7 +48,7 @@ else
   [[ $digest =~ ^[0-9a-f]{32}$ ]] || unreviewed "merge request $number has no successful status \"mkhooks plan ($PROJECT)\" of ours on its last commit"
 fi
 
-# report says on the merge request how it went.
+# report writes the outcome to the merge request.
 report() {
   [[ -n $number ]] || return 0
   {

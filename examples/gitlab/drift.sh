@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Looks for drift, keeps one open issue as long as there is some, and closes it
-# afterwards. A run that could not look fails, and leaves the issue as it is.
+# Checks for drift. It keeps one open issue while there is drift, and closes it
+# afterwards. A run that can't read the service fails, and leaves the issue
+# unchanged.
 # shellcheck source=examples/gitlab/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 unset SOPS_AGE_KEY
@@ -29,7 +30,7 @@ if ((code == 2)); then
   jq -n --arg marker "$(marker drift)" --arg title "mkhooks: live rules of $PROJECT differ from the files" --rawfile text "$temp/shown.md" \
     '{title: $title, labels: "mkhooks-drift", description: ($marker + "\n" + $text)}' >"$body"
   if [[ -n $number ]]; then
-    # Title and labels may have been changed by people: theirs.
+    # People may have changed the title and labels: keep them.
     jq '{description}' "$body" >"$body.update"
     api PUT "$project/issues/$number" "$body.update" >/dev/null
   else

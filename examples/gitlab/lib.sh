@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# What the scripts beside this file share on GitLab. It is sourced; the jobs of
-# .gitlab-ci.yml run the scripts, nobody by hand.
+# Shared by the scripts in this directory on GitLab. It is sourced. The jobs of
+# .gitlab-ci.yml run the scripts; nobody runs them by hand.
 #
-# A job of GitLab has all its variables in one environment, so each script takes
-# out what the commands that it runs have no need of.
+# A GitLab job has all its variables in one environment, so each script removes
+# those that its commands do not need.
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
 forge=GitLab api_url=$CI_API_V4_URL api_header='PRIVATE-TOKEN: ' api_token=${MKHOOKS_GITLAB_TOKEN:-}
 unset MKHOOKS_GITLAB_TOKEN CI_JOB_TOKEN
 
-# complain MESSAGE goes into the job's log.
+# complain MESSAGE writes to the log of the job.
 complain() { printf 'mkhooks: error: %s\n' "$1"; }
 
 # shellcheck source=.github/actions/mkhooks/common.sh
@@ -17,10 +17,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../.github/actions/mkhooks/common.sh"
 
 readonly project=/projects/$CI_PROJECT_ID
 
-# me is the user that the token belongs to: only what this user wrote is ours.
+# me is the user of the token: only items by this user are ours.
 me() { api GET /user | jq -r .id; }
 
-# note KIND NUMBER FILE makes our note on a merge request, or updates it.
+# note KIND NUMBER FILE creates or updates our note on a merge request.
 note() {
   local kind=$1 number=$2 file=$3 id body=$temp/note.json me
   me=$(me)

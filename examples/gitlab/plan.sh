@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Plans a merge request: a note on it, and a commit status on its head whose
-# description is the plan's digest. apply.sh takes the digest from the status.
+# Plans a merge request: writes a note, and sets a commit status on its head
+# whose description is the plan's digest. apply.sh takes the digest from the
+# status.
 #
-# In a merge request's own pipeline the merge with the target branch is planned.
-# With MKHOOKS_MR and MKHOOKS_HEAD, on the default branch, a merge request from a
-# fork is: config and everything else are the default branch's, and only the
-# files in MKHOOKS_RULES are the head's, as data.
+# The pipeline of a merge request plans the merge with the target branch. With
+# MKHOOKS_MR and MKHOOKS_HEAD, on the default branch, it plans a merge request
+# from a fork. Then the config and all other files are from the default branch.
+# Only the files in MKHOOKS_RULES are from the head, as data.
 # shellcheck source=examples/gitlab/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 unset SOPS_AGE_KEY
@@ -28,7 +29,7 @@ if [[ -n ${MKHOOKS_MR:-} ]]; then
   git fetch --quiet origin "refs/merge-requests/$number/head"
   [[ $(git rev-parse FETCH_HEAD) == "$head" ]] || refuse "merge request $number moved on: read what was pushed, then start again"
   base=$(git rev-parse HEAD)
-  # Only the objects of the merge are wanted, not its files.
+  # Only the objects of the merge are needed, not its files.
   tree=$(git merge-tree --write-tree "$base" "$head") || refuse "merge request $number can't be merged: it has a conflict"
   others=$(take_rules "$base" "$tree" "${MKHOOKS_RULES:-rules}")
 else
@@ -39,8 +40,9 @@ else
   merged "$head"
 fi
 
-# A merge request from a fork has the guards of the default branch: compared with
-# themselves they would loosen nothing, so they are not compared.
+# A merge request from a fork is planned with the guards of the default branch.
+# A comparison with themselves would never report a loosened guard, so there is
+# none.
 against=()
 if [[ -z ${MKHOOKS_MR:-} ]]; then against=(--base "$base"); fi
 code=0

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tells somebody how a run of mkhooks ended. systemd says which unit it was and
-# how (MONITOR_UNIT, MONITOR_EXIT_STATUS). Put your mail or chat in place of the
-# last line; the journal has it in any case.
+# Sends a message about the end of a run. systemd passes the unit and the result
+# (MONITOR_UNIT, MONITOR_EXIT_STATUS). Replace the last line with your mail or
+# chat command; the journal has the message in any case.
 set -eu
 unit=${MONITOR_UNIT:-mkhooks} status=${MONITOR_EXIT_STATUS:-unknown}
 case "$status" in
