@@ -108,8 +108,7 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*pr
 	if o.file != nil {
 		o.projects = []string{plan.Pattern(o.projects[0])}
 	}
-	// The release list contains every rule of the owner, so prune must not
-	// apply.
+	// Release selects from all rules of the owner, so prune must not matter.
 	o.only, o.asked, o.prune = rules, "release ", string(plan.PruneNone)
 	targets, err := o.resolveSettings(a, cmd, o.rules)
 	if err != nil {
