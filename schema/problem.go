@@ -53,6 +53,18 @@ func SortProblems(problems []Problem) {
 	})
 }
 
+// FirstNewError returns the first error of after that before does not have, or nil.
+// Positions do not count: an edit moves lines.
+func FirstNewError(before, after []Problem) *Problem {
+	for i, p := range after {
+		known := slices.ContainsFunc(before, func(old Problem) bool { return old.Message == p.Message && old.Severity == p.Severity })
+		if p.Severity == Error && !known {
+			return &after[i]
+		}
+	}
+	return nil
+}
+
 // HasErrors reports whether any problem is an error.
 func HasErrors(problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })

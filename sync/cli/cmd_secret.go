@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -346,24 +345,15 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 // checkSealed refuses a file with new problems. Examples: a header that must
 // not be secret, or a header that is also plaintext.
 func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) error {
-	problems := func(data []byte) map[string]schema.Problem {
+	problems := func(data []byte) []schema.Problem {
 		_, list := config.ParseRule(file, data, o.config(a))
 		if o.isShared {
 			_, list, _ = config.ReadShared(file, data, o.config(a))
 		}
-		out := map[string]schema.Problem{}
-		for _, p := range list {
-			if p.Severity == schema.Error {
-				out[p.Message] = p
-			}
-		}
-		return out
+		return list
 	}
-	old, now := problems(before), problems(after)
-	for _, message := range slices.Sorted(maps.Keys(now)) {
-		if _, known := old[message]; !known {
-			return invalid(errors.New(file+": "+message), now[message].Hint)
-		}
+	if p := schema.FirstNewError(problems(before), problems(after)); p != nil {
+		return invalid(errors.New(file+": "+p.Message), p.Hint)
 	}
 	return nil
 }

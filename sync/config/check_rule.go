@@ -21,6 +21,7 @@ func (f *file) rule(root *yaml.Node, data []byte) *Rule {
 	f.authentication(root, spec, r, data)
 	f.trace(root, r)
 	r.Placeholders = f.placeholders
+	r.reencrypt = f.reencrypt
 	return r
 }
 

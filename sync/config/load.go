@@ -80,6 +80,7 @@ type Rule struct {
 	// a value is plaintext. Both are used until the references are resolved.
 	references []reference
 	clear      bool
+	reencrypt  string // as of its file
 }
 
 // Files returns the files that define the rule, one per layer, first layer first.

@@ -58,6 +58,9 @@ type file struct {
 	// sealed are the encrypted values outside authentication. One problem reports them
 	// all; no other problem is reported at their nodes.
 	sealed map[*yaml.Node]bool
+	// reencrypt is the command that encrypts authentication alone, if the MAC also
+	// covers clear values.
+	reencrypt string
 	// placeholders are the paths of missing values.
 	placeholders []string
 	// wide indexes the keys of mappings with at least manyKeys keys.

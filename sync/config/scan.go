@@ -15,6 +15,9 @@ type RuleFile struct {
 	// Spec contains the fields that could be read. Auth names are included even if the
 	// value is a placeholder.
 	webhook.Spec
+	// Reencrypt is the command that encrypts authentication alone, if the MAC of the
+	// file also covers clear values. Otherwise it is empty.
+	Reencrypt string
 }
 
 // Scan lists the rule files below paths. It includes invalid files: a file whose
@@ -51,7 +54,7 @@ func ScanFile(file string, data []byte, o Options) (*RuleFile, []schema.Problem)
 }
 
 func (r parsed) found() RuleFile {
-	return RuleFile{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec}
+	return RuleFile{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec, Reencrypt: r.rule.reencrypt}
 }
 
 // Outside lists the rule files below paths that are below none of the places.

@@ -64,7 +64,8 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	f.keyGroups(key, m)
 	// A shared secrets file has no plaintext field.
 	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
-		f.warn(key, f.encryptAnew(m), "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
+		f.reencrypt = f.encryptAnew(m)
+		f.warn(key, f.reencrypt, "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
 	}
 	if f.recipients != nil {
 		f.compareRecipients(key, m)

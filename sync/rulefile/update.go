@@ -69,15 +69,15 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	if webhook.SpecDigest(want) == webhook.SpecDigest(old.Spec) {
 		return u, nil
 	}
-	if hint, signed := signedInClear(data, problems); signed {
-		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", hint}
+	if signedInClear(data) {
+		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", old.Reencrypt}
 	}
 	e := &editor{data: data}
 	if !e.edit(old.Spec, want) {
 		return nil, unknownForm()
 	}
 	now, after := config.ScanFile(file, e.data, o)
-	if p := added(problems, after); p != nil {
+	if p := schema.FirstNewError(problems, after); p != nil {
 		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Hint}
 	}
 	if now == nil || now.Name != old.Name || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(want) || !sameContent(data, e.data) {
@@ -144,32 +144,14 @@ func spellings(headers map[string]string) map[string]string {
 }
 
 // signedInClear reports whether a file is encrypted with a MAC that also covers its
-// plaintext values. hint describes the fix.
-func signedInClear(data []byte, problems []schema.Problem) (hint string, signed bool) {
+// plaintext values.
+func signedInClear(data []byte) bool {
 	_, metadata := yamltext.Entry(rootOf(data), "sops")
 	if metadata == nil {
-		return "", false
+		return false
 	}
-	if _, n := yamltext.Entry(metadata, "mac_only_encrypted"); n != nil && n.Value == "true" {
-		return "", false
-	}
-	for _, p := range problems {
-		if strings.Contains(p.Message, "mac_only_encrypted") {
-			hint = p.Hint
-		}
-	}
-	return hint, true
-}
-
-// added returns the first error that a file did not have before.
-func added(before, after []schema.Problem) *schema.Problem {
-	for i, p := range after {
-		known := slices.ContainsFunc(before, func(old schema.Problem) bool { return old.Message == p.Message })
-		if p.Severity == schema.Error && !known {
-			return &after[i]
-		}
-	}
-	return nil
+	_, n := yamltext.Entry(metadata, "mac_only_encrypted")
+	return n == nil || n.Value != "true"
 }
 
 // rootOf returns the top mapping of a file, or nil.
