@@ -19,8 +19,8 @@ type appearance struct {
 	// secret. Otherwise the value may be a secret that was damaged on the way
 	// here.
 	placeholder bool
-	// otherwise reports that the text of [String.Check] also says that this is
-	// not the value.
+	// otherwise adds to the text of [String.Check] that this is not the value
+	// itself.
 	otherwise bool
 }
 
@@ -32,8 +32,8 @@ func (a appearance) problem() string {
 	return a.looks
 }
 
-// Looks returns what an odd value ([String.IsOdd]) looks like, or "". The text
-// never holds the value.
+// Looks returns the appearance of an odd value ([String.IsOdd]), or "". The
+// text never holds the value.
 func (s String) Looks() string { return appearanceOf(s.text()).looks }
 
 // The appearances. None is certain: --allow-odd-secrets accepts each of them.

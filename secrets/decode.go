@@ -31,8 +31,9 @@ func plain(b []byte) []byte {
 	return b
 }
 
-// unescape undoes the outermost escapes of b. It reports false, and returns b, if
-// there are none. Most texts have few, so it copies what is between them at once.
+// unescape undoes the outermost escapes of b. It reports false, and returns b,
+// if there are none. Most texts have few escapes, so it copies the text between
+// two escapes at once.
 func unescape(b []byte) (out []byte, changed bool) {
 	next := [len(escapes)]int{} // for each escape, its next position
 	for i := range escapes {
@@ -74,7 +75,8 @@ func unescape(b []byte) (out []byte, changed bool) {
 	return append(out, b[done:]...), true
 }
 
-// indexFrom returns the place of c in b, not before from; len(b) if there is none.
+// indexFrom returns the first position of c in b at or after from; len(b) if
+// there is none.
 func indexFrom(b []byte, from int, c byte) int {
 	if i := bytes.IndexByte(b[from:], c); i >= 0 {
 		return from + i

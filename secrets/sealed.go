@@ -138,8 +138,8 @@ func SealedProblem(value string) string {
 // otherType is the problem of a value that SOPS encrypted as a number or a bool.
 const otherType = "was encrypted as another type than text"
 
-// SealedAsOtherType reports whether value is an encrypted one of another type
-// than text: that is its [SealedProblem].
+// SealedAsOtherType reports whether value is encrypted as a type other than
+// text: its [SealedProblem] reports this.
 func SealedAsOtherType(value string) bool { return SealedProblem(value) == otherType }
 
 // LooksSealed reports whether value begins like an encrypted value.

@@ -160,7 +160,7 @@ func forSSH(ciphertext []byte) bool {
 }
 
 // forPlugin reports whether a recipient belongs to a plugin of age. A plugin
-// may also ask for something to encrypt.
+// may ask a person, also during encryption.
 func forPlugin(recipient string) bool {
 	return strings.HasPrefix(recipient, "age1") && !strings.HasPrefix(recipient, "age1pq1") && strings.Count(recipient, "1") > 1
 }
@@ -248,7 +248,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// hold holds the terminal, if there is one.
+// hold holds the terminal. Without a terminal it does nothing.
 func (g *guarded) hold() (release func()) {
 	if g.o.Terminal == nil {
 		return func() {}

@@ -142,7 +142,7 @@ func secretsOf(tree *sops.Tree) (branches []sops.TreeBranch, ways [][]string, wr
 	return branches, ways, nil
 }
 
-// isShared reports whether a document is a shared secrets file. It is if it has
+// isShared reports whether a document is a shared secrets file. Such a file has
 // neither of the two keys that every rule file has.
 func isShared(branch sops.TreeBranch) bool {
 	return !slices.ContainsFunc(branch, func(item sops.TreeItem) bool { return item.Key == "metadata" || item.Key == "spec" })

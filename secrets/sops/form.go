@@ -152,9 +152,9 @@ func damage(k keys.MasterKey) string {
 	return ""
 }
 
-// locate finds the part of a value that SOPS rejects, and returns the keys and
-// indexes that lead to it. wrap puts a replacement for the value into otherwise
-// valid metadata.
+// locate finds the part of a value that SOPS rejects. It returns the keys and
+// indexes that lead to this part. wrap puts a replacement for the value into
+// otherwise valid metadata.
 func locate(value any, wrap func(any) sops.TreeBranch) []string {
 	switch value := value.(type) {
 	case sops.TreeBranch:

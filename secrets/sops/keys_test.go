@@ -312,8 +312,8 @@ func TestKeyServiceTroubles(t *testing.T) {
 	}
 }
 
-// TestTurns: the number of parallel calls stays within the limit, each file
-// costs one call, and waiting for a slot does not count towards the timeout.
+// TestTurns: the number of parallel calls stays within the limit, and each file
+// costs one call. Waiting for a slot does not count towards the timeout.
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	good := string(sopstest.Seal(t, document, recipient))

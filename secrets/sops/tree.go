@@ -13,8 +13,9 @@ import (
 // The order of comments and values matters, because the MAC is a hash over the
 // values in order. Tests compare the tree with files from the real command.
 
-// branchOf converts a document to a tree. ok is false if the document is not a
-// mapping, or if it contains aliases, which rule files must not use.
+// branchOf converts a document to a tree. ok is false for any document but a
+// mapping. It is also false if the document contains aliases, which rule files
+// must not use.
 func branchOf(doc *yaml.Node) (sops.TreeBranch, bool) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, false
