@@ -139,7 +139,7 @@ func TestPauseLostThenChanged(t *testing.T) {
 
 // TestPauseIsRecorded checks that the audit log lists the values that a pause
 // removes before the pause leaves. At the end it has the state that is left, also
-// if a fault of our own ends the delete.
+// if a fault of mkhooks ends the delete.
 func TestPauseIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := doomed(t, emulator.Options{}, 2)
