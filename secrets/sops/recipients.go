@@ -1,6 +1,7 @@
 package sops
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"github.com/getsops/sops/v3/kms"
 	"github.com/getsops/sops/v3/pgp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // creationRule is a rule of a .sops.yaml, reduced to its keys. It does not
@@ -95,7 +98,10 @@ func ruleFor(config []byte, path string) (r *creationRule, problem string) {
 	var in struct {
 		Rules []creationRule `yaml:"creation_rules"`
 	}
-	if yaml.Unmarshal(config, &in) != nil {
+	switch err := yamltext.Unmarshal(config, &in); {
+	case errors.Is(err, yamltext.ErrTooLarge):
+		return nil, err.Error()
+	case err != nil:
 		return nil, "can't be read"
 	}
 	for i, r := range in.Rules {

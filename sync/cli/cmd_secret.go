@@ -294,7 +294,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 		if !outside && config.IsLinkOutside(name) {
 			return nil, "", invalidf("put the file itself in the place of the link", "%s %s", name, config.LinkOutside)
 		}
-		data, err := os.ReadFile(name)
+		data, err := config.ReadSmall(name)
 		if err == nil {
 			rel, err := filepath.Rel(dir, abs)
 			return data, filepath.ToSlash(rel), err

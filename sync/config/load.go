@@ -9,6 +9,7 @@ package config
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -194,18 +195,35 @@ func readDocument(name string, o Options, recipients *recipients) document {
 // readSome reads at most maxFile+1 bytes of a file. The extra byte shows that the
 // file is too large.
 func readSome(file string) ([]byte, error) {
+	info, err := os.Stat(file) // opening a named pipe would wait for ever
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	buf := bytes.NewBuffer(make([]byte, 0, min(info.Size(), maxFile)+bytes.MinRead))
 	_, err = buf.ReadFrom(io.LimitReader(f, maxFile+1))
 	return buf.Bytes(), err
+}
+
+var (
+	errNotRegular = errors.New("is not a regular file")
+	errTooLarge   = errors.New("is larger than 1 MiB")
+)
+
+// ReadSmall reads a regular file of at most 1 MiB, such as .sops.yaml.
+func ReadSmall(file string) ([]byte, error) {
+	data, err := readSome(file)
+	if err == nil && len(data) > maxFile {
+		return nil, errTooLarge
+	}
+	return data, err
 }
 
 // duplicates reports both positions of every name that two files use, also if the

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/shell"
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // recipients finds, for a rule file, the keys that the nearest .sops.yaml requires.
@@ -42,8 +43,11 @@ func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
 		r.problems = append(r.problems, fileProblem(shortPath(name), LinkOutside, linkOutsideHint))
 	case err == nil && info.Mode().IsRegular():
 		c = &sopsConfig{dir: dir, odd: true}
-		if data, err := readSome(name); err == nil && len(data) <= maxFile {
+		if data, err := readSome(name); err == nil {
 			c = parseSopsConfig(dir, data)
+		}
+		if c.tooLarge {
+			r.problems = append(r.problems, fileProblem(shortPath(name), yamltext.ErrTooLarge.Error(), "a .sops.yaml has some kilobytes; is this one?"))
 		}
 	case filepath.Dir(dir) != dir:
 		c = r.nearest(filepath.Dir(dir), outside || isTop(dir))

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // sopsConfigName is the file that lists the recipients of SOPS.
@@ -20,6 +23,9 @@ type sopsConfig struct {
 	rest map[string]string
 	// odd: SOPS would reject the file, so nothing is compared.
 	odd bool
+	// tooLarge is set, with odd, if the file is beyond the limits of
+	// [yamltext.Unmarshal].
+	tooLarge bool
 }
 
 type creationRule struct {
@@ -41,7 +47,9 @@ func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
 	// from the rule that uses it.
 	var flat map[string]any
 	var root yaml.Node
-	if yaml.Unmarshal(data, &flat) != nil || root.Encode(flat) != nil {
+	err := yamltext.Unmarshal(data, &flat)
+	odd.tooLarge = errors.Is(err, yamltext.ErrTooLarge)
+	if err != nil || root.Encode(flat) != nil {
 		return odd
 	}
 	c = &sopsConfig{dir: dir, rest: fieldsOf(&root)}

@@ -265,6 +265,40 @@ func TestOpen(t *testing.T) {
 
 // TestObjects: the id of a commit determines its content. A replacement, a
 // damaged object or an object of another kind does not change the content.
+// TestAmbiguous: a name that may mean two commits names none.
+func TestAmbiguous(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write("a", "1")
+	first := w.commit()
+	w.git("update-ref", "refs/remotes/origin/main", first)
+	w.git("update-ref", "refs/remotes/origin/HEAD", first)
+	w.git("tag", "same", first)
+	w.git("branch", "same", first)
+	w.git("tag", "v1", first)
+	w.write("a", "2")
+	second := w.commit()
+	w.git("tag", "origin/main", second)
+	w.git("tag", "twice", second)
+	w.git("branch", "twice", first)
+	w.git("tag", first[:8], second)
+	w.git("tag", first, second)
+	r := w.open(".")
+	for ref, want := range map[string]string{
+		"HEAD": second, "HEAD~1": first, "HEAD^": first, first: first, second: second, second[:10]: second,
+		"refs/remotes/origin/main": first, "refs/tags/origin/main": second, "same": first, "v1": first, "v1^{commit}": first, "origin": first,
+		"origin/main": "", "origin/main~0": "", "twice": "", "twice^0": "", first[:8]: "", first[:8] + "~0": "",
+	} {
+		got, err := r.Commit(t.Context(), ref)
+		if got != want || (want == "") != (err != nil) {
+			t.Errorf("%s: %s, %v, want %s", ref, got, err, want)
+		}
+		if want == "" && err != nil && !strings.Contains(err.Error(), "ambiguous") {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
+
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -10,8 +10,10 @@ package git
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -131,10 +133,55 @@ func (r *Repository) Head(ctx context.Context) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// Commit returns the id of the commit that ref names.
+// Commit returns the id of the commit that ref names. A name that could mean two
+// commits is an error: whoever may push a tag "origin/main" could otherwise
+// choose the commit that a plan is compared with.
 func (r *Repository) Commit(ctx context.Context, ref string) (string, error) {
+	if err := r.checkAmbiguous(ctx, ref); err != nil {
+		return "", err
+	}
 	out, err := r.output(ctx, "rev-parse", "--verify", "--end-of-options", ref+"^{commit}")
 	return strings.TrimSpace(out), err
+}
+
+// refForms are the full names that Git tries for a short name.
+var refForms = []string{"%s", "refs/%s", "refs/tags/%s", "refs/heads/%s", "refs/remotes/%s", "refs/remotes/%s/HEAD"}
+
+var (
+	commitID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+	idPrefix = regexp.MustCompile(`^[0-9a-f]{4,63}$`)
+)
+
+// checkAmbiguous returns an error if the name in ref, such as main in main~2, means
+// several refs with different commits, or both a ref and the beginning of an id.
+func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
+	name := ref
+	if i := strings.IndexAny(ref, "^~:@"); i >= 0 {
+		name = ref[:i]
+	}
+	if name == "" || commitID.MatchString(name) {
+		return nil
+	}
+	var found []string
+	commits := map[string]bool{}
+	for _, form := range refForms {
+		full := fmt.Sprintf(form, name)
+		if form == "%s" && !strings.HasPrefix(full, "refs/") && strings.ToUpper(full) != full {
+			continue // it is no ref such as HEAD, but the short name itself
+		}
+		out, err := r.output(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", full+"^{commit}")
+		if err != nil {
+			continue
+		}
+		found, commits[strings.TrimSpace(out)] = append(found, full), true
+	}
+	switch {
+	case len(commits) > 1:
+		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s are different commits; write one of them in full", strings.Join(found, " and "))}
+	case len(found) > 0 && idPrefix.MatchString(name):
+		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s, or the beginning of a commit's id; write either in full", found[0])}
+	}
+	return nil
 }
 
 // Branch returns the branch that is checked out, or "".

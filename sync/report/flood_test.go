@@ -119,6 +119,14 @@ func floods() map[string]*plan.Plan {
 	}
 	loosened.Base.Loosened = append(loosened.Base.Loosened[1:], loosened.Base.Loosened[0])
 	out["loosenings"] = loosened
+	readers := flooded()
+	for i := range 300 {
+		readers.Base.Loosened = append(readers.Base.Loosened, plan.Loosening{What: fmt.Sprintf("rules/%s/.sops.yaml", id(i)),
+			Text: fmt.Sprintf("is new, and says who can read new secrets in rules/%s, in place of .sops.yaml", id(i))})
+	}
+	readers.Base.Loosened = append(readers.Base.Loosened, readers.Base.Loosened[0])
+	readers.Base.Loosened = readers.Base.Loosened[1:]
+	out["new .sops.yaml files"] = readers
 	left := flooded()
 	for i := range 500 {
 		left.Projects[0].Unmanaged = append(left.Projects[0].Unmanaged, plan.Unmanaged{Rule: id(i) + long, Reason: plan.ReasonUnmanaged})

@@ -129,7 +129,10 @@ func loosenedAlert(base *plan.Base, room int) string {
 	}
 	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", this loosens what protects the rules:**"}
 	used := 0
-	for i, l := range fair.Order(base.Loosened, func(l plan.Loosening) string { return l.What }) {
+	// The file or project in a line must not make it a kind of its own: 100 new
+	// .sops.yaml files would push out the one that adds a reader.
+	kind := func(l plan.Loosening) string { return fair.Shape(l.What) + "\x00" + fair.Shape(l.Text) }
+	for i, l := range fair.Order(base.Loosened, kind) {
 		line := "- " + prose(middle(l.String()))
 		if used += len(line); i > 0 && used > room {
 			lines = append(lines, "- and "+count(len(base.Loosened)-i)+" more")

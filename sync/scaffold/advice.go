@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
 // Advice returns, as lines, the settings that an existing file lacks for its
@@ -110,7 +110,7 @@ func (s Settings) sopsAdvice(data []byte) (out []string) {
 			MACOnly bool   `yaml:"mac_only_encrypted"`
 		} `yaml:"creation_rules"`
 	}
-	if yaml.Unmarshal(data, &in) != nil {
+	if yamltext.Unmarshal(data, &in) != nil {
 		return []string{"can't be read as YAML"}
 	}
 	file := strings.TrimSuffix(s.rulePaths()[0], "/") + "/example.yaml"
