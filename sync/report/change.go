@@ -67,7 +67,7 @@ func (p *printer) changes(project *plan.Project) {
 }
 
 // blocked prints the guard that blocks a change and its flag. If a limit blocks
-// many changes, only the first shows the reason.
+// several changes in a row, only the first shows the reason.
 func (p *printer) blocked(b, last *plan.Blocked) {
 	if b == nil {
 		return

@@ -16,8 +16,8 @@ type importance int
 
 // The classes, the most important first.
 const (
-	movesSecret    importance      = iota // to a host that is not in destinations, or differs from the live rule's host
-	sendsNew                              // to a host that no changed rule currently has
+	movesSecret    importance      = iota // a secret to a host outside destinations, or other than the live rule's host
+	sendsNew                              // a secret to a host that no changed rule currently has
 	sendsSecret                           // any other change that sends a secret
 	deletesRule                           // a rule and, from the service, its history
 	blockedChange                         // a change that a guard blocks

@@ -129,8 +129,8 @@ func loosenedAlert(base *plan.Base, room int) string {
 	}
 	lines := []string{"**Against commit " + code(shortCommit(base.Commit)) + ", this loosens what protects the rules:**"}
 	used := 0
-	// The file or project in a line must not make it a kind of its own: 100 new
-	// .sops.yaml files would push out the one that adds a reader.
+	// The file or project in a line must not make it a separate kind. Otherwise
+	// 100 new .sops.yaml files would push out the file that adds a reader.
 	kind := func(l plan.Loosening) string { return fair.Shape(l.What) + "\x00" + fair.Shape(l.Text) }
 	for i, l := range fair.Order(base.Loosened, kind) {
 		line := "- " + prose(middle(l.String()))

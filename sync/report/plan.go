@@ -8,8 +8,8 @@ import (
 )
 
 // PlanText writes a plan for reading. It shows the head and the changes of each
-// project, then the rules that are left alone, and the totals. o.Drift selects
-// words for readers who ask which side changed.
+// project, then the other rules, and the totals. o.Drift selects words for
+// readers who ask which side changed.
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
 	p.loosened(doc.Base)
