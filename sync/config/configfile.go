@@ -237,6 +237,14 @@ func (f *file) ownership(root *yaml.Node) {
 	each(projects, pruned)
 }
 
+// leadsIntoGit reports whether a path has a component .git, in any case: an audit
+// log named .git/hooks/pre-push or .git/config would be written there.
+func leadsIntoGit(path string) bool {
+	return slices.ContainsFunc(strings.Split(filepath.ToSlash(path), "/"), func(name string) bool {
+		return strings.EqualFold(strings.TrimRight(name, ". "), ".git")
+	})
+}
+
 // inside returns why a path leaves the file's directory, or "" if it stays inside.
 // It resolves links only if follow is set.
 func (f *file) inside(path string, follow bool) (why string) {
@@ -246,6 +254,8 @@ func (f *file) inside(path string, follow bool) (why string) {
 		return "is absolute; expected one inside the folder of the config file"
 	case !filepath.IsLocal(local):
 		return "leads out of the folder of the config file"
+	case leadsIntoGit(local):
+		return "leads into the directory of Git, whose files Git obeys"
 	case !follow:
 		return ""
 	}
