@@ -8,6 +8,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/mkhooks/mkhooks/sync/diag"
 )
 
 // Position is a position in an input file. Line and Column count from 1, Column in
@@ -42,7 +45,25 @@ type Problem struct {
 	Position
 	Message  string   `json:"message"`
 	Hint     string   `json:"hint,omitempty"`
+	Command  string   `json:"command,omitempty"` // that Hint is or ends with
 	Severity Severity `json:"severity"`
+}
+
+// SetHint sets the hint.
+func (p *Problem) SetHint(h diag.Hint) { p.Hint, p.Command = h.String(), h.Command }
+
+// Run adds the command that the hint comes down to.
+func (p *Problem) Run(command string) { p.SetHint(diag.Hint{Text: p.Hint, Command: command}) }
+
+// Advice returns the hint as words and command. A document may come from anywhere: if
+// its hint does not end with its command, all of the hint is words.
+func (p *Problem) Advice() diag.Hint {
+	if text, ok := strings.CutSuffix(p.Hint, p.Command); ok {
+		if h := (diag.Hint{Text: strings.TrimSuffix(text, ": "), Command: p.Command}); h.String() == p.Hint {
+			return h
+		}
+	}
+	return diag.Hint{Text: p.Hint}
 }
 
 // SortProblems sorts by file, line and column, then by message.

@@ -153,4 +153,5 @@ type FormProblem struct {
 	Path    []string
 	Message string
 	Hint    string // what to do next, or ""
+	Command string // that Hint comes down to, or ""
 }

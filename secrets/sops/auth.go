@@ -57,7 +57,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 			value, ok := values[joinKeys(take[path]...)]
 			if !ok {
 				errs = append(errs, &Error{File: source.File, Kind: Malformed, Paths: []string{at},
-					Message: "is not there, though it was when the file was read", hint: "mkhooks validate " + shell.Path(source.File)})
+					Message: "is not there, though it was when the file was read", command: "mkhooks validate " + shell.Path(source.File)})
 				continue
 			}
 			errs = append(errs, d.check(source.File, at, value))
@@ -162,7 +162,7 @@ func valuesOf(file string, tree *sops.Tree) (values, error) {
 			value, isText := item.Value.(string)
 			if !isText {
 				return nil, &Error{File: file, Kind: BadValue, Paths: []string{strings.Join(keys, ".")},
-					Message: "holds a value that is no text", hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
+					Message: "holds a value that is no text", hint: "quote the value and encrypt it again", command: "sops edit " + shell.Path(file)}
 			}
 			out[joinKeys(keys...)] = secrets.NewString(value)
 		}
@@ -206,7 +206,7 @@ func checkSealed(file string, tree *sops.Tree) error {
 			name, isText := item.Key.(string)
 			if !isText {
 				e := &Error{File: file, Kind: Malformed, Message: "has a name that is no text",
-					hint: "quote the name and encrypt the value again: sops edit " + shell.Path(file)}
+					hint: "quote the name and encrypt the value again", command: "sops edit " + shell.Path(file)}
 				if len(ways[i]) > 0 {
 					e.Paths = []string{strings.Join(ways[i], ".")}
 				}
@@ -219,7 +219,7 @@ func checkSealed(file string, tree *sops.Tree) error {
 			}
 			if problem != "" {
 				return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(append(slices.Clone(ways[i]), name), ".")}, Message: problem,
-					hint: "quote the value and encrypt it again: sops edit " + shell.Path(file)}
+					hint: "quote the value and encrypt it again", command: "sops edit " + shell.Path(file)}
 			}
 		}
 	}
@@ -233,11 +233,11 @@ func (d *Decrypter) check(file, path string, value secrets.String) error {
 	if problem == "" {
 		return nil
 	}
-	hint := "set it anew: sops edit " + shell.Path(file)
+	e := &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew", command: "sops edit " + shell.Path(file)}
 	if value.IsOdd() {
-		hint += "; " + Odd
+		e.hint, e.command = e.Hint()+"; "+Odd, ""
 	}
-	return &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: hint}
+	return e
 }
 
 // Odd ends the hints about a value that does not look like a secret.

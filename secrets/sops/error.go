@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/getsops/sops/v3"
+
+	"github.com/mkhooks/mkhooks/sync/diag"
 )
 
 // Kind is the reason why a file could not be decrypted or sealed.
@@ -34,6 +36,7 @@ type Error struct {
 	Paths   []string
 	Message string
 	hint    string
+	command string // that hint comes down to
 	unset   []string
 }
 
@@ -52,7 +55,10 @@ func (e *Error) Problem() string {
 }
 
 // Hint returns the next step, or "".
-func (e *Error) Hint() string { return e.hint }
+func (e *Error) Hint() string { return e.Advice().String() }
+
+// Advice returns the hint as words and command.
+func (e *Error) Advice() diag.Hint { return diag.Hint{Text: e.hint, Command: e.command} }
 
 // pathOf turns headers/NAME into spec.authentication.headers.NAME.
 func pathOf(p string) string { return "spec.authentication." + strings.Replace(p, "/", ".", 1) }

@@ -58,7 +58,7 @@ func formProblem(err error) secrets.FormProblem {
 	if !errors.As(err, &e) {
 		return secrets.FormProblem{Message: "is not a file that SOPS wrote"}
 	}
-	p := secrets.FormProblem{Message: e.Message, Hint: e.hint}
+	p := secrets.FormProblem{Message: e.Message, Hint: e.hint, Command: e.command}
 	if len(e.Paths) > 0 {
 		// Names may contain dots; the limit of 4 keeps a header name in one
 		// piece.

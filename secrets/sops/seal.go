@@ -3,7 +3,6 @@ package sops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -146,7 +145,7 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
 	root, branch, ok := parseTree(s.Document)
 	if !ok {
-		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", hint: "mkhooks validate " + shell.Path(s.File)}
+		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", command: "mkhooks validate " + shell.Path(s.File)}
 	}
 	s.shared = isShared(branch)
 	if err := s.referred(root); err != nil {
@@ -195,7 +194,7 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 	branches, ways, wrong := secretsOf(tree)
 	if wrong != nil {
 		return &Error{File: s.File, Kind: Malformed, Paths: []string{strings.Join(wrong, ".")}, Message: "does not hold names and values",
-			hint: "mkhooks validate " + shell.Path(s.File)}
+			command: "mkhooks validate " + shell.Path(s.File)}
 	}
 	for i, branch := range branches {
 		for _, item := range branch {
@@ -346,5 +345,5 @@ func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 // unknownForm returns the error for YAML that can't be edited in place.
 func (s *sealer) unknownForm() error {
 	return &Error{File: s.File, Kind: Malformed, Message: "is written in a way that can't be edited in place; nothing was changed",
-		hint: fmt.Sprintf("write authentication as plain lines, NAME: VALUE; or use: sops edit %s", shell.Path(s.File))}
+		hint: "write authentication as plain lines, NAME: VALUE; or use", command: "sops edit " + shell.Path(s.File)}
 }

@@ -112,7 +112,7 @@ func parseFile(file string, document []byte) (tree *sops.Tree, err error) {
 func extract(file string, branch sops.TreeBranch) (*sops.Tree, error) {
 	branches, metadata, err := stores.ExtractMetadata(sops.TreeBranches{branch}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
 	if err != nil {
-		return nil, &Error{File: file, Kind: Malformed, Message: "has SOPS metadata that can't be read", hint: "mkhooks validate " + shell.Path(file)}
+		return nil, &Error{File: file, Kind: Malformed, Message: "has SOPS metadata that can't be read", command: "mkhooks validate " + shell.Path(file)}
 	}
 	return &sops.Tree{Branches: branches, Metadata: metadata}, nil
 }
@@ -157,13 +157,13 @@ func macError(file string, onlyEncrypted bool) *Error {
 	if onlyEncrypted {
 		return &Error{File: file, Kind: WrongMAC,
 			Message: "has a MAC that does not fit: an encrypted value was deleted, added or swapped without SOPS",
-			hint:    "bring the file back from Git and make the change with: sops edit " + shell.Path(file)}
+			hint:    "bring the file back from Git and make the change with", command: "sops edit " + shell.Path(file)}
 	}
 	return &Error{File: file, Kind: WrongMAC,
 		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
 		// This command keeps the keys and rules of the file and writes no
 		// plaintext value.
-		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run: sops --rotate --ignore-mac --in-place " + shell.Path(file)}
+		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run", command: "sops --rotate --ignore-mac --in-place " + shell.Path(file)}
 }
 
 // dataKey decrypts the data key of a file with any allowed key.

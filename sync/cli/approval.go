@@ -62,7 +62,7 @@ func (o *applyOptions) readPlan() (*plan.Plan, error) {
 		return nil, invalid(fmt.Errorf("--plan: %w", err))
 	}
 	if kind != "" && kind != schema.PlanDocument {
-		return nil, invalidf("mkhooks show "+quotePaths([]string{o.planFile}), "%s: is a document of kind %s, expected a plan", o.planFile, kind)
+		return nil, usagef("mkhooks show "+quotePaths([]string{o.planFile}), "%s: is a document of kind %s, expected a plan", o.planFile, kind)
 	}
 	return readPlanDocument(o.planFile, data)
 }

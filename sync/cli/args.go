@@ -112,7 +112,8 @@ func (w withholding) Write(text []byte) (int, error) {
 func (a *app) withholdProblems(problems []schema.Problem) []schema.Problem {
 	out := slices.Clone(problems)
 	for i, p := range out {
-		out[i].File, out[i].Message, out[i].Hint = withhold(p.File, a.suspects), withhold(p.Message, a.suspects), withhold(p.Hint, a.suspects)
+		out[i].File, out[i].Message = withhold(p.File, a.suspects), withhold(p.Message, a.suspects)
+		out[i].Hint, out[i].Command = withhold(p.Hint, a.suspects), withhold(p.Command, a.suspects)
 	}
 	return out
 }

@@ -52,7 +52,7 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 		}
 		if archive.Unreached(err) {
 			v.unreached++
-			hint = hintOf(err)
+			hint = hintOf(err).String()
 		}
 		v.addProblem(schema.Error, at, 0, hint, "%s", text)
 	case odd != "":

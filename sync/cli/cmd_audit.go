@@ -53,7 +53,7 @@ func newAuditCommand(a *app) *cobra.Command {
 	}
 	group.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return invalidf("mkhooks audit verify FILE", "audit: there is no command %q; expected verify or show", args[0])
+			return usagef("mkhooks audit verify FILE", "audit: there is no command %q; expected verify or show", args[0])
 		}
 		return group.Help()
 	}
@@ -115,7 +115,7 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 	case err != nil:
 		return err
 	case len(args) == 0:
-		return invalidf("mkhooks audit verify audit/applies.jsonl", "audit verify: expected an audit file, or the manifest of an archive")
+		return usagef("mkhooks audit verify audit/applies.jsonl", "audit verify: expected an audit file, or the manifest of an archive")
 	case o.head != "" && !isHash(o.head):
 		return invalidf("the head stands in the last line of an apply", "--head %q: expected 64 digits 0-9a-f", o.head)
 	case o.head != "" && len(args) > 1:

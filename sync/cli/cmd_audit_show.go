@@ -31,7 +31,7 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 		return err
 	}
 	if len(args) != 1 {
-		return invalidf("mkhooks audit show audit/applies.jsonl", "audit show: expected one audit file, got %d", len(args))
+		return usagef("mkhooks audit show audit/applies.jsonl", "audit show: expected one audit file, got %d", len(args))
 	}
 	var from time.Time
 	if o.since != "" {
@@ -45,7 +45,7 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 	}
 	if len(chain.Faults) > 0 {
 		f := chain.Faults[0]
-		return invalidf("mkhooks audit verify "+quotePaths(args), "%s:%d: %s", args[0], f.Line, f.Message)
+		return usagef("mkhooks audit verify "+quotePaths(args), "%s:%d: %s", args[0], f.Line, f.Message)
 	}
 	runs := o.filter(chain.Runs(), from)
 	record := report.AuditLog{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}

@@ -57,7 +57,7 @@ func (o *emulateOptions) AddFlags(f *pflag.FlagSet) {
 
 func runEmulate(a *app, o emulateOptions) error {
 	if o.token == "" {
-		return invalidf("mkhooks emulate --token T", "emulate: --token is needed: any text that clients must send")
+		return usagef("mkhooks emulate --token T", "emulate: --token is needed: any text that clients must send")
 	}
 	if o.pageSize < 1 || o.latency < 0 {
 		return invalidf("", "emulate: expected --page-size of at least 1, and --latency not below 0s")

@@ -100,7 +100,7 @@ func (o *historyOptions) checkFlags(a *app, cmd *cobra.Command) (since time.Time
 	case o.records && o.export != "":
 		return since, invalidf("leave out one of them", "--export stores the records; --records prints them")
 	case o.records && len(a.reports) > 0:
-		return since, invalidf("mkhooks history --records --format csv RULE > FILE", "--records is written to standard output alone, because records are not kept")
+		return since, usagef("mkhooks history --records --format csv RULE > FILE", "--records is written to standard output alone, because records are not kept")
 	case o.records && a.format == string(report.Markdown):
 		return since, invalidf("--format text, json or csv", "--records has no Markdown form: a comment has room for so much only")
 	case !f.Changed("since"):

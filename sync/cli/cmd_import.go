@@ -78,7 +78,7 @@ func addOut(f *pflag.FlagSet, out *string, dryRun *bool) {
 
 func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) error {
 	if o.out == "" && (len(patterns) == 0 || cmd.Flags().Changed("out")) {
-		return invalidf("mkhooks import --out rules", "import: expected --out DIR for new files, or names of rules that have a file")
+		return usagef("mkhooks import --out rules", "import: expected --out DIR for new files, or names of rules that have a file")
 	}
 	ctx, cancel := a.context()
 	defer cancel()
@@ -215,7 +215,7 @@ func ruleFiles(paths []string) (map[string][]config.RuleFile, error) {
 	found, problems := config.Scan(paths)
 	for _, p := range problems {
 		if info, err := os.Stat(p.File); p.Severity == schema.Error || err == nil && !info.IsDir() {
-			return nil, invalid(errors.New(p.Position.String()+": "+p.Message), p.Hint)
+			return nil, invalidFile(p)
 		}
 	}
 	files := map[string][]config.RuleFile{}

@@ -89,7 +89,7 @@ type initRun struct {
 
 func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return invalidf("mkhooks init -p PROJECT "+quotePaths(args[:1]), "init: expected one folder, got %d", len(args))
+		return usagef("mkhooks init -p PROJECT "+quotePaths(args[:1]), "init: expected one folder, got %d", len(args))
 	}
 	r := &initRun{initOptions: o, cmd: cmd, dir: "."}
 	if len(args) == 1 {
@@ -133,7 +133,7 @@ func (r *initRun) commandLine(flag, value string) string {
 func (r *initRun) checkArgs(context.Context, *app) error {
 	switch info, err := os.Stat(r.dir); {
 	case r.dir == "":
-		return invalidf("mkhooks init -p PROJECT .", "init: the folder has no name")
+		return usagef("mkhooks init -p PROJECT .", "init: the folder has no name")
 	case err == nil && !info.IsDir():
 		return invalidf("name a folder, or one that is still to be made", "%s is a file; expected a folder", r.dir)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
@@ -176,7 +176,7 @@ func (r *initRun) survey(context.Context, *app) error {
 func (r *initRun) checkConfig(context.Context, *app) error {
 	if f := r.new(scaffold.ConfigPath); f != nil {
 		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
-			return invalidf(r.commandLine("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
+			return usagef(r.commandLine("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func newManCommand(a *app) *cobra.Command {
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return invalidf("mkhooks man man1", "man: expected one folder, got %d", len(args))
+				return usagef("mkhooks man man1", "man: expected one folder, got %d", len(args))
 			}
 			return runMan(a, cmd.Root(), args[0])
 		},

@@ -58,7 +58,7 @@ func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
 func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) error {
 	switch {
 	case len(rules) == 0:
-		return invalidf("mkhooks help release", "release: expected the name of a rule")
+		return usagef("mkhooks help release", "release: expected the name of a rule")
 	case !o.yes && !a.StdinTTY:
 		return invalidf("pass --yes", "release asks before it acts, and nobody can answer here: standard input is no terminal")
 	}

@@ -59,9 +59,9 @@ func (o *restoreOptions) AddFlags(f *pflag.FlagSet) {
 func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) != 1:
-		return invalidf("mkhooks help restore", "restore: expected one archive, the path of its manifest or its records")
+		return usagef("mkhooks help restore", "restore: expected one archive, the path of its manifest or its records")
 	case o.out == "":
-		return invalidf("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
+		return usagef("mkhooks restore --out rules "+shell.Path(args[0]), "restore: expected --out DIR, the folder of the rule's file")
 	case o.noAudit && o.audit != "":
 		return invalidf("leave out one of them", "restore: --audit and --no-audit exclude each other")
 	}

@@ -188,7 +188,7 @@ func strictGroups(root *cobra.Command) {
 			c.RunE = func(_ *cobra.Command, args []string) error {
 				target, rest, err := root.Find(args)
 				if err != nil || target == nil || len(rest) > 0 {
-					return invalidf("mkhooks help", "help: there is no command %q", strings.Join(args, " "))
+					return usagef("mkhooks help", "help: there is no command %q", strings.Join(args, " "))
 				}
 				target.InitDefaultHelpFlag()
 				return target.Help()
@@ -197,9 +197,9 @@ func strictGroups(root *cobra.Command) {
 		case "completion":
 			c.RunE = func(_ *cobra.Command, args []string) error {
 				if len(args) == 0 {
-					return invalidf("mkhooks completion bash", "completion: expected a shell: bash, fish, powershell or zsh")
+					return usagef("mkhooks completion bash", "completion: expected a shell: bash, fish, powershell or zsh")
 				}
-				return invalidf("mkhooks completion bash", "completion: there is no script for %q; expected bash, fish, powershell or zsh", args[0])
+				return usagef("mkhooks completion bash", "completion: there is no script for %q; expected bash, fish, powershell or zsh", args[0])
 			}
 			c.Args = cobra.ArbitraryArgs
 			for _, shell := range c.Commands() {
@@ -229,9 +229,9 @@ func (a *app) usageError(root *cobra.Command, err error) error {
 			}
 			return invalidf(hint, "there is no command %q", name)
 		}
-		return invalid(err, "mkhooks help")
+		return usage("mkhooks help", err)
 	}
-	return invalid(err, helpFor(cmd))
+	return usage(helpFor(cmd), err)
 }
 
 // helpFor returns the help command for cmd.

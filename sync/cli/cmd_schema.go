@@ -61,7 +61,7 @@ func newSchemaCommand(a *app) *cobra.Command {
 		ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return invalidf("mkhooks schema rule", "schema: expected one name: %s", expected)
+				return usagef("mkhooks schema rule", "schema: expected one name: %s", expected)
 			}
 			for _, s := range schemas {
 				if s.name == args[0] {

@@ -103,7 +103,7 @@ func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
 
 func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return invalidf("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
+		return usagef("mkhooks secret set RULE headers.NAME", "secret set: expected a rule and where its secret belongs")
 	}
 	o.cmd, o.rule = cmd, args[0]
 	if err := o.checkKeyServices(); err != nil {
@@ -211,7 +211,7 @@ func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 	}
 	all, problems := config.Scan(paths)
 	if schema.HasErrors(problems) {
-		return config.RuleFile{}, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+		return config.RuleFile{}, invalidFile(problems[0])
 	}
 	var names []string
 	var hits []config.RuleFile
@@ -237,7 +237,7 @@ func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 	}
 	likely := o.likely(hits, args)
 	known := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !slices.Contains(authPaths(likely.Auth), arg) })
-	return config.RuleFile{}, invalidf(o.commandLine(likely.File, known...),
+	return config.RuleFile{}, usagef(o.commandLine(likely.File, known...),
 		"rule %q is in several files, %s; expected the file that is meant", rule, joinNames(files))
 }
 
@@ -267,7 +267,7 @@ func readRuleFile(file string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, invalidf("name the file itself", "%s is a link or no file, and is not written through", file)
 	case info.Size() > most:
-		return nil, invalidf("mkhooks validate "+shell.Path(file), "%s is larger than 1 MiB", file)
+		return nil, usagef("mkhooks validate "+shell.Path(file), "%s is larger than 1 MiB", file)
 	}
 	var data []byte
 	if err == nil {
@@ -316,15 +316,15 @@ func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) (
 	case err != nil:
 		return nil, invalid(err)
 	case len(paths) == 0 && o.isShared:
-		return nil, invalidf(o.commandLine(o.rule, "KEY"), "%s waits for no secret; expected the KEY of one to set", found.File)
+		return nil, usagef(o.commandLine(o.rule, "KEY"), "%s waits for no secret; expected the KEY of one to set", found.File)
 	case len(paths) == 0:
 		example := "headers.NAME"
 		if names := authPaths(found.Auth); len(names) > 0 {
 			example = names[0]
 		}
-		return nil, invalidf(o.commandLine(o.rule, example), "rule %q waits for no secret; expected the PATH of one to set", found.Name)
+		return nil, usagef(o.commandLine(o.rule, example), "rule %q waits for no secret; expected the PATH of one to set", found.Name)
 	case !a.StdinTTY:
-		return nil, invalidf(o.commandLine(o.rule, paths...), "expected the PATH of the secret that comes on standard input")
+		return nil, usagef(o.commandLine(o.rule, paths...), "expected the PATH of the secret that comes on standard input")
 	}
 	return paths, nil
 }

@@ -31,7 +31,7 @@ func newShowCommand(a *app) *cobra.Command {
 			"  mkhooks show plan.json --format markdown",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return invalidf("mkhooks show plan.json", "show: expected one file, got %d", len(args))
+				return usagef("mkhooks show plan.json", "show: expected one file, got %d", len(args))
 			}
 			return runShow(a, args[0], drift)
 		},
@@ -67,7 +67,7 @@ func savedDocument(file string, data []byte, kind string, drift bool) (document,
 	}
 	switch kind {
 	case schema.RecordDocument:
-		return document{}, invalidf("mkhooks audit show FILE", "%s: is a record; expected a plan, a result or problems", file)
+		return document{}, usagef("mkhooks audit show FILE", "%s: is a record; expected a plan, a result or problems", file)
 	case schema.OriginsDocument, schema.HistoryDocument, schema.SettingsDocument:
 		return document{}, invalidf("", "%s: is a document of kind %s; expected a plan, a result or problems", file, kind)
 	}
@@ -108,7 +108,7 @@ func checkShape(file string, data []byte, kind string) error {
 	if more := len(violations) - most; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	return invalidf("mkhooks schema "+kind, "%s: is no %s of this version:\n%s", file, kind, strings.Join(lines, "\n"))
+	return usagef("mkhooks schema "+kind, "%s: is no %s of this version:\n%s", file, kind, strings.Join(lines, "\n"))
 }
 
 // checkVersion refuses results and problems with another format version: show

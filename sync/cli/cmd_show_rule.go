@@ -56,7 +56,7 @@ func (o *showRuleOptions) AddFlags(f *pflag.FlagSet) {
 
 func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return invalidf("mkhooks show-rule PROJECT/RULE", "show-rule: expected one rule, got %d", len(args))
+		return usagef("mkhooks show-rule PROJECT/RULE", "show-rule: expected one rule, got %d", len(args))
 	}
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/plan"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -60,7 +61,7 @@ func (o *configOptions) load(a *app, name string) error {
 		return &codeError{
 			code: exitInvalid, problems: problems,
 			err:   fmt.Errorf("%s in the config file; nothing was sent", countNoun(errorsAmong(problems), "problem", "problems")),
-			hints: []string{"mkhooks schema config"},
+			hints: []diag.Hint{{Command: "mkhooks schema config"}},
 		}
 	}
 	o.file = file
@@ -123,7 +124,7 @@ func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error
 	}
 	if len(picked) > 1 {
 		names := namesOf(picked)
-		return nil, invalidf("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
+		return nil, usagef("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
 			o.file.Name, countNoun(len(picked), "project", "projects"), joinNames(names))
 	}
 	return picked[0], nil
@@ -149,7 +150,7 @@ func (o *connectOptions) projectName(a *app) (string, error) {
 	case len(o.projects) == 1:
 		return o.projects[0], nil
 	case len(o.projects) > 1:
-		return "", invalidf("mkhooks help init", "-p names %s; for more than one project write a config file, which says which rules each has",
+		return "", usagef("mkhooks help init", "-p names %s; for more than one project write a config file, which says which rules each has",
 			countNoun(len(o.projects), "project", "projects"))
 	}
 	name := a.Getenv("MKIO_PROJECT")

@@ -113,6 +113,6 @@ func secretProblem(file string, err error) schema.Problem {
 	if errors.As(err, &wrong) {
 		p.File, p.Message = wrong.File, wrong.Problem()
 	}
-	p.Hint = hintOf(err)
+	p.SetHint(hintOf(err))
 	return p
 }

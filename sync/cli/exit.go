@@ -10,6 +10,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/apply"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -70,7 +71,7 @@ func outcomeCode(o apply.Outcome) int {
 type codeError struct {
 	code     int
 	err      error
-	hints    []string
+	hints    []diag.Hint
 	problems []schema.Problem
 }
 
@@ -91,11 +92,13 @@ func exit(code int) error {
 	return &codeError{code: code}
 }
 
-// invalid returns an error for invalid input: exit 3, nothing was sent.
+// invalid returns an error for invalid input: exit 3, nothing was sent. The hints are
+// words.
 func invalid(err error, hints ...string) error {
-	return &codeError{code: exitInvalid, err: err, hints: withHint(err, hints)}
+	return &codeError{code: exitInvalid, err: err, hints: withHint(err, hintsInWords(hints))}
 }
 
+// invalidf is [invalid] with a hint in words; it may be empty.
 func invalidf(hint, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	if hint == "" {
@@ -104,26 +107,56 @@ func invalidf(hint, format string, args ...any) error {
 	return invalid(err, hint)
 }
 
+// usagef is [invalid] with a command as the hint.
+func usagef(command, format string, args ...any) error {
+	return usage(command, fmt.Errorf(format, args...))
+}
+
+func usage(command string, err error) error {
+	return &codeError{code: exitInvalid, err: err, hints: withHint(err, []diag.Hint{{Command: command}})}
+}
+
+// invalidFile returns an error for a file that has to be valid.
+func invalidFile(p schema.Problem) error {
+	err := &codeError{code: exitInvalid, err: errors.New(p.Position.String() + ": " + p.Message)}
+	if p.Hint != "" {
+		err.hints = []diag.Hint{p.Advice()}
+	}
+	return err
+}
+
 // failed returns an error for a failure of network, service or files: exit 1.
 func failed(err error, hints ...string) error {
-	return &codeError{code: exitFailed, err: err, hints: withHint(err, hints)}
+	return &codeError{code: exitFailed, err: err, hints: withHint(err, hintsInWords(hints))}
+}
+
+func hintsInWords(hints []string) []diag.Hint {
+	var out []diag.Hint
+	for _, h := range hints {
+		out = append(out, diag.Hint{Text: h})
+	}
+	return out
 }
 
 // withHint adds the hint that err carries.
-func withHint(err error, hints []string) []string {
-	if h := hintOf(err); h != "" && !slices.Contains(hints, h) {
+func withHint(err error, hints []diag.Hint) []diag.Hint {
+	if h := hintOf(err); h != (diag.Hint{}) && !slices.Contains(hints, h) {
 		hints = append(hints, h)
 	}
 	return hints
 }
 
-// hintOf returns the hint that an error carries, or "".
-func hintOf(err error) string {
+// hintOf returns the hint that an error carries, or the zero value.
+func hintOf(err error) diag.Hint {
+	var advised interface{ Advice() diag.Hint }
 	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		return hinted.Hint()
+	switch {
+	case errors.As(err, &advised):
+		return advised.Advice()
+	case errors.As(err, &hinted):
+		return diag.Hint{Text: hinted.Hint()}
 	}
-	return ""
+	return diag.Hint{}
 }
 
 // first returns the error whose exit code takes precedence, and prints the
@@ -172,7 +205,7 @@ func (a *app) reportError(err error) int {
 	if e.err != nil {
 		a.printMessage("error", e.err.Error())
 		for _, h := range e.hints {
-			a.printMessage("hint", h)
+			a.printMessage("hint", h.String())
 		}
 	}
 	if e.err == nil || a.documentWritten {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
@@ -39,7 +40,8 @@ func (a *app) writeFailure(e *codeError) int {
 	var trouble []error
 	problems := e.problems
 	if len(problems) == 0 {
-		problems = []schema.Problem{{Message: e.err.Error(), Hint: strings.Join(e.hints, "; "), Severity: schema.Error}}
+		problems = []schema.Problem{{Message: e.err.Error(), Severity: schema.Error}}
+		problems[0].SetHint(joinHints(e.hints))
 		a.known.Mask(&problems, withheld)
 		trouble = append(trouble, a.annotate(problems))
 	}
@@ -53,6 +55,18 @@ func (a *app) writeFailure(e *codeError) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// joinHints makes one hint of several. A single hint keeps its command.
+func joinHints(hints []diag.Hint) diag.Hint {
+	if len(hints) < 2 {
+		return append(hints, diag.Hint{})[0]
+	}
+	all := make([]string, 0, len(hints))
+	for _, h := range hints {
+		all = append(all, h.String())
+	}
+	return diag.Hint{Text: strings.Join(all, "; ")}
 }
 
 // finishPanic reports a panic without its value, and returns the exit code.

@@ -100,7 +100,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 	}
 	s := &r.settings
 	if err := webhook.CheckOwner(r.owner); r.owner != "" && err != nil {
-		return invalidf(r.commandLine("owner", "video-platform"), "--%w", err)
+		return usagef(r.commandLine("owner", "video-platform"), "--%w", err)
 	}
 	switch {
 	case r.again.file != nil:
@@ -120,7 +120,7 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 		r.know("owner", s.Owner, "from the git remote")
 	default:
 		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
-			return invalidf(r.commandLine("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
+			return usagef(r.commandLine("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
 		}
 		r.know("owner", s.Owner, "from the folder, as there is no git remote")
 	}
@@ -147,7 +147,7 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 		}
 		s.Project = p.Name
 	case s.Project == "":
-		return invalidf(r.commandLine("project", "PROJECT"), "no project is given, and its name can't be found out")
+		return usagef(r.commandLine("project", "PROJECT"), "no project is given, and its name can't be found out")
 	case strings.Contains(s.Project, "${{"):
 		return invalidf("", "-p %q: a workflow of GitHub would take this for an expression", s.Project)
 	}
@@ -172,7 +172,7 @@ func (r *initRun) findBranch(_ *app, git gitFacts) error {
 		s.Branch, from = "main", "as nothing names another; --branch does"
 	}
 	if !plainBranch.MatchString(s.Branch) {
-		return invalidf(r.commandLine("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
+		return usagef(r.commandLine("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
 	}
 	r.know("branch", s.Branch, from)
 	return nil
@@ -197,7 +197,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 	} else {
 		found, problems := config.Scan([]string{folder})
 		if schema.HasErrors(problems) {
-			return invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+			return invalidFile(problems[0])
 		}
 		// A directory without files yields exactly one problem, a warning.
 		r.example = len(found) == 0 && len(problems) > 0
@@ -232,7 +232,7 @@ var (
 func (r *initRun) checkCodeOwners() error {
 	for _, c := range r.codeOwners {
 		if !ownerHandle.MatchString(c) && !mailAddress.MatchString(c) {
-			return invalidf(r.commandLine("codeowner", "@org/team"), "--codeowner %q: expected @user, @org/team or a mail address", c)
+			return usagef(r.commandLine("codeowner", "@org/team"), "--codeowner %q: expected @user, @org/team or a mail address", c)
 		}
 	}
 	return nil

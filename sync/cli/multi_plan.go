@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/mkio"
 	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/plan"
@@ -201,7 +202,7 @@ func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []str
 	return &codeError{
 		code: exitInvalid, problems: problems,
 		err:   fmt.Errorf("%s in the rule files; %s", countNoun(errorsAmong(problems), "problem", "problems"), nothing),
-		hints: []string{strings.TrimSpace("mkhooks validate " + quotePaths(paths))},
+		hints: []diag.Hint{{Command: strings.TrimSpace("mkhooks validate " + quotePaths(paths))}},
 	}
 }
 

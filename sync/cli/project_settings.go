@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -185,7 +184,7 @@ func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, er
 	for _, arg := range args {
 		found, problems := config.Scan([]string{arg})
 		if schema.HasErrors(problems) {
-			return nil, invalid(errors.New(problems[0].Position.String()+": "+problems[0].Message), problems[0].Hint)
+			return nil, invalidFile(problems[0])
 		}
 		// For a shared secrets file, "nothing to do" could look as if the
 		// secret was sent. Unreadable files are reported later, with all their

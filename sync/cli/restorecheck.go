@@ -33,7 +33,7 @@ func (o *restoreOptions) check(m archive.Manifest) (string, error) {
 	}
 	if len(chain.Faults) > 0 {
 		f := chain.Faults[0]
-		return "", invalidf("mkhooks audit verify "+shell.Path(path), "%s:%d: %s; the manifest can't be checked against it; nothing was written", path, f.Line, f.Message)
+		return "", usagef("mkhooks audit verify "+shell.Path(path), "%s:%d: %s; the manifest can't be checked against it; nothing was written", path, f.Line, f.Message)
 	}
 	return checkEntries(path, chain, m)
 }

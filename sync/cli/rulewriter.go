@@ -15,6 +15,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/report"
 	"github.com/mkhooks/mkhooks/sync/rulefile"
 	"github.com/mkhooks/mkhooks/sync/shell"
@@ -42,11 +43,11 @@ type ruleWriter struct {
 	items   []item
 	waiting []string // arguments of secret set, for each new file with a missing secret
 	refused []error
-	hints   []string // remedies for refused
-	hinted  []string // hints that were already printed
-	mend    bool     // a file needs manual repair
-	unready bool     // a value must be added to a file by hand
-	held    bool     // a live rule or field was not transferred
+	hints   []diag.Hint // remedies for refused
+	hinted  []string    // hints that were already printed
+	mend    bool        // a file needs manual repair
+	unready bool        // a value must be added to a file by hand
+	held    bool        // a live rule or field was not transferred
 }
 
 // item is a summary line, and the file that is written for it, if any.
@@ -200,7 +201,7 @@ func (w *ruleWriter) say(format string, args ...any) {
 // addRefusal records an error that prevents all writes.
 func (w *ruleWriter) addRefusal(err error, hints ...string) {
 	w.refused = append(w.refused, err)
-	for _, h := range withHint(err, hints) {
+	for _, h := range withHint(err, hintsInWords(hints)) {
 		if !slices.Contains(w.hints, h) {
 			w.hints = append(w.hints, h)
 		}
@@ -234,7 +235,7 @@ func (w *ruleWriter) sayLeft(r webhook.Rule) {
 // writeAll writes the files, and prints the summary and the next step.
 func (w *ruleWriter) writeAll(ctx context.Context) error {
 	if len(w.refused) > 0 {
-		return invalid(fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), w.hints...)
+		return &codeError{code: exitInvalid, err: fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), hints: w.hints}
 	}
 	done, err := w.writeFiles(ctx)
 	if failure := w.summary(done); failure != nil {
@@ -242,7 +243,7 @@ func (w *ruleWriter) writeAll(ctx context.Context) error {
 	}
 	switch {
 	case err != nil && w.written(done) > 0:
-		return &codeError{code: exitPartial, err: err, hints: []string{"run it again: what is written stays as it is"}}
+		return &codeError{code: exitPartial, err: err, hints: hintsInWords([]string{"run it again: what is written stays as it is"})}
 	case err != nil:
 		return failed(err)
 	case w.written(done) > 0 && !w.dryRun:

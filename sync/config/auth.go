@@ -6,7 +6,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -84,8 +86,8 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 	case metadata != nil:
 		f.sopsMetadata(root, sopsKey, metadata, sealed)
 	case len(sealed) > 0:
-		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it: sops encrypt --in-place "+shell.Path(f.name),
-			"spec.authentication is encrypted, but the file has no sops metadata to open it with")
+		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it",
+			"spec.authentication is encrypted, but the file has no sops metadata to open it with").Run("sops encrypt --in-place " + shell.Path(f.name))
 	}
 	return values
 }
@@ -110,10 +112,10 @@ func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
 	case secrets.LooksSealed(n.Value):
 		v.kind = authSealed
 		if problem := secrets.SealedProblem(n.Value); problem != "" {
-			f.fail(n, f.mendSealed(secrets.SealedAsOtherType(n.Value)), "%s %s", at, problem)
+			f.mendSealed(f.fail(n, "", "%s %s", at, problem), secrets.SealedAsOtherType(n.Value))
 		}
 	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
-		f.fail(n, f.mendSealed(false), "%s has text before the encrypted value", at)
+		f.mendSealed(f.fail(n, "", "%s has text before the encrypted value", at), false)
 	default:
 		v.kind = authClear
 		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
@@ -168,13 +170,17 @@ func (r *Rule) finishAuth() {
 	r.references = nil
 }
 
-// mendSealed returns the hint for an encrypted value that SOPS did not write in this
+// mendSealed adds the hint for an encrypted value that SOPS did not write in this
 // form.
-func (f *file) mendSealed(otherType bool) string {
+func (f *file) mendSealed(p *schema.Problem, otherType bool) {
 	if otherType {
-		return "quote the value and encrypt it again: sops edit " + shell.Path(f.name)
+		p.SetHint(diag.Hint{Text: "quote the value and encrypt it again", Command: "sops edit " + shell.Path(f.name)})
+		return
 	}
-	return "bring the line back from Git; where that can't be, remove it and add the value anew: sops edit --ignore-mac " + shell.Path(f.name)
+	p.SetHint(diag.Hint{
+		Text:    "bring the line back from Git; where that can't be, remove it and add the value anew",
+		Command: "sops edit --ignore-mac " + shell.Path(f.name),
+	})
 }
 
 // clearValue reports a plaintext auth value.
@@ -182,10 +188,10 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 	set := "mkhooks secret set " + shell.Path(f.name)
 	switch {
 	case secrets.IsMask(n.Value):
-		f.fail(n, "the API never shows a value; to set and encrypt it: "+set, "%s is a mask (only asterisks), expected an encrypted value", path)
+		f.fail(n, "the API never shows a value; to set and encrypt it", "%s is a mask (only asterisks), expected an encrypted value", path).Run(set)
 	case secrets.IsPlaceholder(n.Value) && f.o.AllowPlaceholders:
 		f.placeholders = append(f.placeholders, path)
-		f.warn(n, set, "%s is a placeholder, so the rule can't be sent yet", path)
+		f.warn(n, "", "%s is a placeholder, so the rule can't be sent yet", path).Run(set)
 	case f.o.AllowPlaintextAuth && !hasMetadata && (f.o.AllowOddSecrets || !secrets.IsPlaceholder(n.Value)):
 		value := secrets.NewString(n.Value)
 		switch problem := value.Check(); {
@@ -200,10 +206,10 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 		if value := secrets.NewString(strings.TrimSpace(n.Value)); value.IsOdd() {
 			what = value.Looks()
 		}
-		f.fail(n, set, "%s %s, expected an encrypted value", path, what)
+		f.fail(n, "", "%s %s, expected an encrypted value", path, what).Run(set)
 	case hasMetadata && f.uncovered:
-		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew: "+f.encrypt(),
-			"%s is in clear text, because SOPS was told to encrypt other names only", path)
+		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew",
+			"%s is in clear text, because SOPS was told to encrypt other names only", path).Run(f.encrypt())
 	case hasMetadata:
 		f.fail(n, "remove the line and add the value with sops edit "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:

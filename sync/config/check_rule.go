@@ -10,6 +10,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -294,11 +295,11 @@ func (f *file) encryptedBeyond(root *yaml.Node) {
 		return
 	}
 	_, metadata := child(root, "sops")
-	hint := "SOPS reads no value that was encrypted elsewhere: write it in clear here, or anew under spec.authentication"
+	hint := diag.Hint{Text: "SOPS reads no value that was encrypted elsewhere: write it in clear here, or anew under spec.authentication"}
 	if covers, ok := coverage(metadata); ok && covers(at...) {
-		hint = f.encryptAnew(metadata)
+		hint = diag.Hint{Command: f.encryptAnew(metadata)}
 	}
-	f.fail(first, hint, "is encrypted outside spec.authentication; expected only that, so that a change can be read in review")
+	f.fail(first, "", "is encrypted outside spec.authentication; expected only that, so that a change can be read in review").SetHint(hint)
 	f.sealed = sealed
 }
 

@@ -206,25 +206,30 @@ func (f *file) describePosition(n, from *yaml.Node) string {
 }
 
 // fail records an error at a node. hint may be empty.
-func (f *file) fail(n *yaml.Node, hint, format string, args ...any) {
-	f.report(schema.Error, n, hint, format, args...)
+func (f *file) fail(n *yaml.Node, hint, format string, args ...any) *schema.Problem {
+	return f.report(schema.Error, n, hint, format, args...)
 }
 
 // warn records a warning at a node.
-func (f *file) warn(n *yaml.Node, hint, format string, args ...any) {
-	f.report(schema.Warning, n, hint, format, args...)
+func (f *file) warn(n *yaml.Node, hint, format string, args ...any) *schema.Problem {
+	return f.report(schema.Warning, n, hint, format, args...)
 }
 
-func (f *file) report(severity schema.Severity, n *yaml.Node, hint, format string, args ...any) {
-	if !f.sealed[n] {
-		f.problems = append(f.problems, schema.Problem{Position: f.positionOf(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity})
+// report records a problem and returns it, valid until the next one, to add a
+// command to its hint.
+func (f *file) report(severity schema.Severity, n *yaml.Node, hint, format string, args ...any) *schema.Problem {
+	if f.sealed[n] {
+		return &schema.Problem{}
 	}
+	f.problems = append(f.problems, schema.Problem{Position: f.positionOf(n), Message: fmt.Sprintf(format, args...), Hint: hint, Severity: severity})
+	return &f.problems[len(f.problems)-1]
 }
 
 // failAt records an error at a line and column.
-func (f *file) failAt(line, column int, hint, message string) {
+func (f *file) failAt(line, column int, hint, message string) *schema.Problem {
 	f.problems = append(f.problems, schema.Problem{
 		Position: schema.Position{File: f.name, Line: line, Column: column}, Message: message, Hint: hint, Severity: schema.Error})
+	return &f.problems[len(f.problems)-1]
 }
 
 // lfsPointer is the beginning of a file that Git LFS has not fetched.
@@ -242,7 +247,7 @@ func (f *file) document(data []byte) *yaml.Node {
 		return nil
 	}
 	if bytes.HasPrefix(data, []byte(lfsPointer)) {
-		f.failAt(1, 1, "git lfs pull", "is a Git LFS pointer, expected the file that it stands for")
+		f.failAt(1, 1, "", "is a Git LFS pointer, expected the file that it stands for").Run("git lfs pull")
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))

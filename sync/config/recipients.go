@@ -160,10 +160,10 @@ func (f *file) compareRecipients(key, m *yaml.Node) {
 	from := shell.Path(shortPath(filepath.Join(c.dir, sopsConfigName)))
 	switch {
 	case len(added) > 0:
-		f.warn(key, "find out who added it, and whose key it is: git log -p -- "+from,
-			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(added))
+		f.warn(key, "find out who added it, and whose key it is",
+			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(added)).Run("git log -p -- " + from)
 	case len(removed) > 0:
-		f.warn(key, "sops updatekeys "+shell.Path(f.name), "%s: that one no longer names %s", differ, quoted(removed))
+		f.warn(key, "", "%s: that one no longer names %s", differ, quoted(removed)).Run("sops updatekeys " + shell.Path(f.name))
 	}
 }
 

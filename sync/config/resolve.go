@@ -9,6 +9,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -129,16 +130,16 @@ func (v sharedValue) what() string {
 // hint returns the hint for a value that can't be used. For a chain, it names the
 // end of the chain. A circle has no end; chains reports it at the files on the
 // circle.
-func (r *resolver) hint(t target, key string) string {
+func (r *resolver) hint(t target, key string) diag.Hint {
 	switch {
 	case t.value.next == nil && t.value.kind == authClear:
-		return "mkhooks secret set " + shell.Path(t.file.name) + " " + shell.Word(key)
+		return diag.Hint{Command: "mkhooks secret set " + shell.Path(t.file.name) + " " + shell.Word(key)}
 	case t.value.next != nil:
 		if end := r.endOfChain(t.value); end != nil {
-			return "write $secret: " + end.String()
+			return diag.Hint{Text: "write $secret: " + end.String()}
 		}
 	}
-	return "mend that first"
+	return diag.Hint{Text: "mend that first"}
 }
 
 // endOfChain returns the reference to the value at the end of a chain, or nil if
@@ -175,8 +176,10 @@ type target struct {
 	value sharedValue
 }
 
-func (r reference) problem(hint, format string, args ...any) *schema.Problem {
-	return &schema.Problem{Position: r.at, Severity: schema.Error, Hint: hint, Message: "$secret " + fmt.Sprintf(format, args...)}
+func (r reference) problem(hint diag.Hint, format string, args ...any) *schema.Problem {
+	p := &schema.Problem{Position: r.at, Severity: schema.Error, Message: "$secret " + fmt.Sprintf(format, args...)}
+	p.SetHint(hint)
+	return p
 }
 
 // lookup finds the value of a reference in the last layer that has it.
@@ -193,7 +196,7 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 			continue // a file of this name in another layer is also a shared file
 		}
 		if problem != "" {
-			return target{}, ref.problem("name a shared secrets file: NAME: VALUE, encrypted with SOPS", "leads to %s, which %s", name, problem)
+			return target{}, ref.problem(diag.Hint{Text: "name a shared secrets file: NAME: VALUE, encrypted with SOPS"}, "leads to %s, which %s", name, problem)
 		}
 		if f == nil {
 			absent = append(absent, name)
@@ -219,11 +222,11 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 		if near := r.nearFile(ref.file); near != "" {
 			hint = "did you mean $secret: " + near + "#" + printableKey(ref.key, true) + "?"
 		}
-		return target{}, ref.problem(hint, "leads to a file that is not there: %s", anyOf(absent))
+		return target{}, ref.problem(diag.Hint{Text: hint}, "leads to a file that is not there: %s", anyOf(absent))
 	}
-	hint := "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(printableKey(ref.key, true))
+	hint := diag.Hint{Command: "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(printableKey(ref.key, true))}
 	if near := schema.Nearest(ref.key, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q, at %s?", printableKey(near, true), places[near])
+		hint = diag.Hint{Text: fmt.Sprintf("did you mean %q, at %s?", printableKey(near, true), places[near])}
 	}
 	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", printableKey(ref.key, true), strings.Join(looked, ", "))
 }

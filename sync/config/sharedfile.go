@@ -88,8 +88,8 @@ func (d document) shared() *sharedFile {
 	d.strayReferences()
 	switch {
 	case metadata == nil && first != nil:
-		d.fail(first, "bring the file back from Git, or write the values in clear and encrypt it: "+d.encrypt(),
-			"is encrypted, but the file has no sops metadata to open it with")
+		d.fail(first, "bring the file back from Git, or write the values in clear and encrypt it",
+			"is encrypted, but the file has no sops metadata to open it with").Run(d.encrypt())
 	case metadata != nil && metadata.Kind != yaml.MappingNode:
 		d.fail(metadata, "bring the file back from Git", "sops is %s, expected a mapping", kindOf(metadata))
 	case metadata != nil:

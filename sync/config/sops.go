@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -38,11 +39,14 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	if m.Kind != yaml.MappingNode {
 		return // the schema reports it
 	}
-	again := "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file: " + f.encrypt()
+	again := diag.Hint{
+		Text:    "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file",
+		Command: f.encrypt(),
+	}
 	whole := f.metadataShape(m, again)
 	for _, name := range []string{"lastmodified", "mac", "version"} {
 		if _, n := child(m, name); n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
-			f.fail(key, again, "sops.%s is missing", name)
+			f.fail(key, "", "sops.%s is missing", name).SetHint(again)
 			whole = false
 		}
 	}
@@ -50,10 +54,10 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 		return
 	}
 	if _, mac := child(m, "mac"); secrets.SealedProblem(mac.Value) != "" {
-		f.fail(mac, again, "sops.mac is damaged")
+		f.fail(mac, "", "sops.mac is damaged").SetHint(again)
 	}
 	if _, n := child(m, "lastmodified"); !isRFC3339(n.Value) {
-		f.fail(n, again, "sops.lastmodified is no time as SOPS writes it")
+		f.fail(n, "", "sops.lastmodified is no time as SOPS writes it").SetHint(again)
 	}
 	switch {
 	case f.kind.shared:
@@ -65,7 +69,7 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	// A shared secrets file has no plaintext field.
 	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
 		f.reencrypt = f.encryptAnew(m)
-		f.warn(key, f.reencrypt, "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC")
+		f.warn(key, "", "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC").Run(f.reencrypt)
 	}
 	if f.recipients != nil {
 		f.compareRecipients(key, m)
@@ -88,7 +92,7 @@ var metadataTypes = map[string][]string{
 }
 
 // metadataShape checks the types of the fields that SOPS would read.
-func (f *file) metadataShape(m *yaml.Node, hint string) bool {
+func (f *file) metadataShape(m *yaml.Node, hint diag.Hint) bool {
 	whole := true
 	each(m, func(key, value *yaml.Node) {
 		types, known := metadataTypes[key.Value]
@@ -101,7 +105,7 @@ func (f *file) metadataShape(m *yaml.Node, hint string) bool {
 			return
 		}
 		if !slices.Contains(types, value.Tag) {
-			f.fail(value, hint, "sops.%s is %s, which SOPS does not write there", key.Value, kindOf(value))
+			f.fail(value, "", "sops.%s is %s, which SOPS does not write there", key.Value, kindOf(value)).SetHint(hint)
 			whole = false
 			return
 		}
@@ -110,7 +114,7 @@ func (f *file) metadataShape(m *yaml.Node, hint string) bool {
 		}
 		for _, item := range value.Content {
 			if item.Kind != yaml.MappingNode {
-				f.fail(item, hint, "sops.%s holds %s, which SOPS does not write there", key.Value, kindOf(item))
+				f.fail(item, "", "sops.%s holds %s, which SOPS does not write there", key.Value, kindOf(item)).SetHint(hint)
 				whole = false
 			}
 		}
@@ -300,7 +304,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	}
 	switch {
 	case keys == 0:
-		f.fail(key, "encrypt the file for a key: "+f.encrypt(), "sops names no key, so nobody can open the file")
+		f.fail(key, "encrypt the file for a key", "sops names no key, so nobody can open the file").Run(f.encrypt())
 	case usable >= threshold:
 	case len(groups)-len(bare) < threshold:
 		for _, g := range bare {

@@ -8,11 +8,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 )
 
 // checkForm reports the decryption problems that need no key to be found. It comes
 // last: this package finds most of them itself and describes them better.
-func (f *file) checkForm(root, key *yaml.Node, again string) {
+func (f *file) checkForm(root, key *yaml.Node, again diag.Hint) {
 	if f.o.CheckForm == nil || schema.HasErrors(f.problems) {
 		return
 	}
@@ -21,14 +22,14 @@ func (f *file) checkForm(root, key *yaml.Node, again string) {
 		if len(p.Path) < 2 {
 			node = key
 		}
-		message, hint := p.Message, cmp.Or(p.Hint, again)
+		message, hint := p.Message, cmp.Or(diag.Hint{Text: p.Hint, Command: p.Command}, again)
 		if len(p.Path) > 0 {
 			message = placeOf(p.Path) + " " + message
 		}
 		if node.Tag == "!!timestamp" {
-			hint = quoteDate(node)
+			hint = diag.Hint{Text: quoteDate(node)}
 		}
-		f.fail(node, hint, "%s", message)
+		f.fail(node, "", "%s", message).SetHint(hint)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/mkhooks/mkhooks/sync/diag"
 )
 
 // A plan can be saved, reviewed and given to a later apply. That apply makes a
@@ -18,15 +20,24 @@ import (
 // DocumentError is why this version can't use a document as a plan.
 type DocumentError struct {
 	Message string
-	hint    string
+	hint    diag.Hint
 }
 
 func (e *DocumentError) Error() string { return e.Message }
 
 // Hint returns how to fix the problem; may be empty.
-func (e *DocumentError) Hint() string { return e.hint }
+func (e *DocumentError) Hint() string { return e.hint.String() }
 
-const planAgain = "make the plan again: mkhooks plan --out FILE"
+// Advice returns the hint as words and command.
+func (e *DocumentError) Advice() diag.Hint { return e.hint }
+
+// planAgain is the hint for a document that can't be used.
+var planAgain = diag.Hint{Text: "make the plan again", Command: "mkhooks plan --out FILE"}
+
+// orPlanAgain returns the hint to do something else, or to plan again.
+func orPlanAgain(first string) diag.Hint {
+	return diag.Hint{Text: first + ", or " + planAgain.Text, Command: planAgain.Command}
+}
 
 // Sum returns the checksum of the document without its checksum member:
 // SHA-256, in hex, of its JSON with sorted keys and without spaces.
@@ -78,7 +89,7 @@ func Read(data []byte) (*Plan, error) {
 		return nil, &DocumentError{
 			fmt.Sprintf("has format version %d, made by %s %s; this version reads format version %d",
 				*head.FormatVersion, orWord(head.Tool.Name, "an unknown tool"), head.Tool.Version, FormatVersion),
-			"use the version that made it, or " + planAgain,
+			orPlanAgain("use the version that made it"),
 		}
 	}
 	if !hasSettings(head.Projects) {
@@ -202,9 +213,9 @@ func (p *Plan) ProjectOf(baseURL, name string) (*Project, error) {
 	if len(p.Projects) == 1 {
 		x := p.Projects[0]
 		if x.Name == name {
-			return nil, &DocumentError{fmt.Sprintf("is for %s, and this run is for %s", x.BaseURL, baseURL), "pass --base-url " + x.BaseURL + ", or " + planAgain}
+			return nil, &DocumentError{fmt.Sprintf("is for %s, and this run is for %s", x.BaseURL, baseURL), orPlanAgain("pass --base-url " + x.BaseURL)}
 		}
-		return nil, &DocumentError{fmt.Sprintf("is for project %q at %s, and this run is for %q at %s", x.Name, x.BaseURL, name, baseURL), "pass -p, or " + planAgain}
+		return nil, &DocumentError{fmt.Sprintf("is for project %q at %s, and this run is for %q at %s", x.Name, x.BaseURL, name, baseURL), orPlanAgain("pass -p")}
 	}
 	return nil, &DocumentError{fmt.Sprintf("has no part for project %q at %s", name, baseURL), planAgain}
 }

@@ -419,7 +419,7 @@ func someProblems() []schema.Problem {
 	return []schema.Problem{
 		{Position: at("rules", 0, 0), Message: "holds no rule file (.yaml or .yml), expected at least one", Severity: schema.Warning},
 		{Position: at("rules/a.yaml", 5, 12), Message: `spec.events[0]: unknown event "MediaKind.JobFinish"; expected one of the ten event types`, Hint: `did you mean "MediaKind.JobFinished"?`, Severity: schema.Error},
-		{Position: at("rules/a.yaml", 9, 3), Message: "spec.authentication is not encrypted", Hint: "sops encrypt --in-place rules/a.yaml", Severity: schema.Error},
+		{Position: at("rules/a.yaml", 9, 3), Message: "spec.authentication is not encrypted", Hint: "sops encrypt --in-place rules/a.yaml", Command: "sops encrypt --in-place rules/a.yaml", Severity: schema.Error},
 		{Position: at("rules/b.yaml", 1, 1), Message: "mac_only_encrypted is missing", Hint: "a hand edit of url breaks the file's MAC without it", Severity: schema.Warning},
 		{Message: "a problem of no file", Severity: schema.Error},
 	}

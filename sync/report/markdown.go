@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/mkhooks/mkhooks/sync/diag"
 )
 
 // Rules of the Markdown, which the tests check with hostile input and a real
@@ -153,22 +155,15 @@ func prose(s string) string {
 	return strings.Join(out, " ")
 }
 
-// commandAtEnd matches the command line that ends a hint, or is the hint. A
-// command line has a flag or a path; other text that begins like a command is a
-// sentence.
-var commandAtEnd = lazily(`^(.*: )?((?:mkhooks|sops|git|export|chmod|age-keygen) .*(?: -[^ ]|/|[^ ][.=][^ ]).*)$`)
-
-// hintProse formats a hint; a command line in it stays in one piece, to be
-// copied.
-func hintProse(hint string) string {
-	m := commandAtEnd().FindStringSubmatch(hint)
+// hintProse formats a hint. Its command stays in one piece, to be copied.
+func hintProse(h diag.Hint) string {
 	switch {
-	case m == nil:
-		return prose(hint)
-	case m[1] == "":
-		return code(m[2])
+	case h.Command == "":
+		return prose(h.Text)
+	case h.Text == "":
+		return code(h.Command)
 	}
-	return prose(m[1]) + " " + code(m[2])
+	return prose(h.Text+":") + " " + code(h.Command)
 }
 
 // tableRow returns a row of a table. All | in cells are in code. Renderers do

@@ -126,7 +126,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	case c.Error != nil:
 		said = append(said, prose(strings.ReplaceAll(strings.TrimSpace(c.Error.Message), "\n", "; ")))
 		if c.Error.Hint != "" {
-			hint = "hint: " + hintProse(c.Error.Hint)
+			hint = "hint: " + prose(c.Error.Hint)
 		}
 	}
 	if hint != "" && !hints[hint] {
@@ -137,7 +137,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 		said = append(said, "**"+leftWords(c.Left, func(path string) string { return code(quoteName(path)) })+"**")
 		if !hints[keepIt] {
 			hints[keepIt] = true
-			said = append(said, "hint: "+hintProse(keepIt))
+			said = append(said, "hint: "+prose(keepIt))
 		}
 	}
 	if a := c.Archive; a != nil {
@@ -170,7 +170,7 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 			where = code(middle(p.Position.String()))
 		}
 		if p.Hint != "" {
-			hint = hintProse(p.Hint)
+			hint = hintProse(p.Advice())
 		}
 		kind := partRow
 		if p.Severity == schema.Warning {

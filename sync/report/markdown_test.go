@@ -18,6 +18,7 @@ import (
 	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
 	"golang.org/x/net/html"
 
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
@@ -301,17 +302,16 @@ func TestProse(t *testing.T) {
 
 func TestHintProse(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"sops encrypt --in-place rules/a.yaml":         "`sops encrypt --in-place rules/a.yaml`",
-		"make it again: mkhooks plan --out FILE":       "make it again: `mkhooks plan --out FILE`",
-		"mkhooks plan shows what differs":              "mkhooks plan shows what differs",
-		"run mkhooks plan again and look at it":        "run mkhooks plan again and look at it",
-		"a: git log `x` -- 'b|c'":                      "a: ``git log `x` -- 'b|c'``",
-		`did you mean "MediaKind.JobFinished"?`:        "did you mean `\"MediaKind.JobFinished\"`?",
-		"quote it and encrypt it again: sops edit a.b": "quote it and encrypt it again: `sops edit a.b`",
+	for want, in := range map[string]diag.Hint{
+		"`sops encrypt --in-place rules/a.yaml`":            {Command: "sops encrypt --in-place rules/a.yaml"},
+		"make it again: `mkhooks plan --out FILE`":          {Text: "make it again", Command: "mkhooks plan --out FILE"},
+		"mkhooks plan shows what differs":                   {Text: "mkhooks plan shows what differs"},
+		"a: ``git log `x` -- 'b|c'``":                       {Text: "a", Command: "git log `x` -- 'b|c'"},
+		"did you mean `\"MediaKind.JobFinished\"`?":         {Text: `did you mean "MediaKind.JobFinished"?`},
+		"quote `a.b` and encrypt it again: `sops edit a.b`": {Text: "quote a.b and encrypt it again", Command: "sops edit a.b"},
 	} {
 		if got := hintProse(in); got != want {
-			t.Errorf("hintProse(%q) = %s, want %s", in, got, want)
+			t.Errorf("hintProse(%+v) = %s, want %s", in, got, want)
 		}
 	}
 }

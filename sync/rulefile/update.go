@@ -9,6 +9,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/sync/config"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 	"github.com/mkhooks/mkhooks/sync/yamltext"
@@ -34,14 +35,17 @@ func (u *Update) Whole() bool { return u.Missing.Len()+u.Extra.Len()+len(u.Held)
 // Error describes why a file can't be updated to the live rule.
 type Error struct {
 	Message string
-	hint    string
+	hint    diag.Hint
 }
 
 // Error returns the message, which contains no value of the file.
 func (e *Error) Error() string { return e.Message }
 
 // Hint returns the next step, or "".
-func (e *Error) Hint() string { return e.hint }
+func (e *Error) Hint() string { return e.hint.String() }
+
+// Advice returns the hint as words and command.
+func (e *Error) Advice() diag.Hint { return e.hint }
 
 // Take edits a rule file as text to match the live rule: URL, enabled, events, plain
 // headers and parameters. Comments, order, quotes and encrypted values are
@@ -61,7 +65,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	o.AllowPlaceholders, o.AllowPlaintextAuth, o.AllowPlainCredentials = true, true, true
 	old, problems := config.ScanFile(file, data, o)
 	if old == nil {
-		return nil, &Error{"can't be read as a rule file: " + problems[0].Message, "mkhooks validate " + shell.Path(file)}
+		return nil, &Error{"can't be read as a rule file: " + problems[0].Message, diag.Hint{Command: "mkhooks validate " + shell.Path(file)}}
 	}
 	u = &Update{Data: data, Before: old.Spec, After: old.Spec}
 	u.Missing, u.Extra = live.Auth.Without(old.Auth), old.Auth.Without(live.Auth)
@@ -70,7 +74,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 		return u, nil
 	}
 	if signedInClear(data) {
-		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", old.Reencrypt}
+		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", diag.Hint{Command: old.Reencrypt}}
 	}
 	e := &editor{data: data}
 	if !e.edit(old.Spec, want) {
@@ -78,7 +82,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	}
 	now, after := config.ScanFile(file, e.data, o)
 	if p := schema.FirstNewError(problems, after); p != nil {
-		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Hint}
+		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Advice()}
 	}
 	if now == nil || now.Name != old.Name || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(want) || !sameContent(data, e.data) {
 		return nil, unknownForm()
@@ -88,7 +92,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 }
 
 func unknownForm() error {
-	return &Error{"is written in a way that can't be edited in place", "write its spec as plain lines, NAME: VALUE, or edit it by hand"}
+	return &Error{"is written in a way that can't be edited in place", diag.Hint{Text: "write its spec as plain lines, NAME: VALUE, or edit it by hand"}}
 }
 
 // want returns the spec that the file should have: the live spec, with the file's
