@@ -111,12 +111,6 @@ func hasKeys(metadata any) bool {
 	})
 }
 
-// nobody is an age identity that decrypts nothing. With it, age reads a header
-// and reports errors in it.
-type nobody struct{}
-
-func (nobody) Unwrap([]*age.Stanza) ([]byte, error) { return nil, age.ErrIncorrectIdentity }
-
 // damage returns the problem of a copy of the data key, as far as it shows
 // without a key, or "".
 func damage(k keys.MasterKey) string {
@@ -127,19 +121,7 @@ func damage(k keys.MasterKey) string {
 	var err error
 	switch k.TypeToIdentifier() {
 	case "age":
-		var whole []byte
-		if whole, err = io.ReadAll(agearmor.NewReader(bytes.NewReader(text))); err != nil {
-			break
-		}
-		var noMatch *age.NoIdentityMatchError
-		if _, err = age.Decrypt(bytes.NewReader(whole), nobody{}); errors.As(err, &noMatch) {
-			err = nil
-		}
-		header, failure := age.ExtractHeader(bytes.NewReader(whole))
-		const nonce, tag = 16, 16
-		if failure == nil && len(whole)-len(header) <= nonce+tag {
-			err = io.ErrUnexpectedEOF
-		}
+		err = ageDamage(text)
 	case "pgp":
 		var block *pgparmor.Block
 		if block, err = pgparmor.Decode(bytes.NewReader(text)); err == nil {
@@ -150,6 +132,20 @@ func damage(k keys.MasterKey) string {
 		return "is damaged, so this key can't open the file"
 	}
 	return ""
+}
+
+// ageDamage returns an error if text is not a complete file of age.
+func ageDamage(text []byte) error {
+	whole, err := io.ReadAll(agearmor.NewReader(bytes.NewReader(text)))
+	if err != nil {
+		return err
+	}
+	header, err := age.ExtractHeader(bytes.NewReader(whole))
+	const nonce, tag = 16, 16
+	if err == nil && len(whole)-len(header) <= nonce+tag {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // locate finds the part of a value that SOPS rejects. It returns the keys and
