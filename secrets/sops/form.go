@@ -22,7 +22,17 @@ import (
 // CheckForm returns the problems that prevent the decryption of a document with
 // any key. It reads the document with the code that decrypts it, and stops
 // before a key is needed. root is the mapping of the document.
-func (d *Decrypter) CheckForm(file string, root *yaml.Node) (problems []secrets.FormProblem) {
+//
+// Almost every document has the usual form, which is checked much faster.
+func (d *Decrypter) CheckForm(file string, root *yaml.Node) []secrets.FormProblem {
+	if hasUsualForm(root) {
+		return nil
+	}
+	return d.checkAnyForm(file, root)
+}
+
+// checkAnyForm is CheckForm for a document of any form.
+func (d *Decrypter) checkAnyForm(file string, root *yaml.Node) (problems []secrets.FormProblem) {
 	defer func() {
 		if recover() != nil { // anyone can write metadata
 			problems = []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
