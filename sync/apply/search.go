@@ -12,13 +12,7 @@ import (
 // search withholds the texts of a change that hold a value.
 func (r *run) search(c *Change) {
 	c.Ref = r.client.Shown(c.Ref)
-	found := c.Error
-	if c.Error = r.searchError(found); found != nil && c.Error.Message != found.Message && found.NamesResponse() && c.HTTPStatus > 0 {
-		c.Error.Message = fmt.Sprintf("%d %s: %s", c.HTTPStatus, http.StatusText(c.HTTPStatus), c.Error.Message)
-		if c.Ref != "" {
-			c.Error.Message += " (ref " + c.Ref + ")"
-		}
-	}
+	c.Error = r.searchError(c.Error, c.HTTPStatus, c.Ref)
 	if c.Blocked != nil {
 		blocked := *c.Blocked
 		blocked.Reason = r.client.Shown(blocked.Reason)
@@ -29,12 +23,13 @@ func (r *run) search(c *Change) {
 // searchWritten withholds the texts of a step that hold a value.
 func (r *run) searchWritten(d *WriteResult) {
 	d.Ref = r.client.Shown(d.Ref)
-	d.Error = r.searchError(d.Error)
+	d.Error = r.searchError(d.Error, d.HTTPStatus, d.Ref)
 }
 
 // searchError returns a copy, because both a result and the audit log hold the
-// error.
-func (r *run) searchError(e *Error) *Error {
+// error. A message that is withheld keeps the status and the reference of the
+// response, which [Error.NamesResponse] promises.
+func (r *run) searchError(e *Error, status int, ref string) *Error {
 	if e == nil {
 		return nil
 	}
@@ -44,5 +39,11 @@ func (r *run) searchError(e *Error) *Error {
 	}
 	out := *e
 	out.Message, out.Hint = shown(e.Message), shown(e.Hint)
+	if out.Message != e.Message && e.NamesResponse() && status > 0 {
+		out.Message = fmt.Sprintf("%d %s: %s", status, http.StatusText(status), out.Message)
+		if ref != "" {
+			out.Message += " (ref " + ref + ")"
+		}
+	}
 	return &out
 }
