@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -115,7 +116,10 @@ func (f *file) repeated(list *yaml.Node, at string) {
 	}
 }
 
-var limitForm = regexp.MustCompile(`^([0-9]{1,9}|([0-9]{1,2}([.][0-9]+)?|100)%)$`)
+// limitForm is compiled on first use, to keep start-up fast.
+var limitForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9]{1,9}|([0-9]{1,2}([.][0-9]+)?|100)%)$`)
+})
 
 // checkMaxDeletes checks maxDeletes of a project or of the defaults.
 func (f *file) checkMaxDeletes(n *yaml.Node) {
@@ -124,7 +128,7 @@ func (f *file) checkMaxDeletes(n *yaml.Node) {
 	case value == nil:
 	case value.Kind != yaml.ScalarNode:
 		f.fail(value, "for example 30%, or 5", "maxDeletes is %s, expected a count or a share of 0%% to 100%%", kindOf(value))
-	case !limitForm.MatchString(value.Value):
+	case !limitForm().MatchString(value.Value):
 		f.fail(value, "for example 30%, or 5", "maxDeletes is %q, expected a count or a share of 0%% to 100%%", shortened(webhook.RedactValue("", value.Value)))
 	}
 }

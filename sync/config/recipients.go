@@ -188,7 +188,7 @@ func quoted(keys []string) string {
 			out = append(out, fmt.Sprintf("%d more", len(keys)-most))
 			break
 		}
-		if !publicKey.MatchString(k) {
+		if !publicKey().MatchString(k) {
 			out = append(out, "a key that is not shown, because it does not look like a public one")
 			continue
 		}
@@ -199,4 +199,6 @@ func quoted(keys []string) string {
 
 // publicKey matches keys that may be shown. Users may put the secret part of an age
 // key in place of the public part.
-var publicKey = regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[a-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)
+var publicKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[a-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)
+})

@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -37,11 +36,17 @@ func (r *Repository) objects(ctx context.Context) (*objects, error) {
 	return &objects{r, p}, nil
 }
 
-var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+// isObjectID reports whether text is a complete id, SHA-1 or SHA-256.
+func isObjectID(text string) bool {
+	return (len(text) == 2*sha1.Size || len(text) == 2*sha256.Size) && isHex(text)
+}
+
+// isHex reports whether text has only hexadecimal digits as Git writes them.
+func isHex(text string) bool { return strings.Trim(text, "0123456789abcdef") == "" }
 
 // read returns an object and checks its kind.
 func (o *objects) read(id, kind string) ([]byte, error) {
-	if !objectID.MatchString(id) {
+	if !isObjectID(id) {
 		return nil, &Error{Message: "git named an object by no id"}
 	}
 	if _, err := io.WriteString(o.in, id+"\n"); err != nil {

@@ -10,10 +10,10 @@ package git
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -147,10 +147,8 @@ func (r *Repository) Commit(ctx context.Context, ref string) (string, error) {
 // refForms are the full names that Git tries for a short name.
 var refForms = []string{"%s", "refs/%s", "refs/tags/%s", "refs/heads/%s", "refs/remotes/%s", "refs/remotes/%s/HEAD"}
 
-var (
-	commitID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
-	idPrefix = regexp.MustCompile(`^[0-9a-f]{4,63}$`)
-)
+// isIDPrefix reports whether Git would read name as the beginning of an id.
+func isIDPrefix(name string) bool { return len(name) >= 4 && len(name) < 2*sha256.Size && isHex(name) }
 
 // checkAmbiguous returns an error if the name in ref, such as main in main~2, means
 // several refs with different commits, or both a ref and the beginning of an id.
@@ -159,7 +157,7 @@ func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
 	if i := strings.IndexAny(ref, "^~:@"); i >= 0 {
 		name = ref[:i]
 	}
-	if name == "" || commitID.MatchString(name) {
+	if name == "" || isObjectID(name) {
 		return nil
 	}
 	var found []string
@@ -178,7 +176,7 @@ func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
 	switch {
 	case len(commits) > 1:
 		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s are different commits; write one of them in full", strings.Join(found, " and "))}
-	case len(found) > 0 && idPrefix.MatchString(name):
+	case len(found) > 0 && isIDPrefix(name):
 		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s, or the beginning of a commit's id; write either in full", found[0])}
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -153,9 +152,12 @@ func isAbsent(err error) bool {
 	return errors.As(err, &e) && e.silent
 }
 
-// dubious matches Git's message that another user owns the repository. Older
-// versions call it unsafe.
-var dubious = regexp.MustCompile(`(?i)dubious ownership|unsafe repository`)
+// isDubious reports whether Git's message says that another user owns the
+// repository. Older versions call it unsafe.
+func isDubious(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "dubious ownership") || strings.Contains(message, "unsafe repository")
+}
 
 // explain returns the reason why a command failed.
 func (r *Repository) explain(ctx context.Context, err error, stderr string) error {
@@ -169,7 +171,7 @@ func (r *Repository) explain(ctx context.Context, err error, stderr string) erro
 		return &Error{Message: fmt.Sprintf("git did not end within %s in %s", patience, r.Top)}
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case dubious.MatchString(stderr):
+	case isDubious(stderr):
 		return &Error{
 			Message: "git refuses the repository in " + r.Top + ": dubious ownership, another user owns it",
 			Hint:    "git config --global --add safe.directory " + shell.Path(filepath.ToSlash(r.Top)),
