@@ -7,7 +7,6 @@
 package config
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +122,7 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	shared, used := resolve(results, paths, o, recipients)
 	problems = append(problems, shared...)
 	problems = append(problems, withoutRules(paths, files, results, used, o)...)
-	out := &Rules{Files: len(files)}
+	out := &Rules{Files: len(files), Rules: make([]Rule, 0, len(results))}
 	for _, r := range results {
 		if r.secrets != nil && r.rule == nil {
 			out.Files--
@@ -207,9 +206,20 @@ func readSome(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	buf := bytes.NewBuffer(make([]byte, 0, min(info.Size(), maxFile)+bytes.MinRead))
-	_, err = buf.ReadFrom(io.LimitReader(f, maxFile+1))
-	return buf.Bytes(), err
+	// A rule keeps its file, so the buffer has no more room than the read that finds
+	// the end of the file needs.
+	data := make([]byte, 0, min(info.Size(), maxFile)+1)
+	for r := io.LimitReader(f, maxFile+1); ; {
+		n, err := r.Read(data[len(data):cap(data)])
+		switch data = data[:len(data)+n]; {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return data, err
+		case len(data) == cap(data): // the file has grown since
+			data = append(data, 0)[:len(data)]
+		}
+	}
 }
 
 var (
