@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"time"
 
+	"github.com/mkhooks/mkhooks/sync/complete"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -22,12 +24,13 @@ import (
 // new records may come and shift them, so that a record is read twice and another
 // record never. Equal records may also be legitimate.
 //
-// So a reading counts as complete under two conditions. The number of records
-// equals the service's total, on every page. And the total and the records of the
-// first page are the same again after the last page. Otherwise the history is read
-// again after a wait, as far as the caller's [Patience] allows.
+// So a reading counts as complete under four conditions. The number of records
+// equals the service's total, on every page. No record is on two pages. The total
+// and the records of the first page are the same again after the last page. And no
+// record is missing that an earlier read showed; see [Seen]. Otherwise the history
+// is read again after a wait, as far as the caller's [Patience] allows.
 //
-// Memory holds one page at a time, and the first page.
+// Memory holds one page at a time, the first pages, and 8 bytes per record.
 
 // Page is one page of a history, in the service's order.
 type Page struct {
@@ -42,6 +45,9 @@ type Page struct {
 	More bool
 	// Held is true if a record of the page holds a secret value.
 	Held bool
+	// Contradiction is a contradiction within the page's own counts; empty if there
+	// is none.
+	Contradiction string
 }
 
 // Source reads a history from its beginning, page by page. An error of each ends
@@ -64,6 +70,8 @@ type Request struct {
 	Tool        string
 	// AllowActive also stores a history while records of it are in flight.
 	AllowActive bool
+	// Seen are earlier reads of the history; nil means none. Save adds its own.
+	Seen *Seen
 	// Mask takes secret values out of the manifest; nil means that none is known.
 	Mask func(v any)
 }
@@ -74,6 +82,9 @@ type NotWholeError struct {
 	Reason string
 	// WayOut is a hint for users who want to delete the rule.
 	WayOut string
+	// Fewer is the number of records of a history that was larger before; 0 means
+	// that this is not the reason, or that no record is left.
+	Fewer int
 }
 
 // Error returns the reason and the way out.
@@ -99,6 +110,9 @@ type Copy struct {
 // source or the store.
 func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) (*Copy, error) {
 	name := baseName(r)
+	if r.Seen == nil {
+		r.Seen = &Seen{}
+	}
 	for {
 		c, err := save(ctx, store, r, src, name)
 		var moved *movedError
@@ -113,7 +127,7 @@ func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) 
 		case p.Stopped():
 			return nil, &StoppedError{}
 		default:
-			return nil, &NotWholeError{"the history could not be read whole in " + p.Spent() + ": " + moved.how, moved.wayOut}
+			return nil, &NotWholeError{Reason: "the history could not be read whole in " + p.Spent() + ": " + moved.how, WayOut: moved.wayOut, Fewer: moved.fewer}
 		}
 	}
 }
@@ -125,7 +139,7 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 		return nil, fmt.Errorf("create %s: %w", store.Location(name+recordsSuffix), err)
 	}
 	defer w.Discard()
-	read := newReading(w)
+	read := newReading(w, r.Seen)
 	if err := read.all(ctx, src); err != nil {
 		var storeErr *writeError
 		if errors.As(err, &storeErr) {
@@ -268,7 +282,10 @@ func readFirstPage(ctx context.Context, src Source) (snapshot, error) {
 }
 
 // movedError reports that a reading is not complete, and the evidence.
-type movedError struct{ how, wayOut string }
+type movedError struct {
+	how, wayOut string
+	fewer       int // see [NotWholeError]
+}
 
 func (e *movedError) Error() string { return e.how }
 
@@ -280,6 +297,9 @@ func (e *writeError) Error() string { return e.err.Error() }
 const (
 	waitItOut  = "run it again when fewer events come, or pause the rule by hand first"
 	deleteHand = "if the rest may be lost, delete the rule by hand in MK.IO"
+	lookFirst  = "run it again; if it stays, look at mkhooks history --records, and if no record is missing there, delete the rule by hand in MK.IO"
+	mayExpire  = "the service may have removed old records by itself: look at mkhooks history, then run mkhooks apply again, which goes by the smaller count"
+	allLost    = "run it again later; if mkhooks history shows no record either and none matters, delete the rule by hand in MK.IO"
 )
 
 // reading is one reading of a history on its way into the store.
@@ -288,6 +308,9 @@ type reading struct {
 	hash hash.Hash
 	line bytes.Buffer
 
+	check       complete.Check
+	seen        *Seen
+	missing     map[recordKey]int // records of earlier reads that were not listed yet
 	shot        snapshot
 	pages       int
 	records     int
@@ -295,8 +318,8 @@ type reading struct {
 	first, last *time.Time
 }
 
-func newReading(w io.Writer) *reading {
-	r := &reading{hash: sha256.New()}
+func newReading(w io.Writer, seen *Seen) *reading {
+	r := &reading{hash: sha256.New(), seen: seen, missing: maps.Clone(seen.first)}
 	// A larger file is cheaper than the time of a better level: a history may have
 	// a million records.
 	r.zip, _ = gzip.NewWriterLevel(io.MultiWriter(w, r.hash), gzip.BestSpeed) // gzip defines the level, so there is no error
@@ -311,7 +334,7 @@ func (r *reading) all(ctx context.Context, src Source) error {
 		return err
 	}
 	if r.pages == 0 {
-		return &NotWholeError{"the service gave no page of the history", deleteHand}
+		return &NotWholeError{Reason: "the service gave no page of the history", WayOut: deleteHand}
 	}
 	if err := r.zip.Close(); err != nil {
 		return &writeError{err}
@@ -321,29 +344,35 @@ func (r *reading) all(ctx context.Context, src Source) error {
 	case err != nil:
 		return err
 	case !r.shot.same(after):
-		return &movedError{"records came or changed meanwhile", waitItOut}
+		return &movedError{how: "records came or changed meanwhile", wayOut: waitItOut}
 	case r.records < r.shot.total:
-		return &movedError{fmt.Sprintf("the service counts %d records and lists %d", r.shot.total, r.records), deleteHand}
+		return &movedError{how: fmt.Sprintf("the service counts %d records and lists %d", r.shot.total, r.records), wayOut: deleteHand}
 	}
-	return nil
+	if why := r.check.Incomplete(); why != "" {
+		return &movedError{how: why, wayOut: lookFirst}
+	}
+	return r.seen.lost(r.shot.total, r.missing)
 }
 
 func (r *reading) page(p Page) error {
 	if p.Held {
-		return &NotWholeError{"a record of the history holds the token or an auth value that was sent, and an archive has no place for a secret", "replace that value first: it is no secret any more, and once it is not in use its history can be stored"}
+		return &NotWholeError{Reason: "a record of the history holds the token or an auth value that was sent, and an archive has no place for a secret", WayOut: "replace that value first: it is no secret any more, and once it is not in use its history can be stored"}
 	}
 	if !p.HasTotal {
-		return &NotWholeError{"the service does not say how many records the history has, so no copy can be proved whole", deleteHand}
+		return &NotWholeError{Reason: "the service does not say how many records the history has, so no copy can be proved whole", WayOut: deleteHand}
 	}
 	if r.pages++; r.pages == 1 {
 		r.shot = snapshotOf(p)
+		r.seen.add(r.shot)
 	}
 	r.records += len(p.Raw)
+	r.check.Page(p.Events, p.Total, p.HasTotal)
+	r.check.Contradict(p.Contradiction)
 	switch {
 	case p.Total != r.shot.total:
-		return &movedError{fmt.Sprintf("the total went from %d to %d meanwhile", r.shot.total, p.Total), waitItOut}
+		return &movedError{how: fmt.Sprintf("the total went from %d to %d meanwhile", r.shot.total, p.Total), wayOut: waitItOut}
 	case r.records > p.Total:
-		return &movedError{fmt.Sprintf("the service counts %d records and lists more", p.Total), waitItOut}
+		return &movedError{how: fmt.Sprintf("the service counts %d records and lists more", p.Total), wayOut: waitItOut}
 	}
 	for i, raw := range p.Raw {
 		r.countRecord(p.Events[i])
@@ -367,6 +396,9 @@ func (r *reading) page(p Page) error {
 func (r *reading) countRecord(e webhook.Event) {
 	if e.Status.Active() {
 		r.active++
+	}
+	if k := keyOf(e); r.missing[k] > 0 {
+		r.missing[k]--
 	}
 	if r.first == nil || e.Created.Before(*r.first) {
 		r.first = &e.Created

@@ -22,8 +22,8 @@ import (
 // another name. Notes are never overwritten or deleted; each pause adds a note.
 //
 // A note restores only the facts that the paused rule does not show: whether the
-// rule was enabled, and the names of its authentication. So a forged note cannot
-// send anything anywhere.
+// rule was enabled, the names of its authentication, and the number of its records.
+// So a forged note cannot send anything anywhere; at worst it blocks a delete.
 
 // Paused is a note about a rule that is about to be paused.
 type Paused struct {
@@ -37,10 +37,13 @@ type Paused struct {
 	// Enabled and Auth are the state that the pause removes.
 	Enabled bool              `json:"enabled"`
 	Auth    webhook.AuthNames `json:"authentication"`
-	When    time.Time         `json:"when"`
-	By      string            `json:"by"`
-	Host    string            `json:"host"`
-	Commit  string            `json:"commit"`
+	// Records counts the records of the history before the pause; nil if unknown. A
+	// later run must find at least as many.
+	Records *int      `json:"records,omitempty"`
+	When    time.Time `json:"when"`
+	By      string    `json:"by"`
+	Host    string    `json:"host"`
+	Commit  string    `json:"commit"`
 }
 
 const (
@@ -61,7 +64,7 @@ func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest)
 	auth := webhook.AuthNames{Headers: slices.Clone(r.Rule.Spec.Auth.Headers), QueryParams: slices.Clone(r.Rule.Spec.Auth.QueryParams)}
 	data, err := json.MarshalIndent(Paused{
 		FormatVersion: FormatVersion, Project: r.Project, ID: r.Rule.ID, Name: r.Rule.Name, Live: live,
-		Enabled: r.Rule.Spec.Enabled, Auth: auth, When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit,
+		Enabled: r.Rule.Spec.Enabled, Auth: auth, Records: r.Seen.Records(), When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit,
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the note: %w", err)

@@ -37,8 +37,9 @@ alert for as long as the history holds it.
   retrying  a record in that time is Failed or Retrying
 
 If it can't tell, the exit code is 1: a history could not be read to its end,
-records may be missing from it (the service counts more than it lists, or does
-not count), or a record has no known status or no time.
+records may be missing from it (the service counts more than it lists, does not
+count, contradicts its own counts, or lists a record on two pages), or a record
+has no known status or no time.
 
 --export stores the whole history of each rule as an apply does before it
 deletes one, and deletes nothing. Records on their way are stored as they are.
@@ -230,6 +231,10 @@ func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
 	n := 0
 	for _, r := range doc.Rules {
 		if r.NotWhole == "" || !records && doc.FailOn == "" {
+			continue
+		}
+		if doc.FailOn != "" && r.Undecided == "" {
+			h.a.warn("rule %s: %s; every record that existed before is counted, and the next run counts the new ones", r.Rule, r.NotWhole)
 			continue
 		}
 		if n++; n <= maxNotWhole {

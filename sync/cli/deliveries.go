@@ -59,6 +59,7 @@ func (g *projectInput) readDeliveries(ctx context.Context) error {
 func failingOf(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	reading := history.NewReading(time.Time{}, time.Time{})
 	reading.Page(page.Events, page.Total, page.HasTotal)
+	reading.Contradict(page.Contradiction)
 	r := reading.Result(rule, true, nil)
 	more := page.More || r.NotWhole != ""
 	switch {

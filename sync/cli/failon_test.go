@@ -35,6 +35,32 @@ func TestFailOnCannotTell(t *testing.T) {
 			}
 		}
 	}
+	// from replaces records of the second page by records of the first page.
+	from := func(places map[int]int) *emulator.Fault {
+		var first []any
+		return page(func(body map[string]any) {
+			value, _ := body["value"].([]any)
+			switch pageStart(body) {
+			case 0:
+				first = value
+			case 2:
+				for to, from := range places {
+					value[to] = first[from]
+				}
+			}
+		})
+	}
+	count := func(name string, to any) *emulator.Fault {
+		return page(func(body map[string]any) {
+			s, _ := body["supplemental"].(map[string]any)
+			p, _ := s["pagination"].(map[string]any)
+			if _, ok := p[name]; ok {
+				p[name] = to
+			} else {
+				s[name] = to
+			}
+		})
+	}
 	for name, c := range map[string]struct {
 		fault   *emulator.Fault
 		options emulator.Options
@@ -49,6 +75,13 @@ func TestFailOnCannotTell(t *testing.T) {
 		"a page comes twice":            {&emulator.Fault{Kind: emulator.Events, Nth: 2, Link: emulator.LinkRepeat}, emulator.Options{}, 1, "counts 9 records and lists 11"},
 		"a link to itself":              {&emulator.Fault{Kind: emulator.Events, Nth: 2, Link: emulator.LinkItself}, emulator.Options{}, 1, "read before"},
 		"a link elsewhere":              {&emulator.Fault{Kind: emulator.Events, Nth: 2, Link: emulator.LinkElsewhere}, emulator.Options{}, 1, "another place"},
+		"a page twice, counted":         {from(map[int]int{0: 0, 1: 1}), emulator.Options{}, 1, "lists 2 records on two pages"},
+		"pages overlap":                 {from(map[int]int{0: 1}), emulator.Options{}, 1, "lists 1 record on two pages"},
+		"a total that grows":            {&emulator.Fault{Kind: emulator.Events, Nth: 5, Edit: total(11)}, emulator.Options{}, 0, ""},
+		"records of another number":     {count("records", 3), emulator.Options{}, 1, "pagination.records is 3"},
+		"a count of another number":     {count("count", 1), emulator.Options{}, 1, "supplemental.count is 1"},
+		"a start that stays":            {count("start", 0), emulator.Options{}, 1, "a page that goes from 0 to 4"},
+		"an end that stays":             {count("end", 2), emulator.Options{}, 1, "a page that goes from 2 to 2"},
 		"fewer can be read":             {nil, emulator.Options{ReadableRecords: 4}, 1, "counts 9 records and lists 4"},
 		"nothing is counted":            {nil, emulator.Options{NoSupplemental: true}, 1, "does not say how many"},
 		"no total":                      {page(total(nil)), emulator.Options{}, 1, "does not say how many"},
@@ -96,6 +129,9 @@ func TestFailOnCannotTell(t *testing.T) {
 					if code != want {
 						t.Errorf("%q, failed: %v: exit code %d, want %d\n%s%s", args, sad, code, want, stdout, stderr)
 					}
+					if c.code == 0 && strings.Contains(stderr, "missing") {
+						t.Errorf("%q: exit code %d, and a warning: %s", args, code, stderr)
+					}
 					if c.code != 0 && !strings.Contains(strings.ReplaceAll(stderr, "\n", " "), c.says) {
 						t.Errorf("%q: does not say why: %s", args, stderr)
 					}
@@ -112,6 +148,14 @@ func TestFailOnCannotTell(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pageStart returns the position of the first record of a page.
+func pageStart(body map[string]any) int {
+	s, _ := body["supplemental"].(map[string]any)
+	p, _ := s["pagination"].(map[string]any)
+	start, _ := p["start"].(float64)
+	return int(start)
 }
 
 // TestRecordsWarn checks the warning about possibly missing records: on stderr

@@ -83,6 +83,7 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 		err := h.callService(r.Name, func() error {
 			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
+				reading.Contradict(p.Contradiction)
 				for _, e := range p.Events {
 					if broken != nil || !reading.Looks(e) {
 						continue
@@ -161,6 +162,7 @@ func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history
 		err := h.callService(r.Name, func() error {
 			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
 				reading.Page(p.Events, p.Total, p.HasTotal)
+				reading.Contradict(p.Contradiction)
 				return nil
 			})
 		})
@@ -215,6 +217,7 @@ func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) 
 	s.part = reading
 	err := s.h.readEvents(ctx, s.rule, func(p mkio.EventPage) error {
 		reading.Page(p.Events, p.Total, p.HasTotal)
+		reading.Contradict(p.Contradiction)
 		for _, e := range p.Events {
 			if e.Status.Active() {
 				active++

@@ -251,18 +251,32 @@ func TestUndecided(t *testing.T) {
 		"no total of nothing": {func(r *Reading) { r.Page(nil, 0, false) }, "does not say how many"},
 		"no total at first":   {func(r *Reading) { r.Page(events[:3], 0, false); r.Page(events[3:], 6, true) }, "does not say how many"},
 		"no page":             {func(*Reading) {}, "does not say how many"},
-		"a page for another":  {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[:3], 6, true) }, "a page of 3 records twice"},
+		"a page for another":  {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[:3], 6, true) }, "3 records on two pages"},
 		"a page for another, later": {func(r *Reading) {
 			r.Page(events[:2], 6, true)
 			r.Page(events[2:4], 6, true)
 			r.Page(events[:2], 6, true)
-		}, "a page of 2 records twice"},
-		"alike, one a page": {func(r *Reading) { r.Page(events[:1], 2, true); r.Page(events[:1], 2, true) }, ""},
-		"another word":      {func(r *Reading) { r.Page(some(2, func(e *webhook.Event) { e.Status = "Dropped" }), 6, true) }, "the status of 2 records"},
-		"another spelling":  {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "failed" }), 6, true) }, "the status of 1 record"},
-		"no status":         {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "" }), 6, true) }, "the status of 1 record"},
-		"no time":           {func(r *Reading) { r.Page(some(3, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 3 records"},
-		"no time at all":    {func(r *Reading) { r.Page(some(6, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 6 records"},
+		}, "2 records on two pages"},
+		"alike, one a page":  {func(r *Reading) { r.Page(events[:1], 2, true); r.Page(events[:1], 2, true) }, "1 record on two pages"},
+		"alike, on one page": {func(r *Reading) { r.Page([]webhook.Event{events[0], events[0], events[1]}, 3, true) }, ""},
+		"pages overlap":      {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:4], 5, true) }, "1 record on two pages"},
+		"pages overlap, and it ended meanwhile": {func(r *Reading) {
+			r.Page(some(3, func(e *webhook.Event) { e.Status = webhook.Pending })[:3], 5, true)
+			r.Page(events[2:4], 5, true)
+		}, "1 record on two pages"},
+		"a page is there three times": {func(r *Reading) {
+			r.Page(events[:2], 6, true)
+			r.Page(events[:2], 6, true)
+			r.Page(events[:2], 6, true)
+		}, "4 records on two pages"},
+		"records came, more come twice": {func(r *Reading) { r.Page(events[:3], 4, true); r.Page(events[1:3], 5, true) }, "2 records on two pages"},
+		"records came, one is lost":     {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:4], 6, true) }, "1 record on two pages"},
+		"counts contradict":             {func(r *Reading) { r.Page(events, 6, true); r.Contradict("contradiction") }, "contradiction"},
+		"another word":                  {func(r *Reading) { r.Page(some(2, func(e *webhook.Event) { e.Status = "Dropped" }), 6, true) }, "the status of 2 records"},
+		"another spelling":              {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "failed" }), 6, true) }, "the status of 1 record"},
+		"no status":                     {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "" }), 6, true) }, "the status of 1 record"},
+		"no time":                       {func(r *Reading) { r.Page(some(3, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 3 records"},
+		"no time at all":                {func(r *Reading) { r.Page(some(6, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 6 records"},
 	} {
 		for since, zero := range map[string]time.Time{"all": {}, "since": start.Add(-time.Hour)} {
 			r := NewReading(zero, start.Add(24*time.Hour))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mkhooks/mkhooks/sync/complete"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -20,7 +21,7 @@ type Reading struct {
 	// since and now limit the inspected time; a zero since means no lower limit.
 	since, now time.Time
 
-	whole   whole
+	whole   complete.Check
 	untimed int // records without a time
 
 	rising, falling int
@@ -46,7 +47,7 @@ func NewReading(since, now time.Time) *Reading {
 // Page adds a page. total is the size of the complete history according to this
 // page.
 func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
-	r.whole.page(events, total, hasTotal)
+	r.whole.Page(events, total, hasTotal)
 	for i := range events {
 		if !events[i].Created.IsZero() {
 			r.order(events[i].Created)
@@ -56,6 +57,9 @@ func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
 		}
 	}
 }
+
+// Contradict adds a contradiction within the service's own counts; "" adds none.
+func (r *Reading) Contradict(why string) { r.whole.Contradict(why) }
 
 // Looks reports whether a record is in the inspected time. A record without a
 // time may be in it, so it counts.
@@ -196,7 +200,7 @@ func (r *Run) extend(t time.Time) {
 // Result returns the summary of the reading. err is the error that ended the
 // reading early, or nil.
 func (r *Reading) Result(rule string, enabled bool, err error) Rule {
-	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.notWhole(), Undecided: r.undecided()}
+	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.Incomplete(), Undecided: r.undecided()}
 	if err != nil {
 		out.Error, out.NotWhole, out.Undecided = err.Error(), "", ""
 	}

@@ -17,6 +17,8 @@ type page struct {
 	total    int
 	hasTotal bool
 	next     string
+	// counts are the other counts of the page.
+	counts counts
 	// held is true if the page contains a value that is searched for.
 	held bool
 }
@@ -42,8 +44,12 @@ func decodePage(body []byte) (page, error) {
 		return page{}, err
 	}
 	n, err := s.inner("pagination")
-	if err != nil || n.absent("total") {
+	if err != nil {
 		return p, err
+	}
+	p.counts = counts{n: len(p.value), count: s.number("count"), records: n.number("records"), start: n.number("start"), end: n.number("end")}
+	if n.absent("total") {
+		return p, nil
 	}
 	if p.total, err = strconv.Atoi(string(n.get("total"))); err != nil || p.total < 0 {
 		return page{}, n.wrong("total", "a whole number that is not negative")

@@ -25,6 +25,9 @@ type EventPage struct {
 	More bool
 	// Held is true if the page contains the token or an auth value that was sent.
 	Held bool
+	// Contradiction is a contradiction within the page's own counts, or between them
+	// and the page before; empty if there is none.
+	Contradiction string
 }
 
 // EventsPage reads the first page of a rule's delivery history.
@@ -41,6 +44,7 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 		var out EventPage
 		p.held = c.o.Known.Holds(a.body)
 		if out, err = decodeEvents(p); err == nil {
+			out.Contradiction = p.contradiction(nil)
 			return out, nil
 		}
 	}
@@ -50,11 +54,14 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 // Events reads a rule's delivery history to its end, page by page. It holds one
 // page at a time. An error of each ends the reading.
 func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
+	var before *page
 	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), c.o.MaxHistory, func(p page) error {
 		out, err := decodeEvents(p)
 		if err != nil {
 			return err
 		}
+		out.Contradiction = p.contradiction(before)
+		before = &page{total: p.total, counts: p.counts}
 		if err := each(out); err != nil {
 			return stopped{err}
 		}
