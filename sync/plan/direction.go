@@ -82,8 +82,14 @@ func (f comparison) isKept() bool {
 	if f.marker.Kept == "" || f.haveSpec != f.marker.Kept {
 		return false
 	}
-	return f.desired == nil || f.wantSpec != f.marker.Spec ||
-		f.live.Spec.Enabled == f.desired.Spec.Enabled && f.sameReceiver()
+	return f.desired == nil || f.wantSpec != f.marker.Spec || MayBeSpelling(f.live.Spec, f.desired.Spec)
+}
+
+// MayBeSpelling reports whether a live spec that differs from the applied spec may
+// count as the service's own spelling of it. Another receiver or another state of
+// enabled never counts.
+func MayBeSpelling(live, applied webhook.Spec) bool {
+	return live.Enabled == applied.Enabled && sameReceiver(live.URL, applied.URL)
 }
 
 // kept reports whether the live spec is the service's spelling of the spec in

@@ -234,6 +234,9 @@ func (b *planner) planUnlisted(f comparison) {
 	leave := func(reason UnmanagedReason) {
 		b.unmanaged = append(b.unmanaged, Unmanaged{Rule: rule, Reason: reason})
 	}
+	if f.ours && webhook.LeftPaused(b.Project, *f.live) {
+		b.addWarning("rule %q is paused and has no auth values: a delete that broke off leaves a rule so, or someone did it by hand; to keep the rule, bring its file back: mkhooks apply then restores it with its auth values", rule)
+	}
 	prune := b.Options.prune()
 	takenOver := f.foreign && MatchRule(b.Options.TakeOver, b.Project, rule)
 	switch {
