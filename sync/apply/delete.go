@@ -51,11 +51,8 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 		d.out.stale("someone changed the rule while its history was stored")
 	case err != nil:
 		d.out.failWrite(ctx, err, result.Write)
-	case !result.Existed && !before && result.Attempts < 2:
-		d.left = nil
-		d.out.stale("someone else deleted the rule at this moment")
 	default:
-		d.out.Status = StatusApplied
+		d.confirm(ctx, result, before)
 	}
 	d.recordResult(ctx, w, WriteResult{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref, Archive: &stored.Receipt, Error: cmp.Or(unsent, d.out.Error)})
 	return over
@@ -89,7 +86,7 @@ func (d *deletion) inspect(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	live, err := d.client.Rule(ctx, d.c.Rule)
+	live, err := d.findRule(ctx)
 	switch {
 	case err != nil:
 		return nil
@@ -134,6 +131,9 @@ func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 	case err != nil:
 		return err
 	case live == nil:
+		if _, err := d.confirmAbsent(ctx); err != nil {
+			return err
+		}
 		return errGone
 	case live.ID != d.live.ID:
 		return errAnother
@@ -146,6 +146,14 @@ func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 	same, err := stored.Unchanged(ctx, d.history)
 	switch {
 	case mkio.NotFound(err):
+		live, failed := d.findRule(ctx)
+		switch {
+		case failed != nil:
+			return failed
+		case live != nil:
+			d.keepLeft(live)
+			return existsError{err}
+		}
 		return errGone
 	case err != nil:
 		return err

@@ -35,6 +35,8 @@ type deletion struct {
 	at time.Time
 	// wrote is true once the pause of this run took effect.
 	wrote bool
+	// unpaused is true if the service answered the pause with an enabled rule.
+	unpaused bool
 	// earlier is true if an earlier run paused the rule.
 	earlier bool
 	// authUnknown is true if the rule had authentication before, but its names are
@@ -49,6 +51,9 @@ type deletion struct {
 	// drained is how long the delete has waited for records in flight.
 	drained  time.Duration
 	patience *archive.Patience
+	// shown is what earlier reads showed of the history: the plan's, one directly
+	// before the pause, and an earlier run's.
+	shown archive.Seen
 }
 
 // The reasons why the precheck of a DELETE ends it.
@@ -82,8 +87,12 @@ func (d *deletion) do(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.out.failRead(ctx, err)
-	case live == nil: // absent, as desired
-		d.out.Status = StatusDone
+	case live == nil:
+		if _, err := d.confirmAbsent(ctx); err != nil {
+			d.out.failRead(ctx, err)
+			break
+		}
+		d.out.Status = StatusDone // absent, as desired
 	case webhook.LiveDigest(live) != d.c.LiveDigest:
 		d.out.stale(moved(d.c, live))
 	}
@@ -96,6 +105,9 @@ func (d *deletion) do(ctx context.Context) {
 		return
 	}
 	d.seen, d.live, d.at = *live, *live, at
+	if h := d.c.History; h != nil {
+		d.shown.Count(h.Records)
+	}
 	if !d.recall(ctx) {
 		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
@@ -187,6 +199,8 @@ func (d *deletion) failStore(ctx context.Context, err error) {
 	switch {
 	case !mkio.NotFound(err) || ctx.Err() != nil:
 		d.out.failArchive(ctx, err)
+		d.noteFewer(ctx, err)
+	case d.stillThere(ctx, err):
 	case d.attempted: // it is stored anew because the archive lacked records
 		d.failLateDelete()
 	default:
@@ -199,7 +213,7 @@ func (d *deletion) archiveRequest() archive.Request {
 		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.seen.Spec.Enabled, AuthUnknown: d.authUnknown,
 		When: d.deps.Now(), By: d.deps.By, Host: d.deps.Host, Commit: d.deps.Commit,
 		PlanDigest: d.plan.Digest, Tool: d.plan.Tool.Name + " " + d.plan.Tool.Version, AllowActive: d.deps.DeleteActive,
-		Mask: d.client.Mask,
+		Seen: &d.shown, Mask: d.client.Mask,
 	}
 }
 

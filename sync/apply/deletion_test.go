@@ -202,6 +202,11 @@ func TestMayBePaused(t *testing.T) {
 		"400":               {emulator.Fault{Status: 400}, false},
 		"403":               {emulator.Fault{Status: 403}, false},
 		"429":               {emulator.Fault{Status: 429}, false},
+		"404":               {emulator.Fault{Status: 404}, true},
+		"a proxy's 404":     {emulator.Fault{Status: 404, Body: "<html>"}, true},
+		"409":               {emulator.Fault{Status: 409}, true},
+		"410":               {emulator.Fault{Status: 410}, true},
+		"a redirect":        {emulator.Fault{Status: 302}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -232,7 +232,7 @@ func TestHistoryThatSettles(t *testing.T) {
 			rule, _ := w.service.Rule("gone")
 			all := sources(rule.Events)
 			n := 0
-			w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 1, Times: max(1, test.requests), Before: func() {
+			w.service.Fault(emulator.Fault{Kind: emulator.Events, Nth: 2, Times: max(1, test.requests), Before: func() {
 				if n++; n <= test.requests {
 					w.service.AddEvents("gone", events(1, fmt.Sprintf("more-%02d", n))...)
 					all = append(all, fmt.Sprintf("/more-%02d/0000", n))
@@ -265,7 +265,7 @@ func TestHistoryThatSettles(t *testing.T) {
 // settle.
 func TestStoppedWhileItSettles(t *testing.T) {
 	t.Parallel()
-	for name, kind := range map[string]emulator.Kind{"while it is read": emulator.Events, "behind the copy": emulator.Get} {
+	for name, at := range map[string]emulator.Fault{"while it is read": {Kind: emulator.Events, Nth: 3}, "behind the copy": {Kind: emulator.Get, Nth: 2}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := doomed(t, emulator.Options{}, 2)
@@ -278,10 +278,11 @@ func TestStoppedWhileItSettles(t *testing.T) {
 			p := w.mustPlan()
 			prepared := w.prepare(p)
 			n := 0
-			w.service.Fault(emulator.Fault{Kind: kind, Nth: 2, Before: func() {
+			at.Before = func() {
 				n++
 				w.service.AddEvents("gone", events(1, fmt.Sprintf("more-%02d", n))...)
-			}})
+			}
+			w.service.Fault(at)
 			r := prepared.Run(t.Context(), stop, p)
 			want(t, r, apply.Interrupted, "gone skipped")
 			says(t, change(t, r, "gone"), "interrupted", "stopped while it waited for the delivery history to settle; nothing was deleted")

@@ -56,8 +56,8 @@ func (d *deletion) finish(ctx context.Context) Change {
 		switch {
 		case d.out.InDoubt():
 			left.Uncertain = StepDelete
-		case d.earlier && left.Enabled && len(left.AuthRemoved) == 0:
-			return d.out // another client restored the rule
+		case (d.earlier || d.unpaused) && left.Enabled && len(left.AuthRemoved) == 0:
+			return d.out // another client restored the rule, or the service never paused it
 		}
 		d.out.Left = left
 	}

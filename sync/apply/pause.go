@@ -2,6 +2,8 @@ package apply
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/mkhooks/mkhooks/secrets"
@@ -31,6 +33,9 @@ func (d *deletion) recall(ctx context.Context) bool {
 	case note != nil:
 		d.earlier = true
 		d.seen.Spec.Enabled, d.seen.Spec.Auth = note.Enabled, note.Auth
+		if note.Records != nil {
+			d.shown.Count(*note.Records)
+		}
 	case webhook.LeftPaused(d.project.Name, live):
 		d.earlier, d.seen.Spec.Enabled = true, true
 	}
@@ -52,6 +57,25 @@ func (d *deletion) addPausedNote(ctx context.Context, paused webhook.Rule) bool 
 	return err == nil
 }
 
+// noteFewer stores a note with a smaller number of records, if err says that the
+// history shrank. The service may have removed old records by itself, and the next
+// run goes by the smaller number. A history without records adds no note.
+func (d *deletion) noteFewer(ctx context.Context, err error) {
+	var notWhole *archive.NotWholeError
+	if d.left == nil || !errors.As(err, &notWhole) || notWhole.Fewer == 0 {
+		return
+	}
+	r := d.archiveRequest()
+	r.Seen = &archive.Seen{}
+	r.Seen.Count(notWhole.Fewer)
+	err = archive.NotePause(ctx, d.deps.Archive, r, webhook.LiveDigest(d.left))
+	var failure *Error
+	if err != nil { // the earlier note stays
+		failure = &Error{Kind: KindArchive, Message: err.Error()}
+	}
+	d.recordStep(ctx, d.c, StepNote, webhook.LiveDigest(d.left), WriteResult{Error: failure})
+}
+
 // pause does step 2. It returns false if the delete ends here.
 func (d *deletion) pause(ctx context.Context) bool {
 	before, paused := d.live, d.live
@@ -59,6 +83,11 @@ func (d *deletion) pause(ctx context.Context) bool {
 	paused.Spec.Enabled = false
 	// The values are unknown, and a mask must never be sent.
 	paused.Spec.Auth = webhook.AuthNames{}
+	if err := d.shown.Look(ctx, d.history); err != nil {
+		d.failStore(ctx, err) // before the pause: the rule continues to deliver
+		d.recordStep(ctx, d.c, StepHistory, d.c.LiveDigest, WriteResult{Error: d.stepError()})
+		return false
+	}
 	if !d.addPausedNote(ctx, paused) {
 		return false
 	}
@@ -74,6 +103,7 @@ func (d *deletion) pause(ctx context.Context) bool {
 	d.wrote, d.live, d.left = true, *answer, answer
 	switch {
 	case answer.Spec.Enabled:
+		d.unpaused = true
 		d.out.block(plan.GuardArchive, "the service does not pause the rule; pass --no-pause to store the history of a rule that still delivers")
 		return false
 	case answer.ID != before.ID:
@@ -101,11 +131,22 @@ func (d *deletion) notPaused(found *webhook.Rule) {
 		return
 	}
 	d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
-	// Without a readable response, it is unknown whether the pause took effect.
-	status := d.out.HTTPStatus / 100
-	if d.out.Attempts > 0 && (d.out.lost || status == 0 || status == 2 || status == 5) {
+	// Without a response that clearly refuses, it is unknown whether the pause took
+	// effect.
+	if d.out.Attempts > 0 && (d.out.lost || !refuses(d.out.HTTPStatus)) {
 		d.out.Left = &Left{AuthRemoved: authPaths(d.seen.Spec.Auth), Uncertain: StepPause}
 	}
+}
+
+// refuses reports whether a status says that a write had no effect. A 404, for
+// example, does not: nobody sends it for a PUT that may create the rule.
+func refuses(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
+		return true
+	}
+	return false
 }
 
 // sameMarker reports whether a PUT kept the rule's marker, or its absence.

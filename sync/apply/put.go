@@ -123,7 +123,7 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 		return errMovedOn
 	}})
 	out.addAttempts(result.Write)
-	switch unknown := result.Lost || result.Status/100 == 2; {
+	switch unknown := result.Lost || result.Status/100 == 2 || result.Attempts > 0 && !refuses(result.Status) || s.step == StepPause && result.Attempts > 0; {
 	case err == nil:
 		answer = &result.Rule
 	case errors.Is(err, errSent):
@@ -201,6 +201,10 @@ func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it prepare
 	message := "written, but the service keeps something else in " + strings.Join(differing(want, answer.Spec), ", ")
 	if !owned {
 		out.fail(StatusUnverified, KindUnverified, message, planAgain)
+		return
+	}
+	if !plan.MayBeSpelling(answer.Spec, want) {
+		out.fail(StatusUnverified, KindUnverified, message, "look at the live rule: the service does not keep the file's receiver or its enabled, so the next plan shows the difference again")
 		return
 	}
 	r.putKept(ctx, out, c, it, answer)

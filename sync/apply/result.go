@@ -125,7 +125,7 @@ func (r *Result) Wrote() bool {
 // InDoubt reports whether the write may have taken effect although it counts as
 // failed, stale or skipped: the response is missing or leaves that open.
 func (c *Change) InDoubt() bool {
-	if c.Left != nil && c.Left.Uncertain == StepPause {
+	if c.Left != nil && c.Left.Uncertain != "" {
 		return true
 	}
 	if c.Status != StatusFailed || c.Attempts == 0 || c.Error == nil {

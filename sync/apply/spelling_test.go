@@ -74,6 +74,25 @@ func TestServiceWithItsOwnSpelling(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoSpelling tests a service that keeps another receiver or another state
+// of enabled. The next plan shows that as a difference, so the hint must not say that
+// it counts as a spelling.
+func TestWhatIsNoSpelling(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{"enabled": false, "url": "https://elsewhere.example/a"} {
+		w := newWorld(t, emulator.Options{Rewrite: func(_ string, spec map[string]any) { spec[name] = value }})
+		w.desired = []apply.Rule{rule("a")}
+		r := w.apply()
+		want(t, r, apply.Partial, "a unverified")
+		if hint := change(t, r, "a").Error.Hint; strings.Contains(hint, "counts as") || !strings.Contains(hint, "shows the difference again") {
+			t.Errorf("%s: hint %q", name, hint)
+		}
+		if !w.mustPlan().HasDifferences() {
+			t.Errorf("%s: the next plan has no difference", name)
+		}
+	}
+}
+
 // TestSpellingThatNeverSettles tests a service whose responses differ from one PUT
 // to the next, and a rule that another client changes between the two.
 func TestSpellingThatNeverSettles(t *testing.T) {
