@@ -52,6 +52,10 @@ func sameFile(a, b interface{ Stat() (fs.FileInfo, error) }) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
+// Replaced reports whether err says that the path of a log no longer leads to the
+// file that the run wrote.
+func Replaced(err error) bool { return errors.Is(err, errReplaced) }
+
 // replaced returns [errReplaced] if path no longer leads to file.
 func replaced(path string, file *os.File) error {
 	now, err := os.Lstat(path)

@@ -87,6 +87,10 @@ func (r *auditRecorder) runRecorded(ctx context.Context, a *app, command string,
 	err := r.log.Close(audit.End{Outcome: string(result.Outcome), Summary: map[string]int{
 		"applied": s.Applied, "done": s.Done, "unverified": s.Unverified, "failed": s.Failed, "blocked": s.Blocked, "stale": s.Stale, "skipped": s.Skipped,
 	}})
+	if audit.Replaced(err) { // the file at the path, if there is one, does not have this run's lines
+		result.Warnings = append(result.Warnings, "the record is not whole: "+err.Error())
+		return result, failed(fmt.Errorf("the record %s is lost: %w", r.path, err), "look for the file that was moved away; what this run did is in its result")
+	}
 	result.Audit = &apply.Audit{File: r.path, Head: r.log.Head()}
 	if err != nil {
 		result.Warnings = append(result.Warnings, "the record is not whole: "+err.Error())
