@@ -106,9 +106,12 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if files := w.files[m.Rule.Name]; len(files) > 0 {
 		return invalidf(w.planCommand(), "rule %q has a file already, %s; nothing was written", m.Rule.Name, files[0].File)
 	}
-	m.Rule.Spec.Enabled = m.WasEnabled
+	m.Rule.Spec.Enabled = m.WasEnabled && !m.AuthUnknown
 	if err := w.addRule(m.Rule); err != nil {
 		return invalid(fmt.Errorf("rule %q can't have a file: %w", shortName(m.Rule.Name), err))
+	}
+	if m.AuthUnknown {
+		w.disableForAuth()
 	}
 	w.describe(m, checked)
 	return w.writeAll(ctx)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/mkhooks/mkhooks/sync/archive"
@@ -76,6 +77,14 @@ func (w *ruleWriter) describe(m archive.Manifest, checked string) {
 	w.say("  url %s, host %s", webhook.RedactURL(m.Rule.Spec.URL), host)
 	w.say("  manifest %s", checked)
 	if m.AuthUnknown {
-		w.a.warn("rule %q had authentication when it was last applied, and its names are not known: it was paused before, by a run that left no note in the archive; add them by hand", shortName(m.Rule.Name))
+		w.a.warn("rule %q had authentication when it was last applied, and its names are not known: it was paused before, by a run that left no note in the archive; its file has enabled: false, so that it delivers nothing without them; add them by hand, then enable it", shortName(m.Rule.Name))
 	}
+}
+
+// disableForAuth says in the file that was added last why it has enabled: false.
+func (w *ruleWriter) disableForAuth() {
+	const line = "  enabled: false\n"
+	last := &w.items[len(w.items)-1]
+	last.after = bytes.Replace(last.after, []byte(line),
+		[]byte("  # This rule had authentication, and its names are not known: add it with mkhooks secret set, then enable the rule.\n"+line), 1)
 }
