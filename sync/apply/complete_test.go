@@ -253,6 +253,19 @@ func TestDeletedLater(t *testing.T) {
 	want(t, w.apply(), apply.Applied, "gone applied")
 }
 
+// TestPauseWithoutEffect tests the same responses to a pause that has no effect. The
+// rule is read, so the result does not say that it may be paused.
+func TestPauseWithoutEffect(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{302, 400, 403, 404, 408, 409, 410, 422} {
+		w := doomed(t, emulator.Options{}, 2)
+		w.service.Fault(emulator.Fault{Method: "PUT", Status: status})
+		r := w.apply()
+		want(t, r, apply.Failed, "gone failed")
+		leaves(t, change(t, r, "gone"), apply.Left{})
+	}
+}
+
 // TestServiceDoesNotPause tests a service that leaves a rule enabled. The delete took
 // nothing from a rule without authentication, so nothing is left.
 func TestServiceDoesNotPause(t *testing.T) {

@@ -95,7 +95,7 @@ func (d *deletion) pause(ctx context.Context) bool {
 		step: StepPause, before: webhook.LiveDigest(&before), seen: d.at, spec: paused.Spec, auth: secrets.Auth{}, removes: authPaths(before.Spec.Auth),
 	})
 	if answer == nil {
-		d.notPaused(found)
+		d.notPaused(ctx, found)
 		return false
 	}
 	// Attempts and status of the change count only the DELETE.
@@ -123,7 +123,7 @@ func (d *deletion) pause(ctx context.Context) bool {
 
 // notPaused ends a delete whose pause did not succeed. found is the rule as it was
 // read before a retry, if it was.
-func (d *deletion) notPaused(found *webhook.Rule) {
+func (d *deletion) notPaused(ctx context.Context, found *webhook.Rule) {
 	if d.out.Status == StatusStale {
 		if d.out.lost && found != nil && !found.Spec.Enabled && found.Spec.Auth.Len() == 0 {
 			d.wrote, d.left = true, found // an attempt took effect, then another client changed the rule
@@ -133,9 +133,22 @@ func (d *deletion) notPaused(found *webhook.Rule) {
 	d.out.Error.Message = "pausing it before the delete: " + d.out.Error.Message
 	// Without a response that clearly refuses, it is unknown whether the pause took
 	// effect.
-	if d.out.Attempts > 0 && (d.out.lost || !refuses(d.out.HTTPStatus)) {
+	if d.out.Attempts > 0 && (d.out.lost || !refuses(d.out.HTTPStatus)) && !d.unchanged(ctx) {
 		d.out.Left = &Left{AuthRemoved: authPaths(d.seen.Spec.Auth), Uncertain: StepPause}
 	}
+}
+
+// unchanged reports whether a pause that the service answered with an error had no
+// effect: the rule was read and is as before. An attempt without a response may take
+// effect later.
+func (d *deletion) unchanged(ctx context.Context) bool {
+	if class := d.out.HTTPStatus / 100; d.out.lost || class != 3 && class != 4 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	live, err := d.client.Rule(ctx, d.c.Rule)
+	return err == nil && live != nil && webhook.LiveDigest(live) == webhook.LiveDigest(&d.live)
 }
 
 // refuses reports whether a status says that a write had no effect. A 404, for
