@@ -12,6 +12,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/config"
 	"github.com/mkhooks/mkhooks/sync/git"
 	"github.com/mkhooks/mkhooks/sync/plan"
+	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
 // noBase returns the base of a plan without --base.
@@ -31,6 +32,10 @@ func (o *runOptions) loosenedSince(ctx context.Context, a *app, ref string, targ
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		var several *git.AmbiguousError
+		if errors.As(err, &several) {
+			return nil, invalidf("write the one that you mean in full: --base "+shell.Word(several.Names[len(several.Names)-1]), "--base %q: not compared: %w", ref, err)
 		}
 		return nil, invalidf("name a commit that is here; a shallow clone has few: git fetch origin "+quotePaths([]string{ref}),
 			"--base %q: git knows no such commit here: %w", ref, err)

@@ -55,12 +55,17 @@ func (c *collector) namedDirectory(path, real string) {
 	c.empty(path, "holds no rule file (.yaml or .yml), expected at least one", checkPath)
 }
 
-// bare reports an empty directory below a named directory. Git never creates an
-// empty directory, so it is a submodule or a mount.
+// bare reports an empty directory below a named directory: an error if it is a
+// submodule. Otherwise it may be a mount, or what git mv left behind.
 func (c *collector) bare(path string, entries []fs.DirEntry) {
-	if c.strict != nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != ".git" }) {
-		c.empty(path, "is an empty directory, as of a submodule that is not checked out", "if nothing belongs there: rmdir "+shell.Path(path))
+	if c.strict == nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != ".git" }) {
+		return
 	}
+	if _, module := submodule(path); module != "" || len(entries) > 0 {
+		c.empty(path, "is an empty directory, as of a submodule that is not checked out", "if nothing belongs there: rm -r "+shell.Path(path))
+		return
+	}
+	c.warn(path, "is an empty directory, as of a failed mount", "if nothing belongs there: rmdir "+shell.Path(path))
 }
 
 // empty reports a directory without rule files. If a command can fill the directory,

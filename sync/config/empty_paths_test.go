@@ -34,7 +34,6 @@ func TestPathsWithoutRules(t *testing.T) {
 		"empty directories":            {map[string]string{"sub/deep/": ""}, "is an empty directory", true},
 		"directories of other files":   {map[string]string{"sub/README.md": "x"}, "holds no rule file", true},
 		"empty submodule inside":       {map[string]string{"a.yaml": ruleNamed("a"), "vendor/.git": "gitdir: x\n"}, "vendor: is an empty directory", true},
-		"empty mount inside":           {map[string]string{"a.yaml": ruleNamed("a"), "mounted/": ""}, "mounted: is an empty directory", true},
 		"unused shared secrets only":   {map[string]string{"shared.yaml": "a: b\nsops: {}\n"}, "no rule takes a value from it", true},
 		"file without content":         {map[string]string{"a.yaml": ""}, "a.yaml:1:1: holds no rule", false},
 		"file with comments only":      {map[string]string{"a.yaml": "# a\n"}, "a.yaml:1:1: holds no rule", false},
@@ -152,6 +151,19 @@ func TestSubmoduleHint(t *testing.T) {
 
 // TestNearMisses checks that a file that was probably meant as a rule file is
 // reported, and other files are not.
+// TestEmptyDirectoryInside: git mv leaves an empty directory behind, so that it is
+// only a warning if .gitmodules does not list it.
+func TestEmptyDirectoryInside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plant(t, dir, map[string]string{"a.yaml": ruleNamed("a"), "left/": ""})
+	rules, problems := load(t, dir)
+	if len(rules.Rules) != 1 || len(problems) != 1 || schema.HasErrors(problems) {
+		t.Errorf("rules %v, problems %v", names(rules), problems)
+	}
+	wantProblem(t, problems, dir+"/left: is an empty directory, as of a failed mount")
+}
+
 func TestNearMisses(t *testing.T) {
 	t.Parallel()
 	for name, near := range map[string]bool{

@@ -23,6 +23,8 @@ type Repository struct {
 	// links.
 	Top string
 	env []string
+	// otherGlobal reports that GIT_CONFIG_GLOBAL is set.
+	otherGlobal bool
 }
 
 // Top returns the top directory of the work tree that contains dir: the nearest
@@ -61,7 +63,7 @@ func Open(ctx context.Context, getenv func(string) string, dir string) (*Reposit
 	if top == "" {
 		return nil, nil
 	}
-	r := &Repository{Top: top, env: environment(getenv, top)}
+	r := &Repository{Top: top, env: environment(getenv, top), otherGlobal: getenv("GIT_CONFIG_GLOBAL") != ""}
 	want, err := r.expected()
 	if err != nil {
 		return nil, err
@@ -164,22 +166,46 @@ func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
 	commits := map[string]bool{}
 	for _, form := range refForms {
 		full := fmt.Sprintf(form, name)
-		if form == "%s" && !strings.HasPrefix(full, "refs/") && strings.ToUpper(full) != full {
-			continue // it is no ref such as HEAD, but the short name itself
-		}
-		out, err := r.output(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", full+"^{commit}")
-		if err != nil {
+		isFull := strings.HasPrefix(full, "refs/") || strings.ToUpper(full) == full && !isIDPrefix(full) // such as HEAD
+		if !isFull {
 			continue
 		}
-		found, commits[strings.TrimSpace(out)] = append(found, full), true
+		if commit := r.commitOf(ctx, full); commit != "" {
+			found, commits[commit] = append(found, full), true
+		}
 	}
-	switch {
-	case len(commits) > 1:
-		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s are different commits; write one of them in full", strings.Join(found, " and "))}
-	case len(found) > 0 && isIDPrefix(name):
-		return &Error{Message: fmt.Sprintf("the name is ambiguous: %s, or the beginning of a commit's id; write either in full", found[0])}
+	if len(found) > 0 && isIDPrefix(name) {
+		// Git prefers the ref to a commit whose id begins with the name.
+		ids, err := r.output(ctx, "rev-parse", "--disambiguate="+name)
+		for id := range strings.FieldsSeq(ids) {
+			if commit := r.commitOf(ctx, id); err == nil && commit != "" {
+				found, commits[commit] = append(found, id), true
+			}
+		}
+	}
+	if len(commits) > 1 {
+		return &AmbiguousError{Names: found}
 	}
 	return nil
+}
+
+// commitOf returns the id of the commit that a full name stands for, or "".
+func (r *Repository) commitOf(ctx context.Context, full string) string {
+	out, err := r.output(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", full+"^{commit}")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
+// AmbiguousError reports a name that means several commits.
+type AmbiguousError struct {
+	// Names are full names of these commits.
+	Names []string
+}
+
+func (e *AmbiguousError) Error() string {
+	return "the name is ambiguous: " + strings.Join(e.Names, " and ") + " are different commits"
 }
 
 // Branch returns the branch that is checked out, or "".

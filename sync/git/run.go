@@ -34,6 +34,7 @@ var settings = []string{
 	"-c", "protocol.allow=never", // absent objects are not fetched
 	"-c", "submodule.recurse=false",
 	"-c", "core.commitGraph=false", // its content is not verified
+	"-c", "advice.graftFileDeprecated=false", // it would precede each error
 }
 
 // passed are the environment variables that Git gets: those that it needs to
@@ -159,11 +160,32 @@ func isDubious(message string) bool {
 	return strings.Contains(message, "dubious ownership") || strings.Contains(message, "unsafe repository")
 }
 
+// reasonIn returns the line of Git's standard error that contains the reason.
+// Advice and warnings can precede it.
+func reasonIn(stderr string) string {
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "hint:") && !strings.HasPrefix(line, "warning:") {
+			return strings.TrimPrefix(strings.TrimPrefix(line, "fatal: "), "error: ")
+		}
+	}
+	return ""
+}
+
+// safeDirectoryHint returns the command that makes Git accept the repository. It
+// must write the file that Git reads here: a GIT_CONFIG_GLOBAL is not passed on.
+func (r *Repository) safeDirectoryHint() string {
+	command := "git config --global --add safe.directory " + shell.Path(filepath.ToSlash(r.Top))
+	if r.otherGlobal {
+		return "env -u GIT_CONFIG_GLOBAL " + command
+	}
+	return command
+}
+
 // explain returns the reason why a command failed.
 func (r *Repository) explain(ctx context.Context, err error, stderr string) error {
 	var exit *exec.ExitError
-	line, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
-	line = strings.TrimPrefix(strings.TrimPrefix(line, "fatal: "), "error: ")
+	line := reasonIn(stderr)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return ErrNotInstalled
@@ -174,7 +196,7 @@ func (r *Repository) explain(ctx context.Context, err error, stderr string) erro
 	case isDubious(stderr):
 		return &Error{
 			Message: "git refuses the repository in " + r.Top + ": dubious ownership, another user owns it",
-			Hint:    "git config --global --add safe.directory " + shell.Path(filepath.ToSlash(r.Top)),
+			Hint:    r.safeDirectoryHint(),
 		}
 	case line != "":
 		return &Error{Message: line}
