@@ -162,7 +162,7 @@ func valuesOf(file string, tree *sops.Tree) (values, error) {
 			value, isText := item.Value.(string)
 			if !isText {
 				return nil, &Error{File: file, Kind: BadValue, Paths: []string{strings.Join(keys, ".")},
-					Message: "holds a value that is no text", hint: "quote the value and encrypt it again", command: "sops edit " + shell.Path(file)}
+					Message: "holds a value that is no text", hint: "set it anew, as text", command: setAnew(file, keys)}
 			}
 			out[joinKeys(keys...)] = secrets.NewString(value)
 		}
@@ -191,8 +191,8 @@ func authBranch(tree *sops.Tree, part string) (branch sops.TreeBranch, ok bool) 
 }
 
 // checkSealed refuses, before any key is decrypted, values that SOPS accepts
-// but never writes.
-func checkSealed(file string, tree *sops.Tree) error {
+// but never writes. It skips the values at the locations skip.
+func checkSealed(file string, tree *sops.Tree, skip ...[]string) error {
 	branches, ways, wrong := secretsOf(tree)
 	if wrong != nil {
 		return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(wrong, ".")}, Message: "does not hold names and values",
@@ -212,14 +212,18 @@ func checkSealed(file string, tree *sops.Tree) error {
 				}
 				return e
 			}
+			way := append(slices.Clone(ways[i]), name)
+			if slices.ContainsFunc(skip, func(s []string) bool { return slices.Equal(s, way) }) {
+				continue
+			}
 			value, isText := item.Value.(string)
 			problem := "is no text"
 			if isText {
 				problem = secrets.SealedProblem(value)
 			}
 			if problem != "" {
-				return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(append(slices.Clone(ways[i]), name), ".")}, Message: problem,
-					hint: "quote the value and encrypt it again", command: "sops edit " + shell.Path(file)}
+				return &Error{File: file, Kind: Malformed, Paths: []string{strings.Join(way, ".")}, Message: problem,
+					hint: "set it anew, as text", command: setAnew(file, way)}
 			}
 		}
 	}
@@ -233,11 +237,19 @@ func (d *Decrypter) check(file, path string, value secrets.String) error {
 	if problem == "" {
 		return nil
 	}
-	e := &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew", command: "sops edit " + shell.Path(file)}
+	e := &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew", command: setAnew(file, strings.SplitN(path, ".", 4))}
 	if value.IsOdd() {
 		e.hint, e.command = e.Hint()+"; "+Odd, ""
 	}
 	return e
+}
+
+// setAnew returns the command that sets one value.
+func setAnew(file string, keys []string) string {
+	if len(keys) == 4 && keys[0] == "spec" {
+		keys = keys[2:]
+	}
+	return "mkhooks secret set " + shell.Path(file) + " " + shell.Word(strings.Join(keys, "."))
 }
 
 // Odd ends the hints about a value that does not look like a secret.

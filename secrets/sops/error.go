@@ -23,6 +23,9 @@ const (
 	Timeout    Kind = "timeout"
 	// NoRecipient: no recipients are configured, or encryption for them failed.
 	NoRecipient Kind = "no recipient"
+	// Unnamed: the file has a recipient that the nearest .sops.yaml does not
+	// name.
+	Unnamed Kind = "unnamed recipient"
 	// Unset: other values of the file have to be set in the same call.
 	Unset Kind = "unset"
 )
@@ -99,7 +102,7 @@ func recipients(groups []sops.KeyGroup) string {
 	var names []string
 	for _, g := range groups {
 		for _, k := range g {
-			names = append(names, serviceOf(k)+" "+k.ToString())
+			names = append(names, nameOf(k))
 		}
 	}
 	if n := len(names); n > most {

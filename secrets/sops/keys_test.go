@@ -297,7 +297,9 @@ func TestKeyServiceTroubles(t *testing.T) {
 	for name, do := range map[string]func(context.Context, *sops.Decrypter) error{
 		"interrupted": func(ctx context.Context, d *sops.Decrypter) error { _, err := d.Auth(ctx, sealed(text)); return err },
 		"interrupted, to set a value": func(ctx context.Context, d *sops.Decrypter) error {
-			_, err := d.Seal(ctx, request(text, "headers/X-One", "s3cr3t-new"))
+			r := request(text, "headers/X-One", "s3cr3t-new")
+			r.Config = []byte("creation_rules: [{kms: 'arn:aws:kms:eu-north-1:1:key/x'}]")
+			_, err := d.Seal(ctx, r)
 			return err
 		},
 	} {

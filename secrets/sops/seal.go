@@ -29,9 +29,9 @@ type Request struct {
 	// Values are the new values, by path ("headers/X-Webhook-Secret"), or by
 	// key for a shared secrets file.
 	Values map[string]secrets.String
-	// Config is the nearest .sops.yaml, or nil. ConfigPath is the path of the
-	// file relative to the directory of the .sops.yaml, with slashes. Both are
-	// used only if the file is not encrypted yet.
+	// Config is the nearest .sops.yaml, or nil. It names all keys that may read
+	// the file. ConfigPath is the path of the file relative to the directory of
+	// the .sops.yaml, with slashes.
 	Config     []byte
 	ConfigPath string
 	// Now is the modification time for the metadata of the file.
@@ -44,21 +44,28 @@ type Sealing struct {
 	// Also are the paths of values that were plaintext and are now also
 	// encrypted.
 	Also []string
-	// Unchanged are the paths that already had their value. They keep the
-	// ciphertext, so that no rule is sent again for it.
+	// Unchanged are the paths that already had their value. If no other value
+	// changes, the file stays as it is, so that no rule is sent again.
 	Unchanged []string
-	// Recipients are the recipients of a new data key; nil if the file already
-	// had a data key.
+	// Anew are the paths of the other values. They keep their value, but they
+	// are encrypted anew with the new data key.
+	Anew []string
+	// Recipients are the recipients of the new data key; nil if nothing
+	// changed.
 	Recipients []string
 }
 
 // Seal sets values below spec.authentication, or in a shared secrets file, and
-// encrypts them as SOPS does. All other bytes stay the same, also other
-// encrypted values.
+// encrypts them as SOPS does. All plaintext stays the same.
 //
-// If the file is already encrypted, Seal must decrypt its data key, because the
-// MAC covers all values. Otherwise it makes a data key for the recipients of
-// the .sops.yaml, and needs only their public parts.
+// Every change makes a new data key, and encrypts all values of the file with
+// it. The author of a file may know its former data key, even if the metadata
+// does not list the author: no MAC covers the list of recipients.
+//
+// A new file is encrypted for the recipients of the .sops.yaml; only their
+// public parts are needed. An encrypted file keeps its recipients, all of which
+// the .sops.yaml must name. Its old data key is needed only if the file contains
+// further encrypted values.
 //
 // Seal never encrypts a placeholder, because nobody would see it afterwards. If
 // a file contains placeholders, all of them must be set together. The error is
@@ -97,8 +104,10 @@ type sealer struct {
 	want leaves
 	// set are the values to encrypt, by path. also are the paths in set whose
 	// value was plaintext in the file.
-	set             map[string]string
-	also, unchanged []string
+	set                   map[string]string
+	also, unchanged, anew []string
+	// old are the encrypted leaves of the file, in order.
+	old []oldLeaf
 	// recipients are the recipients of a new data key.
 	recipients []string
 }
@@ -122,22 +131,26 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 			return nil, e
 		}
 	}
+	named, err := s.configured(fresh)
+	if err != nil {
+		return nil, err
+	}
 	if fresh {
-		err = s.newKey(ctx, before)
-	} else {
-		err = s.openOld(ctx, before)
+		s.begin(before, named)
+	} else if err := s.openOld(ctx, before, named); err != nil {
+		return nil, err
 	}
+	if len(s.set) == 0 {
+		return &Sealing{Document: s.Document, Unchanged: s.unchanged}, nil
+	}
+	if err := s.newKey(ctx, before); err != nil {
+		return nil, err
+	}
+	document, err := s.write(fresh, before)
 	if err != nil {
 		return nil, err
 	}
-	out = &Sealing{Document: s.Document, Also: s.also, Unchanged: s.unchanged, Recipients: s.recipients}
-	if len(s.set) > 0 {
-		out.Document, err = s.write(fresh, before)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return &Sealing{Document: document, Also: s.also, Unchanged: s.unchanged, Anew: s.anew, Recipients: s.recipients}, nil
 }
 
 // load parses the file and collects the values to set. fresh reports that the
@@ -240,72 +253,53 @@ func (s *sealer) unset(paths []string) error {
 	return e
 }
 
-// openOld decrypts the data key of the file and all its values.
-func (s *sealer) openOld(ctx context.Context, tree *sops.Tree) error {
-	whole, err := parseFile(s.File, s.Document)
-	if err != nil {
-		return err
-	}
-	tree.Metadata = whole.Metadata
-	for path := range s.set {
-		tree.Branches[0] = dropClear(tree.Branches[0], s.way(path))
-	}
-	if err := checkSealed(s.File, tree); err != nil {
-		return err
-	}
-	if s.key, err = s.d.dataKey(ctx, s.File, &tree.Metadata); err != nil {
-		return s.sealedByOthers(err)
-	}
-	if err := decryptTree(s.File, tree, s.key); err != nil {
-		return err
-	}
-	s.want = leavesOf(tree)
-	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		if old, ok := s.want.values[joinKeys(s.way(path)...)]; ok && old == s.set[path] {
-			delete(s.set, path)
-			s.unchanged = append(s.unchanged, path)
-		}
-	}
-	return nil
-}
-
-// sealedByOthers adds to an error the reason why setting a value needs a key.
-func (s *sealer) sealedByOthers(err error) error {
-	if e, ok := err.(*Error); ok && (e.Kind == NoKey || e.Kind == NotAllowed) {
-		e.Message += "; to set a value in a file that is encrypted, its data key has to be opened"
-	}
-	return err
-}
-
-// newKey makes a data key for the recipients of the .sops.yaml.
-func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
+// configured returns the metadata with the keys that the .sops.yaml names for
+// the file.
+func (s *sealer) configured(fresh bool) (*sops.Metadata, error) {
 	const write = "mkhooks init -p PROJECT --age writes one where there is none"
-	if s.Config == nil {
-		return &Error{File: s.File, Kind: NoRecipient, Message: "is not encrypted yet, and no .sops.yaml says for whom to encrypt it", hint: write}
+	is, cannot := "is not encrypted yet, and no .sops.yaml says for whom to encrypt it", "can't be encrypted"
+	if !fresh {
+		is, cannot = "is encrypted, but no .sops.yaml says who may read it", "can't be encrypted anew"
 	}
+	if s.Config == nil {
+		return nil, &Error{File: s.File, Kind: NoRecipient, Message: is, hint: write}
+	}
+	m := &sops.Metadata{}
 	rule, problem := ruleFor(s.Config, s.ConfigPath)
 	if problem == "" {
-		tree.Metadata.KeyGroups, problem = rule.groups()
-		tree.Metadata.ShamirThreshold = rule.Threshold
+		m.KeyGroups, problem = rule.groups()
+		m.ShamirThreshold = rule.Threshold
 	}
 	if problem != "" {
-		return &Error{File: s.File, Kind: NoRecipient, Message: "can't be encrypted: the nearest .sops.yaml " + problem,
+		return nil, &Error{File: s.File, Kind: NoRecipient, Message: cannot + ": the nearest .sops.yaml " + problem,
 			hint: "a creation rule names keys, such as age: age1..."}
 	}
-	if _, refused := s.d.allowed(tree.Metadata.KeyGroups); len(refused) > 0 {
+	return m, nil
+}
+
+// begin sets the metadata of a file that is not encrypted yet.
+func (s *sealer) begin(tree *sops.Tree, named *sops.Metadata) {
+	s.want = leavesOf(tree)
+	m := &tree.Metadata
+	m.KeyGroups, m.ShamirThreshold = named.KeyGroups, named.ShamirThreshold
+	m.MACOnlyEncrypted, m.Version = true, version.Version
+	if m.EncryptedRegex = "^authentication$"; s.shared {
+		// SOPS writes the same for a file that it encrypts completely.
+		m.EncryptedRegex, m.UnencryptedSuffix = "", sops.DefaultUnencryptedSuffix
+	}
+}
+
+// newKey makes a data key for the recipients in the metadata.
+func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
+	m := &tree.Metadata
+	m.LastModified = s.now
+	if _, refused := s.d.allowed(m.KeyGroups); len(refused) > 0 {
 		reasons, flags := refusals(refused)
-		e := &Error{File: s.File, Kind: NotAllowed, Message: "can't be encrypted for all keys of the nearest .sops.yaml: " + reasons}
+		e := &Error{File: s.File, Kind: NotAllowed, Message: "can't be encrypted for all its keys: " + reasons}
 		if flags != "" {
 			e.hint = "if you trust it: " + flags
 		}
 		return e
-	}
-	s.want = leavesOf(tree)
-	m := &tree.Metadata
-	m.MACOnlyEncrypted, m.Version, m.LastModified = true, version.Version, s.now
-	if m.EncryptedRegex = "^authentication$"; s.shared {
-		// SOPS writes the same for a file that it encrypts completely.
-		m.EncryptedRegex, m.UnencryptedSuffix = "", sops.DefaultUnencryptedSuffix
 	}
 	service := &guarded{Decrypter: s.d, ctx: ctx}
 	key, errs := tree.GenerateDataKeyWithKeyServices([]keyservice.KeyServiceClient{service})
@@ -318,7 +312,7 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	s.key = key
 	for _, g := range m.KeyGroups {
 		for _, k := range g {
-			s.recipients = append(s.recipients, serviceOf(k)+" "+k.ToString())
+			s.recipients = append(s.recipients, nameOf(k))
 		}
 	}
 	return nil
@@ -345,5 +339,5 @@ func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 // unknownForm returns the error for YAML that can't be edited in place.
 func (s *sealer) unknownForm() error {
 	return &Error{File: s.File, Kind: Malformed, Message: "is written in a way that can't be edited in place; nothing was changed",
-		hint: "write authentication as plain lines, NAME: VALUE; or use", command: "sops edit " + shell.Path(s.File)}
+		hint: "write authentication as plain lines, NAME: VALUE"}
 }

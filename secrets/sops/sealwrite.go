@@ -14,7 +14,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// write builds the new file: the values, the metadata of a new data key, then
+// write builds the new file: the values, the metadata of the new data key, then
 // the MAC over the result. It reads the file again like any other reader.
 func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 	document := s.Document
@@ -34,6 +34,8 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
 			return nil, err
 		}
+	} else if document, err = s.reseal(document, tree); err != nil {
+		return nil, err
 	}
 	unsigned, failure := parseFile(s.File, document)
 	if failure != nil {

@@ -70,7 +70,7 @@ func TestReferences(t *testing.T) {
 			}
 			wantValues(t, auth, documentValues)
 			set := sealNew(t, mixed, "headers/X-One", "s3cr3t-new")
-			if !strings.Contains(set, entry) || valueOf(set, "X-Two") != valueOf(mixed, "X-Two") {
+			if !strings.Contains(set, entry) || plainPart(set) != plainPart(mixed) {
 				t.Errorf("more was changed than one value:\n%s", set)
 			}
 			if auth, err = decryptTree(t, set, sops.Options{}); err != nil {
@@ -139,7 +139,7 @@ func TestSealShared(t *testing.T) {
 		t.Parallel()
 		old := sealSharedFile(t, sharedDocument)
 		text := sealNew(t, old, "webhookSecret", "s3cr3t-new")
-		if valueOf(text, "other") != valueOf(old, "other") || valueOf(text, "webhookSecret") == valueOf(old, "webhookSecret") {
+		if plainPart(text) != plainPart(old) || valueOf(text, "other") == valueOf(old, "other") {
 			t.Errorf("changed from\n%s\nto\n%s", old, text)
 		}
 		wantShared(t, text, map[string]string{"headers/X-Shared": "s3cr3t-new", "queryParams/code": "s3cr3t: other"})

@@ -154,16 +154,13 @@ func decryptTree(file string, tree *sops.Tree, key []byte) (err error) {
 // macError returns the error of a wrong MAC. With mac_only_encrypted, only a
 // change of encrypted values breaks the MAC.
 func macError(file string, onlyEncrypted bool) *Error {
-	if onlyEncrypted {
-		return &Error{File: file, Kind: WrongMAC,
-			Message: "has a MAC that does not fit: an encrypted value was deleted, added or swapped without SOPS",
-			hint:    "bring the file back from Git and make the change with", command: "sops edit " + shell.Path(file)}
+	message := "has a MAC that does not fit: an encrypted value was deleted, added or swapped without SOPS"
+	if !onlyEncrypted {
+		message = "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too"
 	}
-	return &Error{File: file, Kind: WrongMAC,
-		Message: "has a MAC that does not fit: a value was edited by hand, and the file has no mac_only_encrypted, so its MAC covers clear values, too",
-		// This command keeps the keys and rules of the file and writes no
-		// plaintext value.
-		hint: "look at the change in Git; if it is right, add mac_only_encrypted: true below sops: and run", command: "sops --rotate --ignore-mac --in-place " + shell.Path(file)}
+	// No hint ignores the MAC: it may cover a change by an attacker.
+	return &Error{File: file, Kind: WrongMAC, Message: message,
+		hint: "bring the file back from Git and make the change with sops edit; to find who changed it", command: "git log -p -- " + shell.Path(file)}
 }
 
 // dataKey decrypts the data key of a file with any allowed key.

@@ -45,8 +45,12 @@ process list. What is no PATH is refused, and is not repeated.
 
 A file that is not encrypted yet is encrypted for the keys that the nearest
 .sops.yaml names; their public part is enough. All values of the file are
-encrypted together, so that no placeholder hides among them. To change a file
-that is encrypted, one of its keys is needed: its MAC is over all values.
+encrypted together, so that no placeholder hides among them.
+
+Each change of a file makes a new data key, because the author of the file may
+know the old one, and encrypts all its values anew; rules that use them are sent
+once more. For the other values, one of the file's keys is needed. A file that
+somebody can read whom the nearest .sops.yaml does not name is refused.
 
 Exit codes: 0 done, 1 the file could not be written, 3 nothing was changed:
 invalid input, or the file can't be opened.`
@@ -378,6 +382,9 @@ func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, 
 	}
 	for _, p := range s.Also {
 		line("%s: %s stood in clear and is encrypted, too; if it was ever committed, it is no secret any more", found.File, dotted(p))
+	}
+	if n := len(s.Anew); n > 0 {
+		line("%s: %s encrypted anew with a new data key, with the same values: the rules that use them are sent once more", found.File, countNoun(n, "other value", "other values"))
 	}
 	for _, r := range s.Recipients {
 		line("  readable by %s", r)

@@ -24,10 +24,7 @@ func (t *Text) Remove(path []string) (ok bool) {
 	}
 	if flow {
 		start, ok := t.Offset(key)
-		_, end, known := t.scalar(value, true, 0)
-		if value.Kind != yaml.ScalarNode && len(value.Content) == 0 { // {} or []
-			end, known = t.closed(value)
-		}
+		end, known := t.flowEnd(value)
 		return ok && known && t.cutItem(start, end)
 	}
 	end := t.blockEnd(key.Line, t.indent(key))
@@ -153,12 +150,33 @@ func (t *Text) cutItem(start, end int) bool {
 	return true
 }
 
-// closed returns the end of an empty collection in brackets.
-func (t *Text) closed(n *yaml.Node) (end int, ok bool) {
-	start, ok := t.Offset(n)
-	if !ok {
+// flowEnd returns the end of a value in brackets.
+func (t *Text) flowEnd(n *yaml.Node) (end int, ok bool) {
+	switch {
+	case n.Kind == yaml.ScalarNode:
+		_, end, ok = t.scalar(n, true, 0)
+		return end, ok
+	case len(n.Content) == 0: // {} or []
+		start, ok := t.Offset(n)
+		if !ok {
+			return 0, false
+		}
+		i := bytes.IndexAny(t.data[start:], "]}")
+		return start + i + 1, i > 0
+	}
+	if end, ok = t.flowEnd(n.Content[len(n.Content)-1]); !ok {
 		return 0, false
 	}
-	i := bytes.IndexAny(t.data[start:], "]}")
-	return start + i + 1, i > 0
+	for ; end < len(t.data); end++ {
+		switch b := t.data[end]; {
+		case b == ']' || b == '}':
+			return end + 1, true
+		case b == '#':
+			rest, _, _ := bytes.Cut(t.data[end:], []byte("\n"))
+			end += len(rest)
+		case b != ',' && b != ' ' && b != '\t' && b != '\r' && b != '\n':
+			return 0, false
+		}
+	}
+	return 0, false
 }

@@ -50,6 +50,22 @@ var Usual = []string{"--encrypted-regex", "^authentication$", "--mac-only-encryp
 // env is added to the environment of the process.
 func Sops(t testing.TB, env []string, dir string, args ...string) string {
 	t.Helper()
+	stdout, stderr, err := run(t, env, dir, args)
+	if err != nil {
+		t.Fatalf("sops %s: %v\n%s", strings.Join(args, " "), err, stderr)
+	}
+	return stdout
+}
+
+// Try runs the real command as [Sops] does, and returns its error.
+func Try(t testing.TB, env []string, dir string, args ...string) error {
+	t.Helper()
+	_, _, err := run(t, env, dir, args)
+	return err
+}
+
+func run(t testing.TB, env []string, dir string, args []string) (out, errors string, err error) {
+	t.Helper()
 	command, err := Command()
 	if err != nil {
 		t.Fatalf("find the sops command: %v", err)
@@ -59,10 +75,8 @@ func Sops(t testing.TB, env []string, dir string, args ...string) string {
 	cmd.Dir = dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("sops %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return stdout.String()
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 // EncryptRule writes text to a file in a new directory and encrypts it with the
