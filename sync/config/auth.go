@@ -112,10 +112,10 @@ func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
 	case secrets.LooksSealed(n.Value):
 		v.kind = authSealed
 		if problem := secrets.SealedProblem(n.Value); problem != "" {
-			f.mendSealed(f.fail(n, "", "%s %s", at, problem), secrets.SealedAsOtherType(n.Value))
+			f.mendSealed(f.fail(n, "", "%s %s", at, problem), secrets.SealedAsOtherType(n.Value), at)
 		}
 	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
-		f.mendSealed(f.fail(n, "", "%s has text before the encrypted value", at), false)
+		f.mendSealed(f.fail(n, "", "%s has text before the encrypted value", at), false, at)
 	default:
 		v.kind = authClear
 		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
@@ -172,15 +172,19 @@ func (r *Rule) finishAuth() {
 
 // mendSealed adds the hint for an encrypted value that SOPS did not write in this
 // form.
-func (f *file) mendSealed(p *schema.Problem, otherType bool) {
+func (f *file) mendSealed(p *schema.Problem, otherType bool, path string) {
 	if otherType {
-		p.SetHint(diag.Hint{Text: "quote the value and encrypt it again", Command: "sops edit " + shell.Path(f.name)})
+		p.SetHint(diag.Hint{Text: "set it anew, as text", Command: f.setAnew(path)})
 		return
 	}
-	p.SetHint(diag.Hint{
-		Text:    "bring the line back from Git; where that can't be, remove it and add the value anew",
-		Command: "sops edit --ignore-mac " + shell.Path(f.name),
-	})
+	// Without its line the MAC does not fit, and no hint ignores a MAC.
+	p.SetHint(diag.Hint{Text: "bring the line back from Git", Command: "git log -p -- " + shell.Path(f.name)})
+}
+
+// setAnew returns the command that sets one value. It makes a new data key, and it
+// refuses a file that a key can read which the nearest .sops.yaml does not name.
+func (f *file) setAnew(path string) string {
+	return "mkhooks secret set " + shell.Path(f.name) + " " + shell.Word(strings.TrimPrefix(path, "spec.authentication."))
 }
 
 // clearValue reports a plaintext auth value.
@@ -211,7 +215,7 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew",
 			"%s is in clear text, because SOPS was told to encrypt other names only", path).Run(f.encrypt())
 	case hasMetadata:
-		f.fail(n, "remove the line and add the value with sops edit "+shell.Path(f.name)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, "give it a new value: "+f.setAnew(path)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:
 		f.fail(n, f.encrypt()+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	}

@@ -297,7 +297,7 @@ func (f *file) encryptedBeyond(root *yaml.Node) {
 	_, metadata := child(root, "sops")
 	hint := diag.Hint{Text: "SOPS reads no value that was encrypted elsewhere: write it in clear here, or anew under spec.authentication"}
 	if covers, ok := coverage(metadata); ok && covers(at...) {
-		hint = diag.Hint{Command: f.encryptAnew(metadata)}
+		hint = f.encryptAnew(metadata)
 	}
 	f.fail(first, "", "is encrypted outside spec.authentication; expected only that, so that a change can be read in review").SetHint(hint)
 	f.sealed = sealed

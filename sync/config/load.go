@@ -20,6 +20,7 @@ import (
 
 	"github.com/mkhooks/mkhooks/schema"
 	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
@@ -80,7 +81,7 @@ type Rule struct {
 	// a value is plaintext. Both are used until the references are resolved.
 	references []reference
 	clear      bool
-	reencrypt  string // as of its file
+	reencrypt  diag.Hint // as of its file
 }
 
 // Files returns the files that define the rule, one per layer, first layer first.

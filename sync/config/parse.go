@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/fair"
 )
 
@@ -58,9 +59,9 @@ type file struct {
 	// sealed are the encrypted values outside authentication. One problem reports them
 	// all; no other problem is reported at their nodes.
 	sealed map[*yaml.Node]bool
-	// reencrypt is the command that encrypts authentication alone, if the MAC also
+	// reencrypt is the hint that encrypts authentication alone, if the MAC also
 	// covers clear values.
-	reencrypt string
+	reencrypt diag.Hint
 	// placeholders are the paths of missing values.
 	placeholders []string
 	// wide indexes the keys of mappings with at least manyKeys keys.

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/shell"
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
@@ -101,8 +102,14 @@ func fileKey(l keyList, n *yaml.Node) string {
 }
 
 // normalKey removes differences in spelling from a key: spaces, case, a final slash.
+// SSH keys keep their case: an RSA key that differs from another in case alone can be
+// made.
 func normalKey(k string) string {
-	return strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(k), " ", "")), "/")
+	k = strings.ReplaceAll(strings.TrimSpace(k), " ", "")
+	if strings.HasPrefix(k, "ssh-") {
+		return k
+	}
+	return strings.TrimSuffix(strings.ToLower(k), "/")
 }
 
 // wanted returns the .sops.yaml of a file and the keys that SOPS would encrypt it
@@ -130,41 +137,69 @@ func (r *recipients) wanted(file string) (c *sopsConfig, keys []string) {
 	return nil, nil
 }
 
-// compareRecipients warns if a file's recipients differ from the keys in the nearest
-// .sops.yaml. An attacker may have added the keys that the file lacks to the
-// .sops.yaml: sops updatekeys would then give them every secret of the file. The
-// warning names these keys, and a person decides.
-func (f *file) compareRecipients(key, m *yaml.Node) {
-	c, want := f.recipients.wanted(f.name)
-	if len(want) == 0 {
-		return
+// readersOf returns the keys that can read a file, and its key groups as SOPS reads
+// them: it ignores the groups if the metadata also lists keys outside of groups.
+func readersOf(m *yaml.Node) (keys []string, groups [][]string) {
+	list := []*yaml.Node{m}
+	if _, n := child(m, "key_groups"); n != nil && len(n.Content) > 0 && !hasKeys(m) {
+		list = n.Content
 	}
-	groups := []*yaml.Node{m}
-	if _, list := child(m, "key_groups"); list != nil && len(list.Content) > 0 {
-		groups = list.Content
-	}
-	var have []string
-	for _, g := range groups {
+	for _, g := range list {
+		var group []string
 		for _, l := range keyLists {
 			_, list := child(g, l.list)
 			if list == nil {
 				continue
 			}
 			for _, k := range list.Content {
-				have = append(have, fileKey(l, k))
+				group = append(group, fileKey(l, k))
 			}
 		}
+		slices.Sort(group)
+		keys, groups = append(keys, group...), append(groups, group)
 	}
-	added, removed := without(want, have), without(have, want)
+	return keys, groups
+}
+
+// compareReaders returns the keys that the nearest .sops.yaml names and the file
+// lacks, and the keys of the file that the .sops.yaml does not name. c is nil if no
+// .sops.yaml says who may read the file.
+func (f *file) compareReaders(m *yaml.Node) (c *sopsConfig, lacking, unnamed []string) {
+	if f.recipients == nil {
+		return nil, nil, nil
+	}
+	c, want := f.recipients.wanted(f.name)
+	if len(want) == 0 {
+		return nil, nil, nil
+	}
+	have, _ := readersOf(m)
+	return c, without(want, have), without(have, want)
+}
+
+// compareRecipients warns if a file's recipients differ from the keys in the nearest
+// .sops.yaml. An attacker may have added a key to either: a key of the .sops.yaml gets
+// every secret of the file with sops updatekeys, and a key of the file gets every
+// value that is set later. The warnings name these keys, and a person decides.
+func (f *file) compareRecipients(key, m *yaml.Node) {
+	c, lacking, unnamed := f.compareReaders(m)
+	if c == nil {
+		return
+	}
 	const differ = "the file is encrypted for other keys than the nearest .sops.yaml names"
 	from := shell.Path(shortPath(filepath.Join(c.dir, sopsConfigName)))
-	switch {
-	case len(added) > 0:
-		f.warn(key, "find out who added it, and whose key it is",
-			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(added)).Run("git log -p -- " + from)
-	case len(removed) > 0:
-		f.warn(key, "", "%s: that one no longer names %s", differ, quoted(removed)).Run("sops updatekeys " + shell.Path(f.name))
+	if len(unnamed) > 0 {
+		f.warn(key, "", "%s: the file can be read by %s, which .sops.yaml does not name", differ, quoted(unnamed)).SetHint(f.whoReads())
 	}
+	if len(lacking) > 0 {
+		f.warn(key, "find out who added it, and whose key it is",
+			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(lacking)).Run("git log -p -- " + from)
+	}
+}
+
+// whoReads returns the hint for a file that a key can read which .sops.yaml does not
+// name. It encrypts nothing: who may read the file is for a person to decide.
+func (f *file) whoReads() diag.Hint {
+	return diag.Hint{Text: "find out who added it, and whose key it is", Command: "git log -p -- " + shell.Path(f.name)}
 }
 
 // without returns the elements of a that b lacks, sorted and unique.
@@ -200,5 +235,5 @@ func quoted(keys []string) string {
 // publicKey matches keys that may be shown. Users may put the secret part of an age
 // key in place of the public part.
 var publicKey = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[a-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)
+	return regexp.MustCompile(`^(age1[a-z0-9]+|(0x)?[0-9a-f]{8,40}|ssh-(rsa|ed25519)[A-Za-z0-9+/=]+|arn:[a-z0-9:/_.+-]+|projects/[a-z0-9/_.:-]+|https://[a-z0-9./_:-]+|[a-z0-9-]+:[0-9a-f-]{36})$`)
 })

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/diag"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -15,9 +16,9 @@ type RuleFile struct {
 	// Spec contains the fields that could be read. Auth names are included even if the
 	// value is a placeholder.
 	webhook.Spec
-	// Reencrypt is the command that encrypts authentication alone, if the MAC of the
+	// Reencrypt is the hint that encrypts authentication alone, if the MAC of the
 	// file also covers clear values. Otherwise it is empty.
-	Reencrypt string
+	Reencrypt diag.Hint
 }
 
 // Scan lists the rule files below paths. It includes invalid files: a file whose
@@ -26,9 +27,10 @@ type RuleFile struct {
 // prevent reading a file become warnings.
 func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 	files, problems := collect(paths, nil)
+	recipients := newRecipients()
 	var out []RuleFile
 	for _, file := range files {
-		r := readRule(file.file, Options{}, nil)
+		r := readRule(file.file, Options{}, recipients)
 		if r.rule == nil && r.secrets != nil {
 			continue
 		}
@@ -45,7 +47,7 @@ func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 // ScanFile parses one file's content as [Scan] does. RuleFile is nil if the content
 // can't be read as a rule at all. Problems that o allows are omitted.
 func ScanFile(file string, data []byte, o Options) (*RuleFile, []schema.Problem) {
-	r := parseRule(file, data, o, nil)
+	r := parseRule(file, data, o, newRecipients())
 	if r.rule == nil {
 		return nil, r.problems
 	}

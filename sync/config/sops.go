@@ -69,7 +69,7 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	// A shared secrets file has no plaintext field.
 	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
 		f.reencrypt = f.encryptAnew(m)
-		f.warn(key, "", "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC").Run(f.reencrypt)
+		f.warn(key, "", "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC").SetHint(f.reencrypt)
 	}
 	if f.recipients != nil {
 		f.compareRecipients(key, m)
@@ -122,11 +122,20 @@ func (f *file) metadataShape(m *yaml.Node, hint diag.Hint) bool {
 	return whole
 }
 
-// encryptAnew returns the command that encrypts only authentication, for the keys of
-// the file. The command ignores .sops.yaml: if its selector differs, SOPS would
-// refuse and leave the file in plaintext. Only keys of cloud services need the
-// .sops.yaml.
-func (f *file) encryptAnew(m *yaml.Node) string {
+// encryptAnew returns the command that encrypts only authentication. There is no
+// command unless the nearest .sops.yaml names exactly the keys of the file: it would
+// give the secrets to another key. The command repeats these keys and does not read
+// the .sops.yaml: if its selector differs, SOPS would refuse and leave the file in
+// plaintext. Only keys of cloud services need the .sops.yaml.
+func (f *file) encryptAnew(m *yaml.Node) diag.Hint {
+	switch c, lacking, unnamed := f.compareReaders(m); {
+	case c == nil:
+		return diag.Hint{Text: "name those who may read the file in a .sops.yaml, which mkhooks init -p PROJECT --age writes; then", Command: "mkhooks validate " + shell.Path(f.name)}
+	case len(lacking)+len(unnamed) > 0:
+		hint := f.whoReads()
+		hint.Text = "its keys are not those of .sops.yaml: " + hint.Text
+		return hint
+	}
 	config, keys := " --config /dev/null", ""
 	for _, l := range keyLists {
 		_, list := child(m, l.list)
@@ -148,7 +157,7 @@ func (f *file) encryptAnew(m *yaml.Node) string {
 		config, keys = "", ""
 	}
 	q := shell.Path(f.name)
-	return "sops decrypt --in-place " + q + " && sops" + config + " --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted" + keys + " " + q
+	return diag.Hint{Command: "sops decrypt --in-place " + q + " && sops" + config + " --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted" + keys + " " + q}
 }
 
 // selectors are the fields by which SOPS picks the values to encrypt. They match the

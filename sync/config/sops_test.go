@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,6 +63,16 @@ func (w *world) parse(t *testing.T) (*Rule, string) {
 	return rule, lines(problems)
 }
 
+// load reads the rule file with its nearest .sops.yaml.
+func (w *world) load(t *testing.T) (*Rule, string) {
+	t.Helper()
+	rules, problems := load(t, filepath.Join(w.dir, "rule one.yaml"))
+	if len(rules.Rules) != 1 {
+		return nil, lines(problems)
+	}
+	return &rules.Rules[0], lines(problems)
+}
+
 // hint returns the hint of the first problem that contains text.
 func hint(t *testing.T, problems, text string) string {
 	t.Helper()
@@ -79,6 +90,7 @@ func hint(t *testing.T, problems, text string) string {
 func TestHints(t *testing.T) {
 	t.Parallel()
 	clear := ruleNamed("x") + "  authentication:\n    headers:\n      X-Secret: hunter2-value\n"
+	const named = "creation_rules: [{age: KEY}]\n"
 	tests := map[string]struct {
 		encrypt string // flags of sops
 		config  string // .sops.yaml
@@ -86,9 +98,9 @@ func TestHints(t *testing.T) {
 		edit    func(text string) string
 		command bool // the hint is a command
 	}{
-		"all of it":            {"--age KEY", "", "is encrypted outside", nil, true},
+		"all of it":            {"--age KEY", named, "is encrypted outside", nil, true},
 		"another selector":     {"", "creation_rules: [{age: KEY, unencrypted_suffix: _clear}]\n", "is encrypted outside", nil, true},
-		"no mac_only":          {"--age KEY --encrypted-regex ^authentication$", "", "mac_only_encrypted is not set", nil, true},
+		"no mac_only":          {"--age KEY --encrypted-regex ^authentication$", named, "mac_only_encrypted is not set", nil, true},
 		"metadata covers more": {"--age KEY --encrypted-regex ^authentication$ --mac-only-encrypted", "", "covers more than", func(s string) string { return strings.Replace(s, "^authentication$", "^(authentication|url)$", 1) }, false},
 		"no expression":        {"--age KEY --encrypted-regex ^authentication$ --mac-only-encrypted", "", "does not compile", func(s string) string { return strings.Replace(s, "^authentication$", "(", 1) }, false},
 	}
@@ -105,7 +117,7 @@ func TestHints(t *testing.T) {
 			if test.edit != nil {
 				w.write(t, "rule one.yaml", test.edit(read(t, filepath.Join(w.dir, "rule one.yaml"))))
 			}
-			_, problems := w.parse(t)
+			_, problems := w.load(t)
 			if h := hint(t, problems, test.says); test.command {
 				w.sh(t, h)
 			} else if h == "under sops, write encrypted_regex: ^authentication$ instead" {
@@ -113,13 +125,70 @@ func TestHints(t *testing.T) {
 			} else {
 				t.Fatalf("hint %q", h)
 			}
-			if rule, problems := w.parse(t); rule == nil || problems != "" {
+			if rule, problems := w.load(t); rule == nil || problems != "" {
 				t.Errorf("after the hint:\n%s", problems)
 			}
 			if got := w.sh(t, `sops decrypt --extract '["spec"]["authentication"]["headers"]["X-Secret"]' 'rule one.yaml'`); strings.TrimSpace(got) != "hunter2-value" {
 				t.Error("after the hint, the secret is another")
 			}
 		})
+	}
+}
+
+// TestHintsGiveNothing: no hint encrypts a secret for a key, or ignores a MAC, unless
+// the nearest .sops.yaml names exactly the keys of the file.
+func TestHintsGiveNothing(t *testing.T) {
+	t.Parallel()
+	clear := ruleNamed("x") + "  authentication:\n    headers:\n      X-Secret: hunter2-value\n"
+	encrypts := regexp.MustCompile(`sops (--|decrypt|encrypt|edit|set|rotate|updatekeys)|ignore-mac`)
+	ours := newWorld(t).recipient
+	evil := newWorld(t).recipient
+	for name, flags := range map[string]string{"all of it": "", "no mac_only": "--encrypted-regex '^authentication$'", "usual": "--encrypted-regex '^authentication$' --mac-only-encrypted"} {
+		for who, test := range map[string]struct {
+			keys, config string
+			says         []string
+			edit         func(string) string
+		}{
+			"unnamed":       {ours + "," + evil, "creation_rules: [{age: " + ours + "}]\n", []string{"can be read by \"" + evil + "\", which .sops.yaml does not name"}, nil},
+			"lacking":       {ours, "creation_rules: [{age: [" + ours + ", " + evil + "]}]\n", []string{"also names \"" + evil + "\""}, nil},
+			"another":       {evil, "creation_rules: [{age: " + ours + "}]\n", []string{"can be read by \"" + evil + "\"", "also names \"" + ours + "\""}, nil},
+			"no .sops.yaml": {ours + "," + evil, "", nil, nil},
+			"another path":  {ours + "," + evil, "creation_rules: [{path_regex: ^x/, age: " + ours + "}]\n", nil, nil},
+			"a group beside it": {ours + "," + evil, "creation_rules: [{age: " + ours + "}]\n", []string{"can be read by \"" + evil + "\""}, func(s string) string {
+				return strings.Replace(s, "\nsops:\n", "\nsops:\n    key_groups:\n        - age:\n            - recipient: "+ours+"\n              enc: x\n", 1)
+			}},
+			"damaged value": {ours + "," + evil, "creation_rules: [{age: " + ours + "}]\n", nil, func(s string) string { return strings.Replace(s, "X-Secret: ENC", "X-Secret: x ENC", 1) }},
+			"number": {ours + "," + evil, "creation_rules: [{age: " + ours + "}]\n", nil, func(s string) string {
+				return regexp.MustCompile(`(X-Secret: .*)type:str`).ReplaceAllString(s, "${1}type:int")
+			}},
+			"clear value": {ours + "," + evil, "creation_rules: [{age: " + ours + "}]\n", nil, func(s string) string {
+				return strings.Replace(s, "X-Secret:", "X-Clear: hunter3-value\n            X-Secret:", 1)
+			}},
+		} {
+			t.Run(name+", "+who, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.write(t, "rule one.yaml", clear)
+				w.sh(t, "sops --config /dev/null --encrypt --in-place --age "+test.keys+" "+flags+" 'rule one.yaml'")
+				if test.edit != nil {
+					w.write(t, "rule one.yaml", test.edit(read(t, filepath.Join(w.dir, "rule one.yaml"))))
+				}
+				if test.config != "" {
+					w.write(t, ".sops.yaml", test.config)
+				}
+				_, problems := load(t, filepath.Join(w.dir, "rule one.yaml"))
+				for _, p := range problems {
+					if encrypts.MatchString(p.Hint) {
+						t.Errorf("%s\n    %s", p.Message, p.Hint)
+					}
+				}
+				for _, says := range test.says {
+					if !strings.Contains(lines(problems), says) {
+						t.Errorf("want %q in\n%s", says, lines(problems))
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -131,7 +200,7 @@ func TestTypes(t *testing.T) {
 	for _, value := range []string{"0123", "1e10", "true", "2026-01-01"} {
 		w.write(t, "rule one.yaml", ruleNamed("x")+"  authentication:\n    headers:\n      X-Secret: "+value+"\n")
 		w.sh(t, "sops --encrypt --in-place --encrypted-regex '^authentication$' --mac-only-encrypted --age "+w.recipient+" 'rule one.yaml'")
-		if rule, problems := w.parse(t); rule != nil || !strings.Contains(problems, "X-Secret was encrypted as another type than text\n    quote the value and encrypt it again") {
+		if rule, problems := w.parse(t); rule != nil || !strings.Contains(problems, "X-Secret was encrypted as another type than text\n    set it anew, as text: mkhooks secret set 'rule one.yaml' headers.X-Secret") {
 			t.Errorf("%s: rule %t, problems:\n%s", value, rule != nil, problems)
 		}
 	}

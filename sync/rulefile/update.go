@@ -74,7 +74,7 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 		return u, nil
 	}
 	if signedInClear(data) {
-		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", diag.Hint{Command: old.Reencrypt}}
+		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", old.Reencrypt}
 	}
 	e := &editor{data: data}
 	if !e.edit(old.Spec, want) {
