@@ -123,6 +123,11 @@ func backslash(b []byte) (says []byte, n int) {
 	case 'u':
 		return unicodeEscape(b)
 	}
+	if len(b) > 3 && '0' <= b[1] && b[1] <= '3' { // octal
+		if n, ok := listedByte(b[1:4], 8); ok {
+			return []byte{n}, 4
+		}
+	}
 	return nil, 1
 }
 
@@ -337,7 +342,7 @@ func printableGroup(digits []byte, g int) bool {
 	b0 := base64Digit[d[0]]<<2 | base64Digit[d[1]]>>4
 	b1 := base64Digit[d[1]]<<4 | base64Digit[d[2]]>>2
 	b2 := base64Digit[d[2]]<<6 | base64Digit[d[3]]
-	return printable[b0] && printable[b1] && printable[b2]
+	return printableOrZero[b0] && printableOrZero[b1] && printableOrZero[b2]
 }
 
 // appendGroups decodes digits. The last group may be incomplete.
@@ -359,6 +364,13 @@ var printable = func() (t [256]bool) {
 		t[c] = true
 	}
 	t['\t'], t['\n'], t['\r'] = true, true, true
+	return t
+}()
+
+// printableOrZero are also the bytes of ASCII in UTF-16.
+var printableOrZero = func() [256]bool {
+	t := printable
+	t[0] = true
 	return t
 }()
 

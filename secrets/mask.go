@@ -5,27 +5,38 @@ import (
 	"reflect"
 )
 
-// Mask replaces every text below v in which [Scrubber.Holds] finds a value,
-// also keys of maps. It returns the number of replacements. v is a pointer to a
-// document. Mask skips unexported fields and numbers.
+// Mask replaces every text below v in which [Scrubber.Reveals] finds a value or
+// a part of it, also keys of maps. It returns the number of replacements. v is a
+// pointer to a document that is only shown. Mask skips unexported fields and
+// numbers.
 func (s *Scrubber) Mask(v any, with string) int {
+	return s.mask(v, with, (*Scrubber).reveals)
+}
+
+// MaskWhole does the same for a document that is data, such as the manifest of an
+// archive: only complete values count ([Scrubber.Holds]).
+func (s *Scrubber) MaskWhole(v any, with string) int {
+	return s.mask(v, with, (*Scrubber).holds)
+}
+
+func (s *Scrubber) mask(v any, with string, found func(*Scrubber, []byte) bool) int {
 	if s == nil {
 		return 0
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.data.shortest == 0 {
+	if s.data.raw.shortest == 0 {
 		return 0
 	}
-	m := masking{s: s, with: with}
+	m := masking{found: func(text []byte) bool { return found(s, text) }, with: with}
 	m.walk(reflect.ValueOf(v))
 	return m.n
 }
 
 type masking struct {
-	s    *Scrubber
-	with string
-	n    int
+	found func([]byte) bool
+	with  string
+	n     int
 }
 
 var rawJSON = reflect.TypeFor[json.RawMessage]()
@@ -58,7 +69,7 @@ func (m *masking) walk(v reflect.Value) {
 	case reflect.Map:
 		m.inMap(v)
 	case reflect.String:
-		if v.CanSet() && m.s.holds([]byte(v.String())) {
+		if v.CanSet() && m.found([]byte(v.String())) {
 			m.n++
 			v.SetString(m.with)
 		}
@@ -66,7 +77,7 @@ func (m *masking) walk(v reflect.Value) {
 }
 
 func (m *masking) raw(v reflect.Value) {
-	if v.CanSet() && m.s.holds(v.Bytes()) {
+	if v.CanSet() && m.found(v.Bytes()) {
 		m.n++
 		quoted, _ := json.Marshal(m.with) // never fails for a string
 		v.SetBytes(quoted)
@@ -105,4 +116,47 @@ func (m *masking) inMap(v reflect.Value) {
 			v.SetMapIndex(name, value)
 		}
 	}
+}
+
+// Copy returns a copy of a document to mask. It copies all that
+// [Scrubber.Mask] can replace; unexported fields still share their content.
+func Copy[T any](v T) T {
+	out := reflect.New(reflect.TypeFor[T]()).Elem()
+	out.Set(copyOf(reflect.ValueOf(v)))
+	return out.Interface().(T)
+}
+
+func copyOf(v reflect.Value) reflect.Value {
+	if v.Kind() == reflect.Invalid || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface || v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
+		return v
+	}
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch v.Kind() {
+	case reflect.Pointer:
+		out.Set(reflect.New(v.Type().Elem()))
+		out.Elem().Set(copyOf(v.Elem()))
+	case reflect.Interface:
+		out.Set(copyOf(v.Elem()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := out.Field(i); f.CanSet() {
+				f.Set(copyOf(v.Field(i)))
+			}
+		}
+	case reflect.Slice:
+		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		reflect.Copy(out, v)
+		fallthrough
+	case reflect.Array:
+		for i := range v.Len() {
+			out.Index(i).Set(copyOf(v.Index(i)))
+		}
+	case reflect.Map:
+		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+		for _, key := range v.MapKeys() {
+			out.SetMapIndex(key, copyOf(v.MapIndex(key)))
+		}
+	}
+	return out
 }

@@ -25,6 +25,9 @@ const (
 	// a text that shows half of a value (three quarters of a short value), or
 	// 63 bytes, contains a complete part.
 	minPart, maxPart = 8, 32
+	// minTight: values with fewer letters and digits are not searched for in a
+	// text without its separators. Words of a sentence would match.
+	minTight = 12
 )
 
 // Scrubber finds leaked values in foreign text. A service, a proxy or a library
@@ -34,14 +37,31 @@ const (
 //
 // It finds a value raw, in base64, in hex, or escaped for JSON, URLs or HTML
 // any number of times. It also finds any two of these combined, in either
-// order. Letter case is ignored. The zero Scrubber finds nothing. A Scrubber is
-// safe for use by several goroutines.
+// order. Letter case is ignored. In texts it also finds a value that separators
+// cut into pieces, and lists of bytes. It does not find every possible form: a
+// program that intends to hide a value can always invent another.
+//
+// The zero Scrubber finds nothing. A Scrubber is safe for use by several
+// goroutines.
 type Scrubber struct {
 	mu    sync.RWMutex
 	known map[string]bool
-	text  index
-	data  index
+	text  needles // for foreign texts, which can be withheld
+	shown needles // for the texts of a document
+	data  needles // for data that must stay as it is
 	words []string
+}
+
+// needles are what one kind of text is searched for.
+type needles struct {
+	raw index
+	// tight holds the needles without separators ([squeeze]). It is empty for
+	// data.
+	tight index
+	// text: the search also joins what separators cut.
+	text bool
+	// words: the search also finds short values as words.
+	words bool
 }
 
 // NewScrubber returns a Scrubber for the values; it omits empty values.
@@ -62,7 +82,9 @@ func (s *Scrubber) Add(values ...String) {
 		}
 		if s.known == nil {
 			s.known = map[string]bool{}
-			s.text.least, s.data.least = minScrub, minData
+			s.text.raw.least, s.shown.raw.least, s.data.raw.least = minScrub, minData, minData
+			s.text.tight.least, s.shown.tight.least = minPart, minPart
+			s.text.text, s.text.words, s.shown.text = true, true, true
 		}
 		s.known[value] = true
 		for _, form := range spoken(value) {
@@ -85,14 +107,35 @@ func (s *Scrubber) add(value string) {
 		}
 	}
 	for _, form := range forms {
-		s.text.add(form)
+		s.text.raw.add(form)
 		if len(value) >= minData {
-			s.data.add(form)
+			s.shown.raw.add(form)
+			s.data.raw.add(form)
 		}
 	}
 	for _, part := range parts(value) {
-		s.text.add(part)
-		s.text.add(string(plain([]byte(part))))
+		s.text.raw.add(part)
+		s.text.raw.add(string(plain([]byte(part))))
+	}
+	s.addTight(value)
+}
+
+// addTight adds what is found without separators, and the telling parts of
+// documents.
+func (s *Scrubber) addTight(value string) {
+	if tight := string(squeeze([]byte(value), false)); len(tight) >= minTight {
+		s.text.tight.add(tight)
+		if countTelling(value, 0, len(value)) >= minTelling {
+			s.shown.tight.add(tight)
+		}
+	}
+	for _, part := range tellingParts(value) {
+		s.shown.raw.add(part)
+		s.shown.raw.add(string(plain([]byte(part))))
+		if tight := string(squeeze([]byte(part), false)); len(tight) >= minPart {
+			s.text.tight.add(tight)
+			s.shown.tight.add(tight)
+		}
 	}
 }
 
@@ -161,17 +204,34 @@ func (s *Scrubber) Holds(data []byte) bool {
 }
 
 func (s *Scrubber) holds(data []byte) bool {
-	return len(data) >= minData && s.data.shortest > 0 && s.search(data, &s.data, depth)
+	return len(data) >= minData && s.data.raw.shortest > 0 && s.search(data, &s.data, depth)
+}
+
+// Reveals reports whether a text of a document contains a value of at least 8
+// bytes, or a telling part of a long random value, in any form. It is for text
+// that is shown: a complete line or member can be replaced. Digests and archives
+// need [Scrubber.Holds].
+func (s *Scrubber) Reveals(text string) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.reveals([]byte(text))
+}
+
+func (s *Scrubber) reveals(text []byte) bool {
+	return len(text) >= minData && s.shown.raw.shortest > 0 && s.search(text, &s.shown, depth)
 }
 
 // depth is the maximum number of nested encodings, such as base64 in hex, that
 // are decoded.
 const depth = 2
 
-// search searches b for the values of an index, as b is and decoded.
-func (s *Scrubber) search(b []byte, in *index, depth int) bool {
+// search searches b for the values of in, as b is and decoded.
+func (s *Scrubber) search(b []byte, in *needles, depth int) bool {
 	for range maxLayers {
-		if s.find(b, in) {
+		if s.find(b, in) || in.text && in.findListed(b) {
 			return true
 		}
 		once, changed := unescape(b)
@@ -183,21 +243,21 @@ func (s *Scrubber) search(b []byte, in *index, depth int) bool {
 	if s.find(b, in) {
 		return true
 	}
+	if in.text && in.findTight(b) {
+		return true
+	}
 	if depth == 0 {
 		return false
 	}
-	decoded := decode(b, in, in == &s.text)
+	decoded := decode(b, &in.raw, in.text)
 	return len(decoded) > 0 && s.search(decoded, in, depth-1)
 }
 
-func (s *Scrubber) find(b []byte, in *index) bool {
-	if in.find(b) {
+func (s *Scrubber) find(b []byte, in *needles) bool {
+	if in.raw.find(b) {
 		return true
 	}
-	if in != &s.text {
-		return false
-	}
-	return len(s.words) > 0 && slices.ContainsFunc(s.words, func(word string) bool { return hasWord(string(b), word) })
+	return in.words && slices.ContainsFunc(s.words, func(word string) bool { return hasWord(string(b), word) })
 }
 
 // base64At returns the part of the base64 form of (shift bytes, value,

@@ -213,7 +213,7 @@ func (d *deletion) archiveRequest() archive.Request {
 		Project: d.project.Name, BaseURL: d.project.BaseURL, Rule: d.seen, WasEnabled: d.seen.Spec.Enabled, AuthUnknown: d.authUnknown,
 		When: d.deps.Now(), By: d.deps.By, Host: d.deps.Host, Commit: d.deps.Commit,
 		PlanDigest: d.plan.Digest, Tool: d.plan.Tool.Name + " " + d.plan.Tool.Version, AllowActive: d.deps.DeleteActive,
-		Seen: &d.shown, Mask: d.client.Mask,
+		Seen: &d.shown, Mask: d.client.MaskWhole,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/apply"
 	"github.com/mkhooks/mkhooks/sync/archive"
 	"github.com/mkhooks/mkhooks/sync/mkio"
@@ -230,6 +231,8 @@ func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Clie
 // stdout is reserved for the result. Then the plan goes to stderr, with the
 // question.
 func (a *app) showPlan(p *plan.Plan, noPause bool) error {
+	a.known.MaskWhole(p, webhook.Redacted)
+	p = secrets.Copy(p) // only the copy loses parts of values: p is applied
 	a.known.Mask(p, webhook.Redacted)
 	w, tty := a.Stdout, a.StdoutTTY
 	if a.format != string(report.Text) {

@@ -97,6 +97,13 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err != nil {
 		return failed(err)
 	}
+	live = slices.DeleteFunc(live, func(r webhook.Rule) bool {
+		held := client.Reveals(r.Name)
+		if held {
+			a.warn("a rule is not imported: its name is withheld, because it holds a part of the token or of an auth value")
+		}
+		return held
+	})
 	client.Mask(&live)
 	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
 	w.project = client.Project()

@@ -236,7 +236,7 @@ const withheld = "the text is withheld, because it holds a secret value"
 // printMessage prints a message to stderr. Each of its lines gets a prefix, so
 // that no line can begin with foreign text.
 func (a *app) printMessage(kind, text string) {
-	if a.known.Holds([]byte(text)) {
+	if a.known.Reveals(text) {
 		text = withheld
 	}
 	a.stderr.Lock()

@@ -89,9 +89,7 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 						continue
 					}
 					record := history.RecordOf(r.Name, e)
-					if p.Held {
-						h.client.Mask(&record)
-					}
+					h.client.Mask(&record)
 					broken = out.Write(record)
 				}
 				return broken

@@ -61,7 +61,7 @@ func (a *app) logRequest(l mkio.RequestLog) {
 
 // logLine prints one complete log line to stderr.
 func (a *app) logLine(line string) {
-	if a.known.Holds([]byte(line)) {
+	if a.known.Reveals(line) {
 		line = withheld
 	}
 	a.stderr.Lock()

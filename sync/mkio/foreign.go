@@ -116,7 +116,7 @@ func (c *Client) leaks(text string) bool { return c.o.Known.Found(text) }
 // Shown returns text, or a replacement if text holds the token or a value that was
 // sent. It is for our own messages that name parts of live rules.
 func (c *Client) Shown(text string) string {
-	if c.o.Known.Holds([]byte(text)) {
+	if c.o.Known.Reveals(text) {
 		return errWithheld.Error()
 	}
 	return text
@@ -131,9 +131,16 @@ func (c *Client) ShownForeign(text string) string {
 	return text
 }
 
-// Mask replaces each text below v, a pointer to a document, that holds the token or
-// a value that was sent.
+// Mask replaces each text below v, a pointer to a document that is only shown, that
+// holds the token, a value that was sent, or a telling part of one.
 func (c *Client) Mask(v any) { c.o.Known.Mask(v, webhook.Redacted) }
+
+// MaskWhole replaces each text below v, a pointer to data that is kept, that holds
+// the complete token or a complete value that was sent.
+func (c *Client) MaskWhole(v any) { c.o.Known.MaskWhole(v, webhook.Redacted) }
+
+// Reveals reports whether [Client.Mask] would replace a text.
+func (c *Client) Reveals(text string) bool { return c.o.Known.Reveals(text) }
 
 // errHeld marks a response with a name that can't be shown.
 var errHeld = errors.New("a name in it is withheld, because it holds the token or an auth value that was sent: replace that value")
