@@ -46,6 +46,10 @@ var (
 	looksPrinted   = appearance{"looks like an object that a program printed", true, true}
 	looksStored    = appearance{"looks like the address of a secret in another store, or like the output of another encryption tool", true, false}
 
+	looksPrintedError = appearance{"looks like an error or a page that a program printed", true, true}
+	looksPath         = appearance{"looks like the path of a file, expected what the file holds", true, false}
+
+	looksSingle     = appearance{"is a single character", false, false}
 	looksRepeated   = appearance{"is one character again and again", false, false}
 	looksQuoted     = appearance{"has quotation marks around it", false, false}
 	looksAssigned   = appearance{"looks like a line NAME=VALUE, expected the value alone", false, false}
@@ -65,6 +69,9 @@ func compiled(expression string) func() *regexp.Regexp {
 func appearanceOf(value string) appearance {
 	if utf8.RuneCountInString(value) > 2 && strings.Trim(value, value[:firstRune(value)]) == "" {
 		return looksRepeated
+	}
+	if utf8.RuneCountInString(value) == 1 && placeholderOf(value) == (appearance{}) {
+		return looksSingle
 	}
 	for _, v := range variants(value) {
 		if a := placeholderOf(v); a.placeholder {
@@ -134,6 +141,10 @@ func placeholderOf(v string) appearance {
 		return looksUnset
 	case redactedWords[word] || strings.HasPrefix(word, "redacted"):
 		return looksRedacted
+	case printedError().MatchString(v):
+		return looksPrintedError
+	case filePath().MatchString(v):
+		return looksPath
 	case printed().MatchString(v):
 		return looksPrinted
 	case stored().MatchString(v):
@@ -170,6 +181,15 @@ var (
 		`|^(?:vault|env|file|ref\+\w+|awssecret|ssm|secretref|valueFrom):\S` +
 		`|^arn:aws[\w-]*:(?:secretsmanager|ssm|kms):|^projects/[^/]+/secrets/|^@Microsoft\.KeyVault\(|^\{\{?resolve:` +
 		`|^\$ANSIBLE_VAULT|^ENC\(.*\)$|^\{(?:cipher|AES|noop|bcrypt)\}|^age-encryption\.org/|^-----BEGIN `)
+	printedError = compiled(`(?i)^(?:error|fatal|warning|usage|exception|panic|traceback|failed|failure|unable to|cannot|could not|can't|no such)(?:: |:$| \S+ \S)` +
+		`|(?i): (?:command not found|not found|permission denied|no such file or directory|access denied|is a directory|inaccessible or not found)$` +
+		`|(?i)^(?:HTTP/[\d.]+ )?[1-5]\d\d[ :-]+[a-z][a-z -]+$|^HTTP/[\d.]+ \d` +
+		`|(?i)^(?:(?:\S+ )?not found|unauthorized|forbidden|bad request|bad gateway|access denied|permission denied|internal server error|service unavailable|gateway time-?out)\.?$` +
+		`|(?i)^<(?:!doctype|html|head|body|\?xml)\b` +
+		`|(?i)^[{\[]\s*\{?\s*"(?:errors?|error_?(?:code|message|description)|message|errmsg|detail|statuscode|status|code|fault|exception)"\s*:`)
+	filePath = compiled(`^@?/(?:run|var|etc|home|root|tmp|mnt|secrets?|opt|usr|vault|dev|proc|private|Users|app|config|data)/[\w@./ -]+$|^@?(?:~|\.\.?)/[\w@./ -]+$` +
+		`|^@[\w./-]+\.(?:txt|pem|key|json|ya?ml|env|secret|token)$`)
+
 	cut = compiled(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
 )
 
@@ -177,7 +197,7 @@ var (
 // count as a part of it, because nothing else is written so.
 var (
 	wholeTemplate = compiled("^(?:" + strings.Join([]string{
-		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{[\w .:-]*`, `\{\{.*\}\}.*`, // also if it is cut short
+		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{(?:[A-Za-z_.-]*| [\w .:-]*)`, `\{\{.*\}\}.*`, // also if it is cut short
 		`\$\(.*\)`, "`[a-z].*`", `<%.*%>`, `<[A-Za-z][^<>]*>`,
 		`(?:\$[A-Z_][A-Z0-9_]*[:/.@-]?)+`, `(?:%[A-Z_][A-Z0-9_]*%[:/.@-]?)+`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
 		`[#%@!&~^]\{[^{}]*\}#?`, `%\([\w.]+\)[sdr]`, `%[sdvqx]`,
@@ -216,7 +236,7 @@ func isDelimited(v string) bool {
 var (
 	describing = words(`your my our insert enter put paste fill provide type replace with use here api app auth access client
 	webhook hook shared signing secret secrets key keys token tokens password passwd pwd credential credentials bearer basic
-	sample example dummy fake placeholder default string goes real change me this bit mkio`)
+	sample example dummy fake placeholder default string goes real change me this bit mkio test tests testing`)
 	// loose matches the digits that may be next to these words:
 	// your-256-bit-key, token1.
 	loose = compiled(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)

@@ -18,7 +18,8 @@ func (s String) Check() string {
 
 // CheckForm returns the problem that makes a value impossible to send, or "".
 // It refuses values that are empty, a mask, a placeholder or still encrypted,
-// and values with outer white space or control characters. No flag lifts this.
+// private keys, and values with outer white space or control characters. No flag
+// lifts this.
 // The text never holds the value.
 func (s String) CheckForm() string {
 	v := s.text()
@@ -29,6 +30,8 @@ func (s String) CheckForm() string {
 		return "is a mask (only asterisks), as the service shows a stored value, not the value itself"
 	case isPlaceholderWord(v):
 		return "is a placeholder, not a value"
+	case keyIn(v) != "":
+		return "is " + keyIn(v) + ", which no receiver may get"
 	case LooksSealed(v):
 		return "is an encrypted value, not the value itself: it was encrypted twice, or not decrypted"
 	case strings.TrimSpace(v) != v:
@@ -44,6 +47,16 @@ func (s String) CheckForm() string {
 // IsOdd reports whether a person may decide to send the value: [String.Check]
 // refuses it and [String.CheckForm] does not.
 func (s String) IsOdd() bool { return s.CheckForm() == "" && s.Check() != "" }
+
+// Is reports whether the value is a text, in any letter case.
+func (s String) Is(text string) bool { return text != "" && strings.EqualFold(s.text(), text) }
+
+// HoldsToken reports whether the value is a token of the service, or contains a
+// token of at least 8 bytes.
+func (s String) HoldsToken(token String) bool {
+	v, t := s.text(), token.text()
+	return t != "" && (v == t || len(t) >= minData && strings.Contains(v, t))
+}
 
 // maskRunes are the characters that services use in masks.
 const maskRunes = "*•●∗＊⁎✱⬤○◦"

@@ -47,6 +47,9 @@ func (s String) text() string {
 // Empty reports whether the value is empty or absent.
 func (s String) Empty() bool { return s.text() == "" }
 
+// Len returns the length of the value in bytes.
+func (s String) Len() int { return len(s.text()) }
+
 // String returns [Mask], also for an empty value.
 func (s String) String() string { return Mask }
 

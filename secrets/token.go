@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"encoding/base64"
 	"regexp"
 	"strings"
 )
@@ -12,10 +13,8 @@ var notTokens = []struct {
 	what string
 	form func() *regexp.Regexp
 }{
-	{"an age key", compiled(`(?i)AGE-SECRET-KEY-|AGE-PLUGIN-\w+-1`)},
 	{"the public part of an age key", compiled(`^age1[a-z0-9]{20,}$`)},
 	{"an encrypted text, not decrypted", compiled(`^ENC\[|^age-encryption\.org/|^\$ANSIBLE_VAULT|-----BEGIN AGE ENCRYPTED FILE`)},
-	{"a private key", compiled(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1|^untrusted comment: .*secret key`)},
 	{"a certificate or another PEM text", compiled(`-----BEGIN [A-Z0-9 ]+-----`)},
 	{"an SSH public key", compiled(`^(?:ssh-|ecdsa-|sk-ssh-|sk-ecdsa-)\S+ AAAA`)},
 	{"an AWS key", compiled(`(?:^|\W)(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}(?:\W|$)|aws_(?:access_key_id|secret_access_key|session_token)`)},
@@ -28,10 +27,44 @@ var notTokens = []struct {
 	{"a path of a file", compiled(`^(?:~?/|\.\.?/|[A-Za-z]:\\)`)},
 }
 
+// notValues are private keys. Neither the service nor a receiver may get one.
+var notValues = []struct {
+	what string
+	form func() *regexp.Regexp
+}{
+	{"an age key", compiled(`(?i)AGE-SECRET-KEY-|AGE-PLUGIN-\w+-1`)},
+	{"a private key", compiled(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1|^untrusted comment: .*secret key`)},
+	// The first line in the file of a key: OpenSSH, then PKCS #8 and PKCS #1.
+	{"a line of a private key", compiled(`^b3BlbnNzaC1rZXktdjE|^MII[EJ][A-Za-z0-9+/]{2}IBADANBgkqhkiG9w0B|^MC4CAQAwBQYDK2Vw|^MIG[A-Za-z0-9+/]{1,3}AgEAM|^M[HI][A-Za-z0-9+/]{1,2}CAQEE|^MII[EJ][A-Za-z0-9+/]{2}IBAA`)},
+}
+
+// keyIn names the private key that a text is or contains, also in base64; "" if
+// there is none.
+func keyIn(text string) string {
+	texts := []string{text}
+	compact := strings.Join(strings.Fields(text), "")
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if decoded, err := enc.DecodeString(strings.TrimRight(compact, "=")); err == nil && len(decoded) > 0 {
+			texts = append(texts, string(decoded))
+		}
+	}
+	for _, t := range texts {
+		for _, n := range notValues {
+			if n.form().MatchString(t) {
+				return n.what
+			}
+		}
+	}
+	return ""
+}
+
 // TokenProblem names the other kind of text that a token evidently is, or
 // returns "". The result never holds the token.
 func (s String) TokenProblem() string {
 	v := strings.TrimSpace(strings.TrimPrefix(s.text(), "\ufeff"))
+	if key := keyIn(v); key != "" {
+		return "holds " + key
+	}
 	for _, n := range notTokens {
 		if n.form().MatchString(v) {
 			return "holds " + n.what

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ func TestTokenProblem(t *testing.T) {
 	const age = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0SQGZKYZ"
 	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl-_9"
 	for says, values := range map[string][]string{
-		"an age key":              {age, strings.ToLower(age), "# created: 2026\n# public key: age1x\n" + age + "\n", "AGE-PLUGIN-YUBIKEY-1QQQ", "SOPS_AGE_KEY=" + age},
+		"an age key":              {age, strings.ToLower(age), "# created: 2026\n# public key: age1x\n" + age + "\n", "AGE-PLUGIN-YUBIKEY-1QQQ", "SOPS_AGE_KEY=" + age, base64.StdEncoding.EncodeToString([]byte(age)), base64.RawURLEncoding.EncodeToString([]byte("# key\n" + age + "\n"))},
 		"public part":             {"age1fhx9l9euyze64g0xdxmxur4wqv09fjqufxykg5dyu6zqe7leyfvq8hyk7g"},
 		"encrypted text":          {"ENC[AES256_GCM,data:x]", "-----BEGIN AGE ENCRYPTED FILE-----\nx", "$ANSIBLE_VAULT;1.1"},
 		"a private key":           {"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n", "-----BEGIN PGP PRIVATE KEY BLOCK-----", "-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nx", "PuTTY-User-Key-File-3: x"},
@@ -34,6 +35,7 @@ func TestTokenProblem(t *testing.T) {
 		"part is hidden":          {"eyJh****", "eyJhbGci..."},
 		"object that a program":   {"[object Object]"},
 		"another store or like t": nil,
+		"a line of a private key": {"b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw", "MIIEowIBAAKCAQEAx", "MHcCAQEEIIx"},
 	} {
 		for _, v := range values {
 			got := NewString(v).TokenProblem()

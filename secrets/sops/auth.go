@@ -233,12 +233,12 @@ func checkSealed(file string, tree *sops.Tree, skip ...[]string) error {
 // check returns an error if a value must not be sent. path is the location of
 // the value in the file.
 func (d *Decrypter) check(file, path string, value secrets.String) error {
-	problem := d.Problem(value)
+	problem, odd := d.problemAt(path, value)
 	if problem == "" {
 		return nil
 	}
 	e := &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew", command: setAnew(file, strings.SplitN(path, ".", 4))}
-	if value.IsOdd() {
+	if odd {
 		e.hint, e.command = e.Hint()+"; "+Odd, ""
 	}
 	return e
@@ -258,8 +258,27 @@ const Odd = "if it really is the secret: --allow-odd-secrets"
 // Problem returns the problem of a value that is to be sealed or sent, or "".
 // The text never contains the value.
 func (d *Decrypter) Problem(value secrets.String) string {
+	if d.o.IsToken != nil && d.o.IsToken(value) {
+		return isToken
+	}
 	if d.o.AllowOddSecrets {
 		return value.CheckForm()
 	}
 	return value.Check()
+}
+
+// isToken has no flag that lifts it: the token is for the service alone.
+const isToken = "is the token of MK.IO, which each receiver of deliveries would get"
+
+// problemAt is [Decrypter.Problem] for a value at a path. odd reports whether
+// AllowOddSecrets accepts the value.
+func (d *Decrypter) problemAt(path string, value secrets.String) (problem string, odd bool) {
+	if problem = d.Problem(value); problem != "" {
+		return problem, problem != isToken && value.IsOdd()
+	}
+	name := path[strings.LastIndexAny(path, "/.")+1:]
+	if !d.o.AllowOddSecrets && value.Is(name) {
+		return "is the name of the value, not the value itself", true
+	}
+	return "", false
 }

@@ -123,9 +123,9 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 		return nil, err
 	}
 	for _, p := range slices.Sorted(maps.Keys(s.Values)) {
-		if problem := s.d.Problem(s.Values[p]); problem != "" {
+		if problem, odd := s.d.problemAt(p, s.Values[p]); problem != "" {
 			e := &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
-			if s.Values[p].IsOdd() {
+			if odd {
 				e.hint = Odd
 			}
 			return nil, e

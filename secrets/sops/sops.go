@@ -25,6 +25,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
@@ -40,6 +41,9 @@ type Options struct {
 	// AllowOddSecrets accepts values that do not look like a secret
 	// ([secrets.String.IsOdd]).
 	AllowOddSecrets bool
+	// IsToken reports whether a value holds the token of the service, which is
+	// never an auth value. nil: no token is known.
+	IsToken func(secrets.String) bool
 	// Timeout limits one call of a key service; 0 means 30 s.
 	Timeout time.Duration
 	// Concurrency limits the parallel calls of cloud key services; 0 means 4.

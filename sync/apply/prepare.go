@@ -134,6 +134,9 @@ func (p *Prepared) decryptRule(ctx context.Context, rule *Rule) (auth secrets.Au
 	paths, values := auth.Values()
 	var errs []error
 	for _, path := range paths {
+		if p.deps.Client.IsToken(values[path]) {
+			errs = append(errs, fmt.Errorf("%s: spec.authentication.%s is the token of MK.IO, which each receiver of deliveries would get", rule.File, strings.Replace(path, "/", ".", 1)))
+		}
 		if wrong := values[path].CheckForm(); wrong != "" {
 			errs = append(errs, fmt.Errorf("%s: spec.authentication.%s %s", rule.File, strings.Replace(path, "/", ".", 1), wrong))
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/secrets"
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
@@ -94,14 +95,31 @@ func withhold(text string, suspects []string) string {
 	return text
 }
 
-// withholding is a writer that replaces arguments that look like a secret.
+// isURLDelimiter reports whether a character separates the parts of a URL.
+func isURLDelimiter(r rune) bool { return strings.ContainsRune(":/?&=#@", r) }
+
+// withholding is a writer that replaces arguments that look like a secret, and
+// lines that hold a known secret.
 type withholding struct {
 	w        io.Writer
 	suspects []string
+	known    *secrets.Scrubber
 }
 
 func (w withholding) Write(text []byte) (int, error) {
-	if _, err := io.WriteString(w.w, withhold(string(text), w.suspects)); err != nil {
+	shown := withhold(string(text), w.suspects)
+	if w.known.Reveals(shown) {
+		lines := strings.SplitAfter(shown, "\n")
+		for i, l := range lines {
+			if w.known.Reveals(l) {
+				lines[i] = "mkhooks: | " + withheld + "\n"
+			}
+		}
+		if shown = strings.Join(lines, ""); w.known.Reveals(shown) { // over several lines
+			shown = "mkhooks: | " + withheld + "\n"
+		}
+	}
+	if _, err := io.WriteString(w.w, shown); err != nil {
 		return 0, err
 	}
 	return len(text), nil

@@ -49,9 +49,11 @@ Exit codes:
 // run finds and runs the command, and maps its error to an exit code. It
 // reports a panic without its value, which could be a secret.
 func (a *app) run() (code int) {
-	if a.suspects = suspects(a.Args); len(a.suspects) > 0 {
-		a.Stderr = withholding{a.Stderr, a.suspects}
+	a.suspects = suspects(a.Args)
+	for _, name := range []string{"MKIO_BASE_URL", "MKIO_PROJECT"} {
+		a.suspects = append(a.suspects, suspects(strings.FieldsFunc(a.Getenv(name), isURLDelimiter))...)
 	}
+	a.Stderr = withholding{a.Stderr, a.suspects, a.known}
 	root := a.command()
 	a.tree = root
 	defer a.closeSinks()
@@ -67,7 +69,10 @@ func (a *app) run() (code int) {
 		}
 	}()
 	root.SetArgs(append([]string{}, a.Args...))
-	err := root.Execute()
+	err := a.refuseMisplaced()
+	if err == nil {
+		err = root.Execute()
+	}
 	var e *codeError
 	if err != nil && !errors.As(err, &e) && !a.started {
 		// cobra's errors are all about the command line.

@@ -34,8 +34,9 @@ standard input: one PATH takes all of it, less one line end; several PATHs take
 a line each.
 
 A value that only looks like a secret is refused: a variable that nothing
-replaced, null, [REDACTED], a value with an invisible character in it.
---allow-odd-secrets accepts it; masks and placeholders are never accepted.
+replaced, null, [REDACTED], the output of a failed command, the path of a file,
+a value with an invisible character in it. --allow-odd-secrets accepts it.
+Masks, placeholders, private keys and the token of MK.IO are never accepted.
 
 In place of RULE may stand the path of a shared secrets file, whose values rules
 take with $secret: FILE#KEY; then PATH is a KEY of it; --add makes a new one.

@@ -20,7 +20,7 @@ import (
 // decrypted once.
 func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
 	a.opening.Do(func() {
-		options := sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets, Getenv: a.Getenv}
+		options := sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets, IsToken: a.isToken, Getenv: a.Getenv}
 		if t := openTerminal(a); t != nil {
 			options.Terminal = t
 		}

@@ -215,7 +215,7 @@ func (a *app) openSink(s *sink) error {
 func (a *app) openFailureSinks(reports []string) {
 	var sinks []*sink
 	for _, r := range reports {
-		if s, err := a.newSink(r, allFormats); err == nil {
+		if s, err := a.newSink(r, allFormats); err == nil && !a.known.Reveals(s.path) {
 			sinks = append(sinks, s)
 		}
 	}

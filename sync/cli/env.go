@@ -32,6 +32,9 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Getenv returns an environment variable; "" if it is not set.
 	Getenv func(string) string
+	// Environ returns the environment as NAME=VALUE. It serves to find tokens
+	// under other names; nil: only MKIO_TOKEN is known.
+	Environ func() []string
 	// StdinTTY, StdoutTTY and StderrTTY tell which streams are a terminal. They
 	// control questions and colour.
 	StdinTTY, StdoutTTY, StderrTTY bool
@@ -58,7 +61,10 @@ func Main(ctx context.Context, env Env) int {
 	// net/http logs unsolicited server data as it is, so it would bypass
 	// masking and escaping.
 	log.SetOutput(io.Discard)
-	a := &app{Env: env, root: ctx, known: secrets.NewScrubber(credentials(env.Getenv)...)}
+	a := &app{Env: env, root: ctx, known: secrets.NewScrubber(credentials(env.Getenv)...), keys: keysOf(env)}
+	for _, k := range a.keys {
+		a.known.Add(k.value)
+	}
 	return a.run()
 }
 
@@ -98,6 +104,8 @@ type app struct {
 	// known finds secrets in external texts. It contains tokens, sent values,
 	// and the credentials of proxies and object stores.
 	known *secrets.Scrubber
+	// keys are the tokens and age keys of the environment.
+	keys []environmentKey
 
 	// progress reports long work; nil before the flags are parsed.
 	progress *progress.Progress
@@ -153,7 +161,7 @@ func (a *app) stopped() bool {
 // stores. Their error texts may repeat these values.
 func credentials(getenv func(string) string) []secrets.String {
 	var out []secrets.String
-	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_CLIENT_SECRET", "VAULT_TOKEN"} {
 		out = append(out, secrets.NewString(getenv(name)))
 	}
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {

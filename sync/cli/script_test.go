@@ -47,7 +47,7 @@ func mainForTest() { os.Exit(runForTest(time.Now)) }
 func runForTest(now func() time.Time) int {
 	ctx, stop, holdPipe := Signals()
 	return Main(ctx, Env{
-		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Environ: os.Environ,
 		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Now:       now, Transport: http.DefaultTransport, Stop: stop, HoldPipe: holdPipe,

@@ -84,6 +84,9 @@ type Client struct {
 	base     *url.URL
 	http     *http.Client
 	get, put *limiter
+	// token finds the token in paths. It is empty for a token shorter than 16
+	// bytes, which may be the word of a test bed.
+	token *secrets.Scrubber
 }
 
 // New returns a client for one project.
@@ -108,7 +111,13 @@ func New(o Options) (*Client, error) {
 		o.Known = secrets.NewScrubber()
 	}
 	o.Known.Add(o.Token)
-	c := &Client{o: o, base: u, get: newLimiter(o.Limits.Get), put: newLimiter(o.Limits.Write)}
+	c := &Client{o: o, base: u, get: newLimiter(o.Limits.Get), put: newLimiter(o.Limits.Write), token: secrets.NewScrubber()}
+	if o.Token.Len() >= 16 {
+		c.token.Add(o.Token)
+	}
+	if c.token.Holds([]byte(o.Project)) {
+		return nil, errTokenInPath
+	}
 	c.http = &http.Client{
 		Transport: transport(o.Transport, o.ReadOnly),
 		// A redirect could carry the token or a secret to another host.

@@ -139,6 +139,9 @@ func (c *Client) Mask(v any) { c.o.Known.Mask(v, webhook.Redacted) }
 // the complete token or a complete value that was sent.
 func (c *Client) MaskWhole(v any) { c.o.Known.MaskWhole(v, webhook.Redacted) }
 
+// IsToken reports whether an auth value holds the token.
+func (c *Client) IsToken(value secrets.String) bool { return value.HoldsToken(c.o.Token) }
+
 // Reveals reports whether [Client.Mask] would replace a text.
 func (c *Client) Reveals(text string) bool { return c.o.Known.Reveals(text) }
 

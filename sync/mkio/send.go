@@ -76,9 +76,16 @@ const (
 	maxErrorBody = 64 << 10
 )
 
+// errTokenInPath refuses a request whose path holds the token: proxies and servers
+// log paths.
+var errTokenInPath = errors.New("the project or the name of a rule holds the token, so nothing was sent")
+
 // send sends a call until it gets a final response or time is up. The error is an
 // [*Error], the context's, or the error of the precheck.
 func (c *Client) send(ctx context.Context, k call) (response, error) {
+	if c.token.Holds([]byte(k.url.EscapedPath())) {
+		return response{}, errTokenInPath
+	}
 	waits := &backoff.ExponentialBackOff{
 		InitialInterval: firstWait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: longWait,
 	}
