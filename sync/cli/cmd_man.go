@@ -54,7 +54,7 @@ func runMan(a *app, root *cobra.Command, dir string) error {
 		return failed(err)
 	}
 	// Mode 0644, unlike the 0600 of other output: everybody may read a manual.
-	for _, p := range manual.Pages(root, manual.Options{Date: date, Version: version(), Files: manFiles}) {
+	for _, p := range manual.Pages(root, manual.Options{Date: date, Version: version(), Files: manFiles, Groups: flagGroups}) {
 		if err := os.WriteFile(filepath.Join(dir, p.Name), p.Text, 0o644); err != nil {
 			return failed(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mkhooks/mkhooks/schema"
+	"github.com/mkhooks/mkhooks/sync/manual"
 	"github.com/mkhooks/mkhooks/sync/parallel"
 	"github.com/mkhooks/mkhooks/sync/report"
 )
@@ -115,9 +116,10 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	f := root.PersistentFlags()
-	f.StringVar(&a.color, "color", "auto", "colour on a terminal: auto, always or never (`WHEN`)")
-	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr: method, path, status, time; never a body or header")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress; warnings and errors stay")
+	f.StringVar(&a.color, "color", "auto", "`WHEN`: use colour: auto, always or never")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log each request on stderr, without headers and bodies")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "hide progress, but not warnings and errors")
+	root.SetUsageFunc(writeUsage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return a.flagError(cmd, err) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		a.started = true
@@ -275,7 +277,8 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		}
 		return invalidf(help, "--%s%s: expected %s", f.Name, found, expectedValue(f))
 	case errors.As(err, &missing):
-		return invalidf(help, "--%s needs a value: %s", missing.GetFlag().Name, strings.ReplaceAll(missing.GetFlag().Usage, "`", ""))
+		value, text := manual.FlagText(missing.GetFlag())
+		return invalidf(help, "--%s needs a value: %s (%s)", missing.GetFlag().Name, value, text)
 	case errors.As(err, &syntax):
 		return invalidf(help, "an argument of %s is no flag: expected --name or --name=value", path)
 	}
@@ -291,7 +294,8 @@ func expectedValue(f *pflag.Flag) string {
 	case "int":
 		return "a whole number"
 	}
-	return strings.ReplaceAll(f.Usage, "`", "")
+	_, text := manual.FlagText(f)
+	return text
 }
 
 // nearestFlag returns the flag of cmd with the most similar name; "" if no name

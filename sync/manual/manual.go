@@ -27,6 +27,8 @@ type Options struct {
 	Version string
 	// Files are the files that commands read or write.
 	Files []File
+	// Groups are the groups of flags, in the order of the pages.
+	Groups []Group
 }
 
 // File is a file that a page describes.
@@ -73,7 +75,7 @@ func renderPage(c *cobra.Command, o Options) Page {
 	texts := divide(c)
 	w.macro("SH", "DESCRIPTION")
 	w.blocks(texts.description)
-	w.options(c)
+	w.options(c, o.Groups)
 	w.macro("SH", "EXIT STATUS")
 	if len(texts.exit) == 0 {
 		texts.exit = []string{"0 done; other codes are those of " + c.Root().Name() + "(" + section + ")."}
@@ -272,29 +274,22 @@ func terms(lines []string) bool {
 	})
 }
 
-// options writes the command's flags, then the flags of every command.
-func (w *writer) options(c *cobra.Command) {
-	for _, group := range []struct {
-		macro, title string
-		flags        *pflag.FlagSet
-	}{
-		{"SH", "OPTIONS", c.NonInheritedFlags()},
-		{"SS", "Options of every command", c.InheritedFlags()},
-	} {
-		if !group.flags.HasAvailableFlags() {
-			continue
+// options writes the command's flags by group.
+func (w *writer) options(c *cobra.Command, groups []Group) {
+	w.macro("SH", "OPTIONS")
+	found := FlagGroups(c, groups)
+	for _, g := range found {
+		if len(found) > 1 {
+			w.macro("SS", g.Title)
 		}
-		w.macro(group.macro, group.title)
-		group.flags.VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden && f.Deprecated == "" {
-				w.flag(f)
-			}
-		})
+		for _, f := range g.Flags {
+			w.flag(f)
+		}
 	}
 }
 
 func (w *writer) flag(f *pflag.Flag) {
-	value, usage := pflag.UnquoteUsage(f)
+	value, text := FlagText(f)
 	head := `\fB\-\-` + escapeLiteral(f.Name) + `\fR`
 	if f.Shorthand != "" {
 		head = `\fB\-` + f.Shorthand + `\fR, ` + head
@@ -302,12 +297,9 @@ func (w *writer) flag(f *pflag.Flag) {
 	if value != "" {
 		head += `=\fI` + escapeLiteral(value) + `\fR`
 	}
-	if !slices.Contains([]string{"", "false", "[]", "0", "0s"}, f.DefValue) && !strings.Contains(usage, "(default") {
-		usage += fmt.Sprintf(" (default %s)", f.DefValue)
-	}
 	w.macro("TP")
 	w.line(head)
-	w.line(escape(usage))
+	w.line(escape(text))
 }
 
 func (w *writer) files(c *cobra.Command, files []File) {
