@@ -76,12 +76,12 @@ func newApplyCommand(a *app) *cobra.Command {
 func (o *applyOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addAudit(f)
-	f.StringVar(&o.planFile, "plan", "", "`FILE` of a saved plan: do what is equal in it and in the plan of now")
-	f.StringVar(&o.expect, "expect", "", "`DIGEST` that the plan must have, as it was reviewed; nothing left to do is fine, too")
-	f.BoolVar(&o.yes, "yes", false, "apply without asking")
-	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule while its history is stored before a delete")
-	f.IntVar(&o.concurrency, "concurrency", 16, "most writes side by side in each project (`N`)")
-	f.DurationVar(&o.drain, "drain", defaultDrain, "`TIME` to wait, before a delete, for records in flight and for a history that moves")
+	f.StringVar(&o.planFile, "plan", "", "`FILE`: apply only changes that are equal in this saved plan and the fresh plan")
+	f.StringVar(&o.expect, "expect", "", "`DIGEST`: apply nothing unless the plan has this digest")
+	f.BoolVar(&o.yes, "yes", false, "apply without confirmation")
+	f.BoolVar(&o.noPause, "no-pause", false, "do not pause a rule before its history is archived")
+	f.IntVar(&o.concurrency, "concurrency", 16, "`N`: limit the parallel writes in each project")
+	f.DurationVar(&o.drain, "drain", defaultDrain, "`TIME`: before a delete, limit the wait for records in flight and a stable history")
 }
 
 func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {

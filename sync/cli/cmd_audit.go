@@ -93,9 +93,9 @@ type verifyOptions struct {
 
 func (o *verifyOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	f.StringVar(&o.head, "head", "", "`HASH` that an apply printed and that must be in the chain")
-	f.BoolVar(&o.archives, "archives", false, "also check every archive that an audit file names")
-	f.StringVar(&o.place, "archive", "", "`PLACE` in which archives are looked for that are not where the record says (default that of the config file)")
+	f.StringVar(&o.head, "head", "", "`HASH`: require this head, which apply printed, in the audit log")
+	f.BoolVar(&o.archives, "archives", false, "also check every archive that the audit log names")
+	f.StringVar(&o.place, "archive", "", "`LOCATION`: search here for archives that are not at their recorded location (default: from the config file)")
 }
 
 // auditFiles returns the files in args, or the audit log of the config file.

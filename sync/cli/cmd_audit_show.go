@@ -20,9 +20,9 @@ type showOptions struct {
 
 func (o *showOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	f.StringArrayVar(&o.rules, "rule", nil, "`RULE` to show alone, a name or pattern (repeatable)")
-	f.StringVar(&o.since, "since", "", "`TIME` from which on runs are shown: "+sinceForms)
-	f.BoolVar(&o.steps, "steps", false, "show each step of a change, not only what came of it")
+	f.StringArrayVar(&o.rules, "rule", nil, "`RULE`: show only rules that match this name or pattern (repeatable)")
+	f.StringVar(&o.since, "since", "", "`TIME`: show only runs since this time: "+sinceForms)
+	f.BoolVar(&o.steps, "steps", false, "show every step of each change")
 }
 
 func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error {

@@ -53,8 +53,8 @@ func newDriftCommand(a *app) *cobra.Command {
 func (o *driftOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addPlaceholders(f)
-	f.BoolVar(&o.deliveries, "deliveries", false, "also read a page of each rule's delivery history, and point at rules whose latest deliveries failed")
-	f.Lookup("only").Usage = "`RULE` to look at alone, a name or pattern (repeatable); the word drift counts live-side changes alone for the exit code"
+	f.BoolVar(&o.deliveries, "deliveries", false, "also report rules whose latest deliveries failed")
+	f.Lookup("only").Usage = "`RULE`: compare only rules that match this name or pattern (repeatable); the word drift counts only live-side changes for the exit code"
 }
 
 func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {

@@ -45,14 +45,14 @@ func newEmulateCommand(a *app) *cobra.Command {
 }
 
 func (o *emulateOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on; port 0 takes a free one")
-	f.StringArrayVarP(&o.projects, "project", "p", []string{"demo"}, "a `PROJECT` that exists (repeatable)")
-	f.StringVar(&o.token, "token", "", "the `TOKEN` that is taken, with every capability; any text, it opens nothing else")
-	f.StringVar(&o.seed, "seed", "", "`FILE` of live rules and their history, JSON or YAML; every project begins with them")
-	f.BoolVar(&o.expose, "expose", false, "listen beyond loopback")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS`: listen on this address; port 0 selects a free port")
+	f.StringArrayVarP(&o.projects, "project", "p", []string{"demo"}, "`PROJECT`: serve this project (repeatable)")
+	f.StringVar(&o.token, "token", "", "`TOKEN`: accept this text as a token with all capabilities")
+	f.StringVar(&o.seed, "seed", "", "`FILE`: load rules and histories from this JSON or YAML file into every project")
+	f.BoolVar(&o.expose, "expose", false, "allow an address beyond loopback")
 	f.BoolVar(&o.rateLimit, "rate-limit", false, "enforce the published rate limits")
-	f.IntVar(&o.pageSize, "page-size", 100, "most records of one page (`N`)")
-	f.DurationVar(&o.latency, "latency", 0, "`TIME` that every answer takes")
+	f.IntVar(&o.pageSize, "page-size", 100, "`N`: limit the records in a page")
+	f.DurationVar(&o.latency, "latency", 0, "`TIME`: delay every response by this time")
 }
 
 func runEmulate(a *app, o emulateOptions) error {

@@ -68,18 +68,18 @@ func newHistoryCommand(a *app) *cobra.Command {
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return runHistory(a, o, cmd, args) }
 	o.AddFlags(cmd.Flags())
 	a.addFormat(cmd.Flags())
-	cmd.Flags().Lookup("format").Usage = "`FORMAT` of the document on stdout: text, json, markdown or csv"
+	cmd.Flags().Lookup("format").Usage = "`FORMAT`: print this format: text, json, markdown or csv"
 	return cmd
 }
 
 func (o *historyOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	o.connectOptions.AddFlags(f)
-	f.BoolVar(&o.all, "all", false, "one line a rule, worst first")
-	f.BoolVar(&o.records, "records", false, "list the records themselves, in the order of the service")
-	f.StringVar(&o.since, "since", "", "`TIME` from which on records count: "+sinceForms)
-	f.StringVar(&o.failOn, "fail-on", "", "exit with 2 where `WHICH` records are in the time of --since: failed, or retrying (which counts failed ones, too)")
-	f.StringVar(&o.export, "export", "", "`DIR` to store the whole history of each rule in; nothing is deleted")
+	f.BoolVar(&o.all, "all", false, "print one line for each rule, worst first")
+	f.BoolVar(&o.records, "records", false, "list the records, in the order of the service")
+	f.StringVar(&o.since, "since", "", "`TIME`: count only records since this time: "+sinceForms)
+	f.StringVar(&o.failOn, "fail-on", "", "`WHICH`: exit with 2 if there are such records: failed, or retrying (also counts failed)")
+	f.StringVar(&o.export, "export", "", "`DIR`: store the complete history of each rule in this directory")
 }
 
 // checkFlags checks how flags combine, and parses --since. Without --since it

@@ -72,8 +72,8 @@ func (o *importOptions) AddFlags(f *pflag.FlagSet) {
 
 // addOut adds the flags of commands that write new rule files.
 func addOut(f *pflag.FlagSet, out *string, dryRun *bool) {
-	f.StringVar(out, "out", "", "`DIR` to write new rule files to; it is made where it is missing")
-	f.BoolVar(dryRun, "dry-run", false, "say what would be written, and write nothing")
+	f.StringVar(out, "out", "", "`DIR`: write new rule files to this directory")
+	f.BoolVar(dryRun, "dry-run", false, "report changes without writing files")
 }
 
 func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) error {

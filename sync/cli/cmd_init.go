@@ -59,12 +59,12 @@ func newInitCommand(a *app) *cobra.Command {
 }
 
 func (o *initOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.project, "project", "p", "", "`PROJECT` of MK.IO (default $MKIO_PROJECT)")
-	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo (default: of the git remote, else of the folder)")
-	f.StringVar(&o.branch, "branch", "", "`BRANCH` that is applied from (default: the remote's, else the current one)")
-	f.BoolVar(&o.age, "age", false, "make an age key where SOPS looks for one, or use the one that is there")
-	f.StringArrayVar(&o.recipients, "age-recipient", nil, "public part of an age `KEY` that can read secrets (repeatable)")
-	f.StringArrayVar(&o.codeOwners, "codeowner", nil, "who approves changes to guards: `@ORG/TEAM`, @user or an address (repeatable)")
+	f.StringVarP(&o.project, "project", "p", "", "`PROJECT`: configure this project of MK.IO (default $MKIO_PROJECT)")
+	f.StringVar(&o.owner, "owner", "", "`NAME`: set the name of the config repository (default: from the git remote, then the directory)")
+	f.StringVar(&o.branch, "branch", "", "`BRANCH`: set the branch to apply from (default: the remote's default branch, then the current branch)")
+	f.BoolVar(&o.age, "age", false, "use the age key that SOPS reads; create it if it is absent")
+	f.StringArrayVar(&o.recipients, "age-recipient", nil, "`KEY`: encrypt secrets for this public age key (repeatable)")
+	f.StringArrayVar(&o.codeOwners, "codeowner", nil, "`@ORG/TEAM`: require approval by this team, @user or address for changes to guards (repeatable)")
 }
 
 // initRun is one call of init, with its findings and results.

@@ -33,7 +33,7 @@ func newPlanCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return runPlan(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())
-	cmd.Flags().StringVar(&a.out, "out", "", "`FILE` to save the plan in, for apply --plan and show")
+	cmd.Flags().StringVar(&a.out, "out", "", "`FILE`: save the plan in this file, for apply --plan and show")
 	a.addFormat(cmd.Flags())
 	return cmd
 }
@@ -44,15 +44,15 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	o.connectOptions.AddFlags(f)
 	o.planOptions.AddFlags(f)
 	o.ruleOptions.AddFlags(f)
-	f.IntVar(&o.parallel, "parallel", 8, "most projects side by side (`N`)")
+	f.IntVar(&o.parallel, "parallel", 8, "`N`: limit the projects in parallel")
 }
 
 func (o *planCommandOptions) AddFlags(f *pflag.FlagSet) {
 	o.runOptions.AddFlags(f)
 	o.addPlaceholders(f)
-	f.StringVar(&o.base, "base", "", "`COMMIT` to compare with: what guards the rules less, and who else can read new secrets")
-	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit 2 if anything differs")
-	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that what apply would send can be decrypted")
+	f.StringVar(&o.base, "base", "", "`COMMIT`: report weaker guards and new readers of secrets since this commit")
+	f.BoolVar(&o.detailedExitcode, "detailed-exitcode", false, "exit with 2 if there are differences")
+	f.BoolVar(&o.decrypt, "decrypt", false, "also check that every secret to be sent can be decrypted")
 }
 
 func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) error {

@@ -47,12 +47,12 @@ func (o *releaseOptions) AddFlags(f *pflag.FlagSet) {
 	o.connectOptions.AddFlags(f)
 	o.ruleOptions.AddFlags(f)
 	addRules(f, &o.rules)
-	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules")
-	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets (repeatable)")
-	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
-	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow the write to drop fields this version does not know")
+	f.StringVar(&o.owner, "owner", "", "`NAME`: release rules that this config repository owns")
+	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST`: allow this host to receive secrets (repeatable)")
+	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST`: also allow this host to receive secrets, in this run only (repeatable)")
+	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow the write to drop unknown fields")
 	o.addAudit(f)
-	f.BoolVar(&o.yes, "yes", false, "release without asking")
+	f.BoolVar(&o.yes, "yes", false, "release without confirmation")
 }
 
 func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) error {

@@ -52,7 +52,7 @@ func (o *restoreOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	addRules(f, &o.rules)
 	addOut(f, &o.out, &o.dryRun)
-	f.StringVar(&o.audit, "audit", "", "audit log `FILE` that has the checksum of the manifest (default that of the config file)")
+	f.StringVar(&o.audit, "audit", "", "`FILE`: check the manifest against this audit log (default: from the config file)")
 	f.BoolVar(&o.noAudit, "no-audit", false, "do not check the manifest against the audit log")
 }
 

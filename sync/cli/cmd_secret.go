@@ -101,9 +101,9 @@ func newSecretCommand(a *app) *cobra.Command {
 func (o *secretOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	addRules(f, &o.rules)
-	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP (repeatable)")
+	f.StringArrayVar(&o.keyServices, "key-service", nil, "`SERVICE`: allow this cloud key service besides age and PGP: awskms, gcpkms, azkv, hcvault or hckms (repeatable)")
 	o.addOddSecrets(f)
-	f.BoolVar(&o.add, "add", false, "add a name that is much like one that is there, or a new KEY to a shared file")
+	f.BoolVar(&o.add, "add", false, "allow a name similar to an existing name, or a new key in a shared file")
 }
 
 func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) error {

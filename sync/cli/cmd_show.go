@@ -36,7 +36,7 @@ func newShowCommand(a *app) *cobra.Command {
 			return runShow(a, args[0], drift)
 		},
 	}
-	cmd.Flags().BoolVar(&drift, "drift", false, "word a plan as drift does: which side moved")
+	cmd.Flags().BoolVar(&drift, "drift", false, "print a plan as drift does: which side changed")
 	a.addFormat(cmd.Flags())
 	return cmd
 }

@@ -49,7 +49,7 @@ func newShowRuleCommand(a *app) *cobra.Command {
 
 func (o *showRuleOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	addProjects(f, &o.projects, "`PROJECT` of the config file (default $MKIO_PROJECT, or its only one)")
+	addProjects(f, &o.projects, "`PROJECT`: select this project of the config file (default $MKIO_PROJECT, then the only project)")
 	addRules(f, &o.rules)
 	o.ruleOptions.AddFlags(f)
 }

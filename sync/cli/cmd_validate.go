@@ -47,9 +47,9 @@ func newValidateCommand(a *app) *cobra.Command {
 
 func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
-	addProjects(f, &o.projects, "`PROJECT` of the config file whose files are checked, a name or pattern (repeatable; default all)")
+	addProjects(f, &o.projects, "`PROJECT`: check only projects that match this name or pattern (repeatable; default all)")
 	o.ruleOptions.AddFlags(f)
-	f.BoolVar(&o.decrypt, "decrypt", false, "also prove that every secret can be decrypted")
+	f.BoolVar(&o.decrypt, "decrypt", false, "also check that every secret can be decrypted")
 }
 
 func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) error {

@@ -37,7 +37,7 @@ func newVersionCommand(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&a.format, "format", "text", "`FORMAT` of what is printed: text or json")
+	cmd.Flags().StringVar(&a.format, "format", "text", "`FORMAT`: print this format: text or json")
 	return cmd
 }
 

@@ -81,7 +81,7 @@ func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc
 		return completeFiles("yaml", "yml")
 	case "DIR":
 		return folders
-	case "PLACE":
+	case "LOCATION":
 		return completeFiles()
 	case "PROJECT":
 		return a.completeProject

@@ -26,7 +26,7 @@ type configOptions struct {
 }
 
 func (o *configOptions) addConfig(f *pflag.FlagSet) {
-	f.StringVar(&o.configFile, "config", "", "config `FILE` (default "+config.FileName+" where there is one; '' for none)")
+	f.StringVar(&o.configFile, "config", "", "`FILE`: read this config file (default "+config.FileName+", if it exists; '' for none)")
 }
 
 // readConfig reads the config file once. Errors in it end the run.

@@ -94,8 +94,8 @@ func problemsDocument(problems []schema.Problem) document {
 
 // addFormat adds --format and --report to a command.
 func (a *app) addFormat(f *pflag.FlagSet) {
-	f.StringVar(&a.format, "format", string(report.Text), "`FORMAT` of the document on stdout: text, json or markdown")
-	f.StringArrayVar(&a.reports, "report", nil, "`FORMAT=FILE` to write the document to, too (repeatable)")
+	f.StringVar(&a.format, "format", string(report.Text), "`FORMAT`: print this format: text, json or markdown")
+	f.StringArrayVar(&a.reports, "report", nil, "`FORMAT=FILE`: also write this format to this file (repeatable)")
 }
 
 // formats is the default for a command without [formatsKey].

@@ -33,7 +33,7 @@ type projectMetrics struct {
 }
 
 func (m *driftMetrics) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&m.path, "metrics", "", "`FILE` for Prometheus, ending in "+metrics.Extension+" as the node exporter wants it: rules by state, last success, requests, retries, duration")
+	f.StringVar(&m.path, "metrics", "", "`FILE`: write metrics for Prometheus to this "+metrics.Extension+" file")
 }
 
 // addProjects adds the projects of the run.

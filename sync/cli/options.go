@@ -42,11 +42,11 @@ type ruleOptions struct {
 }
 
 func (o *ruleOptions) AddFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept auth values in clear text (for a test bed)")
-	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn of plain headers or parameters that look like a credential")
+	f.BoolVar(&o.allowPlaintextAuth, "allow-plaintext-auth", false, "accept plaintext auth values (for tests)")
+	f.BoolVar(&o.allowPlainCredentials, "allow-plain-credentials", false, "only warn about plain headers or parameters that look like credentials")
 	o.addOddSecrets(f)
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept rule paths that hold no rule file, and changes if the files hold no rule at all")
-	f.StringArrayVar(&o.keyServices, "key-service", nil, "cloud key `SERVICE` that may be called beside age and PGP: awskms, gcpkms, azkv, hcvault, hckms (repeatable)")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept paths without rule files, and runs without rules")
+	f.StringArrayVar(&o.keyServices, "key-service", nil, "`SERVICE`: allow this cloud key service besides age and PGP: awskms, gcpkms, azkv, hcvault or hckms (repeatable)")
 }
 
 // addOddSecrets adds the flag of commands that seal or decrypt.
@@ -56,7 +56,7 @@ func (o *ruleOptions) addOddSecrets(f *pflag.FlagSet) {
 
 // addPlaceholders adds the flag of commands that show a plan and send nothing.
 func (o *ruleOptions) addPlaceholders(f *pflag.FlagSet) {
-	f.BoolVar(&o.allowPlaceholders, "allow-placeholders", false, "plan rules whose files still wait for a secret: they show as blocked")
+	f.BoolVar(&o.allowPlaceholders, "allow-placeholders", false, "plan rules that contain placeholders; they are blocked")
 }
 
 // keyServiceNames are the values of --key-service.
@@ -99,11 +99,11 @@ type connectOptions struct {
 }
 
 func (o *connectOptions) AddFlags(f *pflag.FlagSet) {
-	addProjects(f, &o.projects, "`PROJECT` of MK.IO, or a pattern of those in the config file (repeatable; default $MKIO_PROJECT, then all of the config file)")
-	f.StringVar(&o.baseURL, "base-url", "", "base `URL` of the service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
-	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` to read the token from (default $MKIO_TOKEN)")
-	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "`TIME` for which one request is tried again before it counts as failed")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "`TIME` that one attempt of a request may take")
+	addProjects(f, &o.projects, "`PROJECT`: select this project, or a pattern of names in the config file (repeatable; default $MKIO_PROJECT, then all)")
+	f.StringVar(&o.baseURL, "base-url", "", "`URL`: connect to this service (default $MKIO_BASE_URL, then "+defaultBaseURL+")")
+	f.StringVar(&o.tokenFile, "token-file", "", "`FILE`: read the token from this file (default $MKIO_TOKEN)")
+	f.DurationVar(&o.retryFor, "retry-for", 2*time.Minute, "`TIME`: retry a failed request for at most this time")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "`TIME`: limit one attempt of a request to this time")
 }
 
 // addProjects adds -p.
@@ -276,7 +276,7 @@ func (a *app) logProxy(base string) {
 
 // addRules adds --rules for a command whose arguments are not rule paths.
 func addRules(f *pflag.FlagSet, rules *[]string) {
-	f.StringArrayVar(rules, "rules", nil, "`PATH` of rule files (repeatable)")
+	f.StringArrayVar(rules, "rules", nil, "`PATH`: read rule files from this path (repeatable)")
 }
 
 // planOptions are the settings and guards of a run.
@@ -316,26 +316,26 @@ type planOptions struct {
 func (o *planOptions) askedRule() string { return cmp.Or(o.asked, "--only ") }
 
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.owner, "owner", "", "`NAME` of the config repo that owns the rules; turns the marker on")
-	f.StringVar(&o.prune, "prune", "none", "which live rules without a file are deleted: none, owned or all (`WHICH`)")
-	f.StringArrayVar(&o.only, "only", nil, "`RULE` to look at alone, a name or pattern: nothing is deleted, and what is wrong with the files of others is a warning (repeatable)")
-	f.StringVar(&o.maxDeletes, "max-deletes", "", "most deletes of a project: a count `N`, or a share of the rules owned (default 30%)")
-	f.StringArrayVar(&o.protect, "protect", nil, "`RULE` never deleted, a name or pattern (repeatable)")
-	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST` that may receive secrets, such as *.example.com or a.example:8443 (repeatable)")
-	f.StringVar(&o.archive, "archive", "", "`PLACE` where delivery histories go before a delete: a folder, s3://, azblob:// or gs://")
-	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "the archive folder outlives this machine (asked for under CI)")
-	f.BoolVar(&o.resendAuth, "resend-auth", false, "send every rule that has authentication again")
-	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow updates that drop fields this version does not know")
-	f.BoolVar(&o.deleteActive, "delete-active", false, "allow deletes while deliveries are on their way")
-	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "`RULE` whose authentication may be dropped (repeatable)")
-	f.StringArrayVar(&o.takeOver, "take-over", nil, "`RULE` of another owner to take over (repeatable)")
-	f.StringArrayVar(&o.adopt, "adopt", nil, "`RULE` made elsewhere that may be changed by its adoption (repeatable)")
-	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST` that may receive secrets in this run (repeatable)")
+	f.StringVar(&o.owner, "owner", "", "`NAME`: mark the rules as owned by this config repository")
+	f.StringVar(&o.prune, "prune", "none", "`WHICH`: delete live rules without a file: none, owned or all")
+	f.StringArrayVar(&o.only, "only", nil, "`RULE`: plan only rules that match this name or pattern, without deletes (repeatable)")
+	f.StringVar(&o.maxDeletes, "max-deletes", "", "`N`: limit the deletes in each project, as a count or a share of the owned rules (default 30%)")
+	f.StringArrayVar(&o.protect, "protect", nil, "`RULE`: never delete rules that match this name or pattern (repeatable)")
+	f.StringArrayVar(&o.destinations, "destination", nil, "`HOST`: allow this host to receive secrets, such as *.example.com or a.example:8443 (repeatable)")
+	f.StringVar(&o.archive, "archive", "", "`LOCATION`: store delivery histories here before deletes: a directory, s3://, azblob:// or gs://")
+	f.BoolVar(&o.archiveIsDurable, "archive-is-durable", false, "state that the archive directory outlives this machine (required under CI)")
+	f.BoolVar(&o.resendAuth, "resend-auth", false, "send all rules with auth again")
+	f.BoolVar(&o.dropUnknown, "drop-unknown", false, "allow updates that drop unknown fields")
+	f.BoolVar(&o.deleteActive, "delete-active", false, "allow deletes while records are in flight")
+	f.StringArrayVar(&o.dropAuth, "drop-auth", nil, "`RULE`: allow this rule to lose its auth (repeatable)")
+	f.StringArrayVar(&o.takeOver, "take-over", nil, "`RULE`: take over this rule from another owner (repeatable)")
+	f.StringArrayVar(&o.adopt, "adopt", nil, "`RULE`: allow adoption to change this live rule (repeatable)")
+	f.StringArrayVar(&o.allowDestinations, "allow-destination", nil, "`HOST`: also allow this host to receive secrets, in this run only (repeatable)")
 }
 
 // addAudit adds the flag of commands that write.
 func (o *planOptions) addAudit(f *pflag.FlagSet) {
-	f.StringVar(&o.audit, "audit", "", "`FILE` that every write is recorded in, before it leaves and after it")
+	f.StringVar(&o.audit, "audit", "", "`FILE`: record every write in this audit log")
 }
 
 // plan checks how flags combine and returns the options of package plan.
