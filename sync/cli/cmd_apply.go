@@ -19,29 +19,31 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-const applyLong = `Apply makes the live rules what the files say: it plans, shows the plan, asks,
-and acts. Creates and updates go first, side by side; then deletes, each only
-after the rule's delivery history is stored in --archive, whole and verified.
+const applyLong = `Apply changes the live rules to match the files: it plans, shows the plan, asks
+for confirmation and writes the changes. Creates and updates run first, in
+parallel. Then come the deletes. A rule is deleted only after its complete
+delivery history is stored in --archive and verified.
 
-A delete first pauses its rule, which takes the rule's auth values out of it. If
-the delete does not come to its end, the result says what it left, and the next
-apply goes on: it deletes the rule, or restores it if its file exists again.
+A delete first pauses its rule, which removes the rule's auth values. If the
+delete does not finish, the result reports the state of the rule. The next apply
+then deletes the rule, or restores it if its file exists again.
 
-Every secret that will be sent is decrypted and checked before the first
-write. Each rule is read again directly before it is written: what someone
-changed since the plan is left alone and reported as stale.
+Apply decrypts and checks every secret to be sent before the first write. It
+reads each rule again directly before it writes the rule. If another client
+changed the rule since the plan, the change is stale and apply skips it.
 
-With --plan, only what a saved plan says is done, as far as it is still the
-same; with --expect, the plan must have the digest that was reviewed. Both only
-take away: a saved plan lifts no guard.
+With --plan, apply only makes changes of the saved plan that are still equal in
+the fresh plan. With --expect, the plan must have the reviewed digest, unless
+there is nothing to do. A saved plan lifts no guard.
 
-Interrupted once, apply finishes what is under way and starts nothing more;
-twice, it gives up the requests under way, too. Run again, it converges.
+On the first interrupt, apply finishes the writes in flight and starts no other
+writes. On the second, it also cancels the requests in flight. The next apply
+continues from there.
 
-Exit codes: 0 done, or nothing to do; 1 failed and nothing was applied;
-3 invalid input, nothing was sent; 4 refused: a change is blocked or stale, or
-the answer was no; 5 partial: a write took effect, and a change failed, is
-unverified, or was refused after a write of its own; 130 interrupted.`
+Exit codes: 0 done, or nothing to do; 1 failed, and nothing was applied;
+3 invalid input, and nothing was sent; 4 refused: a change is blocked or stale,
+or the answer was no; 5 partial: a write took effect, and a change failed, is
+unverified, or was refused after its first write; 130 interrupted.`
 
 // defaultDrain limits the wait for a complete history without records in
 // flight.
@@ -61,11 +63,11 @@ func newApplyCommand(a *app) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
 		Use:   "apply [PATH...]",
-		Short: "Make the live rules what the files say",
+		Short: "Change the live rules to match the files",
 		Long:  applyLong,
 		Example: "  mkhooks apply\n" +
 			"  mkhooks apply --plan plan.json --yes\n" +
-			"  mkhooks apply -p my-project --owner video-platform --prune owned --archive ./archive --yes rules/",
+			"  mkhooks apply -p my-project --owner video-platform --archive ./archive rules/",
 		RunE: func(cmd *cobra.Command, args []string) error { return runApply(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())

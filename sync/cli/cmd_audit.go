@@ -21,35 +21,33 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-const auditVerifyLong = `Verify checks audit files and archives: of an audit file, that no line was
-changed, removed or moved, and which writes were under way when a run died; of
-an archive, named by its manifest, that it holds as many records as that says,
-with their checksum.
+const auditVerifyLong = `Verify checks audit logs and archives. In an audit log, it finds changed,
+removed and moved lines, and writes in flight when a run crashed. In an archive,
+given by its manifest, it checks the number of records and their checksum.
 
-A record that was cut at its end, or rewritten as a whole, is consistent in
-itself: it shows against a head that was kept elsewhere, which every apply
-prints (--head).
+An audit log that was truncated or completely rewritten is still consistent.
+Detect this with --head and the head that apply printed.
 
---archives also checks each archive that the record names: that it is whole, and
-that it is the one that was stored. An archive that is not where the record says
-is looked for by its name in --archive PLACE, or where the config file says.
+With --archives, verify also checks that each archive in the audit log is
+complete and unchanged. It looks for an archive at its recorded location, then
+by name in --archive or in the archive location of the config file.
 
-Without FILE it is the audit file of the config file. It needs no key, and the
-network only for archives in a bucket.
+Without FILE, verify checks the audit log of the config file. It needs no key.
+It needs the network only for archives in a bucket.
 
-Exit codes: 0 all is whole (warnings aside), 1 an archive could not be looked
-at, 3 something is not whole.`
+Exit codes: 0 no problems (warnings are allowed), 1 an archive could not be
+read, 3 problems found.`
 
-const auditShowLong = `Show prints who changed what, when, on what grounds, from an audit file: each
-run with its writes. Without FILE it is the audit file of the config file.
+const auditShowLong = `Show prints the runs in an audit log, with their writes: who changed which
+rules, when and why. Without FILE, it reads the audit log of the config file.
 
-Exit codes: 0 done, 3 the file is no audit file, or its chain is broken.`
+Exit codes: 0 done, 3 the file is not an audit log, or its chain is broken.`
 
 func newAuditCommand(a *app) *cobra.Command {
 	group := &cobra.Command{
 		Use:   "audit",
-		Short: "Check and read the record of applies",
-		Long:  "Audit checks and reads the record that apply keeps with --audit FILE.",
+		Short: "Check and print audit logs",
+		Long:  "Audit checks and prints the audit log that apply writes with --audit FILE.",
 	}
 	group.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -61,7 +59,7 @@ func newAuditCommand(a *app) *cobra.Command {
 	var v verifyOptions
 	verify := &cobra.Command{
 		Use:   "verify [FILE...]",
-		Short: "Check the chain of audit files, and archives",
+		Short: "Check audit logs and archives",
 		Long:  auditVerifyLong,
 		Example: "  mkhooks audit verify audit/applies.jsonl\n" +
 			"  mkhooks audit verify --head 9f2c... --archives audit/applies.jsonl\n" +
@@ -73,7 +71,7 @@ func newAuditCommand(a *app) *cobra.Command {
 	var s showOptions
 	show := &cobra.Command{
 		Use:     "show [FILE]",
-		Short:   "Print who changed what and when",
+		Short:   "Print the runs in an audit log",
 		Long:    auditShowLong,
 		Example: "  mkhooks audit show audit/applies.jsonl\n  mkhooks audit show --rule 'billing-*' --format json audit/applies.jsonl",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runAuditShow(a, s, cmd.Flags(), args) },

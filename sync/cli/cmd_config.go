@@ -12,10 +12,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const configLong = `Config prints what is in force for a run and where each value comes from: a
-flag, a variable of the environment, a line of the config file, or the default.
-It takes the flags of plan and apply, reads no rule file and asks nobody. Of a
-token it says whether it is set, never its value.
+const configLong = `Config prints the settings of a run and the source of each value: a flag, an
+environment variable, a line of the config file, or the default. It takes the
+flags of plan and apply. It reads no rule files and sends no requests. It shows
+whether a token is set, but not its value.
 
 Exit codes: 0 done, 3 invalid input.`
 
@@ -25,7 +25,7 @@ func newConfigCommand(a *app) *cobra.Command {
 	var o configCommandOptions
 	cmd := &cobra.Command{
 		Use:     "config",
-		Short:   "Print what is in force, and where each value comes from",
+		Short:   "Print the settings and the source of each value",
 		Long:    configLong,
 		Example: "  mkhooks config\n  mkhooks config -p prod --max-deletes 5",
 		Args:    cobra.NoArgs,

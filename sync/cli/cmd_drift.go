@@ -9,19 +9,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-const driftLong = `Drift is the plan for schedules: it says per rule which side moved since the
-last apply, and exits with 2 when any rule differs. It sends GET requests only
+const driftLong = `Drift is the plan for scheduled runs. For each rule it reports which side
+changed since the last apply: live or in the files. It sends only GET requests
 and decrypts nothing.
 
-A secret that was broken by hand shows in no comparison, because the service
-never shows it: with --deliveries, rules whose latest deliveries failed are
-pointed out. That is no difference, and leaves the exit code as it is.
+The service never shows secrets, so drift cannot detect a changed live secret.
+With --deliveries, it reads a page of each rule's delivery history and reports
+rules whose latest deliveries failed. These do not affect the exit code.
 
-With --metrics, a file tells Prometheus what was found, for the textfile
-collector of the node exporter or a push gateway. It is written whatever comes
-of the run, and keeps when one last went well.
+With --metrics, it writes a file for the textfile collector of the node exporter
+or for a push gateway: rules by state, last success, requests, retries and
+duration. It writes the file even if the run fails, and keeps the time of the
+last success.
 
-Without --owner nothing says which side moved, only that a rule differs.
+Without --owner, drift reports that a rule differs, but not which side changed.
 
 Exit codes: 0 no difference, 2 differences, 1 the service could not be read,
 3 invalid input.`
@@ -39,9 +40,9 @@ func newDriftCommand(a *app) *cobra.Command {
 	var o driftOptions
 	cmd := &cobra.Command{
 		Use:     "drift [PATH...]",
-		Short:   "Say which live rules differ, and by which side",
+		Short:   "Report rules that differ, and which side changed",
 		Long:    driftLong,
-		Example: "  mkhooks drift\n  mkhooks drift -q --deliveries --metrics /var/lib/node_exporter/textfile/mkhooks.prom\n  mkhooks drift -p my-project --owner video-platform rules/",
+		Example: "  mkhooks drift\n  mkhooks drift -q --deliveries --metrics /srv/textfile/mkhooks.prom\n  mkhooks drift -p my-project --owner video-platform rules/",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runDrift(a, o, cmd, args) },
 	}
 	o.AddFlags(cmd.Flags())

@@ -15,12 +15,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-const emulateLong = `Emulate serves a local stand-in of the webhook-rules API, in memory, for tests
-and for trying things out: bearer token, masking, paging, full replacement,
-delivery history that goes with its rule, and errors as the service words them.
+const emulateLong = `Emulate serves a local emulator of the webhook-rules API, in memory, for tests
+and experiments. It emulates bearer tokens, masks, paging, full replacement,
+delivery histories that are deleted with their rule, and the error messages of
+the service.
 
-It prints one line on stdout, MKIO_BASE_URL=http://..., and serves until it is
-interrupted. It listens on loopback only, unless --expose is given.`
+It prints MKIO_BASE_URL=http://... on standard output, and serves until it is
+interrupted. It listens only on loopback unless --expose is given.`
 
 type emulateOptions struct {
 	listen, token, seed string
@@ -34,7 +35,7 @@ func newEmulateCommand(a *app) *cobra.Command {
 	var o emulateOptions
 	cmd := &cobra.Command{
 		Use:     "emulate",
-		Short:   "Serve a local stand-in of the API",
+		Short:   "Serve a local emulator of the API",
 		Long:    emulateLong,
 		Example: "  mkhooks emulate --listen 127.0.0.1:8080 --token T --project P --seed live.json",
 		Args:    cobra.NoArgs,

@@ -17,35 +17,35 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-const historyLong = `History sums up the delivery history of live rules: records by status and type,
-the share that succeeded, failures in a row, and how they spread over time. It
-is the first place to look when an application misses an event. RULE is a name
-or a pattern such as 'billing-*'; without one, all rules are shown as with --all.
-It sends GET requests only and decrypts nothing.
+const historyLong = `History summarizes the delivery histories of live rules: records by status and
+type, success rate, consecutive failures and their distribution over time. Use
+it first when an application misses an event. RULE is a name or a pattern such
+as 'billing-*'. Without RULE, history shows all rules, as with --all. It sends
+only GET requests and decrypts nothing.
 
-Failing means that what ended last is Failed, whatever is tried again since. A
-history is always read to its end, --since too: the service has no filter by
-time and promises no order.
+A rule is failing if its newest finished delivery is Failed, even if it is being
+retried. History reads all records even with --since, because the service cannot
+filter by time and guarantees no order.
 
-For monitoring, --fail-on says which records make the exit code 2. Give it the
-time between two runs with --since: without, a record that failed once is an
-alert for as long as the history holds it.
+For monitoring, --fail-on selects the records that cause exit code 2. Set
+--since to the time between two runs. Otherwise a failed record triggers an
+alert for as long as it is in the history.
 
   mkhooks history --all --since 24h --fail-on failed
 
   failed    a record in that time is Failed
   retrying  a record in that time is Failed or Retrying
 
-If it can't tell, the exit code is 1: a history could not be read to its end,
-records may be missing from it (the service counts more than it lists, does not
-count, contradicts its own counts, or lists a record on two pages), or a record
-has no known status or no time.
+The exit code is 1 if --fail-on cannot be decided: a history could not be read
+completely, records may be missing, or a record has no known status or no time.
+Records may be missing if the service counts more records than it lists, has no
+count, contradicts its own counts, or lists a record on two pages.
 
---export stores the whole history of each rule as an apply does before it
-deletes one, and deletes nothing. Records on their way are stored as they are.
+--export stores the complete history of each rule, as apply does before a
+delete. It also stores records in flight, and deletes nothing.
 
 Exit codes: 0 done, 2 --fail-on found a record, 1 a history could not be read or
-stored, or --fail-on can't tell, 3 invalid input.`
+stored or --fail-on cannot be decided, 3 invalid input.`
 
 type historyOptions struct {
 	configOptions
@@ -58,7 +58,7 @@ func newHistoryCommand(a *app) *cobra.Command {
 	var o historyOptions
 	cmd := &cobra.Command{
 		Use:   "history [RULE...]",
-		Short: "Sum up delivery histories, list or store their records",
+		Short: "Summarize, list or export delivery histories",
 		Long:  historyLong,
 		Example: "  mkhooks history --all\n" +
 			"  mkhooks history --since 24h job-notifications\n" +

@@ -19,26 +19,26 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-const importLong = `Import goes the opposite way of apply: it makes files say what is live. It only
-reads from the service, and needs no key.
+const importLong = `Import updates rule files from the live rules. It sends only GET requests and
+needs no key.
 
-With --out DIR it writes a file for each live rule that has none, or for the
-rules that are named. No secret can be read, so a placeholder stands where one
-belongs; mkhooks secret set puts the value there. Until then the rule shows as
-blocked in plan --allow-placeholders, and validate refuses its file.
+With --out DIR, it writes a file for each live rule without a file, or for the
+given rules. It creates DIR if needed. The service does not show secrets, so the
+file contains placeholders. "mkhooks secret set" replaces them. Until then,
+validate refuses the file, and plan --allow-placeholders shows the rule as
+blocked.
 
-With names and patterns of rules it takes drift over into the files that they
-have: URL, enabled, events, plain headers and parameters are edited as text,
-and comments, order and encrypted values stay as they are. What concerns
-authentication is said and left, because it takes the value and a key. A rule
-that several layers say together is refused, with what differs: which of them
-should say it is for people to decide.
+With names or patterns of rules, it writes drift into their existing files. It
+changes URL, enabled, events, plain headers and parameters. Comments, order and
+encrypted values stay unchanged. It reports differences in auth but cannot
+import them. It refuses to change a rule that several layers define, and shows
+the differences.
 
-Nothing is written before everything was read. A file that was changed meanwhile
-is read again, so that no change of it is lost.
+It writes nothing until it has read everything. If a file changes meanwhile,
+import reads it again and keeps those changes.
 
-Exit codes: 0 done, 1 failed (5: after a file was written), 3 invalid input, 4
-something that is live could not be taken over. With 3 nothing was written.`
+Exit codes: 0 done, 1 failed (5 if files were written), 3 invalid input and
+nothing was written, 4 a live difference could not be imported.`
 
 type importOptions struct {
 	configOptions
@@ -53,7 +53,7 @@ func newImportCommand(a *app) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import [RULE...]",
-		Short: "Write live rules to files, or take drift over into them",
+		Short: "Write live rules or drift to rule files",
 		Long:  importLong,
 		Example: "  mkhooks import --out rules\n" +
 			"  mkhooks import -p my-project --rules rules/prod job-notifications",

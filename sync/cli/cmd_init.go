@@ -24,20 +24,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-const initLong = `Init writes a config repo into DIR (default: this folder): mkhooks.yaml, an
-example rule, .sops.yaml, schemas for editors, .gitignore, .gitattributes,
-workflows for GitHub, CODEOWNERS and a README.
+const initLong = `Init creates a config repository in DIR, by default the current directory. It
+writes mkhooks.yaml, an example rule, .sops.yaml, schemas for editors,
+.gitignore, .gitattributes, workflows for GitHub, CODEOWNERS and a README.
 
-It asks nothing. The owner is the name of the git remote, the branch the
-remote's default, the hosts that may receive secrets those of the rules that are
-there. A file that exists is left as it is, so it can be run again at any time.
+It asks no questions. By default, the owner is the name of the git remote, and
+the branch is the remote's default branch. The hosts of existing rules may
+receive secrets. Init never changes existing files, so you can repeat it.
 
-With --age it makes an age key where SOPS looks for one (SOPS_AGE_KEY_FILE, else
-sops/age/keys.txt in your folder of configuration), or uses the one that is
-there. Only its public part is shown.
+With --age, it uses the age key in SOPS_AGE_KEY_FILE, or in sops/age/keys.txt in
+your configuration directory. It creates the key if it is absent, and prints
+only the public part.
 
 Exit codes: 0 done, 1 a file could not be written, 3 nothing was written:
-invalid input, or a link or file stands where a folder belongs.`
+invalid input, or a link or file in place of a directory.`
 
 type initOptions struct {
 	project, owner, branch string
@@ -49,7 +49,7 @@ func newInitCommand(a *app) *cobra.Command {
 	var o initOptions
 	cmd := &cobra.Command{
 		Use:     "init [DIR]",
-		Short:   "Write a config repo that works",
+		Short:   "Create a config repository",
 		Long:    initLong,
 		Example: "  mkhooks init -p my-project --age\n  mkhooks init -p my-project --age-recipient age1... webhooks",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runInit(a, o, cmd, args) },

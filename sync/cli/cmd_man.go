@@ -12,9 +12,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/manual"
 )
 
-const manLong = `Man writes the manual pages of all commands into DIR, which it makes where it is
-not there. Their date is that of SOURCE_DATE_EPOCH, else of the commit that
-mkhooks was built from, so that the same program writes the same pages.
+const manLong = `Man writes the manual pages of all commands to DIR, and creates DIR if needed.
+The pages have the date of SOURCE_DATE_EPOCH, or of the commit that mkhooks was
+built from. The same program therefore writes the same pages.
 
   mkhooks man ~/.local/share/man/man1
 
@@ -39,10 +39,10 @@ func newManCommand(a *app) *cobra.Command {
 
 // manFiles are the files that manual pages name.
 var manFiles = []manual.File{
-	{Name: config.FileName, Flag: "config", Text: "the config file: who owns the rules, what is guarded, and where the rule files are; its schema is that of \"mkhooks schema config\""},
-	{Name: "rules/*.yaml", Text: "rule files, one rule each, with authentication encrypted by SOPS; their schema is that of \"mkhooks schema rule\""},
-	{Name: ".sops.yaml", Text: "says for which keys new rule files are encrypted"},
-	{Name: "~/.config/sops/age/keys.txt", Text: "age keys, where neither SOPS_AGE_KEY nor SOPS_AGE_KEY_FILE says otherwise"},
+	{Name: config.FileName, Flag: "config", Text: "the config file: the owner of the rules, the guards and the paths of the rule files; \"mkhooks schema config\" prints its schema"},
+	{Name: "rules/*.yaml", Text: "rule files, one for each rule, with auth encrypted by SOPS; \"mkhooks schema rule\" prints their schema"},
+	{Name: ".sops.yaml", Text: "the keys for which new rule files are encrypted"},
+	{Name: "~/.config/sops/age/keys.txt", Text: "age keys, if neither SOPS_AGE_KEY nor SOPS_AGE_KEY_FILE is set"},
 }
 
 func runMan(a *app, root *cobra.Command, dir string) error {

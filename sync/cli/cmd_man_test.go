@@ -125,7 +125,7 @@ func TestManual(t *testing.T) {
 		t.Errorf("%s is the page of no command", name)
 	}
 	plan := again["mkhooks-plan.1"]
-	for _, want := range []string{`.TH "MKHOOKS\-PLAN" "1" "2026-09-21"`, `\fB\-p\fR, \fB\-\-project\fR=\fIPROJECT\fR`, "MKIO_TOKEN", "mkhooks.yaml", "the\nservice could not be read", `\fBmkhooks plan \-\-base origin/main`} {
+	for _, want := range []string{`.TH "MKHOOKS\-PLAN" "1" "2026-09-21"`, `\fB\-p\fR, \fB\-\-project\fR=\fIPROJECT\fR`, "MKIO_TOKEN", "mkhooks.yaml", "could not be read", `\fBmkhooks plan \-\-base origin/main`} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("the page of plan lacks %q:\n%s", want, plan)
 		}

@@ -7,12 +7,16 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-const planLong = `Plan reads the rule files, lists the live rules and shows what apply would do.
-It sends GET requests only and decrypts nothing: a rotated secret is seen by
-its ciphertext. A token with webhooks.config.get is enough.
+const planLong = `Plan compares the rule files with the live rules and shows the changes that
+apply would make. It sends only GET requests, so a token with
+webhooks.config.get is enough. It decrypts nothing unless --decrypt is given: a
+new secret shows as new ciphertext.
 
-Exit codes: 0 done; with --detailed-exitcode 2 if anything differs; 1 the
-service could not be read; 3 invalid input.`
+With --only, the plan contains no deletes. Problems in the files of other rules
+are then warnings.
+
+Exit codes: 0 done; 2 differences found, with --detailed-exitcode; 1 the service
+could not be read; 3 invalid input.`
 
 type planCommandOptions struct {
 	runOptions
@@ -25,7 +29,7 @@ func newPlanCommand(a *app) *cobra.Command {
 	var o planCommandOptions
 	cmd := &cobra.Command{
 		Use:   "plan [PATH...]",
-		Short: "Show what apply would do",
+		Short: "Show the changes that apply would make",
 		Long:  planLong,
 		Example: "  mkhooks plan\n" +
 			"  mkhooks plan -p my-project --owner video-platform rules/\n" +

@@ -12,13 +12,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const releaseLong = `Release takes the marker off live rules and leaves them as they are: they stop
-being this owner's, so that another config repo can adopt them, or nobody does.
+const releaseLong = `Release removes the marker from live rules and leaves the rules in place. They
+then have no owner, and another config repository can adopt them.
 
-A PUT replaces everything, the secret included, so the rule has to be as its
-file says, and its secret is decrypted and sent. A rule without a file can be
-released where it has no secret. Remove the file afterwards: the next apply
-would adopt the rule again.
+A PUT replaces the complete rule, also its secrets. The live rule must therefore
+match its file, and release decrypts and sends the secrets. It can release a
+rule without a file only if the rule has no secrets.
+
+Remove the file afterwards. Otherwise the next apply adopts the rule again.
 
 Exit codes: as apply.`
 
@@ -32,7 +33,7 @@ func newReleaseCommand(a *app) *cobra.Command {
 	var o releaseOptions
 	cmd := &cobra.Command{
 		Use:     "release RULE...",
-		Short:   "Take the owner's marker off live rules and leave them",
+		Short:   "Remove the owner's marker from live rules",
 		Long:    releaseLong,
 		Example: "  mkhooks release --owner video-platform --rules rules/ job-notifications",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runRelease(a, o, cmd, args) },

@@ -12,19 +12,19 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-const restoreLong = `Restore writes the rule file of a rule that was deleted, from the archive of its
-delivery history: its manifest says what the rule was. ARCHIVE is the manifest
-or the records beside it. The archive is verified first, and its manifest is
-checked against the audit log (--audit, or audit in the config file), which has
-the manifest's checksum. The URL and its host are printed: look at them, because
-the next apply sends the rule's secrets there.
+const restoreLong = `Restore writes the rule file of a deleted rule from the manifest of its archive.
+ARCHIVE is the manifest or the file of records beside it. Restore first verifies
+the archive. It then checks the manifest against its checksum in the audit log
+(--audit, or audit in the config file). Check the URL that restore prints: the
+next apply sends the rule's secrets to that host.
 
-No archive holds a secret, so a placeholder stands where one belongs. The next
-apply makes the rule again, with a history of its own: the old one stays in the
-archive. It needs no key, and the network only for an archive in a bucket.
+Archives contain no secrets, so the new file contains placeholders. The next
+apply creates the rule with a new delivery history. The old history stays in the
+archive. Restore needs no key. It needs the network only for an archive in a
+bucket.
 
 Exit codes: 0 done, 1 the file could not be written, 3 nothing was written:
-invalid input, or an archive that is not what it says.`
+invalid input, or the archive does not match its manifest.`
 
 type restoreOptions struct {
 	configOptions
@@ -39,7 +39,7 @@ func newRestoreCommand(a *app) *cobra.Command {
 	var o restoreOptions
 	cmd := &cobra.Command{
 		Use:     "restore ARCHIVE",
-		Short:   "Write the file of a deleted rule from its archive",
+		Short:   "Write the rule file of a deleted rule from its archive",
 		Long:    restoreLong,
 		Example: "  mkhooks restore --out rules archive/demo_jobs_…manifest.json",
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const rootLong = `mkhooks keeps the webhook rules of a MK.IO project as a directory of YAML
-files says: it compares them with the live rules, shows a plan, applies it,
-and stores a rule's delivery history before it deletes the rule.
+const rootLong = `mkhooks keeps the webhook rules of an MK.IO project in sync with YAML files. It
+compares the files with the live rules, shows a plan and applies it. Before it
+deletes a rule, it archives the rule's delivery history.
 
-A first use; a token that may only read is enough until apply:
+To begin (a read-only token is enough until apply):
 
   mkhooks init -p my-project --age
   export MKIO_TOKEN=...
@@ -28,23 +28,24 @@ A first use; a token that may only read is enough until apply:
   mkhooks plan
   mkhooks apply
 
-The config file, mkhooks.yaml, says who owns the rules, what is guarded and
-where the rule files are; flags beat the environment, which beats the file.
+The config file, mkhooks.yaml, sets the owner of the rules, the guards and the
+paths of the rule files. Flags take precedence over the environment, and the
+environment over the config file.
 
 Environment:
   MKIO_TOKEN         token for the API (or --token-file)
-  MKIO_PROJECT       project, where -p is not given
-  MKIO_BASE_URL      base URL, where --base-url is not given (https://app.mk.io)
-  SOPS_AGE_KEY_FILE  file of age keys; SOPS reads this and the rest it knows
+  MKIO_PROJECT       project, if -p is not given
+  MKIO_BASE_URL      base URL, if --base-url is not given (https://app.mk.io)
+  SOPS_AGE_KEY_FILE  file of age keys; SOPS also reads its other variables
   NO_COLOR           no colour on a terminal
 
 Exit codes:
   0    done, or nothing to do
   1    failed (network, service, I/O), and nothing was applied
-  2    differences found (drift, plan --detailed-exitcode; history --fail-on)
+  2    differences found (drift, plan --detailed-exitcode, history --fail-on)
   3    invalid input; nothing was sent
   4    refused: a change is blocked or stale, or the answer was no
-  5    partial: something was applied and something failed or is unverified
+  5    partial: some changes were applied, and some failed or are unverified
   130  interrupted`
 
 // run finds and runs the command, and maps its error to an exit code. It
@@ -102,7 +103,7 @@ func stackWithoutValues(r any) string {
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "mkhooks",
-		Short:             "Webhook rules of MK.IO, kept as files in Git say",
+		Short:             "Manage webhook rules of MK.IO with files in Git",
 		Long:              rootLong,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -192,6 +193,8 @@ func strictGroups(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "help":
+			c.Short = "Print the help of a command"
+			c.Long = "Help prints the help of any command: mkhooks help COMMAND."
 			c.RunE = func(_ *cobra.Command, args []string) error {
 				target, rest, err := root.Find(args)
 				if err != nil || target == nil || len(rest) > 0 {
@@ -209,7 +212,11 @@ func strictGroups(root *cobra.Command) {
 				return usagef("mkhooks completion bash", "completion: there is no script for %q; expected bash, fish, powershell or zsh", args[0])
 			}
 			c.Args = cobra.ArbitraryArgs
+			c.Short = "Print the completion script for a shell"
+			c.Long = "Completion prints the completion script for a shell. The help of each shell\nshows how to load the script."
 			for _, shell := range c.Commands() {
+				shell.Short = "Print the completion script for " + shell.Name()
+				shell.Long = strings.Replace(shell.Long, "If it is not installed already, you can install it via your OS's", "If it is absent, install it with your OS's", 1)
 				if shell.Name() == "fish" {
 					shell.RunE = writeFish
 				}

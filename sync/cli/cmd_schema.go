@@ -11,22 +11,21 @@ import (
 
 const schemaLong = `Schema prints a JSON Schema:
 
-  rule          of a rule file
-  config        of the config file, mkhooks.yaml
-  plan          of what plan and drift print with --format json, and plan --out
-                saves
-  result        of what apply prints with --format json
-  history       of what history prints with --format json
-  problems      of what validate prints with --format json, and other commands
-                when files are invalid
-  record        of what audit show prints with --format json; a line of an audit
-                file is one of its entries
-  rule-origins  of what show-rule prints with --format json
-  settings      of what config prints with --format json
-  version       of what version prints with --format json
+  rule          rule files
+  config        the config file, mkhooks.yaml
+  plan          plans: plan and drift with --format json, and plan --out
+  result        results: apply with --format json
+  history       delivery histories: history with --format json
+  problems      problems: validate with --format json, and other commands if
+                files are invalid
+  record        runs: audit show with --format json, and each line of an audit
+                log
+  rule-origins  merged rules: show-rule with --format json
+  settings      settings: config with --format json
+  version       builds: version with --format json
 
-An editor that knows the YAML language server reads the schema of a rule from
-the first line of its file:
+Editors with the YAML language server read the schema of a rule from the first
+line of its file:
 
   # yaml-language-server: $schema=./rule.schema.json`
 

@@ -24,37 +24,39 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-const secretSetLong = `Set encrypts values into the file of a rule, as SOPS does it: no sops command
-is needed, and no value ever stands in a file, on a command line or on the
+const secretSetLong = `Set encrypts values into a rule file, as SOPS does; you do not need the sops
+command. Values never appear in plaintext in a file, on a command line or on the
 screen. PATH is headers.NAME or queryParams.NAME below spec.authentication.
 
-On a terminal each value is asked for, twice, without showing it; with no PATH,
-every value that is still a placeholder. Otherwise values are read from
-standard input: one PATH takes all of it, less one line end; several PATHs take
-a line each.
+On a terminal, set asks for each value twice, without echo. Without PATH, it
+asks for every value that is a placeholder. Otherwise it reads values from
+standard input. For one PATH, it reads all of the input and removes one line
+end. For several PATHs, it reads one line each.
 
-A value that only looks like a secret is refused: a variable that nothing
-replaced, null, [REDACTED], the output of a failed command, the path of a file,
-a value with an invisible character in it. --allow-odd-secrets accepts it.
-Masks, placeholders, private keys and the token of MK.IO are never accepted.
+Set refuses values that do not look like a secret: an unresolved variable, null,
+[REDACTED], the output of a failed command, the path of a file, or a value with
+an invisible character. --allow-odd-secrets accepts these values. Set never
+accepts masks, placeholders, private keys and the token of MK.IO.
 
-In place of RULE may stand the path of a shared secrets file, whose values rules
-take with $secret: FILE#KEY; then PATH is a KEY of it; --add makes a new one.
+RULE can also be the path of a shared secrets file, whose values rules use with
+$secret: FILE#KEY. PATH is then a KEY in that file, and --add adds a new key.
 
-A value is never an argument: it would be in the history of the shell and in the
-process list. What is no PATH is refused, and is not repeated.
+A value is never an argument, because arguments appear in the shell history and
+in the process list. Set refuses arguments that are not a PATH, and does not
+repeat them.
 
-A file that is not encrypted yet is encrypted for the keys that the nearest
-.sops.yaml names; their public part is enough. All values of the file are
-encrypted together, so that no placeholder hides among them.
+A plaintext file is encrypted for the keys in the nearest .sops.yaml. Only their
+public parts are needed. All values of the file are encrypted together, so that
+no placeholder remains.
 
-Each change of a file makes a new data key, because the author of the file may
-know the old one, and encrypts all its values anew; rules that use them are sent
-once more. For the other values, one of the file's keys is needed. A file that
-somebody can read whom the nearest .sops.yaml does not name is refused.
+Each change of a file creates a new data key, because the author of the file may
+know the old key. Set encrypts all values of the file again, so apply sends the
+rules that use them again. To decrypt the other values, you need one of the
+file's keys. Set refuses a file that has readers who are not in the nearest
+.sops.yaml.
 
 Exit codes: 0 done, 1 the file could not be written, 3 nothing was changed:
-invalid input, or the file can't be opened.`
+invalid input, or the file could not be decrypted.`
 
 type secretOptions struct {
 	configOptions
@@ -89,7 +91,7 @@ func newSecretCommand(a *app) *cobra.Command {
 		Short: "Set and encrypt secrets of a rule",
 		Long:  secretSetLong,
 		Example: "  mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
-			"  openssl rand -hex 32 | mkhooks secret set job-notifications headers.X-Webhook-Secret\n" +
+			"  openssl rand -hex 32 | mkhooks secret set my-rule headers.X-Webhook-Secret\n" +
 			"  mkhooks secret set rules/shared.yaml webhookSecret",
 		RunE: func(cmd *cobra.Command, args []string) error { return runSecretSet(a, o, cmd, args) },
 	}

@@ -14,18 +14,18 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const showLong = `Show reads a document that mkhooks wrote (a saved plan, the JSON of a result
-or of problems) and writes it again, in any format. It needs neither network
-nor key.
+const showLong = `Show prints a document that mkhooks saved: a plan, or the JSON of a result or of
+problems. It converts the document to any format, and needs no network and no
+key.
 
-Exit codes: 0 done; 3 the file is no such document, was cut short or edited,
-or is of a version that this mkhooks does not read.`
+Exit codes: 0 done; 3 the file is not such a document, is truncated or edited,
+or has a version that this mkhooks cannot read.`
 
 func newShowCommand(a *app) *cobra.Command {
 	var drift bool
 	cmd := &cobra.Command{
 		Use:   "show FILE",
-		Short: "Show a saved plan or result again",
+		Short: "Show a saved plan or result",
 		Long:  showLong,
 		Example: "  mkhooks show plan.json\n" +
 			"  mkhooks show plan.json --format markdown",

@@ -16,14 +16,14 @@ import (
 	"github.com/mkhooks/mkhooks/sync/shell"
 )
 
-const showRuleLong = `Show-rule prints a rule as its files say it: with layers, what comes of merging
-them, and behind each field the file and line that says it. It needs neither
-network nor key. Of a secret it says that it is there, never its value.
+const showRuleLong = `Show-rule prints a rule as its files define it. Layers are merged, and each
+field shows the file and line that define it. It needs no network and no key,
+and never prints secrets.
 
-A rule is named by PROJECT/RULE; the project may be left out where the config
-file has one, or -p names it.
+The rule is PROJECT/RULE. The project is optional if the config file has only
+one project, or with -p.
 
-Exit codes: 0 done; 3 there is no such rule, or its files are not valid.`
+Exit codes: 0 done; 3 there is no such rule, or its files are invalid.`
 
 type showRuleOptions struct {
 	configOptions
@@ -37,7 +37,7 @@ func newShowRuleCommand(a *app) *cobra.Command {
 	var o showRuleOptions
 	cmd := &cobra.Command{
 		Use:     "show-rule [PROJECT/]RULE",
-		Short:   "Print a rule and which file says what of it",
+		Short:   "Print a rule and the source of each field",
 		Long:    showRuleLong,
 		Example: "  mkhooks show-rule prod/job-notifications\n  mkhooks show-rule job-notifications --format json",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShowRule(a, o, cmd, args) },

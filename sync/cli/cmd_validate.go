@@ -13,16 +13,15 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const validateLong = `Validate checks the config file and rule files without network and without a
-key: shape, names, URLs, events, headers, and that every authentication value is
-encrypted as SOPS does it. All problems of all files are reported at once, each
-as file:line:column: message.
+const validateLong = `Validate checks the config file and rule files: structure, names, URLs, events,
+headers, and that every auth value is encrypted by SOPS. It uses no network and,
+without --decrypt, no key. It reports all problems in all files, each as
+file:line:column: message.
 
-With a config file, all projects' files are checked, or those of -p. A file that
-is a layer of a rule is checked with the rule's others, also where it is the
-only one that is named.
+With a config file, it checks the files of all projects, or of those that -p
+selects. If a file is a layer of a rule, validate also checks the other layers.
 
-Exit codes: 0 no problem (warnings aside), 3 a problem was found.`
+Exit codes: 0 no problems (warnings are allowed), 3 problems found.`
 
 type validateOptions struct {
 	configOptions
@@ -35,7 +34,7 @@ func newValidateCommand(a *app) *cobra.Command {
 	var o validateOptions
 	cmd := &cobra.Command{
 		Use:     "validate [PATH...]",
-		Short:   "Check config file and rule files",
+		Short:   "Check the config file and rule files",
 		Long:    validateLong,
 		Example: "  mkhooks validate\n  mkhooks validate rules/\n  mkhooks validate --decrypt rules/",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runValidate(a, o, cmd, args) },

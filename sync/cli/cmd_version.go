@@ -13,10 +13,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-const versionLong = `Version prints what this mkhooks was built from, as the go command wrote it into
-the program: the version of its module, the commit and its time, and whether
-the files were other than those of the commit. A program that "go install"
-built from a version names no commit: the version does.`
+const versionLong = `Version prints the build of mkhooks: the version of its module, the commit and
+its time, and whether files differed from the commit. A program installed with
+"go install" from a version has no commit, only the version.`
 
 func newVersionCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{

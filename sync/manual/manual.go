@@ -78,7 +78,7 @@ func renderPage(c *cobra.Command, o Options) Page {
 	w.options(c, o.Groups)
 	w.macro("SH", "EXIT STATUS")
 	if len(texts.exit) == 0 {
-		texts.exit = []string{"0 done; other codes are those of " + c.Root().Name() + "(" + section + ")."}
+		texts.exit = []string{"0 done; for other codes, see " + c.Root().Name() + "(" + section + ")."}
 	}
 	w.blocks(texts.exit)
 	if env := environment(c); len(env) > 0 {
