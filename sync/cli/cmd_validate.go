@@ -14,8 +14,8 @@ import (
 )
 
 const validateLong = `Validate checks the config file and rule files: structure, names, URLs, events,
-headers, and that every auth value is encrypted by SOPS. It uses no network and,
-without --decrypt, no key. It reports all problems in all files, each as
+headers, and that every auth value is encrypted by SOPS. Without --decrypt, it
+uses no network and no key. It reports all problems in all files, each as
 file:line:column: message.
 
 With a config file, it checks the files of all projects, or of those that -p
