@@ -148,6 +148,9 @@ func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 	if after, ok := to.values[key]; ok {
 		f.After = show(after)
 	}
+	if part == partURL && f.Op == OpReplace {
+		f.Before, f.After = mask.URLs(from.values[key], to.values[key])
+	}
 	return f
 }
 

@@ -92,3 +92,81 @@ func TestMaskLeavesTheRest(t *testing.T) {
 		}
 	}
 }
+
+// TestMaskShowsTheReceiver checks that no file can hide where a rule sends to, and
+// that words which a file drops while it adds authentication stay visible.
+func TestMaskShowsTheReceiver(t *testing.T) {
+	t.Parallel()
+	headers := func(pairs ...string) map[string]string {
+		m := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	tenant := AuthNames{QueryParams: []string{"xtenant"}}
+	for name, tt := range map[string]struct {
+		live, file *Spec
+		url, shown string // shown is the masked form of url; "" for all of it
+	}{
+		"a header of the file":        {&Spec{}, &Spec{Headers: headers("X-Tenant", "hooks/catch"), Auth: tenant}, "https://hooks.zapier.com/hooks/catch/66666/attack", ""},
+		"the host":                    {nil, &Spec{Headers: headers("X-Tenant", "hooks.zapier.com"), Auth: tenant}, "https://hooks.zapier.com/a", ""},
+		"the host, live":              {&Spec{Headers: headers("X-Tenant", "hooks.zapier.com")}, &Spec{Auth: tenant}, "https://hooks.zapier.com/a", ""},
+		"host and port, live":         {&Spec{Headers: headers("X-Tenant", "zapier.com:8443")}, &Spec{Auth: tenant}, "https://zapier.com:8443/a", ""},
+		"the scheme, live":            {&Spec{Headers: headers("X-Tenant", "https:")}, &Spec{Auth: tenant}, "https://zapier.com/a", ""},
+		"a name in the host":          {nil, &Spec{Auth: tenant}, "https://xtenant=evil.example/a", ""},
+		"a parameter of the file":     {&Spec{}, &Spec{QueryParams: headers("X-Tenant", "attack"), Auth: AuthNames{Headers: []string{"X-Tenant"}}}, "https://h.example/attack?a=attack", ""},
+		"part of a segment":           {&Spec{Headers: headers("X-Tenant", "attack")}, &Spec{Auth: tenant}, "https://h.example/attacker/x-attack?a=attack2", ""},
+		"a whole segment":             {&Spec{Headers: headers("X-Tenant", "attack")}, &Spec{Auth: tenant}, "https://h.example/attack/evil?a=b", "https://h.example/" + Redacted + "/evil?a=b"},
+		"several segments":            {&Spec{Headers: headers("X-Tenant", "T00/B00/abc")}, &Spec{Auth: tenant}, "https://h.example/s/T00/B00/abc?a=b", "https://h.example/s/" + Redacted + "?a=b"},
+		"a segment, oddly escaped":    {&Spec{Headers: headers("X-Tenant", "attack")}, &Spec{Auth: tenant}, "https://h.example/%61ttack/x", "https://h.example/" + Redacted + "/x"},
+		"a URL in a parameter":        {&Spec{Headers: headers("X-Tenant", "attack")}, &Spec{Auth: tenant}, "https://h.example/?to=https%3A%2F%2Fx%2Fattack&b=c", "https://h.example/?to=" + Redacted + "&b=c"},
+		"a value under a live secret": {&Spec{Headers: headers("X-Tenant", "attack"), Auth: tenant}, &Spec{}, "https://h.example/attack", ""},
+	} {
+		want := tt.shown
+		if want == "" {
+			want = tt.url
+		}
+		if got := MaskOf(tt.live, tt.file).URL(tt.url); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+
+	live := &Spec{
+		URL:         "https://staging.example.com/jobs?env=staging",
+		Headers:     headers("X-Env", "staging", "X-Team", "video-team", "X-Hand", "manual", "X-Api-Key", "hunter2-in-clear", "X-Api", "hunter2"),
+		QueryParams: headers("region", "eu-west"),
+	}
+	file := &Spec{URL: "https://staging.example.com/jobs/v2", Auth: AuthNames{Headers: []string{"X-Api-Key"}}}
+	mask := MaskOf(live, file)
+	out := mask.Spec(*live)
+	for name, value := range map[string]string{"X-Env": "staging", "X-Team": "video-team", "X-Hand": "manual", "X-Api-Key": Redacted, "X-Api": Redacted} {
+		if out.Headers[name] != value {
+			t.Errorf("%s: %s, want %s", name, out.Headers[name], value)
+		}
+	}
+	if out.URL != live.URL || out.QueryParams["region"] != "eu-west" || mask.URL(file.URL) != file.URL {
+		t.Errorf("masked: %+v, %s", out, mask.URL(file.URL))
+	}
+}
+
+// TestMaskedURLsDiffer checks that a change of a URL is visible, even if both sides
+// are masked alike.
+func TestMaskedURLsDiffer(t *testing.T) {
+	t.Parallel()
+	mask := MaskOf(nil, &Spec{Auth: AuthNames{QueryParams: []string{"xtenant"}}})
+	for _, tt := range []struct{ before, after, says string }{
+		{"https://h.example/?xtenant=good", "https://h.example/?xtenant=evil", " (query changed)"},
+		{"https://h.example/;xtenant=good/a", "https://h.example/;xtenant=evil/b", " (path changed)"},
+		{"https://h.example/token=a?token=a", "https://h.example/token=b?token=b", " (path and query changed)"},
+		{"https://a:b@h.example/", "https://c:d@h.example/", " (user changed)"},
+		{"https://h.example/#token=a", "https://h.example/#token=b", " (query changed)"},
+		{"https://h.example/a", "https://h.example/b", ""},
+		{"https://h.example/a?token=a", "https://h.example/a?token=a", ""},
+	} {
+		a, b := mask.URLs(tt.before, tt.after)
+		if a != mask.URL(tt.before) || b != mask.URL(tt.after)+tt.says || tt.before != tt.after && a == b {
+			t.Errorf("%s to %s: %s, %s", tt.before, tt.after, a, b)
+		}
+	}
+}
