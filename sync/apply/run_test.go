@@ -416,7 +416,7 @@ func TestNarrowed(t *testing.T) {
 	shown := w.mustPlan()
 	prepared := w.prepare(shown)
 	w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	narrowed, moved, _ := plan.Narrow(shown, w.mustPlan())
+	narrowed, moved, _ := plan.Narrow(shown, w.mustPlan(), nil)
 	r := prepared.Run(context.Background(), nil, narrowed)
 	r.Add(moved)
 	r.Add(moved)

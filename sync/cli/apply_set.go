@@ -38,21 +38,36 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 	narrow := func(i int, fresh *plan.Plan) {
 		parts[i] = fresh
 		if reviewed != nil {
-			parts[i], moved[i], unreviewed[i] = plan.Narrow(reviewed, fresh)
+			parts[i], moved[i], unreviewed[i] = plan.Narrow(reviewed, fresh, a.maskChange)
 		}
 	}
 	var err error
+	inputs := make([]*projectInput, len(targets)) // with a reviewed plan only
 	t.multiPlan, err = o.planProjects(ctx, a, targets, false, func(i int, g *projectInput) error {
-		narrow(i, g.plan)
-		t.rules[i] = g.toSend(parts[i])
+		if reviewed != nil {
+			fresh := *g.plan // keeps what DropInSync would release
+			fresh.Projects = slices.Clone(fresh.Projects)
+			inputs[i], parts[i] = g, &fresh
+			return nil
+		}
+		parts[i], t.rules[i] = g.plan, g.toSend(g.plan)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	if reviewed != nil && plan.Masks(reviewed, t.plan, a.maskChange) {
+		if err := t.openReviewed(ctx, a, reviewed, inputs); err != nil {
+			return nil, err
+		}
+	}
 	for i, f := range t.results {
-		if f.err != nil {
+		switch {
+		case f.err != nil:
 			narrow(i, f.plan)
+		case inputs[i] != nil:
+			narrow(i, parts[i])
+			t.rules[i] = inputs[i].toSend(parts[i])
 		}
 		parts[i].DropInSync()
 		t.unreviewed += unreviewed[i]
@@ -65,6 +80,39 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 	}
 	t.toApply.Digest = standing(reviewed, t.plan)
 	return t, nil
+}
+
+// maskChange hides the secrets that this run knows in a change, as in a document.
+func (a *app) maskChange(c *plan.Change) int { return a.known.Mask(c, webhook.Redacted) }
+
+// openReviewed decrypts the secrets of the reviewed changes. plan --decrypt knew
+// them and masked each plain text that contains one. This run can compare such a
+// change only when it also knows them.
+func (t *applySet) openReviewed(ctx context.Context, a *app, reviewed *plan.Plan, inputs []*projectInput) error {
+	seen := map[string]bool{}
+	for _, p := range reviewed.Projects {
+		for _, c := range p.Changes {
+			seen[p.Name+"\x00"+c.Rule] = true
+		}
+	}
+	a.opened = a.progress.Task("open secrets", 0)
+	defer a.opened.Done()
+	errs := make([]error, len(inputs))
+	for i, g := range inputs {
+		if g == nil || t.results[i].err != nil {
+			continue
+		}
+		p := *g.plan
+		p.Projects = slices.Clone(p.Projects)
+		p.Projects[0].Changes = slices.DeleteFunc(slices.Clone(p.Projects[0].Changes), func(c plan.Change) bool {
+			return !seen[p.Projects[0].Name+"\x00"+c.Rule]
+		})
+		_, errs[i] = g.prepare(ctx, a, g.client, &p, g.toSend(&p), apply.Deps{})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return joinInvalid(errs)
 }
 
 // standing returns the digest that the result, the audit log and the manifests

@@ -70,7 +70,7 @@ func TestNarrowUnreadable(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
 	saved := New(in)
-	got, moved, unreviewed := Narrow(saved, Unread(in, "no answer"))
+	got, moved, unreviewed := Narrow(saved, Unread(in, "no answer"), nil)
 	if len(got.Projects[0].Changes) != 0 || unreviewed != 0 || len(moved) != len(saved.Projects[0].Changes) {
 		t.Fatalf("kept %d, moved %d of %d", len(got.Projects[0].Changes), len(moved), len(saved.Projects[0].Changes))
 	}

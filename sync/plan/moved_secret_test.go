@@ -74,7 +74,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 			} {
 				again := caseInput(t, []shortRule{tt.file}, []shortRule{tt.live}, o)
 				change(&again)
-				_, moved, _ := Narrow(reviewed, New(again))
+				_, moved, _ := Narrow(reviewed, New(again), nil)
 				for _, m := range moved {
 					if strings.Contains(m.Why, value) {
 						t.Errorf("%s, %s: it is said: %s", name, since, m.Why)

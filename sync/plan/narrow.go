@@ -33,7 +33,10 @@ type Unmatched struct {
 // moved contains the reviewed changes that the fresh plan's projects no longer
 // contain unchanged. unreviewed counts the changes since the review.
 // [Elsewhere] returns the reviewed changes of other projects.
-func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Unmatched, unreviewed int) {
+//
+// mask hides the secrets that this run knows in a change and returns their number;
+// nil hides nothing. A reviewed change may be masked in this way.
+func Narrow(reviewed, fresh *Plan, mask func(*Change) int) (narrowed *Plan, moved []Unmatched, unreviewed int) {
 	out := *fresh
 	out.Projects = make([]Project, 0, len(fresh.Projects))
 	for _, project := range fresh.Projects {
@@ -43,7 +46,7 @@ func Narrow(reviewed, fresh *Plan) (narrowed *Plan, moved []Unmatched, unreviewe
 				seen = p.Changes
 			}
 		}
-		n := newNarrowing(project)
+		n := newNarrowing(project, mask)
 		kept := n.keep(seen)
 		for _, c := range project.Changes {
 			if !n.reviewed[c.Rule] {
@@ -82,6 +85,7 @@ func (p Project) same(other Project) bool { return p.Name == other.Name && p.Bas
 // narrowing narrows one project of a fresh plan.
 type narrowing struct {
 	fresh    Project
+	mask     func(*Change) int // see [Narrow]
 	old      map[string]Change // as reviewed
 	changes  map[string]*Change
 	live     map[string]bool // live rules without a change
@@ -91,8 +95,8 @@ type narrowing struct {
 	waiting  *Blocked // the reason that blocks deletes
 }
 
-func newNarrowing(fresh Project) *narrowing {
-	n := &narrowing{fresh: fresh, old: map[string]Change{}, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}, kept: map[string]bool{}}
+func newNarrowing(fresh Project, mask func(*Change) int) *narrowing {
+	n := &narrowing{fresh: fresh, mask: mask, old: map[string]Change{}, changes: map[string]*Change{}, live: map[string]bool{}, reviewed: map[string]bool{}, kept: map[string]bool{}}
 	for i := range fresh.Changes {
 		n.changes[fresh.Changes[i].Rule] = &fresh.Changes[i]
 	}

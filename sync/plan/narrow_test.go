@@ -134,7 +134,7 @@ func TestNarrow(t *testing.T) {
 		}
 		fresh := New(in)
 		whole := document(t, fresh)
-		got, moved, unreviewed := Narrow(saved, fresh)
+		got, moved, unreviewed := Narrow(saved, fresh, nil)
 		moved = append(moved, Elsewhere(saved, fresh)...)
 		if told := narrowed(got, moved); told != tt.want || unreviewed != tt.unreviewed {
 			t.Errorf("%s:\n got %s, %d unreviewed\nwant %s, %d unreviewed", tt.name, told, unreviewed, tt.want, tt.unreviewed)
@@ -174,7 +174,7 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 		in := baseInput()
 		saved := reviewed(t, New(in))
 		tt.since(&in)
-		_, moved, _ := Narrow(saved, New(in))
+		_, moved, _ := Narrow(saved, New(in), nil)
 		i := slices.IndexFunc(moved, func(m Unmatched) bool { return m.Change.Rule == tt.rule })
 		if i < 0 {
 			t.Errorf("%s: rule %s did not move", tt.name, tt.rule)
@@ -210,7 +210,7 @@ func TestWhy(t *testing.T) {
 		"a file names the rule again ":                          {Project{}, change(Delete, webhook.Absent, one), change(Update, one, one)},
 		"the file changed: another secret, or another owner":    {Project{}, change(Update, one, one), change(Update, two, one)},
 	} {
-		got := newNarrowing(tt.fresh).staleReason(Unmatched{Change: *tt.old, Now: tt.now})
+		got := newNarrowing(tt.fresh, nil).staleReason(Unmatched{Change: *tt.old, Now: tt.now})
 		if got != strings.TrimSpace(want) {
 			t.Errorf("%s, want %s", got, want)
 		}

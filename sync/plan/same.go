@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -19,10 +21,42 @@ import (
 //     exist at that time.
 //   - blocked: the fresh plan's guards decide, see [unblocked].
 //   - renameOf, if the other rule was reviewed in the same plan and is done.
+//   - texts that contain a secret known to this run: the reviewed plan may show
+//     them masked. Only the same mask over the same texts counts, so an edited plan
+//     can't hide others.
 func (n *narrowing) unlike(old, now Change) []string {
 	if old.RenameOf != now.RenameOf && now.RenameOf == "" && n.renamed(old) {
 		old.RenameOf = ""
 	}
+	parts := differing(old, now)
+	if len(parts) == 0 || n.mask == nil {
+		return parts
+	}
+	if hidden, ok := masked(now, n.mask); ok && len(differing(old, hidden)) == 0 {
+		return nil
+	}
+	return parts
+}
+
+// masked returns a copy of a change whose texts are masked. It reports false if the
+// mask hides nothing.
+func masked(c Change, mask func(*Change) int) (Change, bool) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return c, false
+	}
+	// The copy shares nothing with c and has the types of a change that was read.
+	var out Change
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&out) != nil {
+		return c, false
+	}
+	return out, mask(&out) > 0
+}
+
+// differing returns the names of the document members in which two changes differ.
+func differing(old, now Change) []string {
 	var parts []string
 	a, b := members(old), members(now)
 	for name := range maps.Keys(a) {
@@ -112,4 +146,26 @@ func (p Project) otherGuards(old Project) []string {
 		differ(name, a[name], b[name])
 	}
 	return parts
+}
+
+// Masks reports whether a reviewed change differs from the fresh change of its rule
+// and shows a mask. The reviewed run may then have known more secrets than the mask
+// of this run does; nil knows none.
+func Masks(reviewed, fresh *Plan, mask func(*Change) int) bool {
+	for _, project := range fresh.Projects {
+		n := newNarrowing(project, mask)
+		for _, p := range reviewed.Projects {
+			if !project.same(p) {
+				continue
+			}
+			for _, old := range p.Changes {
+				now := n.changes[old.Rule]
+				if now != nil && old.DesiredDigest == now.DesiredDigest && old.LiveDigest == now.LiveDigest &&
+					len(n.unlike(old, *now)) > 0 && strings.Contains(fmt.Sprint(members(old)), webhook.Redacted) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

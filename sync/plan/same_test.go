@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mkhooks/mkhooks/secrets"
+	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
 // forged returns a document as edited by a person who recomputes digest and
@@ -153,7 +156,7 @@ func TestEditedPlan(t *testing.T) {
 				refused++
 				continue
 			}
-			narrowed, moved, _ := Narrow(q, fresh)
+			narrowed, moved, _ := Narrow(q, fresh, nil)
 			if strings.Contains(place, "/changes/") {
 				var n int
 				if _, err := fmt.Sscanf(place, "/projects/0/changes/%d/", &n); err != nil {
@@ -341,7 +344,7 @@ func TestRenameRunsAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	narrowed, moved, _ := Narrow(review, plannedAll(since))
+	narrowed, moved, _ := Narrow(review, plannedAll(since), nil)
 	if !slices.Contains(doable(narrowed), "gone") && !slices.ContainsFunc(narrowed.Projects[0].Changes, func(c Change) bool { return c.Rule == "before" }) {
 		t.Errorf("the delete of the old name is not left: %+v", moved)
 	}
@@ -361,7 +364,7 @@ func TestRenameRunsAgain(t *testing.T) {
 				c.RenameOf = ""
 			}
 		}
-		narrowed, _, _ := Narrow(review, plannedAll(in))
+		narrowed, _, _ := Narrow(review, plannedAll(in), nil)
 		if slices.Contains(doable(narrowed), rule) {
 			t.Errorf("%s is carried out, and was not shown as a rename", rule)
 		}
@@ -376,7 +379,7 @@ func TestRenameRunsAgain(t *testing.T) {
 			c.RenameOf = "kept"
 		}
 	}
-	narrowed, _, _ = Narrow(review, plannedAll(in))
+	narrowed, _, _ = Narrow(review, plannedAll(in), nil)
 	if slices.Contains(doable(narrowed), "gone") {
 		t.Error("a delete is carried out that was shown as a rename")
 	}
@@ -399,11 +402,102 @@ func TestDoneIsWhatWasShown(t *testing.T) {
 				c.After.URL = "https://shown.example/"
 			}
 		}
-		_, moved, _ := Narrow(review, done)
+		_, moved, _ := Narrow(review, done, nil)
 		for _, m := range moved {
 			if m.Change.Action != Delete && m.Change.Rule != "blocked" && m.Done == edited {
 				t.Errorf("%s: done is %t, edited is %t: %s", m.Change.Rule, m.Done, edited, m.Why)
 			}
 		}
+	}
+}
+
+// TestMaskedPlan: a reviewed plan in which a secret was masked by its value equals
+// the fresh plan, if this run knows the secret, too. A mask over any other text
+// makes its change stale.
+func TestMaskedPlan(t *testing.T) {
+	t.Parallel()
+	const value = "acme-account-1"
+	in := everyChange(t)
+	for i := range in.Desired {
+		d := &in.Desired[i]
+		switch d.Name {
+		case "update", "kept", "after":
+			d.Spec.Headers = map[string]string{"X-Account": value}
+		case "create":
+			d.Spec.URL += "/" + value
+		}
+	}
+	scrubber := secrets.NewScrubber(secrets.NewString(value))
+	mask := func(c *Change) int { return scrubber.Mask(c, webhook.Redacted) }
+	fresh := plannedAll(in)
+	all := doable(fresh)
+	before := saved(t, fresh)
+	masked := plannedAll(in)
+	if scrubber.Mask(masked, webhook.Redacted) < 4 {
+		t.Fatal("too little is masked")
+	}
+	data := saved(t, masked)
+	if strings.Contains(string(data), value) {
+		t.Fatalf("not masked: %s", data)
+	}
+	review, err := Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !Masks(review, fresh, nil) || Masks(review, fresh, mask) {
+		t.Error("the masked plan is not recognized")
+	}
+	unmasked, err := Read(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*Plan{"masked": review, "not masked": unmasked} {
+		narrowed, moved, _ := Narrow(p, fresh, mask)
+		if got := doable(narrowed); !slices.Equal(got, all) {
+			t.Errorf("%s: %v are carried out, want %v: %+v", name, got, all, moved)
+		}
+	}
+	if got := doable(fresh); !slices.Equal(got, all) || !bytes.Equal(before, saved(t, fresh)) {
+		t.Error("comparing changed the fresh plan")
+	}
+	narrowed, _, _ := Narrow(review, fresh, nil)
+	if slices.Contains(doable(narrowed), "update") {
+		t.Error("a masked change is carried out, and nothing shows that the mask is right")
+	}
+
+	tried := 0
+	for i := range places(t, data) {
+		var doc any
+		if err := json.Unmarshal(data, &doc); err != nil {
+			t.Fatal(err)
+		}
+		place, n := "", 0
+		visit(doc, func(set func(any), _ func(), path string) bool {
+			if n++; n <= i {
+				return false
+			}
+			if text, ok := at(doc, path).(string); ok && text != webhook.Redacted {
+				place = path
+				set(webhook.Redacted)
+			}
+			return true
+		}, "")
+		var change int
+		if _, err := fmt.Sscanf(place, "/projects/0/changes/%d/", &change); err != nil || strings.Contains(place, "/blocked/") {
+			continue
+		}
+		tried++
+		q, err := Read(forged(t, doc))
+		if err != nil {
+			continue
+		}
+		narrowed, _, _ := Narrow(q, fresh, mask)
+		rule := fresh.Projects[0].Changes[change].Rule
+		if slices.Contains(all, rule) && slices.Contains(doable(narrowed), rule) {
+			t.Errorf("a mask over %s of %s: the change is carried out", place, rule)
+		}
+	}
+	if tried < 50 {
+		t.Errorf("%d masks tried: too few", tried)
 	}
 }
