@@ -28,6 +28,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 	param := func(r *shortRule) { r.QueryParams = map[string]string{"X-Hook": value} }
 	inURL := func(r *shortRule) { r.URL += "?x_hook=" + value }
 	oddHost := func(r *shortRule) { r.URL = "https://hooks.example.com\\@b\u00fccher.example/?x-hook=" + value }
+	words := func(r *shortRule) { header(r); r.Headers["X-Env"], r.Headers["X-Team"] = "staging", "video-team" }
 	ours := func(r *shortRule) { header(r); r.Marker = &shortMarker{} }
 	unknown := func(r *shortRule) {
 		r.Unknown = map[string]json.RawMessage{"delivery": json.RawMessage(`{"headers": {"X-Hook": "` + value + `"}}`)}
@@ -44,6 +45,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 		"of our own rule":               {file("jobs"), live("jobs", ours), "video"},
 		"an unknown field":              {file("jobs"), live("jobs", unknown), "video"},
 		"a rule that is renamed":        {file("new"), live("old", ours), "video"},
+		"with words that are dropped":   {file("jobs"), live("jobs", words), "video"},
 		"a rule without a file":         {file("new"), live("old", header), "video"},
 	} {
 		for _, lift := range []bool{false, true} {
@@ -59,6 +61,9 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 			doc := saved(t, p)
 			if strings.Contains(string(doc), value) {
 				t.Errorf("%s: the plan shows it:\n%s", name, doc)
+			}
+			if strings.Contains(name, "words") && (!strings.Contains(string(doc), "staging") || !strings.Contains(string(doc), "video-team")) {
+				t.Errorf("%s: the plan hides words:\n%s", name, doc)
 			}
 			reviewed, err := Read(doc)
 			if err != nil {
