@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	ctx, stop, holdPipe := cli.Signals()
+	ctx, stop, holdPipe := cli.HandleSignals()
 	width, _, _ := term.GetSize(int(os.Stdout.Fd()))
 	os.Exit(cli.Main(ctx, cli.Env{
 		Args:      os.Args[1:],

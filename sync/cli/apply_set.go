@@ -50,7 +50,7 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 			inputs[i], parts[i] = g, &fresh
 			return nil
 		}
-		parts[i], t.rules[i] = g.plan, g.toSend(g.plan)
+		parts[i], t.rules[i] = g.plan, g.rulesToSend(g.plan)
 		return nil
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 			narrow(i, f.plan)
 		case inputs[i] != nil:
 			narrow(i, parts[i])
-			t.rules[i] = inputs[i].toSend(parts[i])
+			t.rules[i] = inputs[i].rulesToSend(parts[i])
 		}
 		parts[i].DropInSync()
 		t.unreviewed += unreviewed[i]
@@ -78,12 +78,12 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 	if reviewed != nil {
 		t.unmatched = append(t.unmatched, plan.Elsewhere(reviewed, t.plan)...)
 	}
-	t.toApply.Digest = standing(reviewed, t.plan)
+	t.toApply.Digest = reportedDigest(reviewed, t.plan)
 	return t, nil
 }
 
 // maskChange hides the secrets that this run knows in a change, as in a document.
-func (a *app) maskChange(c *plan.Change) int { return a.known.Mask(c, webhook.Redacted) }
+func (a *app) maskChange(c *plan.Change) int { return a.scrubber.Mask(c, webhook.Redacted) }
 
 // openReviewed decrypts the secrets of the reviewed changes. plan --decrypt knew
 // them and masked each plain text that contains one. This run can compare such a
@@ -95,8 +95,8 @@ func (t *applySet) openReviewed(ctx context.Context, a *app, reviewed *plan.Plan
 			seen[p.Name+"\x00"+c.Rule] = true
 		}
 	}
-	a.opened = a.progress.Task("open secrets", 0)
-	defer a.opened.Done()
+	a.decryptTask = a.progress.Task("open secrets", 0)
+	defer a.decryptTask.Done()
 	errs := make([]error, len(inputs))
 	for i, g := range inputs {
 		if g == nil || t.results[i].err != nil {
@@ -107,7 +107,7 @@ func (t *applySet) openReviewed(ctx context.Context, a *app, reviewed *plan.Plan
 		p.Projects[0].Changes = slices.DeleteFunc(slices.Clone(p.Projects[0].Changes), func(c plan.Change) bool {
 			return !seen[p.Projects[0].Name+"\x00"+c.Rule]
 		})
-		_, errs[i] = g.prepare(ctx, a, g.client, &p, g.toSend(&p), apply.Deps{})
+		_, errs[i] = g.prepareRules(ctx, a, g.client, &p, g.rulesToSend(&p), apply.Deps{})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -115,11 +115,11 @@ func (t *applySet) openReviewed(ctx context.Context, a *app, reviewed *plan.Plan
 	return joinInvalid(errs)
 }
 
-// standing returns the digest that the result, the audit log and the manifests
+// reportedDigest returns the digest that the result, the audit log and the manifests
 // report. A person saw this digest and can find it again: the saved plan's
 // digest, or the fresh plan's without a saved plan. A narrowed plan has no
 // digest.
-func standing(reviewed, fresh *plan.Plan) webhook.Digest {
+func reportedDigest(reviewed, fresh *plan.Plan) webhook.Digest {
 	if reviewed != nil {
 		return reviewed.Digest
 	}
@@ -131,8 +131,8 @@ func standing(reviewed, fresh *plan.Plan) webhook.Digest {
 func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) error {
 	t.prepared = make([]*apply.Prepared, len(t.targets))
 	errs := make([]error, len(t.targets))
-	a.opened = a.progress.Task("open secrets", 0)
-	defer a.opened.Done()
+	a.decryptTask = a.progress.Task("open secrets", 0)
+	defer a.decryptTask.Done()
 	var group parallel.Group
 	group.SetLimit(t.parallel)
 	for i, target := range t.targets {
@@ -140,7 +140,7 @@ func (t *applySet) prepareAll(ctx context.Context, a *app, deps apply.Deps) erro
 			continue
 		}
 		group.Go(func() error {
-			t.prepared[i], errs[i] = target.prepare(ctx, a, t.results[i].client, t.toApply, t.rules[i], deps)
+			t.prepared[i], errs[i] = target.prepareRules(ctx, a, t.results[i].client, t.toApply, t.rules[i], deps)
 			return nil
 		})
 	}
@@ -192,8 +192,8 @@ func (t *applySet) changes() (n int) {
 // applyAll applies several projects in parallel and joins their results.
 func (t *applySet) applyAll(a *app) *apply.Result {
 	results := make([]*apply.Result, len(t.targets))
-	a.applied = a.progress.Task("apply", t.changes())
-	defer a.applied.Done()
+	a.applyTask = a.progress.Task("apply", t.changes())
+	defer a.applyTask.Done()
 	var group parallel.Group
 	group.SetLimit(t.parallel)
 	for i, p := range t.prepared {
@@ -201,7 +201,7 @@ func (t *applySet) applyAll(a *app) *apply.Result {
 			continue
 		}
 		group.Go(func() error {
-			results[i] = p.Run(a.root, a.Stop, t.toApply)
+			results[i] = p.Run(a.rootContext, a.Stop, t.toApply)
 			return nil
 		})
 	}

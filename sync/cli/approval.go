@@ -74,7 +74,7 @@ func (o *applyOptions) selectProjects(a *app, reviewed *plan.Plan, targets []*pr
 	if reviewed == nil {
 		return nil, nil
 	}
-	client, err := targets[0].client(a, targets[0].name, false)
+	client, err := targets[0].projectClient(a, targets[0].name, false)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,8 @@ func (o *applyOptions) digestProblem(reviewed, fresh *plan.Plan) string {
 	return ""
 }
 
-// refuse ends a run that applies nothing, and writes a result with the reason.
-func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *auditRecorder, p *plan.Plan, why string) error {
+// refuseRun ends a run that applies nothing, and writes a result with the reason.
+func (o *applyOptions) refuseRun(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *auditRecorder, p *plan.Plan, why string) error {
 	result, notRecorded := rec.runRecorded(ctx, a, "apply", p, func() *apply.Result {
 		r := apply.Declined(p)
 		r.Warnings = append(r.Warnings, "refused: "+why)
@@ -137,7 +137,7 @@ func (o *applyOptions) refuse(ctx context.Context, a *app, cmd *cobra.Command, a
 	if notRecorded != nil {
 		return notRecorded
 	}
-	return exit(outcomeCode(result.Outcome))
+	return exitError(outcomeCode(result.Outcome))
 }
 
 func isDigest(s string) bool {

@@ -16,8 +16,8 @@ import (
 // withheldArgument replaces an argument that may be a secret.
 const withheldArgument = "(an argument that may be a secret)"
 
-// exposed tells the user how to treat a secret that was an argument.
-const exposed = "if it was a secret: it may be in the history of the shell and was in the process list, so use a new one"
+// exposedHint tells the user how to treat a secret that was an argument.
+const exposedHint = "if it was a secret: it may be in the history of the shell and was in the process list, so use a new one"
 
 // flagName matches the names of unknown flags that messages may repeat. A
 // secret can also begin with dashes.
@@ -34,10 +34,10 @@ func shownFlag(name string) string {
 	return "such flag (it is not repeated, because it may be a secret)"
 }
 
-// suspects returns the arguments that look like a secret, and their suspicious
+// findSuspects returns the arguments that look like a secret, and their suspicious
 // parts. It omits existing files, and the digests that --expect and --head
 // take.
-func suspects(args []string) []string {
+func findSuspects(args []string) []string {
 	var out []string
 	for i, arg := range args {
 		if i > 0 && slices.Contains([]string{"--expect", "--head"}, args[i-1]) || strings.HasPrefix(arg, "--expect=") || strings.HasPrefix(arg, "--head=") {
@@ -98,25 +98,25 @@ func withhold(text string, suspects []string) string {
 // isURLDelimiter reports whether a character separates the parts of a URL.
 func isURLDelimiter(r rune) bool { return strings.ContainsRune(":/?&=#@", r) }
 
-// withholding is a writer that replaces arguments that look like a secret, and
+// withholdingWriter is a writer that replaces arguments that look like a secret, and
 // lines that hold a known secret.
-type withholding struct {
+type withholdingWriter struct {
 	w        io.Writer
 	suspects []string
 	known    *secrets.Scrubber
 }
 
-func (w withholding) Write(text []byte) (int, error) {
+func (w withholdingWriter) Write(text []byte) (int, error) {
 	shown := withhold(string(text), w.suspects)
 	if w.known.Reveals(shown) {
 		lines := strings.SplitAfter(shown, "\n")
 		for i, l := range lines {
 			if w.known.Reveals(l) {
-				lines[i] = "mkhooks: | " + withheld + "\n"
+				lines[i] = "mkhooks: | " + withheldText + "\n"
 			}
 		}
 		if shown = strings.Join(lines, ""); w.known.Reveals(shown) { // over several lines
-			shown = "mkhooks: | " + withheld + "\n"
+			shown = "mkhooks: | " + withheldText + "\n"
 		}
 	}
 	if _, err := io.WriteString(w.w, shown); err != nil {

@@ -10,7 +10,7 @@ import (
 func TestNoArgumentIsRepeated(t *testing.T) {
 	t.Parallel()
 	r := manyValues(t, 2)
-	r.rule("more", "other", "x", secretOne)
+	r.writeRule("more", "other", "x", secretOne)
 	const (
 		plain  = "s3cr3t-Passw0rd!"                             // like a word
 		random = "9f86d081884c7d659a2feaa0c55ad015"             // from openssl rand -hex
@@ -77,7 +77,7 @@ func TestNoArgumentIsRepeated(t *testing.T) {
 	} {
 		for _, value := range []string{random, jwt} {
 			call := strings.Split(strings.ReplaceAll(strings.Join(args, " "), "VALUE", value), " ")
-			out, errs, code := r.run(nil, call...)
+			out, errs, code := r.runMkhooks(nil, call...)
 			if code == exitOK {
 				t.Errorf("%q: exit code 0", call)
 			}
@@ -103,7 +103,7 @@ func TestMayBeSecret(t *testing.T) {
 			t.Errorf("%q is taken for a secret", text)
 		}
 	}
-	if got := suspects([]string{"apply", "--expect", "9f86d081884c7d659a2feaa0c55ad015", "--head=9f86d081884c7d659a2feaa0c55ad015"}); len(got) > 0 {
+	if got := findSuspects([]string{"apply", "--expect", "9f86d081884c7d659a2feaa0c55ad015", "--head=9f86d081884c7d659a2feaa0c55ad015"}); len(got) > 0 {
 		t.Errorf("digests are taken for secrets: %v", got)
 	}
 }

@@ -23,21 +23,21 @@ func (v *verification) checkArchives(ctx context.Context, path string, c *audit.
 			return err
 		}
 		seen[e.Result.Archive.Location] = true
-		v.archive(ctx, e.Result.Archive.Location, e)
+		v.checkArchive(ctx, e.Result.Archive.Location, e)
 	}
 	if len(seen) == 0 {
-		v.said = append(v.said, filepath.ToSlash(path)+": names no archive")
+		v.messages = append(v.messages, filepath.ToSlash(path)+": names no archive")
 	}
 	return nil
 }
 
-// archive checks one archive. If an audit entry names it, the archive must also
+// checkArchive checks one archive. If an audit entry names it, the archive must also
 // match the entry.
-func (v *verification) archive(ctx context.Context, path string, e *audit.Entry) {
+func (v *verification) checkArchive(ctx context.Context, path string, e *audit.Entry) {
 	at, m, err := v.readArchive(ctx, path, e != nil)
 	var odd string
 	if err == nil && e != nil {
-		odd = notOf(e, m)
+		odd = archiveMismatch(e, m)
 	}
 	switch {
 	case err != nil:
@@ -52,13 +52,13 @@ func (v *verification) archive(ctx context.Context, path string, e *audit.Entry)
 		}
 		if archive.Unreached(err) {
 			v.unreached++
-			hint = hintOf(err).String()
+			hint = errorHint(err).String()
 		}
 		v.addProblem(schema.Error, at, 0, hint, "%s", text)
 	case odd != "":
 		v.addProblem(schema.Error, at, 0, "compare with a copy of it", "%s", odd)
 	default:
-		v.said = append(v.said, fmt.Sprintf("%s: %s of rule %q", at, countNoun(m.Records, "record", "records"), m.Rule.Name))
+		v.messages = append(v.messages, fmt.Sprintf("%s: %s of rule %q", at, countNoun(m.Records, "record", "records"), m.Rule.Name))
 	}
 }
 
@@ -93,9 +93,9 @@ func (v *verification) readArchive(ctx context.Context, path string, byRecord bo
 	return path, m, err
 }
 
-// notOf explains how a complete archive differs from the archive in an audit
+// archiveMismatch explains how a complete archive differs from the archive in an audit
 // entry; "" if they match.
-func notOf(e *audit.Entry, m archive.Manifest) string {
+func archiveMismatch(e *audit.Entry, m archive.Manifest) string {
 	stored := e.Result.Archive
 	switch {
 	case m.SHA256 != stored.SHA256:

@@ -127,7 +127,7 @@ func (r *auditRecorder) lockLog(ctx context.Context, a *app) error {
 // startEntry returns the first entry of a run: user, host, job, commit, plan
 // and lifted guards.
 func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
-	who := whoRuns(a.Getenv)
+	who := readIdentity(a.Getenv)
 	first := p.Projects[0] // all projects share service and owner
 	out := audit.Start{
 		Command: command, Actor: who.actor, Host: who.host, Job: who.job,
@@ -153,7 +153,7 @@ func (a *app) startEntry(command string, p *plan.Plan) audit.Start {
 
 // Intent records a write before it is sent.
 func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
-	of, err := r.log.Intent(entryOf(w))
+	of, err := r.log.Intent(writeEntry(w))
 	if err != nil {
 		return err
 	}
@@ -165,26 +165,26 @@ func (r *auditRecorder) Intent(_ context.Context, w apply.Write) error {
 
 // Result records the result of a write.
 func (r *auditRecorder) Result(_ context.Context, w apply.Write, d apply.WriteResult) error {
-	entry := resultOf(d)
+	entry := resultEntry(d)
 	r.mu.Lock()
 	entry.Of = r.intents[writeKey{w.Project, w.Rule, w.Step}]
 	r.mu.Unlock()
-	return r.log.Result(entryOf(w), entry)
+	return r.log.Result(writeEntry(w), entry)
 }
 
 // Step records a step that writes nothing.
 func (r *auditRecorder) Step(_ context.Context, w apply.Write, d apply.WriteResult) error {
-	return r.log.Step(entryOf(w), resultOf(d))
+	return r.log.Step(writeEntry(w), resultEntry(d))
 }
 
-func entryOf(w apply.Write) audit.Write {
+func writeEntry(w apply.Write) audit.Write {
 	return audit.Write{
 		Project: w.Project, Rule: w.Rule, Action: string(w.Action), Step: string(w.Step), Before: string(w.Before), After: string(w.After),
 		AuthRemoved: w.AuthRemoved,
 	}
 }
 
-func resultOf(d apply.WriteResult) audit.Result {
+func resultEntry(d apply.WriteResult) audit.Result {
 	out := audit.Result{
 		HTTPStatus: d.HTTPStatus, Attempts: d.Attempts, Ref: d.Ref, Live: string(d.Live), Records: d.Records, Active: d.Active,
 	}
@@ -200,13 +200,13 @@ func resultOf(d apply.WriteResult) audit.Result {
 	return out
 }
 
-// runner identifies the user, host, CI job and commit of a run.
-type runner struct{ actor, host, job, commit string }
+// runIdentity identifies the user, host, CI job and commit of a run.
+type runIdentity struct{ actor, host, job, commit string }
 
-// whoRuns reads the user, the job and the commit from the CI environment.
+// readIdentity reads the user, the job and the commit from the CI environment.
 // Outside CI it takes the OS user, and leaves the commit to git.
-func whoRuns(getenv func(string) string) runner {
-	var r runner
+func readIdentity(getenv func(string) string) runIdentity {
+	var r runIdentity
 	r.host, _ = os.Hostname()
 	switch {
 	case getenv("GITHUB_ACTIONS") == "true":

@@ -26,14 +26,14 @@ func TestRemovedAuditLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRepo(t)
-			r.rule("rules", "jobs", "jobs", "")
+			r.writeRule("rules", "jobs", "jobs", "")
 			s := serveEmulator(t, emulator.Options{})
 			s.Fault(emulator.Fault{Method: "PUT", After: func() {
 				if err := take(filepath.Join(r.dir, "audit.jsonl")); err != nil {
 					t.Error(err)
 				}
 			}})
-			stdout, stderr, code := r.run(s, "apply", "--owner", "team", "--yes", "--audit", "audit.jsonl", "--report", "markdown=r.md", "--report", "json=r.json", "rules")
+			stdout, stderr, code := r.runMkhooks(s, "apply", "--owner", "team", "--yes", "--audit", "audit.jsonl", "--report", "markdown=r.md", "--report", "json=r.json", "rules")
 			if code == 0 || !strings.Contains(stderr, "audit.jsonl is lost") {
 				t.Errorf("exit code %d: %s", code, stderr)
 			}

@@ -25,9 +25,9 @@ func TestArchiveInBuckets(t *testing.T) {
 			bucket := buckettest.New(t, kind)
 			s := serveEmulator(t, emulator.Options{})
 			r := newRepo(t)
-			r.rule("rules", "jobs", "jobs", "")
-			r.rule("rules", "stays", "stays", "")
-			r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+			r.writeRule("rules", "jobs", "jobs", "")
+			r.writeRule("rules", "stays", "stays", "")
+			r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
 			s.AddEvents("jobs", emulator.Event{Created: time.Now(), Type: "MediaKind.JobFinished", Status: "Sent"})
 			if err := os.Remove(filepath.Join(r.dir, "rules", "jobs.yaml")); err != nil {
 				t.Fatal(err)
@@ -38,7 +38,7 @@ func TestArchiveInBuckets(t *testing.T) {
 
 			// A missing bucket is detected before the rule is paused.
 			other := strings.Replace(bucket.Location("mkhooks"), bucket.Name, "other-"+bucket.Name, 1)
-			stdout, _ := r.must(s, 1, remove(other)...)
+			stdout, _ := r.mustRun(s, 1, remove(other)...)
 			if !strings.Contains(stdout, "there is no ") || !strings.Contains(stdout, "make it, or correct the archive location") {
 				t.Errorf("without a bucket:\n%s", stdout)
 			}
@@ -47,7 +47,7 @@ func TestArchiveInBuckets(t *testing.T) {
 			}
 
 			t.Setenv("CI", "true")
-			cmd := r.command(s, remove(bucket.Location("mkhooks"))...)
+			cmd := r.newProcess(s, remove(bucket.Location("mkhooks"))...)
 			cmd.Env = append(cmd.Env, "CI=true")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
@@ -66,11 +66,11 @@ func TestArchiveInBuckets(t *testing.T) {
 				t.Errorf("the record says that the archive is at %s", location)
 			}
 
-			r.must(s, 0, "audit", "verify", location)
+			r.mustRun(s, 0, "audit", "verify", location)
 			// The audit log is a file, so it may name any server. The verifying
 			// person may name any server also, with --archive.
 			verify := func(code int, flags ...string) string {
-				stdout, _ := r.must(s, code, append([]string{"audit", "verify", "--archives", "audit.jsonl"}, flags...)...)
+				stdout, _ := r.mustRun(s, code, append([]string{"audit", "verify", "--archives", "audit.jsonl"}, flags...)...)
 				return stdout
 			}
 			if out := verify(3); !strings.Contains(out, "is not looked at, because a record may name no server: pass --archive") {
@@ -84,18 +84,18 @@ func TestArchiveInBuckets(t *testing.T) {
 			if out := verify(1, "--archive", nobody); strings.Contains(out, "record of rule") {
 				t.Errorf("audit verify of a store that is not there:\n%s", out)
 			}
-			r.must(nil, 0, "restore", "--out", "rules", strings.Replace(location, ".jsonl.gz", ".manifest.json", 1))
+			r.mustRun(nil, 0, "restore", "--out", "rules", strings.Replace(location, ".jsonl.gz", ".manifest.json", 1))
 			if _, err := os.Stat(filepath.Join(r.dir, "rules", "jobs.yaml")); err != nil {
 				t.Error(err)
 			}
 
-			r.write("mkhooks.yaml", "owner: team\narchive: "+bucket.Location("mkhooks")+"\nprojects:\n  demo:\n    rules: [rules]\n")
-			_, stderr := r.must(s, 3, "plan")
+			r.writeFile("mkhooks.yaml", "owner: team\narchive: "+bucket.Location("mkhooks")+"\nprojects:\n  demo:\n    rules: [rules]\n")
+			_, stderr := r.mustRun(s, 3, "plan")
 			if !strings.Contains(stderr, "taken from the command line alone") || !strings.Contains(stderr, "hint: pass it with --archive") {
 				t.Errorf("a config file with a server in it:\n%s", stderr)
 			}
-			r.write("mkhooks.yaml", "owner: team\narchive: "+kind+"://"+bucket.Name+"/mkhooks\nprojects:\n  demo:\n    rules: [rules]\n")
-			r.must(s, 0, "plan")
+			r.writeFile("mkhooks.yaml", "owner: team\narchive: "+kind+"://"+bucket.Name+"/mkhooks\nprojects:\n  demo:\n    rules: [rules]\n")
+			r.mustRun(s, 0, "plan")
 		})
 	}
 }

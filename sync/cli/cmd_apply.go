@@ -98,7 +98,7 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	store, err := targets[0].openArchive()
 	if err != nil {
@@ -131,10 +131,10 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	}
 	if why := o.digestProblem(reviewed, t.plan); why != "" {
 		refused := *t.plan
-		refused.Digest = standing(reviewed, t.plan)
-		return o.refuse(ctx, a, cmd, args, rec, &refused, why)
+		refused.Digest = reportedDigest(reviewed, t.plan)
+		return o.refuseRun(ctx, a, cmd, args, rec, &refused, why)
 	}
-	if err := t.prepareAll(ctx, a, o.deps(a, t.toApply, store, rec)); err != nil {
+	if err := t.prepareAll(ctx, a, o.applyDeps(a, t.toApply, store, rec)); err != nil {
 		return err
 	}
 	since, yes, err := o.confirmAndReread(ctx, a, t)
@@ -157,13 +157,13 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 	if result.Outcome == apply.Interrupted {
 		unreadable = nil // the document reports it, and this exit code is more specific
 	}
-	return withRecord(result, notRecorded, notWritten, unreadable)
+	return outcomeError(result, notRecorded, notWritten, unreadable)
 }
 
-// withRecord returns the outcome of a run, or the first trouble. It fails if
+// outcomeError returns the outcome of a run, or the first trouble. It fails if
 // the audit log or a document is incomplete, or a project was unreadable, even
 // if all changes succeeded.
-func withRecord(r *apply.Result, troubles ...error) error {
+func outcomeError(r *apply.Result, troubles ...error) error {
 	for _, err := range troubles {
 		var e *codeError
 		switch {
@@ -177,7 +177,7 @@ func withRecord(r *apply.Result, troubles ...error) error {
 			return err
 		}
 	}
-	return exit(outcomeCode(r.Outcome))
+	return exitError(outcomeCode(r.Outcome))
 }
 
 func (o *applyOptions) checkFlags(a *app) error {
@@ -194,9 +194,9 @@ func (o *applyOptions) checkFlags(a *app) error {
 	return nil
 }
 
-// deps returns the dependencies of apply that plan does not need.
-func (o *applyOptions) deps(a *app, p *plan.Plan, store archive.Store, rec *auditRecorder) apply.Deps {
-	who := whoRuns(a.Getenv)
+// applyDeps returns the dependencies of apply that plan does not need.
+func (o *applyOptions) applyDeps(a *app, p *plan.Plan, store archive.Store, rec *auditRecorder) apply.Deps {
+	who := readIdentity(a.Getenv)
 	return apply.Deps{
 		Archive: store, Audit: rec.applyRecorder(), Concurrency: o.concurrency, Drain: o.drain, NoPause: o.noPause, DeleteActive: o.deleteActive,
 		By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, p.Source.Commit), Finished: a.logChange(len(p.Projects) > 1),
@@ -215,12 +215,12 @@ func (o *planOptions) openArchive() (archive.Store, error) {
 	return store, nil
 }
 
-// prepare decrypts and checks every secret that a project's plan would send.
+// prepareRules decrypts and checks every secret that a project's plan would send.
 // Section 7 of the contract requires this before the first write to any
 // project.
-func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
+func (t *projectSettings) prepareRules(ctx context.Context, a *app, client *mkio.Client, p *plan.Plan, rules []apply.Rule, deps apply.Deps) (*apply.Prepared, error) {
 	deps.Client = client
-	deps.Secrets = a.logged(a.decrypter(&t.ruleOptions))
+	deps.Secrets = a.withLogging(a.sharedDecrypter(&t.ruleOptions))
 	deps.Now = a.Now
 	prepared, err := apply.Prepare(ctx, p, rules, deps)
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -233,9 +233,9 @@ func (t *projectSettings) prepare(ctx context.Context, a *app, client *mkio.Clie
 // stdout is reserved for the result. Then the plan goes to stderr, with the
 // question.
 func (a *app) showPlan(p *plan.Plan, noPause bool) error {
-	a.known.MaskWhole(p, webhook.Redacted)
+	a.scrubber.MaskWhole(p, webhook.Redacted)
 	p = secrets.Copy(p) // only the copy loses parts of values: p is applied
-	a.known.Mask(p, webhook.Redacted)
+	a.scrubber.Mask(p, webhook.Redacted)
 	w, tty := a.Stdout, a.StdoutTTY
 	if a.format != string(report.Text) {
 		w, tty = a.Stderr, a.StderrTTY

@@ -68,7 +68,7 @@ func newAuditCommand(a *app) *cobra.Command {
 	}
 	v.AddFlags(verify.Flags())
 	a.addFormat(verify.Flags())
-	var s showOptions
+	var s auditShowOptions
 	show := &cobra.Command{
 		Use:     "show [FILE]",
 		Short:   "Print the runs in an audit log",
@@ -124,10 +124,10 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 			return err
 		}
 		if o.file != nil && o.file.Archive != "" {
-			o.place = o.archiveOfFile()
+			o.place = o.archiveLocation()
 		}
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	v := &verification{options: o}
 	for _, arg := range args {
@@ -140,14 +140,14 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 	list := doc.text
 	doc.text = func(w io.Writer, t report.TextOptions) error {
 		err := list(w, t)
-		for _, line := range v.said {
+		for _, line := range v.messages {
 			err = errors.Join(err, writeLine(w, report.Escape(line)))
 		}
 		return err
 	}
 	notWritten := a.writeDocument(doc)
 	var verdict error
-	switch faults := errorsAmong(v.problems) - v.unreached; {
+	switch faults := countErrors(v.problems) - v.unreached; {
 	case faults > 0:
 		verdict = invalid(errors.New(countNoun(faults, "problem", "problems") + " in what was checked"))
 	case v.unreached > 0:
@@ -155,7 +155,7 @@ func runAuditVerify(a *app, o verifyOptions, f *pflag.FlagSet, args []string) er
 	case o.head == "" && v.chains > 0:
 		a.printMessage("hint", "a record that was cut at its end shows only against a head that was kept elsewhere: --head HASH")
 	}
-	return a.first(verdict, notWritten)
+	return a.worstError(verdict, notWritten)
 }
 
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
@@ -164,7 +164,7 @@ func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789a
 type verification struct {
 	options  verifyOptions
 	problems []schema.Problem
-	said     []string // messages about complete files
+	messages []string // messages about complete files
 	chains   int      // number of audit logs
 	// unreached counts the problems with archives that could not be read. Their
 	// state is unknown.
@@ -185,25 +185,25 @@ func (v *verification) checkFile(ctx context.Context, path string) error {
 		return err
 	}
 	if archive.IsArchive(path) {
-		v.archive(ctx, path, nil)
+		v.checkArchive(ctx, path, nil)
 		return nil
 	}
 	v.chains++
 	chain, err := readChain(path)
 	if err != nil {
-		v.addProblem(schema.Error, path, 0, recordHint(path, err), "can't be read: %v", withoutPath(err))
+		v.addProblem(schema.Error, path, 0, auditFileHint(path, err), "can't be read: %v", fileErrorReason(err))
 		return nil
 	}
-	v.chain(path, chain)
+	v.checkChain(path, chain)
 	if !v.options.archives {
 		return nil
 	}
 	return v.checkArchives(ctx, path, chain)
 }
 
-// recordHint suggests a file if path is not an audit log; "" if it has no
+// auditFileHint suggests a file if path is not an audit log; "" if it has no
 // suggestion.
-func recordHint(path string, err error) string {
+func auditFileHint(path string, err error) string {
 	info, statErr := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -228,8 +228,8 @@ func readChain(path string) (*audit.Chain, error) {
 	return audit.Read(f)
 }
 
-// chain reports the faults and the runs of an audit log.
-func (v *verification) chain(path string, c *audit.Chain) {
+// checkChain reports the faults and the runs of an audit log.
+func (v *verification) checkChain(path string, c *audit.Chain) {
 	before := len(v.problems)
 	for _, f := range c.Faults {
 		v.addProblem(schema.Error, path, f.Line, f.Hint, "%s", f.Message)
@@ -249,7 +249,7 @@ func (v *verification) chain(path string, c *audit.Chain) {
 		v.reportRun(path, r)
 	}
 	if len(v.problems) == before || !schema.HasErrors(v.problems[before:]) {
-		v.said = append(v.said, fmt.Sprintf("%s: %s of %s, head %s", path, countNoun(len(c.Entries), "entry", "entries"), countNoun(len(runs), "run", "runs"), c.Head))
+		v.messages = append(v.messages, fmt.Sprintf("%s: %s of %s, head %s", path, countNoun(len(c.Entries), "entry", "entries"), countNoun(len(runs), "run", "runs"), c.Head))
 	}
 }
 

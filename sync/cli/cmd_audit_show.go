@@ -11,21 +11,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-type showOptions struct {
+type auditShowOptions struct {
 	configOptions
 	rules []string
 	since string
 	steps bool
 }
 
-func (o *showOptions) AddFlags(f *pflag.FlagSet) {
+func (o *auditShowOptions) AddFlags(f *pflag.FlagSet) {
 	o.addConfig(f)
 	f.StringArrayVar(&o.rules, "rule", nil, "`RULE`: show only rules that match this name or pattern (repeatable)")
 	f.StringVar(&o.since, "since", "", "`TIME`: show only runs since this time: "+sinceForms)
 	f.BoolVar(&o.steps, "steps", false, "show every step of each change")
 }
 
-func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error {
+func runAuditShow(a *app, o auditShowOptions, f *pflag.FlagSet, args []string) error {
 	args, err := o.auditFiles(a, f, args)
 	if err != nil {
 		return err
@@ -41,13 +41,13 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 	}
 	chain, err := readChain(args[0])
 	if err != nil {
-		return invalidf(recordHint(args[0], err), "%s can't be read: %w", args[0], withoutPath(err))
+		return invalidf(auditFileHint(args[0], err), "%s can't be read: %w", args[0], fileErrorReason(err))
 	}
 	if len(chain.Faults) > 0 {
 		f := chain.Faults[0]
 		return usagef("mkhooks audit verify "+quotePaths(args), "%s:%d: %s", args[0], f.Line, f.Message)
 	}
-	runs := o.filter(chain.Runs(), from)
+	runs := o.filterRuns(chain.Runs(), from)
 	record := report.AuditLog{File: args[0], Head: chain.Head, Runs: runs, Steps: o.steps}
 	return a.writeDocument(document{
 		text:     func(w io.Writer, t report.TextOptions) error { return report.AuditLogText(w, record, t) },
@@ -56,8 +56,8 @@ func runAuditShow(a *app, o showOptions, f *pflag.FlagSet, args []string) error 
 	})
 }
 
-// filter keeps the runs since from, and only the writes of the selected rules.
-func (o *showOptions) filter(runs []audit.Run, from time.Time) []audit.Run {
+// filterRuns keeps the runs since from, and only the writes of the selected rules.
+func (o *auditShowOptions) filterRuns(runs []audit.Run, from time.Time) []audit.Run {
 	var out []audit.Run
 	for _, r := range runs {
 		if at := r.Began(); at.Before(from) {

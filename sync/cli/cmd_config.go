@@ -85,7 +85,7 @@ func (in settingSources) runSettings(t *projectSettings) []report.Setting {
 func (in settingSources) projectSettings(t *projectSettings) []report.Setting {
 	at := func(key string) []string { return []string{"projects", t.name, key} }
 	rules := []string{}
-	if p := in.ofFile(t.name); p != nil {
+	if p := in.fileProject(t.name); p != nil {
 		rules = p.Rules
 	}
 	out := []report.Setting{
@@ -98,7 +98,7 @@ func (in settingSources) projectSettings(t *projectSettings) []report.Setting {
 	return out
 }
 
-func (in settingSources) ofFile(project string) *config.Project {
+func (in settingSources) fileProject(project string) *config.Project {
 	if in.file == nil {
 		return nil
 	}

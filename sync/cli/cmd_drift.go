@@ -69,7 +69,7 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 		return invalidf("pass --owner NAME", "--only drift needs an owner: without one nothing says which side moved")
 	}
 	a.meter.addProjects(targets)
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	s, err := o.planProjects(ctx, a, targets, true, func(_ int, g *projectInput) error {
 		if o.deliveries {
@@ -88,16 +88,16 @@ func runDrift(a *app, o driftOptions, cmd *cobra.Command, args []string) error {
 	if liveOnly {
 		differs = liveSideMoved(s.plan)
 	}
-	says := o.guidance(a, cmd, s.plan, args)
+	says := o.planAdvice(a, cmd, s.plan, args)
 	unreadable := s.readError()
 	if differs && unreadable == nil {
 		says.Exit = "Exit code 2 means that something differs."
 	}
 	var verdict error
 	if differs {
-		verdict = exit(exitDifferences)
+		verdict = exitError(exitDifferences)
 	}
-	return a.first(a.writeDocument(planDocument(s.plan, says)), unreadable, verdict)
+	return a.worstError(a.writeDocument(planDocument(s.plan, says)), unreadable, verdict)
 }
 
 // liveSideMoved reports whether a live rule has changed since the last apply.

@@ -68,24 +68,24 @@ func runEmulate(a *app, o emulateOptions) error {
 	}
 	served := emulator.Projects{}
 	for _, name := range o.projects {
-		server, err := o.serverOf(a, name)
+		server, err := o.newServer(a, name)
 		if err != nil {
 			return err
 		}
 		served[name] = server
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return failed(fmt.Errorf("emulate: %w", err))
 	}
 	fmt.Fprintf(a.Stdout, "MKIO_BASE_URL=http://%s\n", listener.Addr())
-	return serve(ctx, listener, served)
+	return serveListener(ctx, listener, served)
 }
 
-// serverOf returns the emulator of one project, with the rules of the seed.
-func (o *emulateOptions) serverOf(a *app, project string) (*emulator.Server, error) {
+// newServer returns the emulator of one project, with the rules of the seed.
+func (o *emulateOptions) newServer(a *app, project string) (*emulator.Server, error) {
 	server := emulator.New(emulator.Options{
 		Project:   project,
 		Tokens:    map[string][]emulator.Capability{o.token: emulator.AllCapabilities()},
@@ -123,7 +123,7 @@ func checkListen(address string, expose bool) error {
 	return invalidf("--listen 127.0.0.1:8080, or add --expose", "--listen %q reaches beyond this machine", address)
 }
 
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveListener(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

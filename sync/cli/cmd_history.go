@@ -115,7 +115,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if err != nil {
 		return err
 	}
-	if err := o.settleConnection(a, cmd); err != nil {
+	if err := o.resolveConnection(a, cmd); err != nil {
 		return err
 	}
 	var store archive.Store
@@ -124,17 +124,17 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 			return invalid(fmt.Errorf("--export: %w", err))
 		}
 	}
-	client, err := o.client(a, o.projects[0], true)
+	client, err := o.projectClient(a, o.projects[0], true)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	live, err := client.Rules(ctx)
 	if err != nil {
 		return failed(err)
 	}
-	rules, err := chosen(live, client.Project(), patterns)
+	rules, err := selectRules(live, client.Project(), patterns)
 	if err != nil {
 		return err
 	}
@@ -153,30 +153,30 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	if o.records {
 		err = h.listRecords(ctx, doc)
 	} else {
-		err = h.sumUp(ctx, doc, brief)
+		err = h.writeSummary(ctx, doc, brief)
 	}
 	if err != nil {
 		return err
 	}
-	return h.verdict(doc, o.records)
+	return h.historyError(doc, o.records)
 }
 
-// settleConnection reads project and token from the config file.
-func (o *historyOptions) settleConnection(a *app, cmd *cobra.Command) error {
+// resolveConnection reads project and token from the config file.
+func (o *historyOptions) resolveConnection(a *app, cmd *cobra.Command) error {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	_, err := o.settleOne(a, &o.configOptions)
+	_, err := o.resolveProject(a, &o.configOptions)
 	return err
 }
 
-// chosen returns the live rules that match, or all, sorted by name.
-func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.Rule, error) {
+// selectRules returns the live rules that match, or all, sorted by name.
+func selectRules(live []webhook.Rule, project string, patterns []string) ([]webhook.Rule, error) {
 	names := make([]string, 0, len(live))
 	for _, r := range live {
 		names = append(names, r.Name)
 	}
-	if pattern, near, all := matched(patterns, project, names); !all {
+	if pattern, near, all := firstUnmatched(patterns, project, names); !all {
 		hint := "mkhooks history --all shows all of them"
 		if near != "" {
 			hint = "did you mean: mkhooks history " + strings.Join(patternWords(near), " ")
@@ -193,41 +193,41 @@ func chosen(live []webhook.Rule, project string, patterns []string) ([]webhook.R
 	return out, nil
 }
 
-// verdict returns the exit error, and warns about missing records. An
+// historyError returns the exit error, and warns about missing records. An
 // incomplete history takes precedence over a failed record: exit code 1 comes
 // before 2.
-func (h *historyReader) verdict(doc *history.Document, records bool) error {
-	h.warnNotWhole(doc, records)
+func (h *historyReader) historyError(doc *history.Document, records bool) error {
+	h.warnIncomplete(doc, records)
 	if n := doc.Summary.Errors; n > 0 {
-		return failed(fmt.Errorf("%s could not be read or stored; the first is %w%s", countNoun(n, "history", "histories"), h.firstError(), foundToo(doc)))
+		return failed(fmt.Errorf("%s could not be read or stored; the first is %w%s", countNoun(n, "history", "histories"), h.firstError(), alertNote(doc)))
 	}
 	if n := doc.Summary.Undecided; n > 0 && doc.FailOn != "" {
 		i := slices.IndexFunc(doc.Rules, func(r history.Rule) bool { return r.Undecided != "" })
 		return failed(fmt.Errorf("--fail-on %s can't tell for %s, because not all of their records are known; the first is rule %q: %s%s",
-			doc.FailOn, countNoun(n, "rule", "rules"), doc.Rules[i].Rule, doc.Rules[i].Undecided, foundToo(doc)),
+			doc.FailOn, countNoun(n, "rule", "rules"), doc.Rules[i].Rule, doc.Rules[i].Undecided, alertNote(doc)),
 			"run it again; if that does not help, ask the service's support why its history is not whole")
 	}
 	if doc.Summary.Alerts > 0 {
-		return exit(exitDifferences)
+		return exitError(exitDifferences)
 	}
 	return nil
 }
 
-// foundToo reports the alerts of --fail-on for an error about unreadable
+// alertNote reports the alerts of --fail-on for an error about unreadable
 // histories; "" if there are none.
-func foundToo(doc *history.Document) string {
+func alertNote(doc *history.Document) string {
 	if doc.Summary.Alerts == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; records to alert on were found in %s", countNoun(doc.Summary.Alerts, "rule", "rules"))
 }
 
-// maxNotWhole limits the rules with a separate warning.
-const maxNotWhole = 10
+// maxIncompleteWarnings limits the rules with a separate warning.
+const maxIncompleteWarnings = 10
 
-// warnNotWhole warns about histories that may lack records. CSV has no column
+// warnIncomplete warns about histories that may lack records. CSV has no column
 // for this, and a monitor reads only stderr.
-func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
+func (h *historyReader) warnIncomplete(doc *history.Document, records bool) {
 	n := 0
 	for _, r := range doc.Rules {
 		if r.NotWhole == "" || !records && doc.FailOn == "" {
@@ -237,12 +237,12 @@ func (h *historyReader) warnNotWhole(doc *history.Document, records bool) {
 			h.a.warn("rule %s: %s; every record that existed before is counted, and the next run counts the new ones", r.Rule, r.NotWhole)
 			continue
 		}
-		if n++; n <= maxNotWhole {
+		if n++; n <= maxIncompleteWarnings {
 			h.a.warn("rule %s: records may be missing or listed twice: %s", r.Rule, r.NotWhole)
 		}
 	}
-	if n > maxNotWhole {
-		h.a.warn("records of %d more rules may be missing or listed twice", n-maxNotWhole)
+	if n > maxIncompleteWarnings {
+		h.a.warn("records of %d more rules may be missing or listed twice", n-maxIncompleteWarnings)
 	}
 }
 

@@ -80,7 +80,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if o.out == "" && (len(patterns) == 0 || cmd.Flags().Changed("out")) {
 		return usagef("mkhooks import --out rules", "import: expected --out DIR for new files, or names of rules that have a file")
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	if err := o.resolveSettings(a, cmd); err != nil {
 		return err
@@ -89,7 +89,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err := w.openDirs(o.out, o.rules); err != nil {
 		return err
 	}
-	client, err := o.client(a, o.projects[0], true)
+	client, err := o.projectClient(a, o.projects[0], true)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	client.Mask(&live)
 	slices.SortFunc(live, func(x, y webhook.Rule) int { return strings.Compare(x.Name, y.Name) })
 	w.project = client.Project()
-	release, err := w.hold(ctx)
+	release, err := w.lockOutput(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 		if len(patterns) > 0 && !plan.MatchRule(patterns, client.Project(), r.Name) {
 			continue
 		}
-		if err := o.collect(w, r, patterns); err != nil {
+		if err := o.importRule(w, r, patterns); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (o *importOptions) resolveSettings(a *app, cmd *cobra.Command) error {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	p, err := o.settleOne(a, &o.configOptions)
+	p, err := o.resolveProject(a, &o.configOptions)
 	if err != nil || p == nil {
 		return err
 	}
@@ -139,29 +139,29 @@ func (o *importOptions) resolveSettings(a *app, cmd *cobra.Command) error {
 	if len(o.rules) == 0 {
 		o.rules = o.file.Paths(p)
 		if o.out != "" { // the first import creates the directory
-			o.rules = existing(o.rules)
+			o.rules = existingPaths(o.rules)
 		}
 	}
 	return nil
 }
 
-// collect decides whether one live rule is written to a file, updated, refused
+// importRule decides whether one live rule is written to a file, updated, refused
 // or left alone.
-func (o *importOptions) collect(w *ruleWriter, r webhook.Rule, patterns []string) error {
+func (o *importOptions) importRule(w *ruleWriter, r webhook.Rule, patterns []string) error {
 	switch files := w.files[r.Name]; {
 	case len(files) > 0 && len(patterns) > 0:
 		return w.updateFile(r, files)
 	case len(files) > 0:
-		w.say("%s: has rule %q already", files[0].File, r.Name)
+		w.addMessage("%s: has rule %q already", files[0].File, r.Name)
 	case o.out != "":
 		if err := w.addRule(r); err != nil {
 			w.a.warn("live rule %q can't have a file: %v; it is left as it is", shortName(r.Name), err)
-			w.held = true
+			w.incomplete = true
 		}
 	case slices.Contains(patterns, r.Name) || slices.Contains(patterns, w.project+"/"+r.Name):
-		w.addRefusal(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(folderOf(w.paths[0]), r.Name))
+		w.addRefusal(fmt.Errorf("rule %q has no file below %s", r.Name, quotePaths(w.paths)), w.importCommand(directoryOf(w.paths[0]), r.Name))
 	default:
-		w.say("rule %q has no file", r.Name)
+		w.addMessage("rule %q has no file", r.Name)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 	for _, r := range live {
 		names = append(names, r.Name)
 	}
-	pattern, near, all := matched(patterns, w.project, names)
+	pattern, near, all := firstUnmatched(patterns, w.project, names)
 	if all {
 		return nil
 	}
@@ -196,15 +196,15 @@ func (w *ruleWriter) checkNamed(patterns []string, live []webhook.Rule) error {
 // importCommand returns the command that imports one rule. Characters that a
 // terminal can't show safely become the wildcard ?.
 func (w *ruleWriter) importCommand(dir, rule string) string {
-	words := ruleWords(pasted(plan.Pattern(rule)))
+	words := ruleWords(pastablePattern(plan.Pattern(rule)))
 	if dir != "" {
 		words = append([]string{"--out", shell.Path(dir)}, words...)
 	}
 	return nextCommand(w.cmd, "import", words)
 }
 
-// pasted turns a rule name into a pattern that is safe to print and paste.
-func pasted(rule string) string {
+// pastablePattern turns a rule name into a pattern that is safe to print and paste.
+func pastablePattern(rule string) string {
 	var b strings.Builder
 	for _, r := range rule {
 		if s := string(r); report.Escape(s) == s {
@@ -234,17 +234,17 @@ func ruleFiles(paths []string) (map[string][]config.RuleFile, error) {
 	return files, nil
 }
 
-// folderOf returns the directory of a path of rule files, for another rule
+// directoryOf returns the directory of a path of rule files, for another rule
 // file.
-func folderOf(path string) string {
+func directoryOf(path string) string {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return filepath.Dir(path)
 	}
 	return path
 }
 
-// existing returns the paths that exist.
-func existing(paths []string) []string {
+// existingPaths returns the paths that exist.
+func existingPaths(paths []string) []string {
 	return slices.DeleteFunc(paths, func(p string) bool {
 		_, err := os.Lstat(p)
 		return errors.Is(err, os.ErrNotExist)

@@ -74,8 +74,8 @@ type initRun struct {
 	dir      string
 	settings scaffold.Settings
 	facts    []fact
-	// again is the existing config file; nil if there is none.
-	again configOptions
+	// existingConfig is the existing config file; nil if there is none.
+	existingConfig configOptions
 	// example: the directory has no rules yet.
 	example bool
 	key     *agekey.Key
@@ -95,19 +95,19 @@ func runInit(a *app, o initOptions, cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		r.dir = args[0]
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	defer func() {
 		if r.release != nil {
 			r.release()
 		}
 	}()
-	for _, step := range []func(context.Context, *app) error{r.checkArgs, r.hold, r.findOut, r.survey, r.checkConfig, r.findKey, r.fill, r.seal, r.writeMissing} {
+	for _, step := range []func(context.Context, *app) error{r.checkArgs, r.lockTarget, r.findSettings, r.surveyFiles, r.checkConfig, r.findKey, r.fillFiles, r.sealExample, r.writeMissing} {
 		if err := step(ctx, a); err != nil {
 			return err
 		}
 	}
-	return a.sayInit(r)
+	return a.printInit(r)
 }
 
 // commandLine returns this command line with one changed flag, ready to paste.
@@ -147,8 +147,8 @@ func (r *initRun) checkArgs(context.Context, *app) error {
 	return r.checkCodeOwners()
 }
 
-// files returns the files of a complete config repository.
-func (r *initRun) files() ([]scaffold.File, error) {
+// wantedFiles returns the files of a complete config repository.
+func (r *initRun) wantedFiles() ([]scaffold.File, error) {
 	files, err := r.settings.Files()
 	if err != nil {
 		return nil, err
@@ -156,10 +156,10 @@ func (r *initRun) files() ([]scaffold.File, error) {
 	return slices.DeleteFunc(files, func(f scaffold.File) bool { return f.Path == scaffold.ExamplePath && !r.example }), nil
 }
 
-// survey finds missing files, existing files and obstacles before a key is
+// surveyFiles finds missing files, existing files and obstacles before a key is
 // made.
-func (r *initRun) survey(context.Context, *app) error {
-	files, err := r.files()
+func (r *initRun) surveyFiles(context.Context, *app) error {
+	files, err := r.wantedFiles()
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (r *initRun) survey(context.Context, *app) error {
 // checkConfig parses the new config file as any run would. This finds a project
 // name that MK.IO does not allow.
 func (r *initRun) checkConfig(context.Context, *app) error {
-	if f := r.new(scaffold.ConfigPath); f != nil {
+	if f := r.missingFile(scaffold.ConfigPath); f != nil {
 		if _, problems := config.ParseFile(f.Path, f.Data); schema.HasErrors(problems) {
 			return usagef(r.commandLine("project", "PROJECT"), "-p %q: %s", r.settings.Project, problems[0].Message)
 		}
@@ -184,7 +184,7 @@ func (r *initRun) checkConfig(context.Context, *app) error {
 
 // findKey returns the age key that SOPS would use, or makes a key.
 func (r *initRun) findKey(_ context.Context, a *app) error {
-	if a.stopped() {
+	if a.isStopped() {
 		return context.Canceled
 	}
 	if r.age {
@@ -236,14 +236,14 @@ func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
 	return key, nil
 }
 
-// fill generates the files from all known settings.
-func (r *initRun) fill(ctx context.Context, a *app) error {
-	_, hasKeys := r.existing(scaffold.SOPSPath)
+// fillFiles generates the files from all known settings.
+func (r *initRun) fillFiles(ctx context.Context, a *app) error {
+	_, hasKeys := r.existingFile(scaffold.SOPSPath)
 	r.settings.Secret = len(r.recipients) > 0 || hasKeys
-	return r.survey(ctx, a)
+	return r.surveyFiles(ctx, a)
 }
 
-func (r *initRun) existing(path string) (scaffold.Existing, bool) {
+func (r *initRun) existingFile(path string) (scaffold.Existing, bool) {
 	for _, e := range r.kept {
 		if e.Path == path {
 			return e, true
@@ -252,7 +252,7 @@ func (r *initRun) existing(path string) (scaffold.Existing, bool) {
 	return scaffold.Existing{}, false
 }
 
-func (r *initRun) new(path string) *scaffold.File {
+func (r *initRun) missingFile(path string) *scaffold.File {
 	for i := range r.missing {
 		if r.missing[i].Path == path {
 			return &r.missing[i]
@@ -261,11 +261,11 @@ func (r *initRun) new(path string) *scaffold.File {
 	return nil
 }
 
-// seal gives the example a random secret, so that it can be validated, planned
+// sealExample gives the example a random secret, so that it can be validated, planned
 // and applied at once. It leaves the secret out if no key of .sops.yaml can be
 // used without a question.
-func (r *initRun) seal(ctx context.Context, a *app) error {
-	example := r.new(scaffold.ExamplePath)
+func (r *initRun) sealExample(ctx context.Context, a *app) error {
+	example := r.missingFile(scaffold.ExamplePath)
 	if example == nil || !r.settings.Secret {
 		return nil
 	}
@@ -277,13 +277,13 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 		File: scaffold.ExamplePath, Document: example.Data, ConfigPath: scaffold.ExamplePath, Now: a.Now(),
 		Values: map[string]secrets.String{"headers/X-Webhook-Secret": secrets.NewString(hex.EncodeToString(random))},
 	}
-	if e, ok := r.existing(scaffold.SOPSPath); ok {
+	if e, ok := r.existingFile(scaffold.SOPSPath); ok {
 		request.Config = e.Content
 	} else {
-		request.Config = r.new(scaffold.SOPSPath).Data
+		request.Config = r.missingFile(scaffold.SOPSPath).Data
 	}
 	var o ruleOptions
-	sealed, err := a.decrypter(&o).Seal(ctx, request)
+	sealed, err := a.sharedDecrypter(&o).Seal(ctx, request)
 	var e *sops.Error
 	switch {
 	case err == nil:
@@ -294,14 +294,14 @@ func (r *initRun) seal(ctx context.Context, a *app) error {
 	}
 	r.settings.Secret = false
 	r.noSecret = e.Message
-	return r.survey(ctx, a)
+	return r.surveyFiles(ctx, a)
 }
 
-// hold makes the directory, and blocks another init in it. That init then finds
+// lockTarget makes the directory, and blocks another init in it. That init then finds
 // the files of this run and keeps them.
-func (r *initRun) hold(ctx context.Context, a *app) (err error) {
-	if r.release, err = a.holdFolder(ctx, r.dir); err != nil && ctx.Err() == nil {
-		return failed(err, r.soFar(0))
+func (r *initRun) lockTarget(ctx context.Context, a *app) (err error) {
+	if r.release, err = a.lockDirectory(ctx, r.dir); err != nil && ctx.Err() == nil {
+		return failed(err, r.doneSoFar(0))
 	}
 	return err
 }
@@ -311,13 +311,13 @@ func (r *initRun) writeMissing(context.Context, *app) error {
 	written, err := scaffold.Write(r.dir, r.missing)
 	if err != nil {
 		at := filepath.Join(r.dir, filepath.FromSlash(r.missing[written].Path))
-		return failed(fmt.Errorf("write %s: %w", at, err), r.soFar(written))
+		return failed(fmt.Errorf("write %s: %w", at, err), r.doneSoFar(written))
 	}
 	return nil
 }
 
-// soFar describes the work of a run that failed.
-func (r *initRun) soFar(written int) string {
+// doneSoFar describes the work of a run that failed.
+func (r *initRun) doneSoFar(written int) string {
 	done := "nothing was written"
 	if written > 0 {
 		done = countNoun(written, "file was", "files were") + " written; run it again when that is mended, and it goes on"

@@ -109,7 +109,7 @@ func TestManual(t *testing.T) {
 	pages := writeManual(t, dir, "1790000000")
 	again := writeManual(t, t.TempDir(), "1790000000")
 	a := &app{Env: Env{Getenv: func(string) string { return "" }}}
-	eachCommand(a.command(), func(name string) {
+	eachCommand(a.newRootCommand(), func(name string) {
 		page, ok := pages[name+".1"]
 		if !ok {
 			t.Errorf("%s has no page", name)

@@ -64,7 +64,7 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	base := noBase()
 	if o.base != "" {
@@ -75,7 +75,7 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	notOpened := make([]error, len(targets))
 	s, err := o.planProjects(ctx, a, targets, true, func(i int, g *projectInput) error {
 		if o.decrypt { // decrypts everything that apply would send, and discards it
-			_, notOpened[i] = g.prepare(ctx, a, g.client, g.plan, g.toSend(g.plan), apply.Deps{})
+			_, notOpened[i] = g.prepareRules(ctx, a, g.client, g.plan, g.rulesToSend(g.plan), apply.Deps{})
 		}
 		return nil
 	})
@@ -85,8 +85,8 @@ func runPlan(a *app, o planCommandOptions, cmd *cobra.Command, args []string) er
 	s.plan.Base = base
 	var differs error
 	if o.detailedExitcode && s.plan.HasDifferences() {
-		differs = exit(exitDifferences)
+		differs = exitError(exitDifferences)
 	}
-	notWritten := a.writeDocument(planDocument(s.plan, o.guidance(a, cmd, s.plan, args)))
-	return a.first(joinInvalid(notOpened), notWritten, s.readError(), differs)
+	notWritten := a.writeDocument(planDocument(s.plan, o.planAdvice(a, cmd, s.plan, args)))
+	return a.worstError(joinInvalid(notOpened), notWritten, s.readError(), differs)
 }

@@ -63,28 +63,28 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 	case !o.yes && !a.StdinTTY:
 		return invalidf("pass --yes", "release asks before it acts, and nobody can answer here: standard input is no terminal")
 	}
-	g, rec, err := o.gather(a, cmd, rules)
+	g, rec, err := o.loadRelease(a, cmd, rules)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	p, desired := plan.Release(g.input)
 	p.Source = g.plan.Source
 	if len(p.Projects[0].Changes) == 0 {
 		return invalidf("", "none of these rules is live in project %s", g.name)
 	}
-	prepared, err := g.prepare(ctx, a, g.client, p, g.sealed(desired), apply.Deps{Audit: rec.applyRecorder(), Finished: a.logChange(false)})
+	prepared, err := g.prepareRules(ctx, a, g.client, p, g.withSecrets(desired), apply.Deps{Audit: rec.applyRecorder(), Finished: a.logChange(false)})
 	if err != nil {
 		return err
 	}
-	yes, err := o.agree(ctx, a, g, p)
+	yes, err := o.confirmRelease(ctx, a, g, p)
 	if err != nil {
 		return err
 	}
 	result, notRecorded := rec.runRecorded(ctx, a, "release", p, func() *apply.Result {
 		if yes {
-			return prepared.Run(a.root, a.Stop, p)
+			return prepared.Run(a.rootContext, a.Stop, p)
 		}
 		return apply.Declined(p)
 	})
@@ -92,25 +92,25 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 		return notRecorded
 	}
 	notWritten := a.writeDocument(resultDocument(result, afterRelease(cmd, p)))
-	a.sayReleased(p, result)
-	return withRecord(result, notRecorded, notWritten)
+	a.hintLeftFiles(p, result)
+	return outcomeError(result, notRecorded, notWritten)
 }
 
-// gather reads the selected project and prepares the audit log.
-func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*projectInput, *auditRecorder, error) {
-	ctx, cancel := a.context()
+// loadRelease reads the selected project and prepares the audit log.
+func (o *releaseOptions) loadRelease(a *app, cmd *cobra.Command, rules []string) (*projectInput, *auditRecorder, error) {
+	ctx, cancel := a.readContext()
 	defer cancel()
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return nil, nil, err
 	}
-	if _, err := o.settleOne(a, &o.configOptions); err != nil {
+	if _, err := o.resolveProject(a, &o.configOptions); err != nil {
 		return nil, nil, err
 	}
 	if o.file != nil {
 		o.projects = []string{plan.Pattern(o.projects[0])}
 	}
 	// Release selects from all rules of the owner, so prune must not matter.
-	o.only, o.asked, o.prune = rules, "release ", string(plan.PruneNone)
+	o.only, o.onlyLabel, o.prune = rules, "release ", string(plan.PruneNone)
 	targets, err := o.resolveSettings(a, cmd, o.rules)
 	if err != nil {
 		return nil, nil, err
@@ -136,8 +136,8 @@ func (o *releaseOptions) gather(a *app, cmd *cobra.Command, rules []string) (*pr
 	return g, rec, nil
 }
 
-// agree lists the releases and asks for approval.
-func (o *releaseOptions) agree(ctx context.Context, a *app, g *projectInput, p *plan.Plan) (bool, error) {
+// confirmRelease lists the releases and asks for approval.
+func (o *releaseOptions) confirmRelease(ctx context.Context, a *app, g *projectInput, p *plan.Plan) (bool, error) {
 	n := 0
 	for _, c := range p.Projects[0].Changes {
 		if c.Blocked != nil {
@@ -152,8 +152,8 @@ func (o *releaseOptions) agree(ctx context.Context, a *app, g *projectInput, p *
 	return a.confirm(ctx, "Release "+countNoun(n, "rule", "rules"), p)
 }
 
-// sayReleased lists the rule files that would restore the marker.
-func (a *app) sayReleased(p *plan.Plan, r *apply.Result) {
+// hintLeftFiles lists the rule files that would restore the marker.
+func (a *app) hintLeftFiles(p *plan.Plan, r *apply.Result) {
 	files := map[string]string{}
 	for _, c := range p.Projects[0].Changes {
 		files[c.Rule] = c.File

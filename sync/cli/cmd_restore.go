@@ -65,7 +65,7 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	case o.noAudit && o.audit != "":
 		return invalidf("leave out one of them", "restore: --audit and --no-audit exclude each other")
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	m, err := archive.Verify(ctx, args[0])
 	if errors.Is(err, fs.ErrNotExist) && m.Rule.Name == "" {
@@ -84,21 +84,21 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	checked, err := o.check(m)
+	checked, err := o.checkManifest(m)
 	if err != nil {
 		return err
 	}
 	if o.file != nil && len(o.rules) == 0 {
-		o.rules = existing(o.file.AllPaths())
+		o.rules = existingPaths(o.file.AllPaths())
 		if p := o.file.Project(m.Project); p != nil {
-			o.rules = existing(o.file.Paths(p))
+			o.rules = existingPaths(o.file.Paths(p))
 		}
 	}
 	w := &ruleWriter{a: a, cmd: cmd, config: o.file, dryRun: o.dryRun, project: m.Project}
 	if err := w.openDirs(o.out, o.rules); err != nil {
 		return err
 	}
-	release, err := w.hold(ctx)
+	release, err := w.lockOutput(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,6 +113,6 @@ func runRestore(a *app, o restoreOptions, cmd *cobra.Command, args []string) err
 	if m.AuthUnknown {
 		w.disableForAuth()
 	}
-	w.describe(m, checked)
+	w.describeRestored(m, checked)
 	return w.writeAll(ctx)
 }

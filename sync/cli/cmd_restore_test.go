@@ -16,19 +16,19 @@ import (
 func deletedRules(t *testing.T) *repo {
 	t.Helper()
 	r := newRepo(t)
-	r.rule("rules", "jobs", "jobs", secretOne)
-	r.rule("rules", "other", "other", secretTwo)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "jobs", "jobs", secretOne)
+	r.writeRule("rules", "other", "other", secretTwo)
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{})
 	args := []string{"apply", "--owner", "team", "--yes", "--prune", "owned", "--max-deletes", "9", "--archive", "archive", "--audit", "audit.jsonl", "rules"}
-	r.must(s, 0, args...)
+	r.mustRun(s, 0, args...)
 	for _, name := range []string{"jobs", "other"} {
-		s.AddEvents(name, records(3)...)
+		s.AddEvents(name, makeRecords(3)...)
 		if err := os.Remove(filepath.Join(r.dir, "rules", name+".yaml")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.must(s, 0, args...)
+	r.mustRun(s, 0, args...)
 	return r
 }
 
@@ -46,8 +46,8 @@ func (r *repo) manifest(rule string) string {
 	return path
 }
 
-// edit changes a file of the repository.
-func (r *repo) edit(path string, change func(string) string) {
+// editFile changes a file of the repository.
+func (r *repo) editFile(path string, change func(string) string) {
 	r.t.Helper()
 	data, err := os.ReadFile(filepath.Join(r.dir, path))
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *repo) edit(path string, change func(string) string) {
 	if changed == string(data) {
 		r.t.Fatalf("nothing was changed in %s:\n%s", path, data)
 	}
-	r.write(path, changed)
+	r.writeFile(path, changed)
 }
 
 // TestRestoreChecksTheManifest changes manifests and audit logs, and swaps
@@ -68,12 +68,12 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 	checksum := regexp.MustCompile(`,\s*"checksum": "[0-9a-f]{64}"`)
 	replace := func(from, to string) func(r *repo, path string) {
 		return func(r *repo, path string) {
-			r.edit(path, func(s string) string { return strings.ReplaceAll(checksum.ReplaceAllString(s, ""), from, to) })
+			r.editFile(path, func(s string) string { return strings.ReplaceAll(checksum.ReplaceAllString(s, ""), from, to) })
 		}
 	}
 	log := func(from, to string) func(r *repo, path string) {
 		return func(r *repo, _ string) {
-			r.edit("audit.jsonl", func(s string) string {
+			r.editFile("audit.jsonl", func(s string) string {
 				i := strings.LastIndex(s, from)
 				return s[:i] + to + s[i+len(from):]
 			})
@@ -100,16 +100,16 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 		"id":               {replace(`"id": "`, `"id": "0`), nil, "its name is that of another archive"},
 		"count":            {replace(`"records": 3`, `"records": 2`), nil, "holds more than the 2 records that its manifest says"},
 		"who":              {replace(`"commit": "`, `"commit": "0`), nil, another},
-		"layout alone":     {func(r *repo, path string) { r.edit(path, func(s string) string { return s + "\n" }) }, nil, another},
+		"layout alone":     {func(r *repo, path string) { r.editFile(path, func(s string) string { return s + "\n" }) }, nil, another},
 		"checksum made up": {func(r *repo, path string) {
-			r.edit(path, func(s string) string { return strings.Replace(s, "hooks.example.com", "evil.example.com", 1) })
+			r.editFile(path, func(s string) string { return strings.Replace(s, "hooks.example.com", "evil.example.com", 1) })
 		}, nil, "its content does not have its checksum"},
 		"another rule's manifest": {func(r *repo, path string) {
 			other, err := os.ReadFile(filepath.Join(r.dir, r.manifest("other")))
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			r.write(path, string(other))
+			r.writeFile(path, string(other))
 		}, nil, "is the manifest of"},
 		"another archive in its place": {func(r *repo, path string) {
 			// Both objects, and all the names inside them.
@@ -120,9 +120,9 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 				if err != nil {
 					r.t.Fatal(err)
 				}
-				r.write(to+suffix, string(data))
+				r.writeFile(to+suffix, string(data))
 			}
-			r.edit(path, func(s string) string {
+			r.editFile(path, func(s string) string {
 				s = checksum.ReplaceAllString(s, "")
 				s = strings.ReplaceAll(s, filepath.Base(from), filepath.Base(to))
 				return strings.Replace(s, `"name": "other"`, `"name": "jobs"`, 1)
@@ -135,15 +135,15 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 					r.t.Fatal(err)
 				}
 			}
-			r.edit(base+"0.manifest.json", func(s string) string {
+			r.editFile(base+"0.manifest.json", func(s string) string {
 				return strings.Replace(checksum.ReplaceAllString(s, ""), filepath.Base(base)+".jsonl", filepath.Base(base)+"0.jsonl", 1)
 			})
 		}, nil, "names no archive"},
 		"the line of the log": {log(`"manifest":"`, `"manifest":"0`), nil, "does not follow from the line before it|is no entry|nothing was written"},
 		"a line taken out": {func(r *repo, _ string) {
-			r.edit("audit.jsonl", func(s string) string { return s[strings.Index(s, "\n")+1:] })
+			r.editFile("audit.jsonl", func(s string) string { return s[strings.Index(s, "\n")+1:] })
 		}, nil, logged},
-		"a log of another run":    {func(r *repo, _ string) { r.write("audit.jsonl", "") }, nil, "names no archive"},
+		"a log of another run":    {func(r *repo, _ string) { r.writeFile("audit.jsonl", "") }, nil, "names no archive"},
 		"no log":                  {func(r *repo, _ string) { _ = os.Remove(filepath.Join(r.dir, "audit.jsonl")) }, nil, "can't be read, so the manifest can't be checked"},
 		"no log, and not needed":  {func(r *repo, _ string) { _ = os.Remove(filepath.Join(r.dir, "audit.jsonl")) }, []string{"--no-audit"}, ""},
 		"changed, and not looked": {replace("hooks.example.com/jobs", "evil.example.com/x?token=s3cr3t-s3cr3t-s3cr3t"), []string{"--no-audit"}, ""},
@@ -160,7 +160,7 @@ func TestRestoreChecksTheManifest(t *testing.T) {
 			if test.flags == nil {
 				args = append(args, "--audit", "audit.jsonl")
 			}
-			stdout, stderr, code := r.run(nil, args...)
+			stdout, stderr, code := r.runMkhooks(nil, args...)
 			file := filepath.Join(r.dir, "rules", "jobs.yaml")
 			data, err := os.ReadFile(file)
 			if strings.Contains(stdout+stderr+string(data), "s3cr3t") {
@@ -199,39 +199,39 @@ func TestOnePlanDigest(t *testing.T) {
 	}{
 		"fresh":                       {false, nil, nil, 0},
 		"saved":                       {true, nil, nil, 0},
-		"saved, and files moved on":   {true, func(r *repo, _ *served) { r.rule("rules", "late", "late", "") }, nil, 4},
+		"saved, and files moved on":   {true, func(r *repo, _ *served) { r.writeRule("rules", "late", "late", "") }, nil, 4},
 		"saved, and the rule moved":   {true, func(_ *repo, s *served) { s.Edit("gone", func(spec map[string]any) { spec["enabled"] = false }) }, nil, 4},
 		"saved, expected is another":  {true, nil, []string{"--expect", strings.Repeat("0", 32)}, 4},
 		"fresh, expected is another":  {false, nil, []string{"--expect", strings.Repeat("0", 32)}, 4},
 		"fresh, for one rule":         {false, nil, []string{"--only", "new"}, 0},
-		"saved, nothing is left":      {true, func(r *repo, s *served) { r.must(s, 0, r.applyArgs("first.jsonl")...) }, nil, 0},
+		"saved, nothing is left":      {true, func(r *repo, s *served) { r.mustRun(s, 0, r.applyArgs("first.jsonl")...) }, nil, 0},
 		"saved, blocked by in flight": {true, func(_ *repo, s *served) { s.AddEvents("gone", emulator.Event{Status: "Pending"}) }, nil, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRepo(t)
-			r.rule("rules", "keep", "keep", "")
-			r.rule("rules", "gone", "gone", "")
+			r.writeRule("rules", "keep", "keep", "")
+			r.writeRule("rules", "gone", "gone", "")
 			s := serveEmulator(t, emulator.Options{})
-			r.must(s, 0, r.applyArgs("before.jsonl")...)
+			r.mustRun(s, 0, r.applyArgs("before.jsonl")...)
 			if err := os.Remove(filepath.Join(r.dir, "rules", "gone.yaml")); err != nil {
 				t.Fatal(err)
 			}
-			r.rule("rules", "new", "new", "")
+			r.writeRule("rules", "new", "new", "")
 			args := append(r.applyArgs("audit.jsonl"), "--report", "json=result.json")
 			args = append(args, test.flags...)
 			var want struct{ Digest string }
 			if test.saved {
-				r.must(s, 0, append([]string{"plan", "--out", "plan.json"}, r.applyArgs("")[1:]...)...)
-				r.decode("plan.json", &want)
+				r.mustRun(s, 0, append([]string{"plan", "--out", "plan.json"}, r.applyArgs("")[1:]...)...)
+				r.decodeFile("plan.json", &want)
 				args = append(args, "--plan", "plan.json")
 			}
 			if test.edit != nil {
 				test.edit(r, s)
 			}
-			stdout, _ := r.must(s, test.code, args...)
+			stdout, _ := r.mustRun(s, test.code, args...)
 			var result struct{ Digest string }
-			r.decode("result.json", &result)
+			r.decodeFile("result.json", &result)
 			if !test.saved {
 				want = result
 			}
@@ -249,7 +249,7 @@ func TestOnePlanDigest(t *testing.T) {
 			}
 			for _, path := range found {
 				var m struct{ PlanDigest string }
-				r.decode(filepath.Join("audit-archive", filepath.Base(path)), &m)
+				r.decodeFile(filepath.Join("audit-archive", filepath.Base(path)), &m)
 				if m.PlanDigest != want.Digest {
 					t.Errorf("the manifest has %s", m.PlanDigest)
 				}
@@ -268,8 +268,8 @@ func (r *repo) applyArgs(log string) []string {
 	return append(args, "--yes", "--drain", "0s", "--audit", log)
 }
 
-// decode reads a JSON file of the repository.
-func (r *repo) decode(name string, v any) {
+// decodeFile reads a JSON file of the repository.
+func (r *repo) decodeFile(name string, v any) {
 	r.t.Helper()
 	data, err := os.ReadFile(filepath.Join(r.dir, name))
 	if err != nil {

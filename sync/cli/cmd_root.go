@@ -48,16 +48,16 @@ Exit codes:
   5    partial: some changes were applied, and some failed or are unverified
   130  interrupted`
 
-// run finds and runs the command, and maps its error to an exit code. It
+// runCommand finds and runs the command, and maps its error to an exit code. It
 // reports a panic without its value, which could be a secret.
-func (a *app) run() (code int) {
-	a.suspects = suspects(a.Args)
+func (a *app) runCommand() (code int) {
+	a.suspects = findSuspects(a.Args)
 	for _, name := range []string{"MKIO_BASE_URL", "MKIO_PROJECT"} {
-		a.suspects = append(a.suspects, suspects(strings.FieldsFunc(a.Getenv(name), isURLDelimiter))...)
+		a.suspects = append(a.suspects, findSuspects(strings.FieldsFunc(a.Getenv(name), isURLDelimiter))...)
 	}
-	a.Stderr = withholding{a.Stderr, a.suspects, a.known}
-	root := a.command()
-	a.tree = root
+	a.Stderr = withholdingWriter{a.Stderr, a.suspects, a.scrubber}
+	root := a.newRootCommand()
+	a.rootCommand = root
 	defer a.closeSinks()
 	defer func() {
 		a.progress.Close()
@@ -100,7 +100,7 @@ func stackWithoutValues(r any) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (a *app) command() *cobra.Command {
+func (a *app) newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "mkhooks",
 		Short:             "Manage webhook rules of MK.IO with files in Git",
@@ -131,7 +131,7 @@ func (a *app) command() *cobra.Command {
 			return invalidf("", "-q and -v: expected one of them: -q shows less, -v more")
 		}
 		a.startProgress()
-		if err := notEmpty(cmd.Flags()); err != nil {
+		if err := refuseEmptyFlags(cmd.Flags()); err != nil {
 			return err
 		}
 		if err := a.checkFormat(cmd); err != nil {
@@ -164,17 +164,17 @@ func (a *app) command() *cobra.Command {
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(root.Name())
-	if completing(a.Args) {
+	if isCompletion(a.Args) {
 		a.addCompletions(root)
 	}
-	strictGroups(root)
+	makeGroupsStrict(root)
 	return root
 }
 
-// notEmpty refuses flags with an empty value. Usually a variable was not set,
+// refuseEmptyFlags refuses flags with an empty value. Usually a variable was not set,
 // and --expect "" would check nothing. Only --config has a meaning for the
 // empty value.
-func notEmpty(f *pflag.FlagSet) (err error) {
+func refuseEmptyFlags(f *pflag.FlagSet) (err error) {
 	f.Visit(func(f *pflag.Flag) {
 		empty := f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "config"
 		if list, ok := f.Value.(pflag.SliceValue); ok {
@@ -187,9 +187,9 @@ func notEmpty(f *pflag.FlagSet) (err error) {
 	return err
 }
 
-// strictGroups makes "help nonsense" and "completion tcsh" errors: cobra prints
+// makeGroupsStrict makes "help nonsense" and "completion tcsh" errors: cobra prints
 // help for both and exits with 0.
-func strictGroups(root *cobra.Command) {
+func makeGroupsStrict(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "help":
@@ -245,11 +245,11 @@ func (a *app) usageError(root *cobra.Command, err error) error {
 		}
 		return usage("mkhooks help", err)
 	}
-	return usage(helpFor(cmd), err)
+	return usage(helpCommand(cmd), err)
 }
 
-// helpFor returns the help command for cmd.
-func helpFor(cmd *cobra.Command) string {
+// helpCommand returns the help command for cmd.
+func helpCommand(cmd *cobra.Command) string {
 	return strings.TrimSpace("mkhooks help " + strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "mkhooks"), " "))
 }
 
@@ -257,7 +257,7 @@ func helpFor(cmd *cobra.Command) string {
 // contain a token ("-tSECRET"), and have no suggestions.
 func (a *app) flagError(cmd *cobra.Command, err error) error {
 	path := cmd.CommandPath()
-	help := helpFor(cmd)
+	help := helpCommand(cmd)
 	var unknown *pflag.NotExistError
 	var invalidValue *pflag.InvalidValueError
 	var missing *pflag.ValueRequiredError

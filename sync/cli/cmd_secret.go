@@ -67,9 +67,9 @@ type secretOptions struct {
 	cmd *cobra.Command
 	// rule is the first argument: a rule name or a file.
 	rule string
-	// shared lists the keys of a shared secrets file, if rule is such a file.
-	shared   []string
-	isShared bool
+	// sharedKeys lists the keys of a shared secrets file, if rule is such a file.
+	sharedKeys []string
+	isShared   bool
 }
 
 func newSecretCommand(a *app) *cobra.Command {
@@ -80,7 +80,7 @@ func newSecretCommand(a *app) *cobra.Command {
 	}
 	group.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return invalid(errors.New("secret: argument 1 is no command; expected set"), "mkhooks secret set RULE headers.NAME", exposed)
+			return invalid(errors.New("secret: argument 1 is no command; expected set"), "mkhooks secret set RULE headers.NAME", exposedHint)
 		}
 		return group.Help()
 	}
@@ -120,16 +120,16 @@ func runSecretSet(a *app, o secretOptions, cmd *cobra.Command, args []string) er
 		return err
 	}
 	if o.file != nil {
-		o.takeKeyServices(o.file)
+		o.addKeyServices(o.file)
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	set := &secretSetting{options: &o, args: args[1:]}
 	// Each attempt reads the file again, so that it keeps concurrent edits.
-	if err := atomicfile.Retry(ctx, func() error { return set.attempt(ctx, a) }); err != nil {
+	if err := atomicfile.Retry(ctx, func() error { return set.sealOnce(ctx, a) }); err != nil {
 		return err
 	}
-	return a.saySealed(o, set.found, set.paths, set.sealed)
+	return a.printSealed(o, set.found, set.paths, set.sealed)
 }
 
 // secretSetting is one call of secret set. It asks for the values only once,
@@ -144,9 +144,9 @@ type secretSetting struct {
 	sealed *sops.Sealing
 }
 
-// attempt seals the values into the current file. It returns
+// sealOnce seals the values into the current file. It returns
 // [atomicfile.ErrChanged] if the file changes meanwhile.
-func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
+func (s *secretSetting) sealOnce(ctx context.Context, a *app) (err error) {
 	o := s.options
 	if s.found, err = o.findRuleFile(s.args); err != nil {
 		return err
@@ -162,20 +162,20 @@ func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	if len(s.args) > 0 {
-		s.paths, err = o.paths(s.found, s.args)
+		s.paths, err = o.checkPaths(s.found, s.args)
 	} else if s.values == nil {
-		s.paths, err = o.missing(a, r, s.found)
+		s.paths, err = o.missingValues(a, r, s.found)
 	}
 	if err != nil {
 		return err
 	}
 	if s.values == nil {
-		if s.values, err = a.askSecrets(ctx, s.found, s.paths, a.decrypter(&o.ruleOptions).Problem); err != nil {
+		if s.values, err = a.askSecrets(ctx, s.found, s.paths, a.sharedDecrypter(&o.ruleOptions).Problem); err != nil {
 			return err
 		}
 	}
 	r.Values = s.values
-	if s.sealed, err = a.decrypter(&o.ruleOptions).Seal(ctx, r); err != nil {
+	if s.sealed, err = a.sharedDecrypter(&o.ruleOptions).Seal(ctx, r); err != nil {
 		return o.sealError(err, s.paths)
 	}
 	if err := o.checkSealed(a, file, document, s.sealed.Document); err != nil {
@@ -194,7 +194,7 @@ func (s *secretSetting) attempt(ctx context.Context, a *app) (err error) {
 func (o *secretOptions) commandLine(rule string, paths ...string) string {
 	words := ruleWords(rule)
 	for _, p := range paths {
-		words = append(words, shell.Word(dotted(p)))
+		words = append(words, shell.Word(dottedPath(p)))
 	}
 	return nextCommand(o.cmd, "secret set", words)
 }
@@ -236,21 +236,21 @@ func (o *secretOptions) findRuleFile(args []string) (config.RuleFile, error) {
 			return config.RuleFile{}, invalidf("did you mean: "+o.commandLine(near), "there is no rule %q in %s", rule, quotePaths(paths))
 		}
 		return config.RuleFile{}, invalid(fmt.Errorf("argument 1 is neither a rule in %s nor a file; expected the name of a rule, then the PATHs of its secrets", quotePaths(paths)),
-			"mkhooks validate "+quotePaths(paths), exposed)
+			"mkhooks validate "+quotePaths(paths), exposedHint)
 	}
 	var files []string
 	for _, h := range hits {
 		files = append(files, h.File)
 	}
-	likely := o.likely(hits, args)
+	likely := o.likelyFile(hits, args)
 	known := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !slices.Contains(authPaths(likely.Auth), arg) })
 	return config.RuleFile{}, usagef(o.commandLine(likely.File, known...),
 		"rule %q is in several files, %s; expected the file that is meant", rule, joinNames(files))
 }
 
-// likely guesses the intended file: the only file with a value at the PATHS,
+// likelyFile guesses the intended file: the only file with a value at the PATHS,
 // else the last file.
-func (o *secretOptions) likely(hits []config.RuleFile, args []string) config.RuleFile {
+func (o *secretOptions) likelyFile(hits []config.RuleFile, args []string) config.RuleFile {
 	var having []config.RuleFile
 	for _, h := range hits {
 		names := authPaths(h.Auth)
@@ -315,9 +315,9 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	}
 }
 
-// missing returns the values of a rule that are still missing, for a call
+// missingValues returns the values of a rule that are still missing, for a call
 // without a PATH.
-func (o *secretOptions) missing(a *app, r sops.Request, found config.RuleFile) ([]string, error) {
+func (o *secretOptions) missingValues(a *app, r sops.Request, found config.RuleFile) ([]string, error) {
 	paths, err := sops.Waiting(r.File, r.Document)
 	switch {
 	case err != nil:
@@ -353,9 +353,9 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 // not be secret, or a header that is also plaintext.
 func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) error {
 	problems := func(data []byte) []schema.Problem {
-		_, list := config.ParseRule(file, data, o.config(a))
+		_, list := config.ParseRule(file, data, o.parseOptions(a))
 		if o.isShared {
-			_, list, _ = config.ReadShared(file, data, o.config(a))
+			_, list, _ = config.ReadShared(file, data, o.parseOptions(a))
 		}
 		return list
 	}
@@ -365,12 +365,12 @@ func (o *secretOptions) checkSealed(a *app, file string, before, after []byte) e
 	return nil
 }
 
-// saySealed prints the encrypted values and a hint for the next command.
-func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, s *sops.Sealing) error {
+// printSealed prints the encrypted values and a hint for the next command.
+func (a *app) printSealed(o secretOptions, found config.RuleFile, paths []string, s *sops.Sealing) error {
 	var set []string
 	for _, p := range paths {
 		if !slices.Contains(s.Unchanged, p) {
-			set = append(set, dotted(p))
+			set = append(set, dottedPath(p))
 		}
 	}
 	var b strings.Builder
@@ -381,10 +381,10 @@ func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, 
 		line("%s: %s set and encrypted", found.File, strings.Join(set, ", "))
 	}
 	for _, p := range s.Unchanged {
-		line("%s: %s has this value already; nothing was changed", found.File, dotted(p))
+		line("%s: %s has this value already; nothing was changed", found.File, dottedPath(p))
 	}
 	for _, p := range s.Also {
-		line("%s: %s stood in clear and is encrypted, too; if it was ever committed, it is no secret any more", found.File, dotted(p))
+		line("%s: %s stood in clear and is encrypted, too; if it was ever committed, it is no secret any more", found.File, dottedPath(p))
 	}
 	if n := len(s.Anew); n > 0 {
 		line("%s: %s encrypted anew with a new data key, with the same values: the rules that use them are sent once more", found.File, countNoun(n, "other value", "other values"))
@@ -397,13 +397,13 @@ func (a *app) saySealed(o secretOptions, found config.RuleFile, paths []string, 
 	}
 	o.warnOfLayers(a, found, paths)
 	if len(set) > 0 {
-		a.printMessage("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.where(found)...))
+		a.printMessage("hint", "next: "+nextCommand(o.cmd, "plan", nil, o.nextPaths(found)...))
 	}
 	return nil
 }
 
-// where returns the paths for the next command.
-func (o *secretOptions) where(found config.RuleFile) []string {
+// nextPaths returns the paths for the next command.
+func (o *secretOptions) nextPaths(found config.RuleFile) []string {
 	switch {
 	case len(o.rules) > 0:
 		return o.rules

@@ -44,7 +44,7 @@ func newShowCommand(a *app) *cobra.Command {
 func runShow(a *app, file string, drift bool) error {
 	data, kind, err := readDocument(file)
 	if err != nil {
-		return invalidf("name a file that mkhooks plan --out FILE, or --report json=FILE, wrote", "%s can't be read: %w", file, withoutPath(err))
+		return invalidf("name a file that mkhooks plan --out FILE, or --report json=FILE, wrote", "%s can't be read: %w", file, fileErrorReason(err))
 	}
 	doc, err := savedDocument(file, data, kind, drift)
 	if err != nil {

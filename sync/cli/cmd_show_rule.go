@@ -61,11 +61,11 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return err
 	}
-	rule, paths, err := o.where(a, args[0])
+	rule, paths, err := o.selectRule(a, args[0])
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	o.about, o.silent = func(name string) bool { return name == rule }, true
 	o.trace, o.allowPlaceholders = rule, true // allowed, because nothing is sent
@@ -79,18 +79,18 @@ func runShowRule(a *app, o showRuleOptions, cmd *cobra.Command, args []string) e
 	if schema.HasErrors(problems) {
 		return &codeError{
 			code: exitInvalid, problems: problems,
-			err: fmt.Errorf("%s in the rule files", countNoun(errorsAmong(problems), "problem", "problems")),
+			err: fmt.Errorf("%s in the rule files", countNoun(countErrors(problems), "problem", "problems")),
 		}
 	}
 	i := slices.IndexFunc(rules.Rules, func(r config.Rule) bool { return r.Name == rule })
 	if i < 0 {
-		return o.unknown(cmd, rule, paths)
+		return o.unknownRuleError(cmd, rule, paths)
 	}
-	return a.writeDocument(originsDocument(o.origins(&rules.Rules[i])))
+	return a.writeDocument(originsDocument(o.ruleOrigins(&rules.Rules[i])))
 }
 
-// where returns the rule and the rule paths of its project.
-func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string, err error) {
+// selectRule returns the rule and the rule paths of its project.
+func (o *showRuleOptions) selectRule(a *app, arg string) (rule string, paths []string, err error) {
 	if o.file == nil {
 		paths = defaultRules(o.rules)
 		if len(paths) == 0 {
@@ -101,14 +101,14 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 	if len(o.rules) > 0 {
 		return "", nil, invalidf("--config '' leaves the config file out", "--rules: %s says where the rule files are", o.file.Name)
 	}
-	o.takeKeyServices(o.file)
+	o.addKeyServices(o.file)
 	o.layersOf = o.file
-	project, rule := o.split(arg)
+	project, rule := o.splitRule(arg)
 	wanted := o.projects
 	if project != "" {
 		wanted = []string{plan.Pattern(project)}
 	}
-	p, err := o.pickOne(a, wanted)
+	p, err := o.pickProject(a, wanted)
 	if err != nil {
 		return "", nil, err
 	}
@@ -116,9 +116,9 @@ func (o *showRuleOptions) where(a *app, arg string) (rule string, paths []string
 	return rule, o.file.Paths(p), nil
 }
 
-// split separates PROJECT/RULE. A rule name may also contain slashes, so the
+// splitRule separates PROJECT/RULE. A rule name may also contain slashes, so the
 // longest matching project name wins.
-func (o *showRuleOptions) split(arg string) (project, rule string) {
+func (o *showRuleOptions) splitRule(arg string) (project, rule string) {
 	for _, name := range o.file.Names() {
 		if rest, ok := strings.CutPrefix(arg, name+"/"); ok && rest != "" && len(name) > len(project) {
 			project, rule = name, rest
@@ -133,8 +133,8 @@ func (o *showRuleOptions) split(arg string) (project, rule string) {
 	return "", arg
 }
 
-// unknown returns the error for an absent rule, with a suggestion.
-func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []string) error {
+// unknownRuleError returns the error for an absent rule, with a suggestion.
+func (o *showRuleOptions) unknownRuleError(cmd *cobra.Command, rule string, paths []string) error {
 	found, _ := config.Scan(paths) // unreadable files caused no error earlier
 	var names []string
 	for _, f := range found {
@@ -153,8 +153,8 @@ func (o *showRuleOptions) unknown(cmd *cobra.Command, rule string, paths []strin
 	return invalidf(hint, "there is no rule %q in %s", rule, quotePaths(paths))
 }
 
-// origins returns the printable parts of a rule.
-func (o *showRuleOptions) origins(r *config.Rule) report.Origins {
+// ruleOrigins returns the printable parts of a rule.
+func (o *showRuleOptions) ruleOrigins(r *config.Rule) report.Origins {
 	out := report.Origins{Rule: r.Name, Files: r.Files()}
 	if o.file != nil {
 		out.Project = o.project

@@ -52,11 +52,11 @@ func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) error {
-	sets, err := o.sets(a, cmd, args)
+	sets, err := o.fileSets(a, cmd, args)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
+	ctx, cancel := a.readContext()
 	defer cancel()
 	rules, problems, err := o.readSets(ctx, a, sets)
 	if err != nil {
@@ -77,18 +77,18 @@ func runValidate(a *app, o validateOptions, cmd *cobra.Command, args []string) e
 	if !bad {
 		list := doc.text
 		doc.text = func(w io.Writer, t report.TextOptions) error {
-			return errors.Join(list(w, t), writeLine(w, o.valid(rules, opened)))
+			return errors.Join(list(w, t), writeLine(w, o.validSummary(rules, opened)))
 		}
 	}
 	var verdict error
 	if bad {
-		verdict = invalid(errors.New(countNoun(errorsAmong(problems), "problem", "problems") + " in the rule files"))
+		verdict = invalid(errors.New(countNoun(countErrors(problems), "problem", "problems") + " in the rule files"))
 	}
-	return a.first(verdict, a.writeDocument(doc), a.annotate(problems))
+	return a.worstError(verdict, a.writeDocument(doc), a.printAnnotations(problems))
 }
 
-// valid returns the last line of a report without problems.
-func (o *validateOptions) valid(rules *config.Rules, opened int) string {
+// validSummary returns the last line of a report without problems.
+func (o *validateOptions) validSummary(rules *config.Rules, opened int) string {
 	line := fmt.Sprintf("%s in %s", countNoun(len(rules.Rules), "valid rule", "valid rules"), countNoun(rules.Files, "file", "files"))
 	if o.decrypt {
 		line += fmt.Sprintf("; %s opened", countNoun(opened, "file with secrets", "files with secrets"))

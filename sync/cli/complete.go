@@ -20,9 +20,9 @@ import (
 // Shell completions come from the command line and the files, never from the
 // service. An invalid file yields no completions and no message.
 
-// completing reports whether the shell asks for completions. Other runs don't
+// isCompletion reports whether the shell asks for completions. Other runs don't
 // set them up, which saves time.
-func completing(args []string) bool {
+func isCompletion(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 }
 
@@ -53,18 +53,18 @@ func (a *app) addCompletions(c *cobra.Command) {
 func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
 	switch f.Name {
 	case "color":
-		return oneOf("auto", "always", "never")
+		return completeValues("auto", "always", "never")
 	case "prune":
-		return oneOf(string(plan.PruneNone), string(plan.PruneOwned), string(plan.PruneAll))
+		return completeValues(string(plan.PruneNone), string(plan.PruneOwned), string(plan.PruneAll))
 	case "fail-on":
-		return oneOf(string(history.OnFailed), string(history.OnRetrying))
+		return completeValues(string(history.OnFailed), string(history.OnRetrying))
 	case "key-service":
-		return oneOf(keyServiceNames...)
+		return completeValues(keyServiceNames...)
 	case "format":
 		if c.Name() == "version" {
-			return oneOf("text", "json")
+			return completeValues("text", "json")
 		}
-		return oneOf(formatNames(c)...)
+		return completeValues(formatNames(c)...)
 	case "report":
 		return completeReport(formatNames(c))
 	case "config":
@@ -80,7 +80,7 @@ func (a *app) completeFlag(c *cobra.Command, f *pflag.Flag) cobra.CompletionFunc
 	case "PATH":
 		return completeFiles("yaml", "yml")
 	case "DIR":
-		return folders
+		return completeDirectories
 	case "LOCATION":
 		return completeFiles()
 	case "PROJECT":
@@ -104,19 +104,19 @@ func (a *app) completeArgs(c *cobra.Command) cobra.CompletionFunc {
 	case strings.Contains(c.Use, "RULE"):
 		return a.completeRules()
 	case strings.Contains(c.Use, "DIR"):
-		return atMost(1, folders)
+		return limitArgs(1, completeDirectories)
 	case strings.Contains(c.Use, "ARCHIVE"):
-		return atMost(1, completeFiles("json", "gz"))
+		return limitArgs(1, completeFiles("json", "gz"))
 	case strings.Contains(c.Use, "FILE..."):
 		return completeFiles("jsonl", "json")
 	case strings.Contains(c.Use, "FILE"):
-		return atMost(1, completeFiles("json", "jsonl"))
+		return limitArgs(1, completeFiles("json", "jsonl"))
 	}
 	return cobra.NoFileCompletions
 }
 
-// atMost completes the first n arguments.
-func atMost(n int, with cobra.CompletionFunc) cobra.CompletionFunc {
+// limitArgs completes the first n arguments.
+func limitArgs(n int, with cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= n {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -125,15 +125,15 @@ func atMost(n int, with cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
-func oneOf(values ...string) cobra.CompletionFunc {
+func completeValues(values ...string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-		return beginning(values, toComplete), cobra.ShellCompDirectiveNoFileComp
+		return matchingValues(values, toComplete), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// beginning returns the values that begin with the typed text, without those
+// matchingValues returns the values that begin with the typed text, without those
 // that need quotes in some shell: see [needsNoQuotes].
-func beginning(values []string, typed string) []string {
+func matchingValues(values []string, typed string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool {
 		return !strings.HasPrefix(v, typed) || !needsNoQuotes(v)
 	})
@@ -205,7 +205,7 @@ func completeFiles(extensions ...string) cobra.CompletionFunc {
 	}
 }
 
-func folders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func completeDirectories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
@@ -225,16 +225,16 @@ func completeReport(names []string) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 		var out []string
-		for _, n := range beginning(names, toComplete) {
+		for _, n := range matchingValues(names, toComplete) {
 			out = append(out, n+"=")
 		}
 		return out, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// configOf returns the config file of the typed command line; nil if there is
+// completionConfig returns the config file of the typed command line; nil if there is
 // no readable config file.
-func configOf(c *cobra.Command) *config.File {
+func completionConfig(c *cobra.Command) *config.File {
 	name := config.FileName
 	if f := c.Flags().Lookup("config"); f != nil && f.Changed {
 		name = f.Value.String()
@@ -250,15 +250,15 @@ func configOf(c *cobra.Command) *config.File {
 }
 
 func (a *app) completeProject(c *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	file := configOf(c)
+	file := completionConfig(c)
 	if file == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return beginning(file.Names(), toComplete), cobra.ShellCompDirectiveNoFileComp
+	return matchingValues(file.Names(), toComplete), cobra.ShellCompDirectiveNoFileComp
 }
 
-// valuesOf returns the values of a repeatable flag so far.
-func valuesOf(c *cobra.Command, flag string) []string {
+// flagValues returns the values of a repeatable flag so far.
+func flagValues(c *cobra.Command, flag string) []string {
 	if f := c.Flags().Lookup(flag); f != nil && f.Changed {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			return list.GetSlice()
@@ -267,13 +267,13 @@ func valuesOf(c *cobra.Command, flag string) []string {
 	return nil
 }
 
-// rulePaths returns the rule paths of the typed command line. With a config
+// completionPaths returns the rule paths of the typed command line. With a config
 // file, these are the paths of the selected projects. Otherwise they come from
 // --rules, then from path arguments; the default is the directory that init
 // makes.
-func (a *app) rulePaths(c *cobra.Command, args []string) []string {
-	if file := configOf(c); file != nil {
-		picked, err := (&configOptions{file: file}).pick(a, valuesOf(c, "project"))
+func (a *app) completionPaths(c *cobra.Command, args []string) []string {
+	if file := completionConfig(c); file != nil {
+		picked, err := (&configOptions{file: file}).pickProjects(a, flagValues(c, "project"))
 		if err != nil {
 			return file.AllPaths()
 		}
@@ -283,7 +283,7 @@ func (a *app) rulePaths(c *cobra.Command, args []string) []string {
 		}
 		return paths
 	}
-	if rules := valuesOf(c, "rules"); len(rules) > 0 {
+	if rules := flagValues(c, "rules"); len(rules) > 0 {
 		return rules
 	}
 	if strings.Contains(c.Use, "[PATH...]") && c.Name() != "set" && len(args) > 0 {
@@ -292,9 +292,9 @@ func (a *app) rulePaths(c *cobra.Command, args []string) []string {
 	return []string{"rules"}
 }
 
-// found returns the rules in the readable files of the command line.
-func (a *app) found(c *cobra.Command, args []string) []config.RuleFile {
-	found, _ := config.Scan(a.rulePaths(c, args))
+// completionRules returns the rules in the readable files of the command line.
+func (a *app) completionRules(c *cobra.Command, args []string) []config.RuleFile {
+	found, _ := config.Scan(a.completionPaths(c, args))
 	return found
 }
 
@@ -302,13 +302,13 @@ func (a *app) found(c *cobra.Command, args []string) []config.RuleFile {
 func (a *app) completeRules(words ...string) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		names := slices.Clone(words)
-		for _, r := range a.found(c, args) {
+		for _, r := range a.completionRules(c, args) {
 			if r.Name != "" && !slices.Contains(args, r.Name) {
 				names = append(names, r.Name)
 			}
 		}
 		slices.Sort(names)
-		return beginning(slices.Compact(names), toComplete), cobra.ShellCompDirectiveNoFileComp
+		return matchingValues(slices.Compact(names), toComplete), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -323,7 +323,7 @@ func (a *app) completeSecret(c *cobra.Command, args []string, toComplete string)
 		return completeFiles("yaml", "yml")(c, args, toComplete) // a file can also identify a rule
 	}
 	var places []string
-	for _, r := range a.found(c, nil) {
+	for _, r := range a.completionRules(c, nil) {
 		if r.Name != args[0] && r.File != args[0] {
 			continue
 		}
@@ -334,9 +334,9 @@ func (a *app) completeSecret(c *cobra.Command, args []string, toComplete string)
 			places = append(places, "queryParams."+q)
 		}
 	}
-	places = slices.DeleteFunc(beginning(places, toComplete), func(p string) bool { return slices.Contains(args[1:], p) })
+	places = slices.DeleteFunc(matchingValues(places, toComplete), func(p string) bool { return slices.Contains(args[1:], p) })
 	if len(places) > 0 {
 		return places, cobra.ShellCompDirectiveNoFileComp
 	}
-	return beginning([]string{"headers.", "queryParams."}, toComplete), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	return matchingValues([]string{"headers.", "queryParams."}, toComplete), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }

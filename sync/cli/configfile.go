@@ -46,11 +46,11 @@ func (o *configOptions) readConfig(a *app, f *pflag.FlagSet) error {
 		}
 		return invalidf("mkhooks init writes one; --config '' is for none", "--config %s: no such file", name)
 	}
-	return o.load(a, name)
+	return o.loadConfig(a, name)
 }
 
-// load reads the config file with the given name.
-func (o *configOptions) load(a *app, name string) error {
+// loadConfig reads the config file with the given name.
+func (o *configOptions) loadConfig(a *app, name string) error {
 	file, problems := config.ReadFile(name)
 	if len(problems) > 0 {
 		if err := a.printProblems(problems); err != nil {
@@ -60,7 +60,7 @@ func (o *configOptions) load(a *app, name string) error {
 	if file == nil {
 		return &codeError{
 			code: exitInvalid, problems: problems,
-			err:   fmt.Errorf("%s in the config file; nothing was sent", countNoun(errorsAmong(problems), "problem", "problems")),
+			err:   fmt.Errorf("%s in the config file; nothing was sent", countNoun(countErrors(problems), "problem", "problems")),
 			hints: []diag.Hint{{Command: "mkhooks schema config"}},
 		}
 	}
@@ -75,17 +75,17 @@ func (a *app) printProblems(problems []schema.Problem) error {
 	if err := report.ProblemsText(a.Stderr, problems, a.textOptions(a.StderrTTY)); err != nil {
 		return failed(err)
 	}
-	return a.annotate(problems)
+	return a.printAnnotations(problems)
 }
 
-// pick returns the selected projects in the order of the config file. -p
+// pickProjects returns the selected projects in the order of the config file. -p
 // selects by name or pattern. Without -p, the environment selects a project;
 // otherwise pick returns all.
-func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error) {
+func (o *configOptions) pickProjects(a *app, wanted []string) ([]*config.Project, error) {
 	names, patterns := o.file.Names(), wanted
 	if env := a.Getenv("MKIO_PROJECT"); len(patterns) == 0 && env != "" {
 		if !slices.Contains(names, env) {
-			return nil, o.noProject(env, "MKIO_PROJECT=")
+			return nil, o.unknownProjectError(env, "MKIO_PROJECT=")
 		}
 		patterns = []string{plan.Pattern(env)}
 	}
@@ -93,7 +93,7 @@ func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error)
 		if slices.ContainsFunc(names, func(n string) bool { return plan.Match(p, n) }) {
 			continue
 		}
-		return nil, o.noProject(p, "-p ")
+		return nil, o.unknownProjectError(p, "-p ")
 	}
 	var out []*config.Project
 	for i := range o.file.Projects {
@@ -105,9 +105,9 @@ func (o *configOptions) pick(a *app, wanted []string) ([]*config.Project, error)
 	return out, nil
 }
 
-// noProject returns the error for a name or pattern without a project. asked is
+// unknownProjectError returns the error for a name or pattern without a project. asked is
 // the flag or variable with the name.
-func (o *configOptions) noProject(name, asked string) error {
+func (o *configOptions) unknownProjectError(name, asked string) error {
 	names := o.file.Names()
 	hint := "-p, then MKIO_PROJECT, says which project is meant; --config '' leaves the config file out"
 	if near := schema.Nearest(name, names); near != "" {
@@ -116,25 +116,25 @@ func (o *configOptions) noProject(name, asked string) error {
 	return invalidf(hint, "%s has no project %q; expected %s", o.file.Name, name, joinNames(names))
 }
 
-// pickOne returns the selected project for a command that works on one project.
-func (o *configOptions) pickOne(a *app, wanted []string) (*config.Project, error) {
-	picked, err := o.pick(a, wanted)
+// pickProject returns the selected project for a command that works on one project.
+func (o *configOptions) pickProject(a *app, wanted []string) (*config.Project, error) {
+	picked, err := o.pickProjects(a, wanted)
 	if err != nil {
 		return nil, err
 	}
 	if len(picked) > 1 {
-		names := namesOf(picked)
+		names := projectNames(picked)
 		return nil, usagef("mkhooks ... -p "+quotePaths(names[:1]), "%s has %s, %s; expected one of them with -p",
 			o.file.Name, countNoun(len(picked), "project", "projects"), joinNames(names))
 	}
 	return picked[0], nil
 }
 
-// settleOne sets the project of a single-project command from the config file,
+// resolveProject sets the project of a single-project command from the config file,
 // -p or the environment. It returns nil without a config file.
-func (o *connectOptions) settleOne(a *app, f *configOptions) (p *config.Project, err error) {
+func (o *connectOptions) resolveProject(a *app, f *configOptions) (p *config.Project, err error) {
 	if f.file != nil {
-		if p, err = f.pickOne(a, o.projects); err == nil {
+		if p, err = f.pickProject(a, o.projects); err == nil {
 			o.projects, o.tokenEnv = []string{p.Name}, p.TokenEnv
 		}
 		return p, err
@@ -169,17 +169,17 @@ func joinNames(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// archiveOfFile returns the archive location of the config file. It makes a
+// archiveLocation returns the archive location of the config file. It makes a
 // directory relative to the working directory of the run.
-func (o *configOptions) archiveOfFile() string {
+func (o *configOptions) archiveLocation() string {
 	if !config.IsFolder(o.file.Archive) || strings.HasPrefix(o.file.Archive, "file:") {
 		return o.file.Archive
 	}
 	return o.file.Path(o.file.Archive)
 }
 
-// takeKeyServices adds the key services that the config file allows.
-func (o *ruleOptions) takeKeyServices(file *config.File) {
+// addKeyServices adds the key services that the config file allows.
+func (o *ruleOptions) addKeyServices(file *config.File) {
 	services := slices.Clone(o.keyServices)
 	for _, s := range file.KeyServices {
 		if !slices.Contains(services, s) {

@@ -15,23 +15,23 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// decrypter returns the decrypter of this run. All rules use the same
+// sharedDecrypter returns the decrypter of this run. All rules use the same
 // decrypter, so that key service calls share a limit, and shared files are
 // decrypted once.
-func (a *app) decrypter(o *ruleOptions) *sops.Decrypter {
-	a.opening.Do(func() {
+func (a *app) sharedDecrypter(o *ruleOptions) *sops.Decrypter {
+	a.decrypterOnce.Do(func() {
 		options := sops.Options{KeyServices: o.keyServices, VaultAddr: a.Getenv("VAULT_ADDR"), AllowOddSecrets: o.allowOddSecrets, IsToken: a.isToken, Getenv: a.Getenv}
 		if t := openTerminal(a); t != nil {
 			options.Terminal = t
 		}
-		a.opener = sops.New(options)
+		a.openedDecrypter = sops.New(options)
 	})
-	return a.opener
+	return a.openedDecrypter
 }
 
-// logged wraps a decrypter. It counts the requests and, with -v, logs each
+// withLogging wraps a decrypter. It counts the requests and, with -v, logs each
 // decrypted file.
-func (a *app) logged(d apply.Decrypter) apply.Decrypter { return loggedDecrypter{d, a} }
+func (a *app) withLogging(d apply.Decrypter) apply.Decrypter { return loggedDecrypter{d, a} }
 
 type loggedDecrypter struct {
 	apply.Decrypter
@@ -39,13 +39,13 @@ type loggedDecrypter struct {
 }
 
 func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, error) {
-	defer l.a.opened.Add(1)
+	defer l.a.decryptTask.Add(1)
 	for _, source := range s.Sources {
 		if !l.a.verbose {
 			break
 		}
 		if source.Take != nil { // many rules may share the file: log it once
-			if _, known := l.a.named.LoadOrStore(source.File, nil); known {
+			if _, known := l.a.loggedFiles.LoadOrStore(source.File, nil); known {
 				continue
 			}
 		}
@@ -58,9 +58,9 @@ func (l loggedDecrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Au
 // that can't be decrypted becomes a problem, reported once. opened counts the
 // other files.
 func (o *ruleOptions) proveSecrets(ctx context.Context, a *app, rules *config.Rules) (problems []schema.Problem, opened int, err error) {
-	a.opened = a.progress.Task("open secrets", 0)
-	defer a.opened.Done()
-	d := a.logged(a.decrypter(o))
+	a.decryptTask = a.progress.Task("open secrets", 0)
+	defer a.decryptTask.Done()
+	d := a.withLogging(a.sharedDecrypter(o))
 	var mu sync.Mutex
 	files := map[string]bool{} // false after a problem
 	said := map[schema.Problem]bool{}
@@ -113,6 +113,6 @@ func secretProblem(file string, err error) schema.Problem {
 	if errors.As(err, &wrong) {
 		p.File, p.Message = wrong.File, wrong.Problem()
 	}
-	p.SetHint(hintOf(err))
+	p.SetHint(errorHint(err))
 	return p
 }

@@ -31,7 +31,7 @@ func (g *projectInput) readDeliveries(ctx context.Context) error {
 		known   bool
 	}, len(names))
 	err := g.firstPages(ctx, names, func(i int, page mkio.EventPage) {
-		found[i].failing, found[i].known = failingOf(names[i], page)
+		found[i].failing, found[i].known = newestFailures(names[i], page)
 	})
 	if err != nil {
 		return failed(fmt.Errorf("--deliveries: %w", err))
@@ -52,11 +52,11 @@ func (g *projectInput) readDeliveries(ctx context.Context) error {
 	return nil
 }
 
-// failingOf returns the newest failures of a rule, nil if its newest deliveries
+// newestFailures returns the newest failures of a rule, nil if its newest deliveries
 // did not fail. The state is unknown in two cases. The page may lack the newest
 // records, because no order is promised. Or the newest record has a status that
 // this version does not know.
-func failingOf(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
+func newestFailures(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	reading := history.NewReading(time.Time{}, time.Time{})
 	reading.Page(page.Events, page.Total, page.HasTotal)
 	reading.Contradict(page.Contradiction)

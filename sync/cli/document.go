@@ -182,7 +182,7 @@ func (a *app) openSinks(out string) error {
 	}
 	for _, s := range sinks {
 		if err := a.openSink(s); err != nil {
-			return invalidf("name a file in a folder that exists and can be written to", "%s %s: %v", s.flag, s.path, withoutPath(err))
+			return invalidf("name a file in a folder that exists and can be written to", "%s %s: %v", s.flag, s.path, fileErrorReason(err))
 		}
 	}
 	return nil
@@ -203,7 +203,7 @@ func (a *app) openSink(s *sink) error {
 	if a.HoldPipe != nil {
 		a.HoldPipe()
 	}
-	if err := s.open(); err != nil {
+	if err := s.openTarget(); err != nil {
 		return err
 	}
 	a.sinks = append(a.sinks, s)
@@ -215,7 +215,7 @@ func (a *app) openSink(s *sink) error {
 func (a *app) openFailureSinks(reports []string) {
 	var sinks []*sink
 	for _, r := range reports {
-		if s, err := a.newSink(r, allFormats); err == nil && !a.known.Reveals(s.path) {
+		if s, err := a.newSink(r, allFormats); err == nil && !a.scrubber.Reveals(s.path) {
 			sinks = append(sinks, s)
 		}
 	}
@@ -259,9 +259,9 @@ func replaceProblem(path string) string {
 	return ""
 }
 
-// withoutPath returns the reason of a file error, without its path, which may
+// fileErrorReason returns the reason of a file error, without its path, which may
 // be temporary.
-func withoutPath(err error) error {
+func fileErrorReason(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
@@ -273,7 +273,7 @@ func (s *sink) samePath(other *sink) bool {
 	return filepath.Clean(s.path) == filepath.Clean(other.path)
 }
 
-func (s *sink) open() (err error) {
+func (s *sink) openTarget() (err error) {
 	info, err := os.Stat(s.path)
 	switch {
 	case err == nil && info.IsDir():
@@ -291,11 +291,11 @@ func (s *sink) open() (err error) {
 	return nil
 }
 
-// write writes the document. A regular file is written completely or not at
+// writeFile writes the document. A regular file is written completely or not at
 // all.
-func (s *sink) write(d document) error {
+func (s *sink) writeFile(d document) error {
 	if err := writeWhole(s.file, d, s.format, report.TextOptions{}); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
+		return fmt.Errorf("write %s: %w", s.path, fileErrorReason(err))
 	}
 	file := s.file
 	s.file = nil
@@ -304,7 +304,7 @@ func (s *sink) write(d document) error {
 	}
 	if err := s.temp.Commit(s.path, 0o600); err != nil {
 		s.temp.Discard() // it is incomplete
-		return fmt.Errorf("write %s: %w", s.path, withoutPath(err))
+		return fmt.Errorf("write %s: %w", s.path, fileErrorReason(err))
 	}
 	return nil
 }
@@ -327,7 +327,7 @@ func (a *app) closeSinks() {
 // writeDocument writes the document to every --report file, the summary page of
 // CI and stdout. A failed write does not stop the others.
 func (a *app) writeDocument(d document) error {
-	a.known.Mask(d.data, webhook.Redacted)
+	a.scrubber.Mask(d.data, webhook.Redacted)
 	err := a.writeSinks(d, true)
 	if werr := a.writeStdout(d, a.textOptions(a.StdoutTTY)); werr != nil {
 		err = errors.Join(err, werr)
@@ -370,7 +370,7 @@ func (a *app) writeSinks(d document, asked bool) error {
 	var errs []error
 	for _, s := range a.sinks {
 		if s.file != nil && (asked || !s.plan) {
-			errs = append(errs, s.write(d))
+			errs = append(errs, s.writeFile(d))
 		}
 	}
 	if d.summary {
@@ -390,6 +390,6 @@ func (a *app) appendSummary(d document) {
 		err = errors.Join(d.markdown(f), f.Close())
 	}
 	if err != nil {
-		a.warn("write the summary of this run to GITHUB_STEP_SUMMARY: %v", withoutPath(err))
+		a.warn("write the summary of this run to GITHUB_STEP_SUMMARY: %v", fileErrorReason(err))
 	}
 }

@@ -114,7 +114,7 @@ func (a *app) writeMetrics(code int) int {
 		run.Projects = append(run.Projects, p.Project)
 	}
 	if err := m.file.Write(run); err != nil {
-		return worse(code, a.reportError(failed(errors.New(report.Escape(err.Error())))))
+		return worseCode(code, a.reportError(failed(errors.New(report.Escape(err.Error())))))
 	}
 	return code
 }

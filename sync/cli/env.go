@@ -61,18 +61,18 @@ func Main(ctx context.Context, env Env) int {
 	// net/http logs unsolicited server data as it is, so it would bypass
 	// masking and escaping.
 	log.SetOutput(io.Discard)
-	a := &app{Env: env, root: ctx, known: secrets.NewScrubber(credentials(env.Getenv)...), keys: keysOf(env)}
+	a := &app{Env: env, rootContext: ctx, scrubber: secrets.NewScrubber(envCredentials(env.Getenv)...), keys: keysOf(env)}
 	for _, k := range a.keys {
-		a.known.Add(k.value)
+		a.scrubber.Add(k.value)
 	}
-	return a.run()
+	return a.runCommand()
 }
 
 // app is one run of the program.
 type app struct {
 	Env
-	// root ends with the second signal.
-	root context.Context
+	// rootContext ends with the second signal.
+	rootContext context.Context
 
 	// suspects are arguments that look like a secret. Messages must not repeat
 	// them.
@@ -97,31 +97,31 @@ type app struct {
 	// tokens are the sources of tokens that a warning was printed for.
 	tokens map[string]bool
 
-	// opener is the result of [app.decrypter].
-	opening sync.Once
-	opener  *sops.Decrypter
+	// opener is the result of [app.sharedDecrypter].
+	decrypterOnce   sync.Once
+	openedDecrypter *sops.Decrypter
 
-	// known finds secrets in external texts. It contains tokens, sent values,
+	// scrubber finds secrets in external texts. It contains tokens, sent values,
 	// and the credentials of proxies and object stores.
-	known *secrets.Scrubber
+	scrubber *secrets.Scrubber
 	// keys are the tokens and age keys of the environment.
 	keys []environmentKey
 
 	// progress reports long work; nil before the flags are parsed.
 	progress *progress.Progress
-	// opened and applied count the secrets and the changes of an apply.
-	opened, applied *progress.Task
+	// decryptTask and applied count the secrets and the changes of an apply.
+	decryptTask, applyTask *progress.Task
 	// meter collects the metrics of drift --metrics.
 	meter driftMetrics
 
-	// named contains the shared secrets files that -v has logged.
-	named sync.Map
+	// loggedFiles contains the shared secrets files that -v has logged.
+	loggedFiles sync.Map
 
 	// sinks are the files that receive the document.
 	sinks []*sink
 
-	// tree contains all commands.
-	tree *cobra.Command
+	// rootCommand contains all commands.
+	rootCommand *cobra.Command
 	// started is set when a command starts. Later errors are not about the
 	// command line.
 	started bool
@@ -130,10 +130,10 @@ type app struct {
 	documentWritten bool
 }
 
-// context returns a context that ends with the first signal. It is for
+// readContext returns a context that ends with the first signal. It is for
 // operations that only read.
-func (a *app) context() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(a.root)
+func (a *app) readContext() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(a.rootContext)
 	if a.Stop == nil {
 		return ctx, cancel
 	}
@@ -147,19 +147,19 @@ func (a *app) context() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// stopped reports whether a signal arrived.
-func (a *app) stopped() bool {
+// isStopped reports whether a signal arrived.
+func (a *app) isStopped() bool {
 	select {
 	case <-a.Stop:
 		return true
 	default:
-		return a.root.Err() != nil
+		return a.rootContext.Err() != nil
 	}
 }
 
-// credentials returns the environment's credentials for proxies and object
+// envCredentials returns the environment's credentials for proxies and object
 // stores. Their error texts may repeat these values.
-func credentials(getenv func(string) string) []secrets.String {
+func envCredentials(getenv func(string) string) []secrets.String {
 	var out []secrets.String
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_CLIENT_SECRET", "VAULT_TOKEN"} {
 		out = append(out, secrets.NewString(getenv(name)))

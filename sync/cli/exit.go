@@ -43,8 +43,8 @@ var exitRank = map[int]int{
 	exitOK: 0, exitDifferences: 1, exitRefused: 2, exitFailed: 3, exitPartial: 4, exitInvalid: 5, exitInterrupted: 6,
 }
 
-// worse returns the code that takes precedence.
-func worse(a, b int) int {
+// worseCode returns the code that takes precedence.
+func worseCode(a, b int) int {
 	if exitRank[b] > exitRank[a] {
 		return b
 	}
@@ -84,8 +84,8 @@ func (e *codeError) Error() string {
 
 func (e *codeError) Unwrap() error { return e.err }
 
-// exit ends a command whose document contains the reason.
-func exit(code int) error {
+// exitError ends a command whose document contains the reason.
+func exitError(code int) error {
 	if code == exitOK {
 		return nil
 	}
@@ -140,14 +140,14 @@ func hintsInWords(hints []string) []diag.Hint {
 
 // withHint adds the hint that err carries.
 func withHint(err error, hints []diag.Hint) []diag.Hint {
-	if h := hintOf(err); h != (diag.Hint{}) && !slices.Contains(hints, h) {
+	if h := errorHint(err); h != (diag.Hint{}) && !slices.Contains(hints, h) {
 		hints = append(hints, h)
 	}
 	return hints
 }
 
-// hintOf returns the hint that an error carries, or the zero value.
-func hintOf(err error) diag.Hint {
+// errorHint returns the hint that an error carries, or the zero value.
+func errorHint(err error) diag.Hint {
 	var advised interface{ Advice() diag.Hint }
 	var hinted interface{ Hint() string }
 	switch {
@@ -159,13 +159,13 @@ func hintOf(err error) diag.Hint {
 	return diag.Hint{}
 }
 
-// first returns the error whose exit code takes precedence, and prints the
+// worstError returns the error whose exit code takes precedence, and prints the
 // others. Among equal codes the first error wins.
-func (a *app) first(errs ...error) error {
+func (a *app) worstError(errs ...error) error {
 	var out error
 	for _, err := range errs {
 		other := err
-		if out == nil || worse(codeOf(out), codeOf(err)) != codeOf(out) {
+		if out == nil || worseCode(exitCode(out), exitCode(err)) != exitCode(out) {
 			out, other = err, out
 		}
 		var e *codeError
@@ -176,8 +176,8 @@ func (a *app) first(errs ...error) error {
 	return out
 }
 
-// codeOf returns the exit code of an error.
-func codeOf(err error) int {
+// exitCode returns the exit code of an error.
+func exitCode(err error) int {
 	var e *codeError
 	switch {
 	case err == nil:
@@ -199,7 +199,7 @@ func (a *app) reportError(err error) int {
 	}
 	// A run that ended before the signal, and reported its end, was not
 	// interrupted.
-	if unsaid := e.err == nil && !a.documentWritten; a.stopped() && e.code != exitInterrupted && (unsaid || errors.Is(e.err, context.Canceled)) {
+	if unsaid := e.err == nil && !a.documentWritten; a.isStopped() && e.code != exitInterrupted && (unsaid || errors.Is(e.err, context.Canceled)) {
 		e = &codeError{code: exitInterrupted, err: errors.New("interrupted; nothing was changed")}
 	}
 	if e.err != nil {
@@ -211,12 +211,12 @@ func (a *app) reportError(err error) int {
 	if e.err == nil || a.documentWritten {
 		return e.code
 	}
-	return worse(e.code, a.writeFailure(e))
+	return worseCode(e.code, a.writeFailure(e))
 }
 
-// annotate prints problems as GitHub annotations on stderr. GitHub shows them
+// printAnnotations prints problems as GitHub annotations on stderr. GitHub shows them
 // at their lines in the pull request.
-func (a *app) annotate(problems []schema.Problem) error {
+func (a *app) printAnnotations(problems []schema.Problem) error {
 	if a.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
 	}
@@ -230,14 +230,14 @@ func (a *app) annotate(problems []schema.Problem) error {
 	return nil
 }
 
-// withheld replaces a stderr text that contains a secret value.
-const withheld = "the text is withheld, because it holds a secret value"
+// withheldText replaces a stderr text that contains a secret value.
+const withheldText = "the text is withheld, because it holds a secret value"
 
 // printMessage prints a message to stderr. Each of its lines gets a prefix, so
 // that no line can begin with foreign text.
 func (a *app) printMessage(kind, text string) {
-	if a.known.Reveals(text) {
-		text = withheld
+	if a.scrubber.Reveals(text) {
+		text = withheldText
 	}
 	a.stderr.Lock()
 	defer a.stderr.Unlock()

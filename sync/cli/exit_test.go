@@ -15,10 +15,10 @@ func TestExitPrecedence(t *testing.T) {
 		for _, later := range order[i+1:] {
 			for _, a := range first {
 				for _, b := range later {
-					if got := worse(a, b); got != a {
+					if got := worseCode(a, b); got != a {
 						t.Errorf("worse(%d, %d) = %d, want %d", a, b, got, a)
 					}
-					if got := worse(b, a); got != a {
+					if got := worseCode(b, a); got != a {
 						t.Errorf("worse(%d, %d) = %d, want %d", b, a, got, a)
 					}
 				}

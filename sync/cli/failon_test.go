@@ -110,7 +110,7 @@ func TestFailOnCannotTell(t *testing.T) {
 					o.MaxTop, o.RecordOrder = 2, emulator.OldestFirst
 					s := serveEmulator(t, o)
 					s.Put("jobs", map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-					list := records(9)
+					list := makeRecords(9)
 					if sad { // no reading can miss it there
 						list[1].Status = "Failed"
 					}
@@ -119,7 +119,7 @@ func TestFailOnCannotTell(t *testing.T) {
 						s.Fault(*c.fault)
 					}
 					args := slices.Concat([]string{"history", "--retry-for", "1ms", "--fail-on", "failed"}, more)
-					stdout, stderr, code := r.run(s, args...)
+					stdout, stderr, code := r.runMkhooks(s, args...)
 					want := c.code
 					if seen := !slices.Contains(more, "2026-10-01T00:07:30Z"); want == 0 && sad && seen {
 						want = exitDifferences
@@ -166,10 +166,10 @@ func TestRecordsWarn(t *testing.T) {
 	r := newRepo(t)
 	s := serveEmulator(t, emulator.Options{MaxTop: 2})
 	s.Put("jobs", map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	s.AddEvents("jobs", records(9)...)
+	s.AddEvents("jobs", makeRecords(9)...)
 	s.Fault(emulator.Fault{Kind: emulator.Events, Link: emulator.LinkLost})
 	for _, format := range []string{"text", "json", "csv"} {
-		stdout, stderr := r.must(s, 0, "history", "--records", "--format", format)
+		stdout, stderr := r.mustRun(s, 0, "history", "--records", "--format", format)
 		if !strings.Contains(stderr, "warning: rule jobs: records may be missing or listed twice: the service counts 9 records and lists 2") {
 			t.Errorf("%s: %s", format, stderr)
 		}
@@ -207,16 +207,16 @@ func TestDeliveriesUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRepo(t)
-			r.rule("rules", "jobs", "jobs", "")
+			r.writeRule("rules", "jobs", "jobs", "")
 			o := c.options
 			o.MaxTop = 2
 			s := serveEmulator(t, o)
-			r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
-			s.AddEvents("jobs", records(9)...)
+			r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
+			s.AddEvents("jobs", makeRecords(9)...)
 			if c.fault != nil {
 				s.Fault(*c.fault)
 			}
-			stdout, _ := r.must(s, 0, "drift", "--owner", "team", "--deliveries", "--metrics", "m.prom", "--format", "json", "rules")
+			stdout, _ := r.mustRun(s, 0, "drift", "--owner", "team", "--deliveries", "--metrics", "m.prom", "--format", "json", "rules")
 			oneDocument(t, stdout)
 			if got := strings.Contains(stdout, `"deliveriesUnknown": [`); got != c.unknown {
 				t.Errorf("in the document: %v\n%s", got, stdout)

@@ -30,7 +30,7 @@ func (a *app) writeFailure(e *codeError) int {
 	}
 	format, reports := a.format, a.reports
 	if !a.started { // pflag stops at the first invalid flag
-		format, reports = outputFlags(a.tree, a.Args)
+		format, reports = outputFlags(a.rootCommand, a.Args)
 	}
 	a.format = string(report.Text)
 	if slices.Contains(allFormats, report.Format(format)) {
@@ -42,8 +42,8 @@ func (a *app) writeFailure(e *codeError) int {
 	if len(problems) == 0 {
 		problems = []schema.Problem{{Message: e.err.Error(), Severity: schema.Error}}
 		problems[0].SetHint(joinHints(e.hints))
-		a.known.Mask(&problems, withheld)
-		trouble = append(trouble, a.annotate(problems))
+		a.scrubber.Mask(&problems, withheldText)
+		trouble = append(trouble, a.printAnnotations(problems))
 	}
 	doc := problemsDocument(a.withholdProblems(problems))
 	trouble = append(trouble, a.writeSinks(doc, false))

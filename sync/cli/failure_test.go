@@ -79,7 +79,7 @@ func TestWrongCallsHaveADocument(t *testing.T) {
 			for _, c := range commands {
 				output := []string{"--format", "json", "--report", "json=out.json", "--report=markdown=out.md"}
 				args := call(c, output)
-				stdout, stderr, code := r.run(nil, args...)
+				stdout, stderr, code := r.runMkhooks(nil, args...)
 				if code != exitInvalid || !strings.Contains(stderr, "mkhooks: error: ") {
 					t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
 				}
@@ -147,9 +147,9 @@ func TestFailuresHaveADocument(t *testing.T) {
 		"unreadable token": {nil, []string{"MKIO_TOKEN=two words"}, 3, "token"},
 	}
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{})
-	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+	r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
 	for name, f := range failures {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,7 +163,7 @@ func TestFailuresHaveADocument(t *testing.T) {
 				if command == "history --records" {
 					args = args[:len(args)-4]
 				}
-				cmd := r.command(s, args...)
+				cmd := r.newProcess(s, args...)
 				cmd.Env = append(cmd.Env, f.env...)
 				cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+reports+"/summary.md")
 				var stdout, stderr strings.Builder
@@ -200,15 +200,15 @@ func TestFailuresHaveADocument(t *testing.T) {
 func TestLateFailuresHaveADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", secretOne)
-	r.rule("doomed", "doomed", "doomed", "")
-	r.write("broken/a.yaml", "metadata: {name: a}\nspec: {url: ftp://x, enabled: maybe}\n")
-	r.write("bad.yaml", "owner: 7\nprojects: []\n")
-	r.write("blocker", "a file where a folder is wanted\n")
-	r.write("torn.jsonl", "{\n{\n")
-	r.write("locked/audit.jsonl/x", "a folder where a file is wanted\n")
+	r.writeRule("rules", "keep", "keep", secretOne)
+	r.writeRule("doomed", "doomed", "doomed", "")
+	r.writeFile("broken/a.yaml", "metadata: {name: a}\nspec: {url: ftp://x, enabled: maybe}\n")
+	r.writeFile("bad.yaml", "owner: 7\nprojects: []\n")
+	r.writeFile("blocker", "a file where a folder is wanted\n")
+	r.writeFile("torn.jsonl", "{\n{\n")
+	r.writeFile("locked/audit.jsonl/x", "a folder where a file is wanted\n")
 	s := serveEmulator(t, emulator.Options{})
-	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules", "doomed")
+	r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules", "doomed")
 	apply := []string{"apply", "--yes", "--owner", "team", "--prune", "owned", "--retry-for", "1ms"}
 	for name, c := range map[string]struct {
 		args []string
@@ -242,7 +242,7 @@ func TestLateFailuresHaveADocument(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := r.command(s, append(slices.Clone(c.args), "--format", "json")...)
+			cmd := r.newProcess(s, append(slices.Clone(c.args), "--format", "json")...)
 			cmd.Env = append(cmd.Env, c.env...)
 			var stdout, stderr strings.Builder
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -261,8 +261,8 @@ func TestLateFailuresHaveADocument(t *testing.T) {
 func TestInterruptedHasADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
-	r.write("seed", "")
+	r.writeRule("rules", "keep", "keep", "")
+	r.writeFile("seed", "")
 	for name, c := range map[string]struct {
 		args  []string
 		kind  emulator.Kind
@@ -282,8 +282,8 @@ func TestInterruptedHasADocument(t *testing.T) {
 			t.Parallel()
 			s := serveEmulator(t, emulator.Options{MaxTop: 2})
 			s.Put("keep", map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-			s.AddEvents("keep", records(5)...)
-			cmd := r.command(s, append(slices.Clone(c.args), "--format", "json")...)
+			s.AddEvents("keep", makeRecords(5)...)
+			cmd := r.newProcess(s, append(slices.Clone(c.args), "--format", "json")...)
 			var stdout, stderr strings.Builder
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			start, signal := process(t, cmd)
@@ -308,7 +308,7 @@ func TestInterruptedHasADocument(t *testing.T) {
 func TestReportWithoutAReader(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{})
 	for _, args := range [][]string{
 		{"plan", "rules", "--format", "json"}, {"plan", "rules", "--nosuch", "--format", "json"}, {"apply", "--yes", "rules"},
@@ -319,7 +319,7 @@ func TestReportWithoutAReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = reader.Close()
-		cmd := r.command(s, append(args, "--report", "json=out.json")...)
+		cmd := r.newProcess(s, append(args, "--report", "json=out.json")...)
 		cmd.Stdout = writer
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() < 1 {
 			t.Errorf("%q: %v", args, err)
@@ -340,7 +340,7 @@ func TestReportWithoutAReader(t *testing.T) {
 func TestPanicHasADocument(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "jobs", "jobs", "")
+	r.writeRule("rules", "jobs", "jobs", "")
 	rules := filepath.Join(r.dir, "rules")
 	export := filepath.Join(t.TempDir(), "histories")
 	for name, c := range map[string]struct {
@@ -362,7 +362,7 @@ func TestPanicHasADocument(t *testing.T) {
 			t.Parallel()
 			s := serveEmulator(t, emulator.Options{MaxTop: 2})
 			s.Put("jobs", map[string]any{"url": "https://hooks.example.com/jobs", "enabled": true, "events": []any{"MediaKind.JobFinished"}, "headers": map[string]any{"X-Source": "mkio"}})
-			s.AddEvents("jobs", records(9)...)
+			s.AddEvents("jobs", makeRecords(9)...)
 			var stdout, stderr strings.Builder
 			env := map[string]string{"MKIO_TOKEN": scriptToken, "MKIO_PROJECT": "demo", "MKIO_BASE_URL": s.url}
 			file := filepath.Join(t.TempDir(), "out.json")
@@ -407,8 +407,8 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 	}
 	defer full.Close()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
-	r.write("broken/a.yaml", "metadata: {name: a}\nspec: {url: ftp://x, enabled: maybe}\n")
+	r.writeRule("rules", "keep", "keep", "")
+	r.writeFile("broken/a.yaml", "metadata: {name: a}\nspec: {url: ftp://x, enabled: maybe}\n")
 	s := serveEmulator(t, emulator.Options{})
 	for _, c := range []struct {
 		code int
@@ -422,7 +422,7 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 		if c.args[0] == "version" {
 			reports = reports[:2]
 		}
-		cmd := r.command(s, append(slices.Clone(c.args), reports...)...)
+		cmd := r.newProcess(s, append(slices.Clone(c.args), reports...)...)
 		var stderr strings.Builder
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		_ = cmd.Run() // only the exit code matters
@@ -442,7 +442,7 @@ func TestUnwrittenDocumentKeepsTheCode(t *testing.T) {
 		if len(reports) > 2 {
 			reports[3] = "json=/dev/full"
 		}
-		stdout, _ := r.must(s, c.code, append(slices.Clone(c.args), reports...)...)
+		stdout, _ := r.mustRun(s, c.code, append(slices.Clone(c.args), reports...)...)
 		oneDocument(t, stdout)
 	}
 }
@@ -452,7 +452,7 @@ func TestFailureAsCSV(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
 	for _, args := range [][]string{{"--format", "csv", "--nosuch"}, {"--nosuch", "--format=csv"}, {"--format", "csv", "--since", "=1"}} {
-		stdout, _ := r.must(nil, 3, append([]string{"history"}, args...)...)
+		stdout, _ := r.mustRun(nil, 3, append([]string{"history"}, args...)...)
 		rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
 		if err != nil || len(rows) != 2 || rows[1][0] != "error" || rows[1][4] == "" {
 			t.Errorf("%q: %v %q", args, err, rows)

@@ -43,8 +43,8 @@ func applyCells() []cell {
 	return out
 }
 
-// at runs do before the nth request of a kind for a rule.
-func at(kind emulator.Kind, rule string, nth int, do func(w *faulty)) func(w *faulty) {
+// atRequest runs do before the nth request of a kind for a rule.
+func atRequest(kind emulator.Kind, rule string, nth int, do func(w *faulty)) func(w *faulty) {
 	return func(w *faulty) {
 		w.hit = w.s.Fault(emulator.Fault{Kind: kind, Rule: rule, Nth: nth, Before: func() { do(w) }}).Hits
 	}
@@ -59,13 +59,13 @@ func otherCells() []cell {
 	}
 	remove := func(rule string) func(w *faulty) {
 		return func(w *faulty) {
-			w.theirs(rule)
+			w.noteDeleted(rule)
 			w.s.Delete(rule)
 		}
 	}
 	recreate := func(rule string) func(w *faulty) {
 		return func(w *faulty) {
-			w.theirs(rule)
+			w.noteDeleted(rule)
 			w.s.Recreate(rule)
 		}
 	}
@@ -79,27 +79,27 @@ func otherCells() []cell {
 		created                = "created by someone else"
 	)
 	return []cell{
-		{fault: changed, at: "update: before it is read again", set: at(emulator.Get, "update", 1, edit("update"))},
-		{fault: changed, at: "update: before the PUT", set: at(emulator.Put, "update", 1, edit("update"))},
-		{fault: changed, at: "delete: before it is read again", set: at(emulator.Get, "gone-busy", 1, edit("gone-busy"))},
-		{fault: changed, at: "delete: before the pause", set: at(emulator.Put, "gone-busy", 1, edit("gone-busy"))},
-		{fault: changed, at: "delete: before its history is read", set: at(emulator.Events, "gone-busy", 2, edit("gone-busy"))},
-		{fault: changed, at: "delete: before the last look", set: at(emulator.Get, "gone-busy", 2, edit("gone-busy"))},
-		{fault: changed, at: "delete: before the DELETE", set: at(emulator.Delete, "gone-busy", 1, edit("gone-busy"))},
-		{fault: deleted, at: "update: before it is read again", set: at(emulator.Get, "update", 1, remove("update"))},
-		{fault: deleted, at: "update: before the PUT", set: at(emulator.Put, "update", 1, remove("update"))},
-		{fault: deleted, at: "delete: before it is read again", set: at(emulator.Get, "gone-busy", 1, remove("gone-busy"))},
-		{fault: deleted, at: "delete: before the pause", set: at(emulator.Put, "gone-busy", 1, remove("gone-busy"))},
-		{fault: deleted, at: "delete: before its history is read", set: at(emulator.Events, "gone-busy", 2, remove("gone-busy"))},
-		{fault: deleted, at: "delete: before the last look", set: at(emulator.Get, "gone-busy", 2, remove("gone-busy"))},
-		{fault: deleted, at: "delete: before the DELETE", set: at(emulator.Delete, "gone-busy", 1, remove("gone-busy"))},
-		{fault: anew, at: "update: before it is read again", set: at(emulator.Get, "update", 1, recreate("update"))},
-		{fault: anew, at: "delete: before it is read again", set: at(emulator.Get, "gone-busy", 1, recreate("gone-busy"))},
-		{fault: anew, at: "delete: before the last look", set: at(emulator.Get, "gone-busy", 2, recreate("gone-busy"))},
-		{fault: created, at: "create: before it is read", set: at(emulator.Get, "new-plain", 1, create), then: []string{"--adopt", "new-plain"}},
-		{fault: created, at: "create: before the PUT", set: at(emulator.Put, "new-plain", 1, create)},
-		{fault: "delivered to meanwhile", at: "delete: before the last look", set: at(emulator.Get, "gone-busy", 2, func(w *faulty) {
-			w.s.AddEvents("gone-busy", records(2)...)
+		{fault: changed, at: "update: before it is read again", set: atRequest(emulator.Get, "update", 1, edit("update"))},
+		{fault: changed, at: "update: before the PUT", set: atRequest(emulator.Put, "update", 1, edit("update"))},
+		{fault: changed, at: "delete: before it is read again", set: atRequest(emulator.Get, "gone-busy", 1, edit("gone-busy"))},
+		{fault: changed, at: "delete: before the pause", set: atRequest(emulator.Put, "gone-busy", 1, edit("gone-busy"))},
+		{fault: changed, at: "delete: before its history is read", set: atRequest(emulator.Events, "gone-busy", 2, edit("gone-busy"))},
+		{fault: changed, at: "delete: before the last look", set: atRequest(emulator.Get, "gone-busy", 2, edit("gone-busy"))},
+		{fault: changed, at: "delete: before the DELETE", set: atRequest(emulator.Delete, "gone-busy", 1, edit("gone-busy"))},
+		{fault: deleted, at: "update: before it is read again", set: atRequest(emulator.Get, "update", 1, remove("update"))},
+		{fault: deleted, at: "update: before the PUT", set: atRequest(emulator.Put, "update", 1, remove("update"))},
+		{fault: deleted, at: "delete: before it is read again", set: atRequest(emulator.Get, "gone-busy", 1, remove("gone-busy"))},
+		{fault: deleted, at: "delete: before the pause", set: atRequest(emulator.Put, "gone-busy", 1, remove("gone-busy"))},
+		{fault: deleted, at: "delete: before its history is read", set: atRequest(emulator.Events, "gone-busy", 2, remove("gone-busy"))},
+		{fault: deleted, at: "delete: before the last look", set: atRequest(emulator.Get, "gone-busy", 2, remove("gone-busy"))},
+		{fault: deleted, at: "delete: before the DELETE", set: atRequest(emulator.Delete, "gone-busy", 1, remove("gone-busy"))},
+		{fault: anew, at: "update: before it is read again", set: atRequest(emulator.Get, "update", 1, recreate("update"))},
+		{fault: anew, at: "delete: before it is read again", set: atRequest(emulator.Get, "gone-busy", 1, recreate("gone-busy"))},
+		{fault: anew, at: "delete: before the last look", set: atRequest(emulator.Get, "gone-busy", 2, recreate("gone-busy"))},
+		{fault: created, at: "create: before it is read", set: atRequest(emulator.Get, "new-plain", 1, create), then: []string{"--adopt", "new-plain"}},
+		{fault: created, at: "create: before the PUT", set: atRequest(emulator.Put, "new-plain", 1, create)},
+		{fault: "delivered to meanwhile", at: "delete: before the last look", set: atRequest(emulator.Get, "gone-busy", 2, func(w *faulty) {
+			w.s.AddEvents("gone-busy", makeRecords(2)...)
 			w.was = w.s.Rules()
 		})},
 	}
@@ -116,8 +116,8 @@ func specOf(spec map[string]any) map[string]any {
 	return out
 }
 
-// theirs notes that another client deletes a rule with its history.
-func (w *faulty) theirs(rule string) {
+// noteDeleted notes that another client deletes a rule with its history.
+func (w *faulty) noteDeleted(rule string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.taken = append(w.taken, w.s.Rules()[rule].ID)
@@ -129,10 +129,10 @@ func tokenCells() []cell {
 		end := time.Now().Add(time.Hour)
 		now := new(clock)
 		return cell{options: emulator.Options{Now: now.Now, Expires: map[string]time.Time{scriptToken: end}},
-			set: at(kind, rule, 1, func(*faulty) { now.set(2 * time.Hour) }), mend: func(*faulty) { now.set(0) }}
+			set: atRequest(kind, rule, 1, func(*faulty) { now.setOffset(2 * time.Hour) }), mend: func(*faulty) { now.setOffset(0) }}
 	}
 	withdrawn := func(kind emulator.Kind, rule string, left ...emulator.Capability) cell {
-		return cell{set: at(kind, rule, 1, func(w *faulty) { w.s.Allow(scriptToken, left...) }),
+		return cell{set: atRequest(kind, rule, 1, func(w *faulty) { w.s.Allow(scriptToken, left...) }),
 			mend: func(w *faulty) { w.s.Allow(scriptToken, emulator.AllCapabilities()...) }}
 	}
 	name := func(c cell, fault, at string) cell {
@@ -199,33 +199,33 @@ func diskCells() []cell {
 		return func(w *faulty) {
 				path := filepath.Join(w.dir, w.in(name))
 				if folder {
-					w.make(os.Mkdir(path, 0o700))
+					w.checkSetup(os.Mkdir(path, 0o700))
 				} else {
-					w.make(os.WriteFile(path, nil, 0o600))
+					w.checkSetup(os.WriteFile(path, nil, 0o600))
 				}
-				w.make(os.Chmod(path, mode))
+				w.checkSetup(os.Chmod(path, mode))
 			}, func(w *faulty) {
-				w.make(os.Chmod(filepath.Join(w.dir, w.in(name)), after))
+				w.checkSetup(os.Chmod(filepath.Join(w.dir, w.in(name)), after))
 			}
 	}
 	setArchive, mendArchive := mode("archive", true, 0o500, 0o700)
 	setRecord, mendRecord := mode("audit.jsonl", false, 0o400, 0o600)
-	gone := func(w *faulty) { w.make(os.RemoveAll(filepath.Join(w.dir, w.in("archive")))) }
+	gone := func(w *faulty) { w.checkSetup(os.RemoveAll(filepath.Join(w.dir, w.in("archive")))) }
 	return []cell{
 		{fault: "the disk is full", at: "archive", program: odd, env: archiveFits, set: long},
 		{fault: "the disk is full", at: "record, in the middle", program: odd, env: recordFits},
 		{fault: "the disk is full", at: "record, from the beginning", program: odd, env: nothingFits},
 		{fault: "may not be written to", at: "archive", program: noRoot(), set: setArchive, mend: mendArchive},
 		{fault: "may not be written to", at: "record", program: noRoot(), set: setRecord, mend: mendRecord},
-		{fault: "is a folder", at: "record", set: func(w *faulty) { w.make(os.Mkdir(filepath.Join(w.dir, w.in("audit.jsonl")), 0o700)) },
-			mend: func(w *faulty) { w.make(os.Remove(filepath.Join(w.dir, w.in("audit.jsonl")))) }},
-		{fault: "goes away", at: "archive, before the history is read", set: at(emulator.Events, "gone-busy", 2, gone)},
-		{fault: "goes away", at: "archive, while the history is read", set: at(emulator.Events, "gone-busy", 4, gone)},
+		{fault: "is a folder", at: "record", set: func(w *faulty) { w.checkSetup(os.Mkdir(filepath.Join(w.dir, w.in("audit.jsonl")), 0o700)) },
+			mend: func(w *faulty) { w.checkSetup(os.Remove(filepath.Join(w.dir, w.in("audit.jsonl")))) }},
+		{fault: "goes away", at: "archive, before the history is read", set: atRequest(emulator.Events, "gone-busy", 2, gone)},
+		{fault: "goes away", at: "archive, while the history is read", set: atRequest(emulator.Events, "gone-busy", 4, gone)},
 	}
 }
 
-// make reports the error of a file operation by the test.
-func (w *faulty) make(err error) {
+// checkSetup reports the error of a file operation by the test.
+func (w *faulty) checkSetup(err error) {
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -277,8 +277,8 @@ func signalCells() []cell {
 func clockCells() []cell {
 	var out []cell
 	for _, wr := range []wrong{
-		{name: "500", do: status(500, "")},
-		{name: "429 with Retry-After as a date", do: func(w *faulty, f *emulator.Fault) { status(429, "", "Retry-After", httpDate(2*time.Second))(w, f) }},
+		{name: "500", do: withStatus(500, "")},
+		{name: "429 with Retry-After as a date", do: func(w *faulty, f *emulator.Fault) { withStatus(429, "", "Retry-After", httpDate(2*time.Second))(w, f) }},
 	} {
 		for _, p := range faultPlaces {
 			if p.name != "list" && p.name != "PUT" && p.name != "DELETE" {
@@ -293,7 +293,7 @@ func clockCells() []cell {
 		}
 	}
 	ahead := new(clock)
-	ahead.set(5 * time.Hour)
+	ahead.setOffset(5 * time.Hour)
 	return append(out, cell{fault: "the service's clock is five hours ahead; its rate limit is used up, Retry-After date", at: "writes",
 		args:    []string{"--retry-for", "60s"},
 		options: emulator.Options{Now: ahead.Now, Limits: &emulator.Limits{Write: 4, Window: 2 * time.Second}, RetryAfter: emulator.RetryDate}})
@@ -302,7 +302,7 @@ func clockCells() []cell {
 // clock is a clock that a test sets.
 type clock struct{ off atomic.Int64 }
 
-func (c *clock) set(off time.Duration) { c.off.Store(int64(off)) }
+func (c *clock) setOffset(off time.Duration) { c.off.Store(int64(off)) }
 
 // Now returns the time of the clock.
 func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.off.Load())) }

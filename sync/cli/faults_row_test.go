@@ -26,14 +26,14 @@ var faultCommands = []string{"plan", "drift", "apply", "import", "history"}
 // row collects the results of a run.
 func (w *faulty) row(got, usual outcome) row {
 	w.t.Helper()
-	r := row{fault: w.fault, at: w.at, command: w.command, exit: strconv.Itoa(got.code), told: w.told(got, usual)}
+	r := row{fault: w.fault, at: w.at, command: w.command, exit: strconv.Itoa(got.code), told: w.messagesOf(got, usual)}
 	switch got.code {
 	case usual.code:
 		r.exit = "as ever"
 	case -1:
 		r.exit = "killed"
 	}
-	r.changed = w.changed()
+	r.changed = w.changedRules()
 	r.recorded = "nothing"
 	if w.command == "apply" {
 		r.recorded = w.recordedRow()
@@ -47,9 +47,9 @@ func (w *faulty) row(got, usual outcome) row {
 	return r
 }
 
-// changed returns the changes of this run: on the service, or for import in the
+// changedRules returns the changes of this run: on the service, or for import in the
 // files.
-func (w *faulty) changed() string {
+func (w *faulty) changedRules() string {
 	rules := map[string]map[string]bool{}
 	add := func(what, rule string) {
 		if rules[what] == nil {
@@ -191,9 +191,9 @@ func (w *faulty) recordedWhole() {
 // faultTable prints the rows. It merges rows that differ only in command, place
 // or fault.
 func faultTable(rows []row) string {
-	rows = merged(rows, func(r *row) *string { return &r.command })
-	rows = merged(rows, func(r *row) *string { return &r.at })
-	rows = merged(rows, func(r *row) *string { return &r.fault })
+	rows = mergeRows(rows, func(r *row) *string { return &r.command })
+	rows = mergeRows(rows, func(r *row) *string { return &r.at })
+	rows = mergeRows(rows, func(r *row) *string { return &r.fault })
 	var out strings.Builder
 	out.WriteString("| fault | at | command | exit | told | changed | recorded |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range rows {
@@ -202,8 +202,8 @@ func faultTable(rows []row) string {
 	return out.String()
 }
 
-// merged merges rows that differ in only one field.
-func merged(rows []row, field func(*row) *string) []row {
+// mergeRows merges rows that differ in only one field.
+func mergeRows(rows []row, field func(*row) *string) []row {
 	place := map[row]int{}
 	var out []row
 	for _, r := range rows {

@@ -70,7 +70,7 @@ var (
 	holdsOut    = []string{"--retry-for", "20s"}
 )
 
-func status(code int, body string, header ...string) func(*faulty, *emulator.Fault) {
+func withStatus(code int, body string, header ...string) func(*faulty, *emulator.Fault) {
 	return func(_ *faulty, f *emulator.Fault) {
 		f.Status, f.Body = code, body
 		if len(header) == 2 {
@@ -79,7 +79,7 @@ func status(code int, body string, header ...string) func(*faulty, *emulator.Fau
 	}
 }
 
-func body(text string) func(*faulty, *emulator.Fault) {
+func withBody(text string) func(*faulty, *emulator.Fault) {
 	return func(_ *faulty, f *emulator.Fault) { f.Body = text }
 }
 
@@ -90,20 +90,20 @@ func httpDate(in time.Duration) string { return time.Now().Add(in).UTC().Format(
 
 // wrongs are the faults of single responses.
 var wrongs = []wrong{
-	{name: "429", do: status(429, "")},
-	{name: "429 with Retry-After in seconds", do: status(429, "", "Retry-After", "1")},
+	{name: "429", do: withStatus(429, "")},
+	{name: "429 with Retry-After in seconds", do: withStatus(429, "", "Retry-After", "1")},
 	{name: "429 with Retry-After as a date", do: func(w *faulty, f *emulator.Fault) {
 		in := 2 * time.Second
 		if f.Times != 1 { // permanent
 			in = time.Hour
 		}
-		status(429, "", "Retry-After", httpDate(in))(w, f)
+		withStatus(429, "", "Retry-After", httpDate(in))(w, f)
 	}},
-	{name: "500", do: status(500, "")},
-	{name: "502 with a page", do: status(502, proxyPage, "Content-Type", "text/html")},
-	{name: "404 with a page", do: status(404, proxyPage, "Content-Type", "text/html")},
-	{name: "503", do: status(503, "")},
-	{name: "504", do: status(504, "")},
+	{name: "500", do: withStatus(500, "")},
+	{name: "502 with a page", do: withStatus(502, proxyPage, "Content-Type", "text/html")},
+	{name: "404 with a page", do: withStatus(404, proxyPage, "Content-Type", "text/html")},
+	{name: "503", do: withStatus(503, "")},
+	{name: "504", do: withStatus(504, "")},
 	{name: "connection refused", do: refuse, alone: true,
 		// The first attempt ends with a closed connection. Another attempt must
 		// follow before the precheck expires.
@@ -114,12 +114,12 @@ var wrongs = []wrong{
 	{name: "body cut", do: func(_ *faulty, f *emulator.Fault) { f.Cut = 9 }},
 	{name: "stalled", do: func(_ *faulty, f *emulator.Fault) { f.Stall = true },
 		args: []string{"--timeout", "10s"}}, // no other response takes that long
-	{name: "not JSON", do: body(proxyPage), onceAlone: true},
-	{name: "another shape", do: body(`{"rules":[]}`), onceAlone: true},
+	{name: "not JSON", do: withBody(proxyPage), onceAlone: true},
+	{name: "another shape", do: withBody(`{"rules":[]}`), onceAlone: true},
 	{name: "a number for text", do: func(_ *faulty, f *emulator.Fault) { f.Edit = numberForText }, onceAlone: true},
-	{name: "200 MB", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = large, true }, onceAlone: true, memory: true,
+	{name: "200 MB", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = respondLarge, true }, onceAlone: true, memory: true,
 		args: []string{"--timeout", "4m"}}, // a busy machine needs time for this much data
-	{name: "nested 100,000 deep", do: body(`{"value":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}"), onceAlone: true},
+	{name: "nested 100,000 deep", do: withBody(`{"value":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}"), onceAlone: true},
 	{name: "an unknown field nested 5,000 deep", do: func(_ *faulty, f *emulator.Fault) { f.Edit = deepField }, onceAlone: true},
 }
 
@@ -150,8 +150,8 @@ func reset(w http.ResponseWriter) {
 	_ = c.Close()
 }
 
-// large responds with 200 MB of a list.
-func large(w http.ResponseWriter) {
+// respondLarge responds with 200 MB of a list.
+func respondLarge(w http.ResponseWriter) {
 	part := []byte(`{"created":"2026-10-01T00:00:00Z","source":"` + strings.Repeat("x", 1<<16) + `","status":"Sent","type":"MediaKind.JobFinished"},`)
 	if _, err := w.Write([]byte(`{"value":[`)); err != nil {
 		return
@@ -163,8 +163,8 @@ func large(w http.ResponseWriter) {
 	}
 }
 
-// first returns the first rule or record of a response.
-func first(body map[string]any) map[string]any {
+// firstItem returns the first rule or record of a response.
+func firstItem(body map[string]any) map[string]any {
 	if value, ok := body["value"].([]any); ok {
 		if len(value) == 0 {
 			return nil
@@ -175,7 +175,7 @@ func first(body map[string]any) map[string]any {
 }
 
 func numberForText(body map[string]any) {
-	body = first(body)
+	body = firstItem(body)
 	if spec, ok := body["spec"].(map[string]any); ok {
 		spec["url"] = 7
 	} else if body != nil {
@@ -188,7 +188,7 @@ func deepField(body map[string]any) {
 	for range 5000 {
 		deep = []any{deep}
 	}
-	body = first(body)
+	body = firstItem(body)
 	if spec, ok := body["spec"].(map[string]any); ok {
 		spec["deep"] = deep
 	} else if body != nil {

@@ -78,8 +78,8 @@ func runCells(t *testing.T, cells []cell) []row {
 	m.history = map[string]int{"gone-busy": 25, "gone-empty": 0, "gone-few": 3}
 	usual := map[string]outcome{}
 	for i, command := range faultCommands {
-		w := begin(t, m, cell{command: command, fault: "no fault"}, fmt.Sprintf("usual-%d", i))
-		usual[command] = w.run()
+		w := beginCell(t, m, cell{command: command, fault: "no fault"}, fmt.Sprintf("usual-%d", i))
+		usual[command] = w.runFault()
 		w.converges()
 	}
 
@@ -90,8 +90,8 @@ func runCells(t *testing.T, cells []cell) []row {
 		wg.Go(func() {
 			for i := range next {
 				t.Run(cells[i].name(), func(t *testing.T) {
-					w := begin(t, m, cells[i], fmt.Sprintf("cell-%d", i))
-					got := w.run()
+					w := beginCell(t, m, cells[i], fmt.Sprintf("cell-%d", i))
+					got := w.runFault()
 					rows[i] = w.row(got, usual[w.command])
 					if w.look != nil {
 						w.look(w)
@@ -143,8 +143,8 @@ func compareFaults(t *testing.T, golden string, rows []row) {
 	}
 }
 
-// begin starts the service of a cell.
-func begin(t *testing.T, m *mixed, c cell, folder string) *faulty {
+// beginCell starts the service of a cell.
+func beginCell(t *testing.T, m *mixed, c cell, folder string) *faulty {
 	t.Helper()
 	w := &faulty{mixed: &mixed{repo: &repo{t: t, dir: m.dir, key: m.key}, applied: m.applied, history: m.history}, cell: c, folder: folder}
 	o := c.options
@@ -193,8 +193,8 @@ func (w *faulty) down() { _ = w.server.Close() }
 // in returns a path in the cell's directory.
 func (w *faulty) in(name string) string { return w.folder + "/" + name }
 
-// line returns the command line of the cell.
-func (w *faulty) line(more ...string) []string { return append(w.lineOf(w.command), more...) }
+// commandLine returns the command line of the cell.
+func (w *faulty) commandLine(more ...string) []string { return append(w.lineOf(w.command), more...) }
 
 func (w *faulty) lineOf(command string) []string {
 	plan := []string{"--owner", "team", "--prune", "owned", "--max-deletes", "9", "--archive", w.in("archive"), "--format", "json", "rules"}
@@ -214,11 +214,11 @@ type outcome struct {
 	code           int
 }
 
-// run makes the fault and runs the command.
-func (w *faulty) run() outcome {
+// runFault makes the fault and runs the command.
+func (w *faulty) runFault() outcome {
 	w.t.Helper()
-	args := w.line(w.args...)
-	cmd := w.command0(args)
+	args := w.commandLine(w.args...)
+	cmd := w.faultyProcess(args)
 	start, signal := process(w.t, cmd)
 	w.signal = signal
 	if w.set != nil {
@@ -232,14 +232,14 @@ func (w *faulty) run() outcome {
 	defer timer.Stop()
 	start()
 	_ = cmd.Wait() // only the exit code matters
-	w.errs.end()
+	w.errs.markEnd()
 	w.s.settle()
 	return outcome{out.String(), w.errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// command0 returns the process of the run with the fault.
-func (w *faulty) command0(args []string) *exec.Cmd {
-	cmd := w.repo.command(w.s, args...)
+// faultyProcess returns the process of the run with the fault.
+func (w *faulty) faultyProcess(args []string) *exec.Cmd {
+	cmd := w.repo.newProcess(w.s, args...)
 	if len(w.program) > 0 {
 		line := append(slices.Clone(w.program), args...)
 		path, err := exec.LookPath(line[0])
@@ -264,16 +264,16 @@ func (w *faulty) converges() {
 	}
 	if w.command != "apply" {
 		if w.command == "import" {
-			w.must(w.s, 0, w.line()...)
+			w.mustRun(w.s, 0, w.commandLine()...)
 			w.wantImported()
 			return
 		}
-		w.must(w.s, usualCode[w.command], w.line()...)
+		w.mustRun(w.s, usualCode[w.command], w.commandLine()...)
 		return
 	}
-	w.must(w.s, 0, w.line(w.then...)...)
+	w.mustRun(w.s, 0, w.commandLine(w.then...)...)
 	w.recordedWhole()
-	w.must(w.s, 0, w.lineOf("drift")...)
+	w.mustRun(w.s, 0, w.lineOf("drift")...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, r := range w.was {
@@ -281,7 +281,7 @@ func (w *faulty) converges() {
 			delete(w.was, name)
 		}
 	}
-	w.archived(w.in("archive"), w.was, w.s)
+	w.checkArchived(w.in("archive"), w.was, w.s)
 	noSecretOutsidePut(w.t, w.s)
 }
 

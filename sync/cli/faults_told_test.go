@@ -12,9 +12,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// told returns the text that a person reads: errors, warnings, hints, and
+// messagesOf returns the text that a person reads: errors, warnings, hints, and
 // unusual parts of the document.
-func (w *faulty) told(got, usual outcome) string {
+func (w *faulty) messagesOf(got, usual outcome) string {
 	lines := w.messages(w.steady(got.stderr))
 	was := w.messages(w.steady(usual.stderr))
 	lines = slices.DeleteFunc(lines, func(l string) bool { return slices.Contains(was, l) })

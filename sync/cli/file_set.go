@@ -15,15 +15,15 @@ import (
 type fileSet struct {
 	paths   []string
 	layered bool
-	// named is the path argument inside paths; "" if all paths were named.
-	named string
+	// namedPath is the path argument inside paths; "" if all paths were named.
+	namedPath string
 	// rules are the rules in the named files; nil means all.
 	rules map[string]bool
 }
 
-// sets returns the file sets to check: a set for each project, or the sets of
+// fileSets returns the file sets to check: a set for each project, or the sets of
 // the path arguments.
-func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fileSet, error) {
+func (o *validateOptions) fileSets(a *app, cmd *cobra.Command, args []string) ([]fileSet, error) {
 	if err := o.readConfig(a, cmd.Flags()); err != nil {
 		return nil, err
 	}
@@ -33,15 +33,15 @@ func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fil
 		}
 		return []fileSet{{paths: args}}, nil
 	}
-	o.takeKeyServices(o.file)
-	projects, err := o.picked(a)
+	o.addKeyServices(o.file)
+	projects, err := o.checkedProjects(a)
 	if err != nil {
 		return nil, err
 	}
 	if len(o.projects) > 0 {
 		for _, arg := range args {
 			if !slices.ContainsFunc(projects, func(p *config.Project) bool { return config.Within(arg, o.file.Paths(p)) }) {
-				return nil, notWithin(o.file, projects, arg)
+				return nil, outsideError(o.file, projects, arg)
 			}
 		}
 	}
@@ -55,13 +55,13 @@ func (o *validateOptions) sets(a *app, cmd *cobra.Command, args []string) ([]fil
 	return sets, nil
 }
 
-// picked returns the projects of -p, or all. It ignores MKIO_PROJECT, which
+// checkedProjects returns the projects of -p, or all. It ignores MKIO_PROJECT, which
 // selects a project of the service, not files.
-func (o *validateOptions) picked(a *app) ([]*config.Project, error) {
+func (o *validateOptions) checkedProjects(a *app) ([]*config.Project, error) {
 	if len(o.projects) > 0 {
-		return o.pick(a, o.projects)
+		return o.pickProjects(a, o.projects)
 	}
-	return o.pick(a, []string{"*"})
+	return o.pickProjects(a, []string{"*"})
 }
 
 // setsOfPaths returns the file sets of path arguments. A file of a layered
@@ -83,7 +83,7 @@ func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string)
 			case len(paths) < 2:
 			case config.Within(arg, paths):
 				inside = true
-				sets = append(sets, fileSet{paths: paths, layered: true, named: arg, rules: namesIn(arg)})
+				sets = append(sets, fileSet{paths: paths, layered: true, namedPath: arg, rules: ruleNamesIn(arg)})
 			case slices.ContainsFunc(paths, func(path string) bool { return config.Within(path, []string{arg}) }):
 				around = true
 				if !whole[p.Name] {
@@ -106,8 +106,8 @@ func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string)
 	return sets
 }
 
-// namesIn returns the names of the rules below a path.
-func namesIn(path string) map[string]bool {
+// ruleNamesIn returns the names of the rules below a path.
+func ruleNamesIn(path string) map[string]bool {
 	found, _ := config.Scan([]string{path}) // readSet reports all problems later
 	names := map[string]bool{}
 	for _, f := range found {
@@ -169,8 +169,8 @@ func (o *validateOptions) readSet(ctx context.Context, a *app, set fileSet) (*co
 	if err != nil {
 		return nil, nil, err
 	}
-	if set.named != "" {
-		problems = append(problems, config.CheckPaths([]string{set.named}, options.config(a))...)
+	if set.namedPath != "" {
+		problems = append(problems, config.CheckPaths([]string{set.namedPath}, options.parseOptions(a))...)
 	}
 	if set.rules != nil {
 		rules.Rules = slices.DeleteFunc(rules.Rules, func(r config.Rule) bool { return !set.rules[r.Name] })

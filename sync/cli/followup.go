@@ -79,17 +79,17 @@ func flagWords(f *pflag.Flag, drift bool) []string {
 	return []string{name, shell.Word(f.Value.String())}
 }
 
-// guidance returns the advice for a plan or drift report: the command that
+// planAdvice returns the advice for a plan or drift report: the command that
 // shows it in full, and the next steps. For each rule of a drift report it also
 // gives the commands that restore or import it.
-func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []string) report.MarkdownOptions {
+func (o *runOptions) planAdvice(a *app, cmd *cobra.Command, p *plan.Plan, args []string) report.MarkdownOptions {
 	out := report.MarkdownOptions{Drift: cmd.Name() == "drift", Show: nextCommand(cmd, cmd.Name(), nil, args...)}
 	var saved []string
 	if a.out != "" {
 		out.Show = "mkhooks show " + quotePaths([]string{a.out})
 		saved = []string{"--plan", shell.Path(a.out)}
 	}
-	ambiguous := o.ambiguous(cmd, len(p.Projects))
+	ambiguous := o.isAmbiguous(cmd, len(p.Projects))
 	if out.Drift {
 		out.Commands = report.Commands{
 			Apply: func(project, rule string) string {
@@ -110,10 +110,10 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 			},
 		}
 	}
-	if canDo(p) {
+	if hasUnblocked(p) {
 		out.Next = []string{nextCommand(cmd, "apply", saved, args...)}
 	} else {
-		out.Next = unblock(p)
+		out.Next = unblockCommands(p)
 	}
 	if project, rule, ok := mostFailing(p); ok {
 		out.Next = append(out.Next, nextCommand(cmd, "history", append(projectFlag(project, ambiguous), patternWords(rule)...)))
@@ -121,10 +121,10 @@ func (o *runOptions) guidance(a *app, cmd *cobra.Command, p *plan.Plan, args []s
 	return out
 }
 
-// ambiguous reports whether a rule name alone could match rules in several
+// isAmbiguous reports whether a rule name alone could match rules in several
 // projects of a similar command. It counts all projects of the config file,
 // even if paths or --only narrow this run.
-func (o *runOptions) ambiguous(cmd *cobra.Command, projects int) bool {
+func (o *runOptions) isAmbiguous(cmd *cobra.Command, projects int) bool {
 	return projects > 1 || o.file != nil && len(o.file.Projects) > 1 && !cmd.Flags().Changed("project")
 }
 
@@ -150,10 +150,10 @@ func projectFlag(project string, several bool) []string {
 	return []string{"-p", shell.Word(plan.Pattern(project))}
 }
 
-// unblock returns the command that sets the first missing value, or nil. It
+// unblockCommands returns the command that sets the first missing value, or nil. It
 // never returns a command that lifts a guard, for the reasons at
 // [plan.Blocked]. The report shows that flag next to the change.
-func unblock(p *plan.Plan) []string {
+func unblockCommands(p *plan.Plan) []string {
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
 			if c.Blocked != nil && c.Blocked.Guard == plan.GuardSecret && c.File != "" {
@@ -164,8 +164,8 @@ func unblock(p *plan.Plan) []string {
 	return nil
 }
 
-// canDo reports whether any change is not blocked.
-func canDo(p *plan.Plan) bool {
+// hasUnblocked reports whether any change is not blocked.
+func hasUnblocked(p *plan.Plan) bool {
 	for _, project := range p.Projects {
 		if slices.ContainsFunc(project.Changes, func(c plan.Change) bool { return c.Blocked == nil }) {
 			return true
@@ -183,7 +183,7 @@ func (o *runOptions) afterApply(cmd *cobra.Command, args []string, p *plan.Plan,
 	case s.Unverified+s.Stale > 0:
 		return report.Advice{Next: []string{nextCommand(cmd, "plan", nil, args...)}}
 	case s.Blocked > 0:
-		return report.Advice{Next: unblock(p)}
+		return report.Advice{Next: unblockCommands(p)}
 	}
 	return report.Advice{}
 }
@@ -195,7 +195,7 @@ func afterRelease(cmd *cobra.Command, p *plan.Plan) report.Advice {
 		switch {
 		case c.Blocked == nil:
 		case c.Blocked.Guard == plan.GuardRelease:
-			return report.Advice{Next: []string{nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.Pattern(c.Rule))}, rulesOf(cmd)...)}}
+			return report.Advice{Next: []string{nextCommand(cmd, "apply", []string{"--only", shell.Word(plan.Pattern(c.Rule))}, givenRules(cmd)...)}}
 		case c.Blocked.Guard == plan.GuardMissingAuth:
 			return report.Advice{Next: []string{nextCommand(cmd, "import", append([]string{"--out", "rules"}, patternWords(c.Rule)...))}}
 		}
@@ -203,8 +203,8 @@ func afterRelease(cmd *cobra.Command, p *plan.Plan) report.Advice {
 	return report.Advice{}
 }
 
-// rulesOf returns the values of --rules.
-func rulesOf(cmd *cobra.Command) []string {
+// givenRules returns the values of --rules.
+func givenRules(cmd *cobra.Command) []string {
 	paths, _ := cmd.Flags().GetStringArray("rules") // nil if the command lacks the flag
 	return paths
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/emulator"
 )
 
-// raw responds with exactly this text, unlike any HTTP server.
-func raw(text string) func(http.ResponseWriter) {
+// rawResponse responds with exactly this text, unlike any HTTP server.
+func rawResponse(text string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -34,15 +34,17 @@ func raw(text string) func(http.ResponseWriter) {
 // foreignPlaces are faults that insert a text at each place where service text
 // enters. The tests of package mkio have more of them, in every form.
 var foreignPlaces = map[string]func(s string) emulator.Fault{
-	"status line": func(s string) emulator.Fault { return emulator.Fault{Answer: raw("HTTP/1.1 " + s + "\r\n\r\n")} },
+	"status line": func(s string) emulator.Fault {
+		return emulator.Fault{Answer: rawResponse("HTTP/1.1 " + s + "\r\n\r\n")}
+	},
 	"header line": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: raw("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n")}
+		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n")}
 	},
 	"Content-Length": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: raw("HTTP/1.1 200 OK\r\nContent-Length: " + s + "\r\n\r\n")}
+		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\nContent-Length: " + s + "\r\n\r\n")}
 	},
 	"Transfer-Encoding": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + s + "\r\n\r\n")}
+		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + s + "\r\n\r\n")}
 	},
 	"something unasked": func(s string) emulator.Fault {
 		return emulator.Fault{Answer: func(w http.ResponseWriter) {
@@ -228,7 +230,7 @@ func TestForeignTextIsWithheld(t *testing.T) {
 				for i := range args {
 					args[i] = strings.ReplaceAll(args[i], "OUT", out)
 				}
-				cmd := m.command(s, args...)
+				cmd := m.newProcess(s, args...)
 				cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+filepath.Join(out, "summary.md"))
 				var both bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &both, &both
@@ -237,7 +239,7 @@ func TestForeignTextIsWithheld(t *testing.T) {
 					t.Errorf("nothing was bent, so nothing was tested\n%s", both.String())
 				}
 				check := func(where, text string) {
-					for _, word := range append(words(said), leaks(text)...) {
+					for _, word := range append(textParts(said), leaks(text)...) {
 						if strings.Contains(text, word) || strings.Contains(word, " as ") {
 							t.Errorf("%s has %q of %q\n%s", where, word, said, text)
 							return
@@ -264,8 +266,8 @@ func TestForeignTextIsWithheld(t *testing.T) {
 	}
 }
 
-// words returns the parts of a text that every escape leaves recognizable.
-func words(s string) []string {
+// textParts returns the parts of a text that every escape leaves recognizable.
+func textParts(s string) []string {
 	var out []string
 	for _, w := range strings.FieldsFunc(s, func(r rune) bool {
 		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')

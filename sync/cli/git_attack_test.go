@@ -48,9 +48,9 @@ func newGitWorld(t *testing.T) *gitWorld {
 	if err := os.WriteFile(filepath.Join(w.bin, "git"), []byte(wrapper), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.write("mkhooks.yaml", "owner: team\ndestinations: [hooks.example.com]\narchive: ./archive\naudit: ./audit.jsonl\nprojects:\n  demo: {rules: [rules]}\n")
-	w.write(".gitignore", "/archive/\n/audit.jsonl*\n")
-	w.rule("rules", "jobs", "jobs", secretOne)
+	w.writeFile("mkhooks.yaml", "owner: team\ndestinations: [hooks.example.com]\narchive: ./archive\naudit: ./audit.jsonl\nprojects:\n  demo: {rules: [rules]}\n")
+	w.writeFile(".gitignore", "/archive/\n/audit.jsonl*\n")
+	w.writeRule("rules", "jobs", "jobs", secretOne)
 	w.git(".", "init", "-q", "-b", "main")
 	w.commit("One rule")
 	return w
@@ -152,11 +152,11 @@ func (w *gitWorld) bareIn(dir string) {
 		}
 	}
 	for _, empty := range []string{"objects/info", "objects/pack", "refs/tags"} { // a commit has no empty directory
-		w.write(filepath.Join(dir, empty, "keep"), "")
+		w.writeFile(filepath.Join(dir, empty, "keep"), "")
 	}
-	w.write(filepath.Join(dir, "config"), strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = .", 1))
+	w.writeFile(filepath.Join(dir, "config"), strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = .", 1))
 	w.hooks(filepath.Join(at, "hooks"))
-	w.write(filepath.Join(dir, "info/attributes"), "* filter=x\n")
+	w.writeFile(filepath.Join(dir, "info/attributes"), "* filter=x\n")
 }
 
 func (w *gitWorld) gitAt(dir string, args ...string) {
@@ -170,7 +170,7 @@ func (w *gitWorld) gitAt(dir string, args ...string) {
 // hostile gives the attacker control of the repository's configuration: an
 // unpacked archive can contain any .git.
 func (w *gitWorld) hostile() {
-	w.write(".git/config", w.evilConfig())
+	w.writeFile(".git/config", w.evilConfig())
 	w.hooks(filepath.Join(w.dir, ".git", "hooks"))
 	w.hooks(filepath.Join(filepath.Dir(w.canary), "hooks"))
 }
@@ -192,20 +192,20 @@ type gitAttack struct {
 func gitAttacks() []gitAttack {
 	status := func(dir string) []string { return []string{dir, "status", "--porcelain"} }
 	touched := func(w *gitWorld) { // makes Git read the file again
-		w.write("rules/second.yaml", "metadata: {name: second}\nspec: {url: https://hooks.example.com/2, enabled: true, events: [MediaKind.JobFinished]}\n")
+		w.writeFile("rules/second.yaml", "metadata: {name: second}\nspec: {url: https://hooks.example.com/2, enabled: true, events: [MediaKind.JobFinished]}\n")
 	}
 	own := func(w *gitWorld) { w.hostile(); touched(w) }
 	return []gitAttack{
 		{name: "a bare repository in a rule path", set: func(w *gitWorld) { w.bareIn("rules") }, proof: status("rules")},
 		{name: "one in a parent of a rule path", set: func(w *gitWorld) {
-			w.write("mkhooks.yaml", "owner: team\nprojects: {demo: {rules: [deep/rules]}}\n")
-			w.rule("deep/rules", "jobs", "jobs", "")
-			w.rule("deep", "other", "other", "")
+			w.writeFile("mkhooks.yaml", "owner: team\nprojects: {demo: {rules: [deep/rules]}}\n")
+			w.writeRule("deep/rules", "jobs", "jobs", "")
+			w.writeRule("deep", "other", "other", "")
 			w.bareIn("deep")
 		}, proof: status("deep/rules")},
 		{name: "one in the directory of the config file", set: func(w *gitWorld) {
-			w.write("sub/mkhooks.yaml", "owner: team\nprojects: {demo: {rules: [rules]}}\n")
-			w.rule("sub/rules", "jobs", "jobs", "")
+			w.writeFile("sub/mkhooks.yaml", "owner: team\nprojects: {demo: {rules: [rules]}}\n")
+			w.writeRule("sub/rules", "jobs", "jobs", "")
 			w.bareIn("sub")
 		}, proof: status("sub"), config: "sub/mkhooks.yaml"},
 		{name: "one at the top, and no .git", set: func(w *gitWorld) {
@@ -224,26 +224,26 @@ func gitAttacks() []gitAttack {
 			w.bareIn(".")
 		}, proof: status("."), foreign: true},
 		{name: "a file .git in a rule path", set: func(w *gitWorld) {
-			w.write("evil/x.yaml", "a: b\n")
+			w.writeFile("evil/x.yaml", "a: b\n")
 			w.bareIn("evil")
-			w.write("evil/config", w.evilConfig())
-			w.write("rules/.git", "gitdir: ../evil\n")
+			w.writeFile("evil/config", w.evilConfig())
+			w.writeFile("rules/.git", "gitdir: ../evil\n")
 		}, proof: status("rules")},
 		{name: "a directory .git in a rule path", set: func(w *gitWorld) {
 			w.git("rules", "init", "-q")
-			w.write("rules/.git/config", w.evilConfig())
+			w.writeFile("rules/.git/config", w.evilConfig())
 		}, proof: status("rules")},
 		{name: "a file .git at the top, for a directory among the rules", set: func(w *gitWorld) {
 			w.bareIn("rules")
-			w.write("rules/config", w.evilConfig())
+			w.writeFile("rules/config", w.evilConfig())
 			if err := os.Rename(filepath.Join(w.dir, ".git"), filepath.Join(filepath.Dir(w.canary), "old")); err != nil {
 				w.t.Fatal(err)
 			}
-			w.write(".git", "gitdir: rules\n")
+			w.writeFile(".git", "gitdir: rules\n")
 		}, proof: status("."), foreign: true},
 		{name: "a link .git at the top, for a directory among the rules", set: func(w *gitWorld) {
 			w.bareIn("rules")
-			w.write("rules/config", w.evilConfig())
+			w.writeFile("rules/config", w.evilConfig())
 			if err := os.Rename(filepath.Join(w.dir, ".git"), filepath.Join(filepath.Dir(w.canary), "old")); err != nil {
 				w.t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func gitAttacks() []gitAttack {
 			if err := os.Rename(filepath.Join(w.dir, ".git"), elsewhere); err != nil {
 				w.t.Fatal(err)
 			}
-			w.write(".git", "gitdir: "+elsewhere+"\n")
+			w.writeFile(".git", "gitdir: "+elsewhere+"\n")
 			if err := os.WriteFile(filepath.Join(elsewhere, "config"), []byte(w.evilConfig()), 0o600); err != nil {
 				w.t.Fatal(err)
 			}
@@ -265,16 +265,16 @@ func gitAttacks() []gitAttack {
 		{name: "core.fsmonitor and hooks of the repository itself", set: own, proof: status(".")},
 		{name: "filters of .gitattributes", set: func(w *gitWorld) {
 			own(w)
-			w.write(".gitattributes", "* filter=x diff=x\n")
-			w.write("rules/.gitattributes", "* filter=x diff=x working-tree-encoding=utf-16\n")
+			w.writeFile(".gitattributes", "* filter=x diff=x\n")
+			w.writeFile("rules/.gitattributes", "* filter=x diff=x working-tree-encoding=utf-16\n")
 		}, proof: []string{".", "-c", "core.fsmonitor=", "hash-object", "--path=rules/jobs.yaml", "rules/jobs.yaml"}},
-		{name: "filters of info/attributes", set: func(w *gitWorld) { own(w); w.write(".git/info/attributes", "* filter=x\n") },
+		{name: "filters of info/attributes", set: func(w *gitWorld) { own(w); w.writeFile(".git/info/attributes", "* filter=x\n") },
 			proof: []string{".", "-c", "core.fsmonitor=", "hash-object", "--path=rules/jobs.yaml", "rules/jobs.yaml"}},
 		{name: "an external diff", set: func(w *gitWorld) {
 			own(w)
-			w.rule("rules", "jobs", "changed", secretOne)
+			w.writeRule("rules", "jobs", "changed", secretOne)
 		}, proof: []string{".", "-c", "core.fsmonitor=", "diff"}},
-		{name: "textconv", set: func(w *gitWorld) { own(w); w.write(".git/info/attributes", "* diff=x\n") },
+		{name: "textconv", set: func(w *gitWorld) { own(w); w.writeFile(".git/info/attributes", "* diff=x\n") },
 			proof: []string{".", "-c", "core.fsmonitor=", "cat-file", "--textconv", "HEAD:rules/jobs.yaml"}},
 		{name: "objects that a remote of the repository would have", set: func(w *gitWorld) {
 			own(w)
@@ -285,7 +285,7 @@ func gitAttacks() []gitAttack {
 		}, proof: []string{".", "-c", "core.fsmonitor=", "ls-tree", "HEAD"}, foreign: true},
 		{name: "the same over ssh", set: func(w *gitWorld) {
 			own(w)
-			w.write(".git/config", strings.ReplaceAll(w.evilConfig(), w.evilURL(), "ssh://git.invalid/x"))
+			w.writeFile(".git/config", strings.ReplaceAll(w.evilConfig(), w.evilURL(), "ssh://git.invalid/x"))
 			id := w.git(".", "-c", "core.fsmonitor=", "rev-parse", "HEAD^{tree}")
 			if err := os.Remove(filepath.Join(w.dir, ".git/objects", id[:2], id[2:])); err != nil {
 				w.t.Fatal(err)
@@ -297,13 +297,13 @@ func gitAttacks() []gitAttack {
 			w.gitAt(library, "commit", "-q", "--allow-empty", "-m", "Library")
 			w.git(".", "submodule", "--quiet", "add", library, "rules/library")
 			w.commit("Add a library")
-			w.rule("rules/library", "more", "more", "")
-			w.write(".git/modules/rules/library/config", strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = ../../../../rules/library", 1))
+			w.writeRule("rules/library", "more", "more", "")
+			w.writeFile(".git/modules/rules/library/config", strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = ../../../../rules/library", 1))
 			w.git(".", "config", "submodule.recurse", "true")
 		}, proof: status("rules/library")},
 		{name: "a work tree elsewhere", set: func(w *gitWorld) {
 			own(w)
-			w.write(".git/config", strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = "+filepath.Dir(w.canary), 1))
+			w.writeFile(".git/config", strings.Replace(w.evilConfig(), "[core]", "[core]\n worktree = "+filepath.Dir(w.canary), 1))
 		}, proof: status("."), foreign: true},
 		{name: "the environment", set: func(w *gitWorld) {
 			touched(w)
@@ -362,7 +362,7 @@ func TestGitRunsNothing(t *testing.T) {
 // attacked runs mkhooks and checks that no attack command ran.
 func (w *gitWorld) attacked(s *served, args []string) (stdout, stderr string) {
 	w.t.Helper()
-	cmd := w.command(s, args...)
+	cmd := w.newProcess(s, args...)
 	for i, e := range cmd.Env {
 		if path, ok := strings.CutPrefix(e, "PATH="); ok {
 			cmd.Env[i] = "PATH=" + w.bin + string(filepath.ListSeparator) + path

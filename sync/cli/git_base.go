@@ -40,7 +40,7 @@ func (o *runOptions) loosenedSince(ctx context.Context, a *app, ref string, targ
 		return nil, invalidf("name a commit that is here; a shallow clone has few: git fetch origin "+quotePaths([]string{ref}),
 			"--base %q: git knows no such commit here: %w", ref, err)
 	}
-	found, err := o.compare(ctx, repo, ref, commit, targets)
+	found, err := o.compareWithBase(ctx, repo, ref, commit, targets)
 	if err != nil {
 		return nil, notComparedError(ctx, ref, err)
 	}
@@ -63,8 +63,8 @@ func notComparedError(ctx context.Context, ref string, err error) error {
 	return invalidf(hint, "--base %q: not compared: %s", ref, problem)
 }
 
-// compare reads both states of the repository and compares them.
-func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, commit string, targets []*projectSettings) ([]config.Loosening, error) {
+// compareWithBase reads both states of the repository and compares them.
+func (o *runOptions) compareWithBase(ctx context.Context, repo *git.Repository, ref, commit string, targets []*projectSettings) ([]config.Loosening, error) {
 	tree, err := repo.Tree(ctx, commit)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (o *runOptions) compare(ctx context.Context, repo *git.Repository, ref, com
 		}
 	}
 	before.Paths = now.Paths
-	if before.Config, before.Name, err = configAt(tree, ref, now.Name); err != nil {
+	if before.Config, before.Name, err = baseConfig(tree, ref, now.Name); err != nil {
 		return nil, err
 	}
 	return config.Compare(before, now)
@@ -109,11 +109,11 @@ func (o *configOptions) configName() string {
 	return config.FileName
 }
 
-// configAt reads the config file of a commit; nil if there is none. If the name
-// is absent, the config file was renamed or moved. Then configAt searches the
+// baseConfig reads the config file of a commit; nil if there is none. If the name
+// is absent, the config file was renamed or moved. Then baseConfig searches the
 // same and the parent directories.
-func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
-	data, err := regularFile(tree, name)
+func baseConfig(tree *git.Tree, ref, name string) (*config.File, string, error) {
+	data, err := readTreeFile(tree, name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -130,7 +130,7 @@ func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
 		return nil, "", err
 	}
 	for _, c := range candidates {
-		data, err := regularFile(tree, c)
+		data, err := readTreeFile(tree, c)
 		if err != nil {
 			return nil, "", err
 		}
@@ -144,9 +144,9 @@ func configAt(tree *git.Tree, ref, name string) (*config.File, string, error) {
 	return nil, name, nil
 }
 
-// regularFile reads a file of a commit. A link out of the repository counts as
+// readTreeFile reads a file of a commit. A link out of the repository counts as
 // absent.
-func regularFile(tree *git.Tree, name string) ([]byte, error) {
+func readTreeFile(tree *git.Tree, name string) ([]byte, error) {
 	data, err := tree.File(name)
 	if errors.Is(err, git.ErrOutside) {
 		return nil, nil

@@ -19,10 +19,10 @@ func TestGitOfAHook(t *testing.T) {
 	w := newGitWorld(t)
 	s := serveEmulator(t, emulator.Options{})
 	other := newGitWorld(t)
-	other.write("mkhooks.yaml", "owner: team\nprojects:\n  demo: {rules: [rules]}\n")
+	other.writeFile("mkhooks.yaml", "owner: team\nprojects:\n  demo: {rules: [rules]}\n")
 	other.commit("The weaker one, which loosens nothing more")
 	w.git(".", "worktree", "add", "-q", "-b", "change", "linked")
-	w.write("linked/mkhooks.yaml", "owner: team\nprojects:\n  demo: {rules: [rules]}\n")
+	w.writeFile("linked/mkhooks.yaml", "owner: team\nprojects:\n  demo: {rules: [rules]}\n")
 	linked := *w.repo
 	linked.dir = filepath.Join(w.dir, "linked")
 	for name, env := range map[string][]string{
@@ -31,7 +31,7 @@ func TestGitOfAHook(t *testing.T) {
 		"that of the main one":  {"GIT_DIR=" + filepath.Join(w.dir, ".git"), "GIT_WORK_TREE=" + w.dir},
 		"of another repository": {"GIT_DIR=" + filepath.Join(other.dir, ".git"), "GIT_WORK_TREE=" + other.dir, "GIT_OBJECT_DIRECTORY=" + filepath.Join(other.dir, ".git/objects")},
 	} {
-		cmd := linked.command(s, "plan", "--base", "main", "--format", "json")
+		cmd := linked.newProcess(s, "plan", "--base", "main", "--format", "json")
 		cmd.Env = append(cmd.Env, env...)
 		out, err := cmd.Output()
 		if err != nil {
@@ -71,7 +71,7 @@ func TestDubiousOwnership(t *testing.T) {
 		}
 	}
 	run := func(args ...string) (stdout, stderr string) {
-		cmd := w.command(s, args...)
+		cmd := w.newProcess(s, args...)
 		cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CONFIG_HOME=", "SUDO_UID=")
 		var out, errs strings.Builder
 		cmd.Stdout, cmd.Stderr = &out, &errs

@@ -59,9 +59,9 @@ func TestTokenStaysHome(t *testing.T) {
 			b["@odata.nextLink"] = strings.Replace(elsewhere.URL, "http://", "http://127.0.0.1@", 1)
 		}},
 	} {
-		s := m.serve()
+		s := m.serveMixed()
 		s.Fault(fault)
-		stdout, stderr, code := m.run(s, append(m.apply, "--archive", "archive-"+strings.ReplaceAll(name, " ", "-"))...)
+		stdout, stderr, code := m.runMkhooks(s, append(m.apply, "--archive", "archive-"+strings.ReplaceAll(name, " ", "-"))...)
 		if code == 0 && name != "refresh" {
 			t.Errorf("%s: exit code 0\n%s%s", name, stdout, stderr)
 		}
@@ -86,7 +86,7 @@ func TestProxy(t *testing.T) {
 		w.WriteHeader(http.StatusBadGateway)
 	}))
 	defer proxy.Close()
-	cmd := m.command(nil, "plan", "-v", "--owner", "team", "--retry-for", "1ms", "--base-url", "https://mkio.example", "rules")
+	cmd := m.newProcess(nil, "plan", "-v", "--owner", "team", "--retry-for", "1ms", "--base-url", "https://mkio.example", "rules")
 	cmd.Env = append(cmd.Env, "HTTPS_PROXY="+strings.Replace(proxy.URL, "http://", "http://user:hidden-password@", 1))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -98,7 +98,7 @@ func TestProxy(t *testing.T) {
 	if len(got) == 0 || !strings.HasPrefix(got[0], "CONNECT mkio.example:443") || strings.Contains(fmt.Sprint(got), scriptToken) {
 		t.Errorf("the proxy saw %q", got)
 	}
-	cmd = m.command(nil, "plan", "-v", "--owner", "team", "--retry-for", "1ms", "--base-url", "https://mkio.example", "rules")
+	cmd = m.newProcess(nil, "plan", "-v", "--owner", "team", "--retry-for", "1ms", "--base-url", "https://mkio.example", "rules")
 	cmd.Env = append(cmd.Env, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=mkio.example")
 	if out, _ := cmd.CombinedOutput(); strings.Contains(string(out), "proxy http") {
 		t.Errorf("a host of NO_PROXY goes through the proxy:\n%s", out)
@@ -110,7 +110,7 @@ func TestProxy(t *testing.T) {
 func TestModes(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
-	s := m.serve()
+	s := m.serveMixed()
 	if err := os.Mkdir(filepath.Join(m.dir, "out"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestModes(t *testing.T) {
 		{"plan", "--owner", "team", "--out", "out/plan.json", "rules"},
 		{"import", "--out", "out/imported"},
 	} {
-		wide := m.command(s, args...)
+		wide := m.newProcess(s, args...)
 		sh := exec.Command("sh", append([]string{"-c", `umask 0; exec "$@"`, "sh", wide.Path}, args...)...)
 		sh.Dir, sh.Env = wide.Dir, wide.Env
 		if out, err := sh.CombinedOutput(); err != nil {
@@ -155,7 +155,7 @@ func TestModes(t *testing.T) {
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
-	s := m.serve()
+	s := m.serveMixed()
 	target := filepath.Join(t.TempDir(), "target")
 	before := []byte("precious")
 	if err := os.WriteFile(target, before, 0o600); err != nil {
@@ -172,9 +172,9 @@ func TestLinks(t *testing.T) {
 	link("audit.jsonl", target)
 	link("rules/imported.yaml", target)
 	s.Put("imported", map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	m.must(s, 0, "plan", "--owner", "team", "--out", "plan.json", "--report", "markdown=report.md", "rules/update.yaml")
-	m.must(s, 3, append(m.apply, "--audit", "audit.jsonl")...)
-	m.run(s, "import", "--out", "rules", "imported")
+	m.mustRun(s, 0, "plan", "--owner", "team", "--out", "plan.json", "--report", "markdown=report.md", "rules/update.yaml")
+	m.mustRun(s, 3, append(m.apply, "--audit", "audit.jsonl")...)
+	m.runMkhooks(s, "import", "--out", "rules", "imported")
 	if after, err := os.ReadFile(target); err != nil || string(after) != string(before) {
 		t.Errorf("a link was written through: %q %v", after, err)
 	}
@@ -190,16 +190,16 @@ func TestLinks(t *testing.T) {
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
-	s := m.serve()
+	s := m.serveMixed()
 	stars := strings.Repeat("*a", 2000)
-	m.must(s, 3, "plan", "--owner", "team", "--only", stars, "rules")
-	long := m.serve()
+	m.mustRun(s, 3, "plan", "--owner", "team", "--only", stars, "rules")
+	long := m.serveMixed()
 	long.Put(strings.Repeat("a", 255), map[string]any{"url": "https://hooks.example.com/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	m.must(long, 0, "plan", "--owner", "team", "--prune", "all", "--protect", stars, "--protect", strings.Repeat("*a*", 80)+"b", "rules")
+	m.mustRun(long, 0, "plan", "--owner", "team", "--prune", "all", "--protect", stars, "--protect", strings.Repeat("*a*", 80)+"b", "rules")
 	for _, expression := range []string{strings.Repeat("(a*)*", 500), "((a{1000}){1000}){1000}", strings.Repeat("(", 50_000)} {
-		m.write("bad/rule.yaml", "metadata: {name: a}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n"+
+		m.writeFile("bad/rule.yaml", "metadata: {name: a}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n"+
 			"  authentication: {headers: {X-A: 'ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]'}}\nsops: {encrypted_regex: '"+expression+"', mac: x, version: 3.13.3}\n")
-		m.must(nil, 3, "validate", "bad")
+		m.mustRun(nil, 3, "validate", "bad")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	a := &app{Env: Env{Getenv: func(string) string { return "" }}}
-	root := a.command()
+	root := a.newRootCommand()
 	shown := 0
 	var check func(c *cobra.Command)
 	check = func(c *cobra.Command) {

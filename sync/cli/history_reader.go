@@ -19,9 +19,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// histories limits the histories that are read in parallel. Each of them holds
+// maxHistories limits the histories that are read in parallel. Each of them holds
 // a page or two in memory.
-const histories = 8
+const maxHistories = 8
 
 // historyReader reads, sums up and stores delivery histories.
 type historyReader struct {
@@ -35,14 +35,14 @@ type historyReader struct {
 	task *progress.Task
 	// given: a request failed for --retry-for, or the token was refused. The
 	// reader then sends no more requests.
-	given atomic.Pointer[error]
+	gaveUp atomic.Pointer[error]
 
 	mu   sync.Mutex
 	errs map[string]error // by rule, for the requests that were sent
 }
 
-// sumUp reads all histories and writes their summary.
-func (h *historyReader) sumUp(ctx context.Context, doc *history.Document, brief bool) error {
+// writeSummary reads all histories and writes their summary.
+func (h *historyReader) writeSummary(ctx context.Context, doc *history.Document, brief bool) error {
 	done := h.a.progress.Task("read histories", len(h.rules))
 	defer done.Done()
 	if len(h.rules) == 1 {
@@ -51,7 +51,7 @@ func (h *historyReader) sumUp(ctx context.Context, doc *history.Document, brief 
 	}
 	doc.Rules = make([]history.Rule, len(h.rules))
 	group, ctx := parallel.WithContext(ctx)
-	group.SetLimit(histories)
+	group.SetLimit(maxHistories)
 	for i, r := range h.rules {
 		group.Go(func() error {
 			doc.Rules[i] = h.readHistory(ctx, r)
@@ -136,7 +136,7 @@ func (h *historyReader) firstError() error {
 
 // callService runs a request, unless the service has already failed for good.
 func (h *historyReader) callService(rule string, request func() error) error {
-	if before := h.given.Load(); before != nil {
+	if before := h.gaveUp.Load(); before != nil {
 		return fmt.Errorf("not asked for, because the service failed before: %w", *before)
 	}
 	err := request()
@@ -147,7 +147,7 @@ func (h *historyReader) callService(rule string, request func() error) error {
 	}
 	var e *mkio.Error
 	if errors.As(err, &e) && (e.GaveUp > 0 || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
-		h.given.CompareAndSwap(nil, &err)
+		h.gaveUp.CompareAndSwap(nil, &err)
 	}
 	return err
 }
@@ -169,18 +169,18 @@ func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history
 	s := &countingSource{h: h, rule: r.Name}
 	var c *archive.Copy
 	err := h.callService(r.Name, func() (err error) {
-		c, err = archive.Save(ctx, h.store, h.archiveRequest(r), s.readPages, archive.NewPatience(defaultDrain, sleep))
+		c, err = archive.Save(ctx, h.store, h.archiveRequest(r), s.readPages, archive.NewPatience(defaultDrain, waitFor))
 		return err
 	})
-	out := s.result(r.Spec.Enabled, err)
+	out := s.ruleResult(r.Spec.Enabled, err)
 	if err == nil {
 		out.Archive = &history.Archive{Location: c.Receipt.Location, Records: c.Receipt.Records, SHA256: c.Receipt.SHA256, Active: s.active}
 	}
 	return out
 }
 
-// sleep waits for d. It returns false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
+// waitFor waits for d. It returns false if ctx ends first.
+func waitFor(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -192,7 +192,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 func (h *historyReader) archiveRequest(r webhook.Rule) archive.Request {
-	who := whoRuns(h.a.Getenv)
+	who := readIdentity(h.a.Getenv)
 	return archive.Request{
 		Project: h.client.Project(), BaseURL: h.client.BaseURL(), Rule: r, WasEnabled: r.Spec.Enabled,
 		When: h.now, By: who.actor, Host: who.host, Commit: cmp.Or(who.commit, h.commit), Tool: "mkhooks " + version(), AllowActive: true,
@@ -203,16 +203,16 @@ func (h *historyReader) archiveRequest(r webhook.Rule) archive.Request {
 // countingSource sums up the pages that the archive reads. The archive reads a
 // history several times, and stores the last complete reading.
 type countingSource struct {
-	h      *historyReader
-	rule   string
-	whole  *history.Reading
-	part   *history.Reading
-	active int
+	h        *historyReader
+	rule     string
+	complete *history.Reading
+	partial  *history.Reading
+	active   int
 }
 
 func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) error) error {
 	reading, active := history.NewReading(s.h.since, s.h.now), 0
-	s.part = reading
+	s.partial = reading
 	err := s.h.readEvents(ctx, s.rule, func(p mkio.EventPage) error {
 		reading.Page(p.Events, p.Total, p.HasTotal)
 		reading.Contradict(p.Contradiction)
@@ -224,14 +224,14 @@ func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) 
 		return each(archive.Page(p))
 	})
 	if err == nil {
-		s.whole, s.active = reading, active
+		s.complete, s.active = reading, active
 	}
 	return err
 }
 
-func (s *countingSource) result(enabled bool, err error) history.Rule {
-	if s.whole != nil {
-		out := s.whole.Result(s.rule, enabled, nil)
+func (s *countingSource) ruleResult(enabled bool, err error) history.Rule {
+	if s.complete != nil {
+		out := s.complete.Result(s.rule, enabled, nil)
 		var notWhole *archive.NotWholeError
 		switch {
 		case errors.As(err, &notWhole):
@@ -241,7 +241,7 @@ func (s *countingSource) result(enabled bool, err error) history.Rule {
 		}
 		return out
 	}
-	reading := s.part
+	reading := s.partial
 	if reading == nil { // the store failed before the first page
 		reading = history.NewReading(s.h.since, s.h.now)
 	}

@@ -14,11 +14,11 @@ import (
 // file names, even in a narrowed run. Workflows plan one project in each job,
 // and would otherwise miss a secret that was copied from another project.
 
-// holdings returns the secrets of all projects in the config file, and a
+// readHoldings returns the secrets of all projects in the config file, and a
 // warning about unreadable files. With destinations it returns nil: then the
 // host alone decides.
-func (s *multiPlan) holdings(ctx context.Context) (*plan.Holders, string, error) {
-	if !slices.ContainsFunc(s.targets, (*projectSettings).comparesAll) {
+func (s *multiPlan) readHoldings(ctx context.Context) (*plan.Holders, string, error) {
+	if !slices.ContainsFunc(s.targets, (*projectSettings).needsHoldings) {
 		return nil, "", nil
 	}
 	type part struct {
@@ -48,12 +48,12 @@ func (s *multiPlan) holdings(ctx context.Context) (*plan.Holders, string, error)
 			}
 		}
 	}
-	return plan.NewHolders(all), notCompared(unread), nil
+	return plan.NewHolders(all), unreadWarning(unread), nil
 }
 
-// notCompared warns about files whose secrets the guard destination does not
+// unreadWarning warns about files whose secrets the guard destination does not
 // know.
-func notCompared(unread []string) string {
+func unreadWarning(unread []string) string {
 	if len(unread) == 0 {
 		return ""
 	}
@@ -61,10 +61,10 @@ func notCompared(unread []string) string {
 		countNoun(len(unread), "file or folder", "files and folders"), joinNames(unread))
 }
 
-// comparesAll reports whether a project must know the secrets of other files.
+// needsHoldings reports whether a project must know the secrets of other files.
 // This is so without destinations, if there are other projects, or if the run
 // omits some of the project's files.
-func (t *projectSettings) comparesAll() bool {
+func (t *projectSettings) needsHoldings() bool {
 	if len(t.planSettings.Destinations) > 0 {
 		return false
 	}

@@ -32,7 +32,7 @@ func (w *ruleWriter) layersOf(rule string) []string {
 // refuseLayers refuses to update a rule that several files define together. A
 // person must decide which file to change. The refusal lists the differences.
 func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
-	merged, err := w.merged(live.Name)
+	merged, err := w.mergeRule(live.Name)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 		}
 	}
 	if len(fields) == 0 {
-		w.say("%s: rule %q says already what is live, with its other layers", merged.File, live.Name)
+		w.addMessage("%s: rule %q says already what is live, with its other layers", merged.File, live.Name)
 		return nil
 	}
 	w.addRefusal(fmt.Errorf("%s; live differs in %s", about, strings.Join(fields, ", ")),
@@ -56,9 +56,9 @@ func (w *ruleWriter) refuseLayers(live webhook.Rule, files []string) error {
 	return nil
 }
 
-// merged returns a rule merged from its layers; nil if they are invalid.
-func (w *ruleWriter) merged(rule string) (*config.Rule, error) {
-	ctx, cancel := w.a.context()
+// mergeRule returns a rule merged from its layers; nil if they are invalid.
+func (w *ruleWriter) mergeRule(rule string) (*config.Rule, error) {
+	ctx, cancel := w.a.readContext()
 	defer cancel()
 	rules, _, err := config.LoadRules(ctx, w.layers, config.Options{
 		Layered: true, AllowPlaintextAuth: true, AllowPlainCredentials: true, AllowPlaceholders: true, KeyServices: keyServiceNames,

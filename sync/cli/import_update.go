@@ -31,41 +31,41 @@ func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) erro
 	if err != nil {
 		return err
 	}
-	u, err := w.takeInto(file, data, live)
+	u, err := w.updateContent(file, data, live)
 	if err != nil {
 		w.addRefusal(fmt.Errorf("%s: %w", file, err))
 		return nil
 	}
-	if len(changed(u)) > 0 {
-		w.items = append(w.items, item{
-			line: w.takenLine(file, live.Name, u),
+	if len(changedPaths(u)) > 0 {
+		w.items = append(w.items, summaryItem{
+			line: w.updateLine(file, live.Name, u),
 			path: file, before: data, after: u.Data, live: &live,
 		})
-		w.sayRedacted(file, u.After)
+		w.warnRedacted(file, u.After)
 	} else if u.Whole() {
-		w.say("%s: rule %q says already what is live", file, live.Name)
+		w.addMessage("%s: rule %q says already what is live", file, live.Name)
 	}
 	w.reportSkipped(file, live.Name, u)
-	w.sayUnknown(live)
+	w.warnUnknown(live)
 	return nil
 }
 
-// takeInto edits the content of a rule file to match the live rule.
-func (w *ruleWriter) takeInto(file string, data []byte, live webhook.Rule) (*rulefile.Update, error) {
+// updateContent edits the content of a rule file to match the live rule.
+func (w *ruleWriter) updateContent(file string, data []byte, live webhook.Rule) (*rulefile.Update, error) {
 	o := ruleOptions{keyServices: keyServiceNames} // none is called
-	return rulefile.Take(file, data, live.Spec, o.config(w.a))
+	return rulefile.Take(file, data, live.Spec, o.parseOptions(w.a))
 }
 
-// takenLine returns the summary line for an edited file.
-func (w *ruleWriter) takenLine(file, rule string, u *rulefile.Update) string {
-	if fields := changed(u); len(fields) > 0 {
+// updateLine returns the summary line for an edited file.
+func (w *ruleWriter) updateLine(file, rule string, u *rulefile.Update) string {
+	if fields := changedPaths(u); len(fields) > 0 {
 		return fmt.Sprintf("%s: rule %q: taken over: %s", file, rule, strings.Join(fields, ", "))
 	}
 	return fmt.Sprintf("%s: rule %q says already what is live", file, rule)
 }
 
-// changed returns the paths below spec that the update changes.
-func changed(u *rulefile.Update) []string {
+// changedPaths returns the paths below spec that the update changes.
+func changedPaths(u *rulefile.Update) []string {
 	var out []string
 	for _, f := range plan.Compare(u.Before, u.After) {
 		if path := strings.TrimPrefix(f.Path, "spec."); !slices.Contains(out, path) {
@@ -91,6 +91,6 @@ func (w *ruleWriter) reportSkipped(file, rule string, u *rulefile.Update) {
 		w.a.warn("%s: left out: %s, plain in live rule %q and secret in the file", file, strings.Join(u.Held, ", "), rule)
 	}
 	if !u.Whole() {
-		w.held = true
+		w.incomplete = true
 	}
 }

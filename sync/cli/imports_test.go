@@ -99,7 +99,7 @@ func goList(t *testing.T) []listed {
 	}
 }
 
-func short(importPath string) string {
+func shortPath(importPath string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/")
 }
 
@@ -110,7 +110,7 @@ func TestImports(t *testing.T) {
 		t.Fatalf("go list named %d packages, the table has %d", len(packages), len(mayImport))
 	}
 	for _, p := range packages {
-		name := short(p.ImportPath)
+		name := shortPath(p.ImportPath)
 		allowed, known := mayImport[name]
 		if !known {
 			t.Errorf("%s is not in the table of imports: say what it may import", p.ImportPath)
@@ -123,7 +123,7 @@ func TestImports(t *testing.T) {
 			if !strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
 				continue // standard library
 			}
-			of := short(imported)
+			of := shortPath(imported)
 			ok := slices.ContainsFunc(allowed, func(a string) bool {
 				return of == a || strings.HasSuffix(a, "/") && strings.HasPrefix(of, a)
 			})

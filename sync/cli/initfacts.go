@@ -22,15 +22,15 @@ import (
 // fact is a finding of init, with its source.
 type fact struct{ name, value, from string }
 
-func (r *initRun) know(name, value, from string) {
+func (r *initRun) addFact(name, value, from string) {
 	r.facts = append(r.facts, fact{name, value, from})
 }
 
-// findOut fills in the settings from the environment, without questions.
-func (r *initRun) findOut(ctx context.Context, a *app) error {
+// findSettings fills in the settings from the environment, without questions.
+func (r *initRun) findSettings(ctx context.Context, a *app) error {
 	file := filepath.Join(r.dir, config.FileName)
 	if _, err := os.Lstat(file); err == nil {
-		if err := r.again.load(a, file); err != nil {
+		if err := r.existingConfig.loadConfig(a, file); err != nil {
 			return err
 		}
 	}
@@ -103,26 +103,26 @@ func (r *initRun) findOwner(_ *app, git gitFacts) error {
 		return usagef(r.commandLine("owner", "video-platform"), "--%w", err)
 	}
 	switch {
-	case r.again.file != nil:
-		s.Owner = r.again.file.Owner
+	case r.existingConfig.file != nil:
+		s.Owner = r.existingConfig.file.Owner
 		if r.owner != "" && r.owner != s.Owner {
 			return invalidf("change it there; with formerOwners: [OLD NAME], the rules that are live stay ours",
-				"--owner %s: %s is there already and says owner %q, which init does not change", r.owner, r.again.file.Name, s.Owner)
+				"--owner %s: %s is there already and says owner %q, which init does not change", r.owner, r.existingConfig.file.Name, s.Owner)
 		}
 		if s.Owner != "" {
-			r.know("owner", s.Owner, "from "+config.FileName)
+			r.addFact("owner", s.Owner, "from "+config.FileName)
 		}
 	case r.owner != "":
 		s.Owner = r.owner
-		r.know("owner", s.Owner, "from --owner")
+		r.addFact("owner", s.Owner, "from --owner")
 	case scaffold.OwnerName(git.remote.Repo) != "":
 		s.Owner = scaffold.OwnerName(git.remote.Repo)
-		r.know("owner", s.Owner, "from the git remote")
+		r.addFact("owner", s.Owner, "from the git remote")
 	default:
 		if s.Owner = scaffold.OwnerName(folder); s.Owner == "" {
 			return usagef(r.commandLine("owner", "NAME"), "there is no git remote to take the owner's name from, and none can be made of the folder's")
 		}
-		r.know("owner", s.Owner, "from the folder, as there is no git remote")
+		r.addFact("owner", s.Owner, "from the folder, as there is no git remote")
 	}
 	return nil
 }
@@ -133,12 +133,12 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 		s.Project, from = a.Getenv("MKIO_PROJECT"), "from MKIO_PROJECT"
 	}
 	switch {
-	case r.again.file != nil:
+	case r.existingConfig.file != nil:
 		var wanted []string
 		if s.Project != "" {
 			wanted = []string{plan.Pattern(s.Project)}
 		}
-		p, err := r.again.pickOne(a, wanted)
+		p, err := r.existingConfig.pickProject(a, wanted)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (r *initRun) findProject(a *app, _ gitFacts) error {
 	case strings.Contains(s.Project, "${{"):
 		return invalidf("", "-p %q: a workflow of GitHub would take this for an expression", s.Project)
 	}
-	r.know("project", s.Project, from)
+	r.addFact("project", s.Project, from)
 	return nil
 }
 
@@ -174,15 +174,15 @@ func (r *initRun) findBranch(_ *app, git gitFacts) error {
 	if !plainBranch.MatchString(s.Branch) {
 		return usagef(r.commandLine("branch", "main"), "branch %q: a filter of a workflow would take this for a pattern", s.Branch)
 	}
-	r.know("branch", s.Branch, from)
+	r.addFact("branch", s.Branch, from)
 	return nil
 }
 
 // findRules looks for existing rules. They define the hosts that may receive
 // secrets, and make the example unnecessary.
 func (r *initRun) findRules(*app, gitFacts) error {
-	if r.again.file != nil {
-		for _, p := range r.again.file.Projects {
+	if r.existingConfig.file != nil {
+		for _, p := range r.existingConfig.file.Projects {
 			for _, rules := range p.Rules {
 				if !slices.Contains(r.settings.RulePaths, rules) {
 					r.settings.RulePaths = append(r.settings.RulePaths, rules)
@@ -205,9 +205,9 @@ func (r *initRun) findRules(*app, gitFacts) error {
 	}
 	if r.example {
 		r.settings.Destinations = []string{scaffold.ExampleHost}
-		r.know("hosts", scaffold.ExampleHost, "from the example rule")
+		r.addFact("hosts", scaffold.ExampleHost, "from the example rule")
 	} else if len(r.settings.Destinations) > 0 {
-		r.know("hosts", joinNames(r.settings.Destinations), "from the rules that are there")
+		r.addFact("hosts", joinNames(r.settings.Destinations), "from the rules that are there")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 // them.
 type initText struct{ strings.Builder }
 
-func (t *initText) part(title string) {
+func (t *initText) addPart(title string) {
 	if t.Len() > 0 {
 		t.WriteByte('\n')
 	}
@@ -26,9 +26,9 @@ func (t *initText) addLine(format string, args ...any) {
 	t.WriteString(strings.TrimRight(report.Escape(fmt.Sprintf(format, args...)), " ") + "\n")
 }
 
-// item adds a wrapped text after a mark.
-func (t *initText) item(mark, text string) {
-	for i, line := range wrap(text, 80-len(mark)) {
+// addItem adds a wrapped text after a mark.
+func (t *initText) addItem(mark, text string) {
+	for i, line := range wrapText(text, 80-len(mark)) {
 		if i > 0 {
 			mark = strings.Repeat(" ", len(mark))
 		}
@@ -36,30 +36,30 @@ func (t *initText) item(mark, text string) {
 	}
 }
 
-// sayInit prints findings, written files, remaining tasks and the next
+// printInit prints findings, written files, remaining tasks and the next
 // commands.
-func (a *app) sayInit(r *initRun) error {
+func (a *app) printInit(r *initRun) error {
 	var t initText
-	r.sayFacts(&t)
-	r.sayFiles(&t)
-	r.sayKey(&t)
-	r.sayTasks(&t)
-	r.sayNext(&t, a)
+	r.describeFacts(&t)
+	r.describeFiles(&t)
+	r.describeKey(&t)
+	r.describeTasks(&t)
+	r.describeNext(&t, a)
 	if _, err := io.WriteString(a.Stdout, t.String()); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
 	}
 	return nil
 }
 
-func (r *initRun) sayFacts(t *initText) {
+func (r *initRun) describeFacts(t *initText) {
 	where := r.dir
 	if where == "." {
 		where = "this folder"
 	}
-	if r.again.file != nil {
-		t.part("A config repo is in " + where + " already; only what is missing is written.")
+	if r.existingConfig.file != nil {
+		t.addPart("A config repo is in " + where + " already; only what is missing is written.")
 	} else {
-		t.part("A config repo in " + where)
+		t.addPart("A config repo in " + where)
 	}
 	width := 0
 	for _, f := range r.facts {
@@ -70,12 +70,12 @@ func (r *initRun) sayFacts(t *initText) {
 	}
 }
 
-// sayFiles lists each file with its purpose or its missing content.
-func (r *initRun) sayFiles(t *initText) {
+// describeFiles lists each file with its purpose or its missing content.
+func (r *initRun) describeFiles(t *initText) {
 	if len(r.missing) == 0 {
-		t.part("Nothing was written: all files are there.")
+		t.addPart("Nothing was written: all files are there.")
 	} else {
-		t.part(fmt.Sprintf("Written: %s", countNoun(len(r.missing), "file", "files")))
+		t.addPart(fmt.Sprintf("Written: %s", countNoun(len(r.missing), "file", "files")))
 	}
 	for _, f := range r.missing {
 		t.addLine("  %-36s %s", f.Path, f.Why)
@@ -83,26 +83,26 @@ func (r *initRun) sayFiles(t *initText) {
 	if len(r.kept) == 0 {
 		return
 	}
-	t.part("Kept as they were:")
+	t.addPart("Kept as they were:")
 	for _, e := range r.kept {
 		t.addLine("  %s", e.At)
 		for _, advice := range r.settings.Advice(e) {
-			t.item("    ", advice)
+			t.addItem("    ", advice)
 		}
 	}
 }
 
-// sayKey prints the public part of the key and warns about its loss.
-func (r *initRun) sayKey(t *initText) {
+// describeKey prints the public part of the key and warns about its loss.
+func (r *initRun) describeKey(t *initText) {
 	switch {
 	case r.key == nil:
 		return
 	case r.key.File == "":
-		t.part("The age key is that of SOPS_AGE_KEY")
+		t.addPart("The age key is that of SOPS_AGE_KEY")
 	case r.key.Made:
-		t.part("An age key was made in " + r.key.File)
+		t.addPart("An age key was made in " + r.key.File)
 	default:
-		t.part("The age key that is there is used, of " + r.key.File)
+		t.addPart("The age key that is there is used, of " + r.key.File)
 	}
 	t.addLine("  public part %s", r.key.Recipient)
 	if r.key.More > 0 {
@@ -123,9 +123,9 @@ func (r *initRun) sayKey(t *initText) {
 // it.
 type task struct{ what, command string }
 
-func (r *initRun) tasks() []task {
+func (r *initRun) userTasks() []task {
 	var out []task
-	written := func(path string) bool { return r.new(path) != nil }
+	written := func(path string) bool { return r.missingFile(path) != nil }
 	if written(scaffold.SOPSPath) && len(r.recipients) == 0 {
 		out = append(out, task{scaffold.SOPSPath + " names no key, so no secret can be encrypted yet. Put the public part of one behind age: there; this makes one and prints it:", "mkhooks init" + r.projectFlag() + " --age"})
 	}
@@ -160,23 +160,23 @@ func (r *initRun) newWorkflow() bool {
 	return slices.ContainsFunc(r.missing, func(f scaffold.File) bool { return strings.HasPrefix(f.Path, scaffold.WorkflowPrefix) })
 }
 
-func (r *initRun) sayTasks(t *initText) {
-	tasks := r.tasks()
+func (r *initRun) describeTasks(t *initText) {
+	tasks := r.userTasks()
 	if len(tasks) == 0 {
 		return
 	}
-	t.part("Left to you:")
+	t.addPart("Left to you:")
 	for _, task := range tasks {
-		t.item("  - ", task.what)
+		t.addItem("  - ", task.what)
 		if task.command != "" {
 			t.addLine("      %s", task.command)
 		}
 	}
 }
 
-// wrap breaks text at spaces into lines of at most width bytes. A longer word
+// wrapText breaks text at spaces into lines of at most width bytes. A longer word
 // gets its line alone.
-func wrap(text string, width int) []string {
+func wrapText(text string, width int) []string {
 	if len(text) <= width {
 		return []string{text} // may be indented
 	}
@@ -192,8 +192,8 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-func (r *initRun) sayNext(t *initText, a *app) {
-	t.part("Next:")
+func (r *initRun) describeNext(t *initText, a *app) {
+	t.addPart("Next:")
 	if r.dir != "." {
 		t.addLine("  cd %s", shell.Path(r.dir))
 	}
@@ -209,7 +209,7 @@ func (r *initRun) sayNext(t *initText, a *app) {
 // projectFlag returns -p with the project if the config file has several
 // projects, else "".
 func (r *initRun) projectFlag() string {
-	if r.again.file != nil && len(r.again.file.Projects) > 1 {
+	if r.existingConfig.file != nil && len(r.existingConfig.file.Projects) > 1 {
 		return " -p " + shell.Word(r.settings.Project)
 	}
 	return ""

@@ -33,15 +33,15 @@ type mixed struct {
 func newMixed(t *testing.T) *mixed {
 	t.Helper()
 	m := &mixed{repo: newRepo(t), history: map[string]int{"gone-busy": 250, "gone-empty": 0, "gone-few": 7}}
-	m.rule("rules", "keep", "keep", secretOne)
-	m.rule("rules", "update", "before", secretOne)
-	m.rule("rules", "rotate", "rotate", secretOne)
-	m.rule("rules", "drifted", "drifted", "")
+	m.writeRule("rules", "keep", "keep", secretOne)
+	m.writeRule("rules", "update", "before", secretOne)
+	m.writeRule("rules", "rotate", "rotate", secretOne)
+	m.writeRule("rules", "drifted", "drifted", "")
 	for name := range m.history {
-		m.rule("rules", name, name, secretOne)
+		m.writeRule("rules", name, name, secretOne)
 	}
 	s := serveEmulator(t, emulator.Options{})
-	m.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+	m.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
 	m.applied = map[string]map[string]any{}
 	for name, r := range s.Rules() {
 		m.applied[name] = r.Spec
@@ -51,9 +51,9 @@ func newMixed(t *testing.T) *mixed {
 			t.Fatal(err)
 		}
 	}
-	m.rule("rules", "new-plain", "new", "")
-	m.rule("rules", "new-secret", "new", secretTwo)
-	m.rule("rules", "update", "after", secretOne)
+	m.writeRule("rules", "new-plain", "new", "")
+	m.writeRule("rules", "new-secret", "new", secretTwo)
+	m.writeRule("rules", "update", "after", secretOne)
 	m.sops("set", "rules/rotate.yaml", `["spec"]["authentication"]["headers"]["X-Secret"]`, quoteJSON(secretTwo))
 	m.apply = []string{"apply", "--owner", "team", "--yes", "--prune", "owned", "--max-deletes", "9", "--drain", "1s", "--retry-for", "1s", "rules"}
 	return m
@@ -64,8 +64,8 @@ func quoteJSON(s string) string {
 	return string(data)
 }
 
-// serve starts a service in the state before the second apply.
-func (m *mixed) serve() *served { return m.serveWith(emulator.Options{MaxTop: 100}) }
+// serveMixed starts a service in the state before the second apply.
+func (m *mixed) serveMixed() *served { return m.serveWith(emulator.Options{MaxTop: 100}) }
 
 func (m *mixed) serveWith(o emulator.Options) *served {
 	s := serveEmulator(m.t, o)
@@ -79,13 +79,13 @@ func (m *mixed) fill(s *served) {
 		s.Put(name, spec)
 	}
 	for name, n := range m.history {
-		s.AddEvents(name, records(n)...)
+		s.AddEvents(name, makeRecords(n)...)
 	}
 	s.Edit("drifted", func(spec map[string]any) { spec["enabled"] = false })
 }
 
-// archived checks that an archive contains every record of every deleted rule.
-func (m *mixed) archived(folder string, was map[string]emulator.Rule, s *served) {
+// checkArchived checks that an archive contains every record of every deleted rule.
+func (m *mixed) checkArchived(folder string, was map[string]emulator.Rule, s *served) {
 	m.t.Helper()
 	live := map[string]bool{}
 	for _, r := range s.Rules() {
@@ -138,11 +138,11 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
 
-	whole := m.serve()
-	m.must(whole, 0, append(m.apply, "--archive", "whole")...)
+	whole := m.serveMixed()
+	m.mustRun(whole, 0, append(m.apply, "--archive", "whole")...)
 	want := specs(whole)
 	requests := len(whole.Requests())
-	m.archived("whole", nil, whole)
+	m.checkArchived("whole", nil, whole)
 	if requests < 25 {
 		t.Fatalf("the plan takes %d requests, expected more: is it mixed?", requests)
 	}
@@ -152,27 +152,27 @@ func TestKill(t *testing.T) {
 			folder := fmt.Sprintf("kill-%d-%t", k, after)
 			t.Run(folder, func(t *testing.T) {
 				m := &mixed{repo: &repo{t: t, dir: m.dir, key: m.key}, applied: m.applied, apply: m.apply, history: m.history}
-				s := m.serve()
+				s := m.serveMixed()
 				was := s.Rules()
 				record := filepath.Join(folder, "applies.jsonl")
 				killAt(m, s, k, after, append(m.apply, "--archive", folder, "--audit", record))
-				m.recorded(record, s.Requests())
+				m.checkIntents(record, s.Requests())
 				// Another client restores a rule under its old name between the
 				// runs.
 				if _, live := s.Rule("gone-few"); live && k%3 == 0 {
 					s.Recreate("gone-few")
-					s.AddEvents("gone-few", records(5)...)
+					s.AddEvents("gone-few", makeRecords(5)...)
 					delete(was, "gone-few") // deleted by the client, not by this tool
 					was["gone-few again"] = s.Rules()["gone-few"]
 				}
-				m.must(s, 0, append(m.apply, "--archive", folder, "--audit", record)...)
-				m.recorded(record, s.Requests())
-				m.must(s, 0, "audit", "verify", "--archives", record)
+				m.mustRun(s, 0, append(m.apply, "--archive", folder, "--audit", record)...)
+				m.checkIntents(record, s.Requests())
+				m.mustRun(s, 0, "audit", "verify", "--archives", record)
 				if diff := cmp.Diff(want, specs(s)); diff != "" {
 					t.Errorf("another end than without the kill (-want +got):\n%s", diff)
 				}
-				m.must(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
-				m.archived(folder, was, s)
+				m.mustRun(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
+				m.checkArchived(folder, was, s)
 				noSecretOutsidePut(t, s)
 			})
 		}
@@ -180,9 +180,9 @@ func TestKill(t *testing.T) {
 	t.Logf("killed at %d requests, before and after each took effect", requests)
 }
 
-// recorded checks for an intent for every write that reached the service. Only
+// checkIntents checks for an intent for every write that reached the service. Only
 // writes in flight may lack a result.
-func (m *mixed) recorded(record string, requests []emulator.Request) {
+func (m *mixed) checkIntents(record string, requests []emulator.Request) {
 	m.t.Helper()
 	f, err := os.Open(filepath.Join(m.dir, record))
 	if errors.Is(err, os.ErrNotExist) {
@@ -237,7 +237,7 @@ func (m *mixed) recorded(record string, requests []emulator.Request) {
 // killAt runs mkhooks and kills it at its k-th request.
 func killAt(m *mixed, s *served, k int, after bool, args []string) {
 	m.t.Helper()
-	cmd := m.command(s, args...)
+	cmd := m.newProcess(s, args...)
 	start, signal := process(m.t, cmd)
 	kill := func() { signal(os.Kill) }
 	n := 0
@@ -275,19 +275,19 @@ func TestTwoRunsMeet(t *testing.T) {
 	t.Parallel()
 	m := newMixed(t)
 	for i := range 5 {
-		s := m.serve()
+		s := m.serveMixed()
 		was := s.Rules()
 		folder := fmt.Sprintf("meet-%d", i)
 		args := append(m.apply, "--archive", folder)
 		var wg sync.WaitGroup
 		for range 2 {
-			cmd := m.command(s, args...)
+			cmd := m.newProcess(s, args...)
 			wg.Go(func() { _ = cmd.Run() }) // either may be refused
 		}
 		wg.Wait()
-		m.must(s, 0, args...)
-		m.must(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
-		m.archived(folder, was, s)
+		m.mustRun(s, 0, args...)
+		m.mustRun(s, 0, "drift", "--owner", "team", "--prune", "owned", "--archive", folder, "rules")
+		m.checkArchived(folder, was, s)
 		noSecretOutsidePut(t, s)
 	}
 }

@@ -41,16 +41,16 @@ func TestNoSecretIsWritten(t *testing.T) {
 	m := newMixed(t)
 	common := []string{"--owner", "team", "-v"}
 	apply := append(slices.Clone(m.apply), "-v", "--archive", "archive", "--audit", "written/audit.jsonl")
-	m.write("new-secret.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+	m.writeFile("new-secret.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Secret: REPLACE_ME}}\n")
 
 	// A shared value in a separate file.
-	m.write("rules/shared.yaml", "shared: REPLACE_ME\n")
-	m.write("rules/by-reference.yaml", "metadata: {name: by-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+	m.writeFile("rules/shared.yaml", "shared: REPLACE_ME\n")
+	m.writeFile("rules/by-reference.yaml", "metadata: {name: by-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: shared.yaml#shared}}}\n")
-	m.write("bad-reference.yaml", "metadata: {name: bad-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
+	m.writeFile("bad-reference.yaml", "metadata: {name: bad-reference}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Shared: {$secret: "+secretOne+"}, X-Two: {$secret: clear.yaml#x}}}\n")
-	m.write("clear.yaml", "x: "+secretTwo+"\n")
+	m.writeFile("clear.yaml", "x: "+secretTwo+"\n")
 
 	// These must succeed, so that there is output to search.
 	codes := map[string]int{

@@ -12,13 +12,13 @@ import (
 	"github.com/mkhooks/mkhooks/sync/report"
 )
 
-// sayWaitAfter is the wait for another command before a message is printed.
-const sayWaitAfter = 2 * time.Second
+// waitMessageAfter is the wait for another command before a message is printed.
+const waitMessageAfter = 2 * time.Second
 
-// holdFolder makes a missing directory and locks it. The lock keeps two
+// lockDirectory makes a missing directory and locks it. The lock keeps two
 // commands from deciding at the same time which files are missing. The returned
 // function unlocks it, and removes new directories that are still empty.
-func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err error) {
+func (a *app) lockDirectory(ctx context.Context, dir string) (release func(), err error) {
 	var made []string
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) {
@@ -35,7 +35,7 @@ func (a *app) holdFolder(ctx context.Context, dir string) (release func(), err e
 		removeEmpty()
 		return nil, fmt.Errorf("make the directory: %w", err)
 	}
-	wait := time.AfterFunc(sayWaitAfter, func() {
+	wait := time.AfterFunc(waitMessageAfter, func() {
 		a.printMessage("hint", "another mkhooks writes to "+report.Escape(dir)+"; waiting until it ends")
 	})
 	unlock, err := atomicfile.LockFolder(ctx, dir)

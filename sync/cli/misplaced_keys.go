@@ -75,7 +75,7 @@ func (a *app) refuseMisplaced() error {
 		}
 		for i, arg := range a.Args {
 			if k.finds.Reveals(arg) {
-				return invalidf(exposed, "argument %d holds the value of %s, or a part of it; nothing was read or sent", i+1, k.name)
+				return invalidf(exposedHint, "argument %d holds the value of %s, or a part of it; nothing was read or sent", i+1, k.name)
 			}
 		}
 		for _, name := range sentOn {

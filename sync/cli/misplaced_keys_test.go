@@ -31,11 +31,11 @@ func showsMisplaced(text string) bool {
 func TestMisplacedToken(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{Tokens: map[string][]emulator.Capability{misplaced: emulator.AllCapabilities()}})
 	var lines [][]string
 	var visit func(c *cobra.Command)
-	root := (&app{Env: Env{Getenv: func(string) string { return "" }}}).command()
+	root := (&app{Env: Env{Getenv: func(string) string { return "" }}}).newRootCommand()
 	visit = func(c *cobra.Command) {
 		path := strings.Fields(c.CommandPath())[1:]
 		with := func(more ...string) { lines = append(lines, append(append([]string{}, path...), more...)) }
@@ -79,7 +79,7 @@ func TestMisplacedToken(t *testing.T) {
 func runMisplaced(t *testing.T, r *repo, s *served, env []string, want int, args ...string) {
 	t.Helper()
 	before := len(s.Requests())
-	cmd := r.command(s, args...)
+	cmd := r.newProcess(s, args...)
 	cmd.Env = append(append(cmd.Env, "MKIO_TOKEN="), env...)
 	out, _ := cmd.CombinedOutput()
 	what := strings.ReplaceAll(strings.Join(append(env, args...), " "), misplaced, "TOKEN")
@@ -102,7 +102,7 @@ func runMisplaced(t *testing.T, r *repo, s *served, env []string, want int, args
 func TestMisplacedInEnvironment(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{Tokens: map[string][]emulator.Capability{misplaced: emulator.AllCapabilities()}})
 	for _, name := range sentOn {
 		for _, value := range []string{misplaced, "https://" + misplaced, "https://app.mk.io?token=" + misplaced, "https://app.mk.io/" + misplaced, "http://u:" + misplaced + "@127.0.0.1:1", misplaced[:24]} {
@@ -118,17 +118,17 @@ func TestMisplacedInEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	age := strings.TrimSpace(string(key))
-	cmd := r.command(s, "plan", age)
+	cmd := r.newProcess(s, "plan", age)
 	cmd.Env = append(cmd.Env, "SOPS_AGE_KEY=# a comment\n"+age)
 	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != exitInvalid || strings.Contains(string(out), age[20:40]) || !strings.Contains(string(out), "SOPS_AGE_KEY") {
 		t.Errorf("an age key as an argument: %s", out)
 	}
 	// Files of the config may also hold the token.
-	r.write("mkhooks.yaml", "owner: team\nprojects:\n  "+misplaced+":\n    rules: [rules]\n")
+	r.writeFile("mkhooks.yaml", "owner: team\nprojects:\n  "+misplaced+":\n    rules: [rules]\n")
 	runMisplaced(t, r, s, []string{"MKIO_TOKEN=" + misplaced, "MKIO_PROJECT="}, exitInvalid, "plan")
-	r.write("mkhooks.yaml", "owner: team\nprojects:\n  demo:\n    rules: [rules]\n")
-	r.write("rules/"+strings.ToLower(misplaced)+".yaml", "metadata: {name: "+misplaced+"}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n")
-	cmd = r.command(s, "apply", "--yes", "-v")
+	r.writeFile("mkhooks.yaml", "owner: team\nprojects:\n  demo:\n    rules: [rules]\n")
+	r.writeFile("rules/"+strings.ToLower(misplaced)+".yaml", "metadata: {name: "+misplaced+"}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n")
+	cmd = r.newProcess(s, "apply", "--yes", "-v")
 	cmd.Env = append(cmd.Env, "MKIO_TOKEN="+misplaced)
 	out, _ := cmd.CombinedOutput()
 	if showsMisplaced(string(out)) {
@@ -145,9 +145,9 @@ func TestMisplacedInEnvironment(t *testing.T) {
 func TestShortTokenIsNoMistake(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "keep", "keep", "")
+	r.writeRule("rules", "keep", "keep", "")
 	s := serveEmulator(t, emulator.Options{Tokens: map[string][]emulator.Capability{"demo": emulator.AllCapabilities()}})
-	cmd := r.command(s, "plan", "-p", "demo", "--owner", "demo", "rules")
+	cmd := r.newProcess(s, "plan", "-p", "demo", "--owner", "demo", "rules")
 	cmd.Env = append(cmd.Env, "MKIO_TOKEN=demo")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -163,8 +163,8 @@ func TestTokenIsNoAuthValue(t *testing.T) {
 	for _, name := range []string{"MKIO_TOKEN", "MKIO_TOKEN_PROD"} {
 		for _, value := range []string{misplaced, misplaced + "\n", "Bearer " + misplaced} {
 			for _, flag := range []string{"--add", "--allow-odd-secrets"} {
-				r.write("set/rule.yaml", strings.ReplaceAll(text, "VALUE", "REPLACE_ME"))
-				cmd := r.command(s, "secret", "set", flag, "set/rule.yaml", "headers.X-Key-1")
+				r.writeFile("set/rule.yaml", strings.ReplaceAll(text, "VALUE", "REPLACE_ME"))
+				cmd := r.newProcess(s, "secret", "set", flag, "set/rule.yaml", "headers.X-Key-1")
 				cmd.Env = append(cmd.Env, "MKIO_TOKEN=", name+"="+misplaced)
 				cmd.Stdin = strings.NewReader(value)
 				out, _ := cmd.CombinedOutput()
@@ -175,15 +175,15 @@ func TestTokenIsNoAuthValue(t *testing.T) {
 		}
 	}
 	// Others may have sealed it, and the token may come from a file.
-	r.rule("sealed", "sealed", "a", misplaced)
-	r.write("plain/rule.yaml", strings.ReplaceAll(text, "VALUE", misplaced))
-	r.write("token.txt", misplaced+"\n")
+	r.writeRule("sealed", "sealed", "a", misplaced)
+	r.writeFile("plain/rule.yaml", strings.ReplaceAll(text, "VALUE", misplaced))
+	r.writeFile("token.txt", misplaced+"\n")
 	for _, args := range [][]string{
 		{"apply", "--yes", "--owner", "team", "sealed"}, {"apply", "--yes", "--owner", "team", "--allow-plaintext-auth", "plain"},
 		{"apply", "--yes", "--owner", "team", "--allow-odd-secrets", "sealed"}, {"plan", "--decrypt", "--owner", "team", "sealed"},
 	} {
 		for _, file := range []bool{false, true} {
-			cmd := r.command(s, args...)
+			cmd := r.newProcess(s, args...)
 			if cmd.Env = append(cmd.Env, "MKIO_TOKEN="+misplaced); file {
 				cmd.Args = append(cmd.Args, "--token-file", "token.txt")
 				cmd.Env = append(cmd.Env, "MKIO_TOKEN=")
@@ -205,7 +205,7 @@ func TestTokenIsNoAuthValue(t *testing.T) {
 func TestNameIsNoAuthValue(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.write("rule.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Key-1: REPLACE_ME}}\n")
+	r.writeFile("rule.yaml", "metadata: {name: sealed-here}\nspec:\n  url: https://hooks.example.com/\n  enabled: true\n  events: [MediaKind.JobFinished]\n  authentication: {headers: {X-Key-1: REPLACE_ME}}\n")
 	for _, value := range []string{"X-Key-1", "x-key-1", "X-KEY-1\n"} {
 		_, stderr, code := r.runWith(nil, value, "secret", "set", "rule.yaml", "headers.X-Key-1")
 		if code != exitInvalid || !strings.Contains(stderr, "name of the value") || !strings.Contains(stderr, "--allow-odd-secrets") {
@@ -242,7 +242,7 @@ func TestPartsAreMasked(t *testing.T) {
 					f.Kind = emulator.Events
 				}
 				fault := s.Fault(f)
-				cmd := m.command(s, append(args, "-v", "--retry-for", "10ms")...)
+				cmd := m.newProcess(s, append(args, "-v", "--retry-for", "10ms")...)
 				cmd.Env = append(cmd.Env, "MKIO_TOKEN="+misplaced)
 				out, _ := cmd.CombinedOutput()
 				plain := strings.Map(func(r rune) rune {

@@ -29,10 +29,10 @@ type multiPlan struct {
 	targets []*projectSettings
 	flags   *runOptions // as they were given
 	results []projectResult
-	// held contains the secrets that the guard destination compares with.
-	// notHeld warns about unreadable parts of it.
-	held    *plan.Holders
-	notHeld string
+	// holders contains the secrets that the guard destination compares with.
+	// heldWarning warns about unreadable parts of it.
+	holders     *plan.Holders
+	heldWarning string
 	// plan joins all projects, in the order of the targets.
 	plan *plan.Plan
 }
@@ -54,14 +54,14 @@ type projectResult struct {
 // gets each planned project, which is discarded afterwards.
 func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projectSettings, readOnly bool, keep func(i int, g *projectInput) error) (*multiPlan, error) {
 	s := &multiPlan{targets: targets, flags: o, results: make([]projectResult, len(targets))}
-	notReady := s.connect(a, readOnly)
+	notReady := s.makeClients(a, readOnly)
 	source := parallel.Start(func() plan.Source { return o.gitSource(ctx, a, s.allRulePaths()) })
 	// Invalid files end the run, so the remaining projects send no requests.
 	var offline atomic.Bool
 	offline.Store(notReady != nil)
 	var err error
 	if notReady == nil {
-		if s.held, s.notHeld, err = s.holdings(ctx); err != nil {
+		if s.holders, s.heldWarning, err = s.readHoldings(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -78,7 +78,7 @@ func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projec
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if problems := s.problems(); schema.HasErrors(problems) {
+	if problems := s.allProblems(); schema.HasErrors(problems) {
 		return nil, s.refuseInvalid(a, problems, notReady != nil || len(targets) == 1)
 	}
 	switch {
@@ -105,13 +105,13 @@ func (o *runOptions) planProjects(ctx context.Context, a *app, targets []*projec
 	return s, nil
 }
 
-// connect makes the clients. An error stops the run before anything is sent.
-func (s *multiPlan) connect(a *app, readOnly bool) error {
+// makeClients makes the clients. An error stops the run before anything is sent.
+func (s *multiPlan) makeClients(a *app, readOnly bool) error {
 	for i, t := range s.targets {
 		var err error
-		if s.results[i].client, err = t.client(a, t.name, readOnly); err != nil {
+		if s.results[i].client, err = t.projectClient(a, t.name, readOnly); err != nil {
 			if len(s.targets) > 1 {
-				return ofProject(t.name, err)
+				return withProject(t.name, err)
 			}
 			return err
 		}
@@ -119,9 +119,9 @@ func (s *multiPlan) connect(a *app, readOnly bool) error {
 	return nil
 }
 
-// ofProject adds the project name to an error. It keeps the exit code and the
+// withProject adds the project name to an error. It keeps the exit code and the
 // hints.
-func ofProject(name string, err error) error {
+func withProject(name string, err error) error {
 	var e *codeError
 	if !errors.As(err, &e) || e.err == nil {
 		return fmt.Errorf("project %s: %w", name, err)
@@ -151,9 +151,9 @@ func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *ato
 	case offline.Load():
 		return nil
 	}
-	g.input.Held = s.held
-	if s.notHeld != "" {
-		g.input.Warnings = append(g.input.Warnings, s.notHeld)
+	g.input.Held = s.holders
+	if s.heldWarning != "" {
+		g.input.Warnings = append(g.input.Warnings, s.heldWarning)
 	}
 	err = g.readLive(ctx, a)
 	if err == nil && keep != nil {
@@ -171,7 +171,7 @@ func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *ato
 		return nil
 	}
 	o := s.flags
-	f.misses = t.unmatchedPatterns(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.names)
+	f.misses = t.unmatchedPatterns(slices.Concat(t.fileProtect, o.only, o.protect, o.dropAuth, o.takeOver, o.adopt), g.ruleNames)
 	g.warnOfMisses(f.misses)
 	f.plan = g.plan
 	f.plan.DropInSync()
@@ -201,14 +201,14 @@ func (a *app) refuseFiles(problems []schema.Problem, nothing string, paths []str
 	}
 	return &codeError{
 		code: exitInvalid, problems: problems,
-		err:   fmt.Errorf("%s in the rule files; %s", countNoun(errorsAmong(problems), "problem", "problems"), nothing),
+		err:   fmt.Errorf("%s in the rule files; %s", countNoun(countErrors(problems), "problem", "problems"), nothing),
 		hints: []diag.Hint{{Command: strings.TrimSpace("mkhooks validate " + quotePaths(paths))}},
 	}
 }
 
-// problems returns the problems of all files without duplicates: projects may
+// allProblems returns the problems of all files without duplicates: projects may
 // share layers.
-func (s *multiPlan) problems() []schema.Problem {
+func (s *multiPlan) allProblems() []schema.Problem {
 	var all []schema.Problem
 	seen := map[schema.Problem]bool{}
 	for _, f := range s.results {
@@ -248,7 +248,7 @@ func (s *multiPlan) readError() error {
 			continue
 		}
 		if n++; first == nil {
-			first = ofProject(s.targets[i].name, f.err)
+			first = withProject(s.targets[i].name, f.err)
 		}
 	}
 	if n == 0 {

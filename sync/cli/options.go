@@ -71,12 +71,12 @@ func (o *ruleOptions) checkKeyServices() error {
 	return nil
 }
 
-func (o *ruleOptions) config(a *app) config.Options {
+func (o *ruleOptions) parseOptions(a *app) config.Options {
 	return config.Options{
 		AllowPlaintextAuth:    o.allowPlaintextAuth,
 		AllowPlainCredentials: o.allowPlainCredentials,
 		AllowOddSecrets:       o.allowOddSecrets,
-		CheckForm:             a.decrypter(o).CheckForm,
+		CheckForm:             a.sharedDecrypter(o).CheckForm,
 		AllowPlaceholders:     o.allowPlaceholders,
 		KeyServices:           o.keyServices,
 		VaultAddr:             a.Getenv("VAULT_ADDR"),
@@ -117,9 +117,9 @@ type clientKey struct {
 	readOnly bool
 }
 
-// client returns the client of a project. readOnly refuses all methods except
+// projectClient returns the client of a project. readOnly refuses all methods except
 // GET.
-func (o *connectOptions) client(a *app, project string, readOnly bool) (*mkio.Client, error) {
+func (o *connectOptions) projectClient(a *app, project string, readOnly bool) (*mkio.Client, error) {
 	is := clientKey{project, readOnly}
 	if c, ok := a.clients[is]; ok {
 		return c, nil
@@ -158,7 +158,7 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 		Transport: common.transport,
 		Gate:      common.gate,
 		ReadOnly:  readOnly,
-		Known:     a.known,
+		Known:     a.scrubber,
 		RetryFor:  o.retryFor,
 		Timeout:   o.timeout,
 		UserAgent: "mkhooks/" + version(),
@@ -170,8 +170,8 @@ func (o *connectOptions) newClient(a *app, project string, readOnly bool) (*mkio
 	return client, nil
 }
 
-// inFlight limits the requests in flight of a run, over all its projects.
-const inFlight = 64
+// maxInFlight limits the requests in flight of a run, over all its projects.
+const maxInFlight = 64
 
 // sharedTransport is shared by all clients of a run.
 type sharedTransport struct {
@@ -184,7 +184,7 @@ type sharedTransport struct {
 func (a *app) transportTo(base string) sharedTransport {
 	if a.common.transport == nil {
 		a.logProxy(base)
-		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewSemaphore(inFlight)}
+		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewSemaphore(maxInFlight)}
 	}
 	return a.common
 }
@@ -284,7 +284,7 @@ type planOptions struct {
 	owner        string
 	prune        string
 	only         []string
-	asked        string // flag or command before a rule of only in messages; empty means --only
+	onlyLabel    string // flag or command before a rule of only in messages; empty means --only
 	maxDeletes   string
 	protect      []string
 	destinations []string
@@ -297,10 +297,10 @@ type planOptions struct {
 	formerOwners   []string
 	fileMaxDeletes string
 	fileProtect    []string // a prefix of protect
-	// narrowed are the rules in the paths that a run is narrowed to; nil means
+	// narrowedRules are the rules in the paths that a run is narrowed to; nil means
 	// all. shown are these paths.
-	narrowed map[string]bool
-	shown    []string
+	narrowedRules map[string]bool
+	namedPaths    []string
 
 	archiveIsDurable  bool
 	resendAuth        bool
@@ -312,8 +312,8 @@ type planOptions struct {
 	allowDestinations []string
 }
 
-// askedRule returns the flag or command before a rule of only, for messages.
-func (o *planOptions) askedRule() string { return cmp.Or(o.asked, "--only ") }
+// ruleLabel returns the flag or command before a rule of only, for messages.
+func (o *planOptions) ruleLabel() string { return cmp.Or(o.onlyLabel, "--only ") }
 
 func (o *planOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.owner, "owner", "", "`NAME`: mark the rules as owned by this config repository")
@@ -338,8 +338,8 @@ func (o *planOptions) addAudit(f *pflag.FlagSet) {
 	f.StringVar(&o.audit, "audit", "", "`FILE`: record every write in this audit log")
 }
 
-// plan checks how flags combine and returns the options of package plan.
-func (o *planOptions) plan(a *app) (plan.Options, error) {
+// checkedOptions checks how flags combine and returns the options of package plan.
+func (o *planOptions) checkedOptions(a *app) (plan.Options, error) {
 	none := plan.Options{}
 	if o.owner != "" {
 		if err := webhook.CheckOwner(o.owner); err != nil {
@@ -372,7 +372,7 @@ func (o *planOptions) plan(a *app) (plan.Options, error) {
 	}
 	return plan.Options{
 		Prune: prune, MaxDeletes: limit, MaxDeletesLifted: o.maxDeletes != "" && config.MayDeleteMore(cmp.Or(o.fileMaxDeletes, config.DefaultMaxDeletes), o.maxDeletes),
-		Only: o.only, Narrowed: o.narrowed,
+		Only: o.only, Narrowed: o.narrowedRules,
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,

@@ -61,8 +61,8 @@ func (a *app) logRequest(l mkio.RequestLog) {
 
 // logLine prints one complete log line to stderr.
 func (a *app) logLine(line string) {
-	if a.known.Reveals(line) {
-		line = withheld
+	if a.scrubber.Reveals(line) {
+		line = withheldText
 	}
 	a.stderr.Lock()
 	defer a.stderr.Unlock()
@@ -87,7 +87,7 @@ func (a *app) startProgress() {
 // project.
 func (a *app) logChange(several bool) func(apply.Change) {
 	return func(c apply.Change) {
-		a.applied.Add(1)
+		a.applyTask.Add(1)
 		if !a.verbose {
 			return
 		}

@@ -33,13 +33,13 @@ func lockedRepo(t *testing.T, lock func(t *testing.T, home string) (recipient st
 	home := t.TempDir()
 	recipient, env := lock(t, home)
 	env = append(env, "HOME="+home, "XDG_CONFIG_HOME="+home, "GNUPGHOME="+home, "GPG_AGENT_INFO=", "MKIO_TOKEN="+scriptToken, "PATH="+home+":"+os.Getenv("PATH"))
-	r.write(".sops.yaml", "creation_rules:\n  - age: "+recipient+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
+	r.writeFile(".sops.yaml", "creation_rules:\n  - age: "+recipient+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
 	for i := range 6 {
 		for _, project := range []string{"one", "two"} {
-			r.rule("rules/"+project, fmt.Sprintf("rule-%d", i), "x", secretOne)
+			r.writeRule("rules/"+project, fmt.Sprintf("rule-%d", i), "x", secretOne)
 		}
 	}
-	r.write("mkhooks.yaml", "owner: team\nprojects:\n  one:\n    rules: [rules/one]\n  two:\n    rules: [rules/two]\n")
+	r.writeFile("mkhooks.yaml", "owner: team\nprojects:\n  one:\n    rules: [rules/one]\n  two:\n    rules: [rules/two]\n")
 	return r, env
 }
 
@@ -142,21 +142,21 @@ func TestPassphrase(t *testing.T) {
 				t.Parallel()
 				r, env := lockedRepo(t, lock)
 				s := serveProjects(t, "one", "two")
-				cmd := r.command(nil, command...)
+				cmd := r.newProcess(nil, command...)
 				cmd.Env = append(cmd.Env, append(env, "MKIO_PROJECT=", "MKIO_BASE_URL="+s)...)
 				if command[0] == "secret" {
 					cmd.Stdin = strings.NewReader("a-new-value")
 				}
 				screen := onTerminal(t, cmd)
-				screen.shows(prompt, 1)
-				screen.silent()
+				screen.waitForText(prompt, 1)
+				screen.waitForNoEcho()
 				before := screen.String()
 				time.Sleep(700 * time.Millisecond) // longer than the delay of the progress bar
 				if after := screen.String(); after != before {
 					t.Errorf("while a passphrase was awaited, the terminal got\n%q", strings.TrimPrefix(after, before))
 				}
 				screen.typed(passphrase + "\n")
-				text := screen.ends(exitOK)
+				text := screen.waitForEnd(exitOK)
 				if n := strings.Count(text, prompt); n != 1 {
 					t.Errorf("somebody was asked %d times:\n%s", n, text)
 				}
@@ -192,15 +192,15 @@ func TestNoPassphrase(t *testing.T) {
 				t.Run(c.name+"/"+lock+"/"+command[0], func(t *testing.T) {
 					t.Parallel()
 					r, env := lockedRepo(t, waysToLock[lock])
-					cmd := r.command(nil, command...)
+					cmd := r.newProcess(nil, command...)
 					cmd.Env = append(cmd.Env, append(env, "MKIO_PROJECT=", "MKIO_BASE_URL="+serveProjects(t, "one", "two"))...)
 					screen := onTerminal(t, cmd)
 					for i, text := range c.typed {
-						screen.shows(prompt, i+1)
-						screen.silent()
+						screen.waitForText(prompt, i+1)
+						screen.waitForNoEcho()
 						screen.typed(text)
 					}
-					text := screen.ends(c.code)
+					text := screen.waitForEnd(c.code)
 					if n := strings.Count(text, prompt); n != c.asked {
 						t.Errorf("somebody was asked %d times, want %d:\n%s", n, c.asked, text)
 					}
@@ -220,7 +220,7 @@ func TestNoPassphrase(t *testing.T) {
 		t.Run("no terminal/"+lock, func(t *testing.T) {
 			t.Parallel()
 			r, env := lockedRepo(t, waysToLock[lock])
-			cmd := r.command(nil, "validate", "--decrypt")
+			cmd := r.newProcess(nil, "validate", "--decrypt")
 			cmd.Env = append(cmd.Env, env...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 			out, _ := cmd.CombinedOutput() // only the exit code matters
@@ -278,19 +278,19 @@ func TestPassphraseOfPlugin(t *testing.T) {
 		}
 		return plugin.EncodeRecipient("mkhookstest", []byte(key.Recipient().String())), []string{"SOPS_AGE_KEY_FILE=" + file}
 	})
-	cmd := r.command(nil, "validate", "--decrypt")
+	cmd := r.newProcess(nil, "validate", "--decrypt")
 	cmd.Env = append(cmd.Env, env...)
 	screen := onTerminal(t, cmd)
 	const files = 12
 	for i := range files {
-		screen.shows(prompt, i+1)
-		screen.silent()
+		screen.waitForText(prompt, i+1)
+		screen.waitForNoEcho()
 		if n := strings.Count(screen.String(), prompt); n != i+1 {
 			t.Errorf("%d prompts at once", n-i)
 		}
 		screen.typed(passphrase + "\n")
 	}
-	text := screen.ends(exitOK)
+	text := screen.waitForEnd(exitOK)
 	if n := strings.Count(text, "mkhookstest plugin: touch your key"); n != files {
 		t.Errorf("the message of the plugin is shown %d times, want %d", n, files)
 	}
@@ -337,21 +337,21 @@ func TestPassphraseOfPGP(t *testing.T) {
 	}
 	gpg("gpgconf", "--kill", "all") // the agent caches the passphrase
 	r := newRepo(t)
-	r.write(".sops.yaml", "creation_rules:\n  - pgp: "+fingerprint+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
+	r.writeFile(".sops.yaml", "creation_rules:\n  - pgp: "+fingerprint+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
 	t.Setenv("GNUPGHOME", home)
 	for i := range 4 {
-		r.rule("rules", fmt.Sprintf("rule-%d", i), "x", secretOne)
+		r.writeRule("rules", fmt.Sprintf("rule-%d", i), "x", secretOne)
 	}
-	cmd := r.command(nil, "validate", "--decrypt", "rules")
+	cmd := r.newProcess(nil, "validate", "--decrypt", "rules")
 	cmd.Env = append(cmd.Env, "GNUPGHOME="+home)
 	screen := onTerminal(t, cmd)
-	screen.shows("Passphrase:", 1)
+	screen.waitForText("Passphrase:", 1)
 	time.Sleep(700 * time.Millisecond)                                   // longer than the delay of the progress bar
 	if text := screen.String(); strings.Contains(text, "open secrets") { // pinentry may still draw
 		t.Errorf("while a passphrase was awaited, the terminal got\n%q", text)
 	}
 	screen.typed(passphrase + "\r")
-	text := screen.ends(exitOK)
+	text := screen.waitForEnd(exitOK)
 	if strings.Contains(text, "s3cr3t") || !strings.Contains(text, "4 files with secrets opened") {
 		t.Errorf("the terminal shows\n%q", text)
 	}

@@ -41,16 +41,16 @@ func (t *projectSettings) unmatchedPatterns(patterns []string, names func() []st
 		switch {
 		case t.namesOtherProject(p):
 			out[p] = ""
-		case !fits(p, t.name, all):
-			out[p] = t.meant(p, all)
+		case !matchesAny(p, t.name, all):
+			out[p] = t.suggestPattern(p, all)
 		}
 	}
 	return out
 }
 
-// meant suggests a pattern for a pattern without a match, or "". If the pattern
+// suggestPattern suggests a pattern for a pattern without a match, or "". If the pattern
 // names a project, so does the suggestion: it must not match more rules.
-func (t *projectSettings) meant(pattern string, names []string) string {
+func (t *projectSettings) suggestPattern(pattern string, names []string) string {
 	if !strings.Contains(pattern, "/") {
 		return plan.Pattern(schema.Nearest(pattern, names))
 	}
@@ -108,9 +108,9 @@ func (s *multiPlan) checkPatterns(a *app) error {
 		}
 		hint := "mkhooks plan names the rules"
 		if near != "" {
-			hint = "did you mean " + o.askedRule() + shell.Word(near)
+			hint = "did you mean " + o.ruleLabel() + shell.Word(near)
 		}
-		return invalidf(hint, o.askedRule()+"%q: neither a file nor a live rule has this name", pattern)
+		return invalidf(hint, o.ruleLabel()+"%q: neither a file nor a live rule has this name", pattern)
 	}
 	for _, list := range []struct {
 		flag     string
@@ -129,18 +129,18 @@ func (s *multiPlan) checkPatterns(a *app) error {
 	return nil
 }
 
-// matched reports whether every pattern matches a name. Otherwise it returns
+// firstUnmatched reports whether every pattern matches a name. Otherwise it returns
 // the first pattern without a match and a suggestion, or "".
-func matched(patterns []string, project string, names []string) (pattern, near string, all bool) {
+func firstUnmatched(patterns []string, project string, names []string) (pattern, near string, all bool) {
 	for _, p := range patterns {
-		if !fits(p, project, names) {
+		if !matchesAny(p, project, names) {
 			return p, schema.Nearest(p, names), false
 		}
 	}
 	return "", "", true
 }
 
-// fits reports whether a pattern matches a rule of the project.
-func fits(pattern, project string, names []string) bool {
+// matchesAny reports whether a pattern matches a rule of the project.
+func matchesAny(pattern, project string, names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return plan.MatchRule([]string{pattern}, project, n) })
 }

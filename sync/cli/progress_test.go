@@ -34,7 +34,7 @@ func (t *tty) String() string {
 func TestBar(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "slow", "slow", "")
+	r.writeRule("rules", "slow", "slow", "")
 	s := serveEmulator(t, emulator.Options{Latency: 700 * time.Millisecond})
 	for _, quiet := range []bool{true, false} {
 		var out bytes.Buffer

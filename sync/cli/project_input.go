@@ -18,8 +18,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// historyPages limits the history pages that a plan reads in parallel.
-const historyPages = 16
+// maxHistoryPages limits the history pages that a plan reads in parallel.
+const maxHistoryPages = 16
 
 // runOptions are the options that plan, apply and drift share.
 type runOptions struct {
@@ -47,8 +47,8 @@ func (t *projectSettings) readRuleFiles(ctx context.Context, a *app, client *mki
 		return nil, problems, err
 	}
 	named := t.paths
-	if t.shown != nil {
-		named = t.shown
+	if t.namedPaths != nil {
+		named = t.namedPaths
 	}
 	var warnings []string
 	for _, p := range problems {
@@ -57,7 +57,7 @@ func (t *projectSettings) readRuleFiles(ctx context.Context, a *app, client *mki
 	return &projectInput{projectSettings: t, client: client, rules: rules, input: plan.Input{
 		Project: t.name, BaseURL: client.BaseURL(), Owner: t.owner,
 		FormerOwners: t.formerOwners,
-		Paths:        named, Desired: desired(rules), Options: t.planSettings, Warnings: warnings,
+		Paths:        named, Desired: desiredRules(rules), Options: t.planSettings, Warnings: warnings,
 		Tool: plan.Tool{Name: "mkhooks", Version: version()},
 	}}, nil, nil
 }
@@ -72,8 +72,8 @@ func (g *projectInput) readLive(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// names returns the names of all rules, in files and live.
-func (g *projectInput) names() []string {
+// ruleNames returns the names of all rules, in files and live.
+func (g *projectInput) ruleNames() []string {
 	names := make([]string, 0, len(g.input.Desired)+len(g.input.Live))
 	for _, d := range g.input.Desired {
 		names = append(names, d.Name)
@@ -120,7 +120,7 @@ func (g *projectInput) makePlan(ctx context.Context) (*plan.Plan, error) {
 // it to each. It keeps no page, because there may be thousands.
 func (g *projectInput) firstPages(ctx context.Context, rules []string, each func(i int, page mkio.EventPage)) error {
 	group, ctx := parallel.WithContext(ctx)
-	group.SetLimit(historyPages)
+	group.SetLimit(maxHistoryPages)
 	for i, name := range rules {
 		group.Go(func() error {
 			page, err := g.client.EventsPage(ctx, name)
@@ -133,7 +133,7 @@ func (g *projectInput) firstPages(ctx context.Context, rules []string, each func
 	return group.Wait()
 }
 
-func desired(rules *config.Rules) []webhook.Desired {
+func desiredRules(rules *config.Rules) []webhook.Desired {
 	out := make([]webhook.Desired, 0, len(rules.Rules))
 	for _, r := range rules.Rules {
 		out = append(out, r.Desired)
@@ -141,8 +141,8 @@ func desired(rules *config.Rules) []webhook.Desired {
 	return out
 }
 
-// sealed combines desired rules with the sealed secrets of their files.
-func (g *projectInput) sealed(desired []webhook.Desired) []apply.Rule {
+// withSecrets combines desired rules with the sealed secrets of their files.
+func (g *projectInput) withSecrets(desired []webhook.Desired) []apply.Rule {
 	files := make(map[string]secrets.Sealed, len(g.rules.Rules))
 	for _, r := range g.rules.Rules {
 		files[r.Name] = r.Sealed
@@ -154,9 +154,9 @@ func (g *projectInput) sealed(desired []webhook.Desired) []apply.Rule {
 	return out
 }
 
-// toSend returns only the rules that a plan would send, with their sealed
+// rulesToSend returns only the rules that a plan would send, with their sealed
 // secrets. A run must not keep all rules of all projects in memory.
-func (g *projectInput) toSend(p *plan.Plan) []apply.Rule {
+func (g *projectInput) rulesToSend(p *plan.Plan) []apply.Rule {
 	sent := map[string]bool{}
 	for _, c := range p.Projects[0].Changes {
 		sent[c.Rule] = c.Blocked == nil && c.Action != plan.Delete
@@ -167,7 +167,7 @@ func (g *projectInput) toSend(p *plan.Plan) []apply.Rule {
 			wanted = append(wanted, d)
 		}
 	}
-	return g.sealed(wanted)
+	return g.withSecrets(wanted)
 }
 
 // loadRules loads the rule files below paths.
@@ -176,9 +176,9 @@ func (o *ruleOptions) loadRules(ctx context.Context, a *app, paths []string) (*c
 		return nil, nil, err
 	}
 	if len(paths) == 0 {
-		return nil, nil, noPaths()
+		return nil, nil, noPathsError()
 	}
-	rules, problems, err := config.LoadRules(ctx, paths, o.config(a))
+	rules, problems, err := config.LoadRules(ctx, paths, o.parseOptions(a))
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, nil, err
@@ -196,8 +196,8 @@ func (o *ruleOptions) loadRules(ctx context.Context, a *app, paths []string) (*c
 	return rules, problems, nil
 }
 
-// noPaths returns the error for a call without rule files.
-func noPaths() error {
+// noPathsError returns the error for a call without rule files.
+func noPathsError() error {
 	hint := "name a file or folder of rule files, or write a config file: mkhooks help init"
 	if info, err := os.Stat("rules"); err == nil && info.IsDir() {
 		hint = "did you mean: rules/"
@@ -205,8 +205,8 @@ func noPaths() error {
 	return invalidf(hint, "no path of rule files is given")
 }
 
-// errorsAmong counts the problems that are errors.
-func errorsAmong(problems []schema.Problem) int {
+// countErrors counts the problems that are errors.
+func countErrors(problems []schema.Problem) int {
 	n := 0
 	for _, p := range problems {
 		if p.Severity == schema.Error {

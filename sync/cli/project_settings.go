@@ -35,7 +35,7 @@ func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) 
 	if o.file == nil {
 		name, err := o.projectName(a)
 		if err != nil && len(args) == 0 && cmd.Name() != "config" {
-			err = noPaths() // a first call usually lacks paths
+			err = noPathsError() // a first call usually lacks paths
 		}
 		if err != nil {
 			return nil, err
@@ -43,22 +43,22 @@ func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) 
 		t := &projectSettings{runOptions: *o, name: name, paths: args}
 		return []*projectSettings{t}, t.checkSettings(a)
 	}
-	picked, err := o.pick(a, o.projects)
+	picked, err := o.pickProjects(a, o.projects)
 	if err != nil {
 		return nil, err
 	}
-	picked, err = o.concerned(picked, args)
+	picked, err = o.projectsOfPaths(picked, args)
 	if err != nil {
 		return nil, err
 	}
 	targets := make([]*projectSettings, 0, len(picked))
 	for _, p := range picked {
 		t := &projectSettings{runOptions: *o, name: p.Name}
-		t.fill(p, f)
+		t.fillFromConfig(p, f)
 		if t.keepOwnFlags(); len(o.only) > 0 && len(t.only) == 0 {
 			continue // --only names rules of other projects
 		}
-		if t.paths, err = t.narrow(p, args); err != nil {
+		if t.paths, err = t.narrowToPaths(p, args); err != nil {
 			return nil, err
 		}
 		if err := t.checkSettings(a); err != nil {
@@ -67,15 +67,15 @@ func (o *runOptions) resolveSettings(a *app, cmd *cobra.Command, args []string) 
 		targets = append(targets, t)
 	}
 	if len(targets) == 0 {
-		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.askedRule(), o.only[0], joinNames(namesOf(picked)))
+		return nil, invalidf("", "%s%q: its project is not one that this run is about: %s", o.ruleLabel(), o.only[0], joinNames(projectNames(picked)))
 	}
 	for _, t := range targets {
-		t.planSettings.Several = o.ambiguous(cmd, len(targets))
+		t.planSettings.Several = o.isAmbiguous(cmd, len(targets))
 	}
 	return targets, nil
 }
 
-func namesOf(projects []*config.Project) []string {
+func projectNames(projects []*config.Project) []string {
 	var names []string
 	for _, p := range projects {
 		names = append(names, p.Name)
@@ -83,8 +83,8 @@ func namesOf(projects []*config.Project) []string {
 	return names
 }
 
-// fill takes the settings that no flag sets from the config file.
-func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
+// fillFromConfig takes the settings that no flag sets from the config file.
+func (t *projectSettings) fillFromConfig(p *config.Project, f *pflag.FlagSet) {
 	t.tokenEnv = p.TokenEnv
 	for _, s := range []struct {
 		flag  string
@@ -105,12 +105,12 @@ func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
 		t.destinations = t.file.Destinations
 	}
 	if !f.Changed("archive") && t.file.Archive != "" {
-		t.archive, t.archiveIsShared = t.archiveOfFile(), true
+		t.archive, t.archiveIsShared = t.archiveLocation(), true
 	}
 	if !f.Changed("archive-is-durable") {
 		t.archiveIsDurable = t.file.ArchiveIsDurable
 	}
-	t.takeKeyServices(t.file)
+	t.addKeyServices(t.file)
 	t.layersOf = t.file
 	if t.file.Audit != "" && !f.Changed("audit") {
 		t.audit = t.file.Path(t.file.Audit)
@@ -120,7 +120,7 @@ func (t *projectSettings) fill(p *config.Project, f *pflag.FlagSet) {
 // checkSettings checks how settings combine, and defines the rules that the run
 // covers.
 func (t *projectSettings) checkSettings(a *app) (err error) {
-	if t.planSettings, err = t.planOptions.plan(a); err != nil {
+	if t.planSettings, err = t.planOptions.checkedOptions(a); err != nil {
 		return err
 	}
 	if t.archiveIsShared { // the file's own text, because the resolved path differs between machines
@@ -129,24 +129,24 @@ func (t *projectSettings) checkSettings(a *app) (err error) {
 	t.planSettings.KeyServices = t.keyServices
 	t.planSettings.AllowPlaintextAuth, t.planSettings.AllowPlainCredentials = t.allowPlaintextAuth, t.allowPlainCredentials
 	t.planSettings.AllowEmpty = t.allowEmpty
-	if len(t.only) > 0 || t.narrowed != nil {
+	if len(t.only) > 0 || t.narrowedRules != nil {
 		t.about = func(rule string) bool {
-			return (t.narrowed == nil || t.narrowed[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))
+			return (t.narrowedRules == nil || t.narrowedRules[rule]) && (len(t.only) == 0 || plan.MatchRule(t.only, t.name, rule))
 		}
 	}
 	return nil
 }
 
-// concerned returns the projects whose rule files contain the paths, or all
+// projectsOfPaths returns the projects whose rule files contain the paths, or all
 // projects without paths. It refuses a path that belongs to none of them.
-func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*config.Project, error) {
+func (o *runOptions) projectsOfPaths(projects []*config.Project, args []string) ([]*config.Project, error) {
 	if len(args) == 0 {
 		return projects, nil
 	}
 	has := func(p *config.Project, arg string) bool { return config.Within(arg, o.file.Paths(p)) }
 	for _, arg := range args {
 		if !slices.ContainsFunc(projects, func(p *config.Project) bool { return has(p, arg) }) {
-			return nil, notWithin(o.file, projects, arg)
+			return nil, outsideError(o.file, projects, arg)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(projects), func(p *config.Project) bool {
@@ -154,9 +154,9 @@ func (o *runOptions) concerned(projects []*config.Project, args []string) ([]*co
 	}), nil
 }
 
-// notWithin returns the error for a path outside the rule files of the selected
+// outsideError returns the error for a path outside the rule files of the selected
 // projects.
-func notWithin(file *config.File, projects []*config.Project, arg string) error {
+func outsideError(file *config.File, projects []*config.Project, arg string) error {
 	const hint = "name one of them, or add the path to rules in "
 	if len(projects) == 1 {
 		return invalidf(hint+file.Name, "%s is not among the rule files of project %q: %s", arg, projects[0].Name, joinNames(projects[0].Rules))
@@ -172,15 +172,15 @@ func notWithin(file *config.File, projects []*config.Project, arg string) error 
 	return invalidf(hint+file.Name, "%s is not among the rule files of any project: %s", arg, joinNames(rules))
 }
 
-// narrow limits the run to the rules in the given paths. It still reads all
+// narrowToPaths limits the run to the rules in the given paths. It still reads all
 // files: guards must not depend on it.
-func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, error) {
+func (t *projectSettings) narrowToPaths(p *config.Project, args []string) ([]string, error) {
 	paths := t.file.Paths(p)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.Within(arg, paths) })
 	if len(args) == 0 {
 		return paths, nil
 	}
-	t.narrowed, t.shown = map[string]bool{}, args
+	t.narrowedRules, t.namedPaths = map[string]bool{}, args
 	for _, arg := range args {
 		found, problems := config.Scan([]string{arg})
 		if schema.HasErrors(problems) {
@@ -189,13 +189,13 @@ func (t *projectSettings) narrow(p *config.Project, args []string) ([]string, er
 		// For a shared secrets file, "nothing to do" could look as if the
 		// secret was sent. Unreadable files are reported later, with all their
 		// problems.
-		unread := slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.File != arg || folderOf(arg) != arg })
+		unread := slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.File != arg || directoryOf(arg) != arg })
 		if len(found) == 0 && !unread {
 			return nil, invalidf("leave the path out: plan names each rule that a shared secret goes to, and --only RULE picks some of them",
 				"%s holds no rule, and a run is narrowed to rules", arg)
 		}
 		for _, r := range found {
-			t.narrowed[r.Name] = true
+			t.narrowedRules[r.Name] = true
 		}
 	}
 	return paths, nil

@@ -36,7 +36,7 @@ func TestNoProseIsParsed(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
 	for _, p := range goList(t) {
-		if strings.HasPrefix(short(p.ImportPath), "examples/") || strings.HasSuffix(p.ImportPath, "test") {
+		if strings.HasPrefix(shortPath(p.ImportPath), "examples/") || strings.HasSuffix(p.ImportPath, "test") {
 			continue
 		}
 		for _, name := range p.GoFiles {
@@ -45,7 +45,7 @@ func TestNoProseIsParsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := strings.TrimPrefix(short(p.ImportPath)+"/"+name, "/")
+			path := strings.TrimPrefix(shortPath(p.ImportPath)+"/"+name, "/")
 			for _, d := range file.Decls {
 				f, ok := d.(*ast.FuncDecl)
 				if !ok || f.Body == nil {

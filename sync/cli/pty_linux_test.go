@@ -60,10 +60,10 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *screen {
 	// A process that waits forever would block the whole test.
 	watchdog := time.AfterFunc(time.Minute, func() {
 		_ = cmd.Process.Kill()
-		s.end()
+		s.markEnd()
 	})
 	go func() {
-		defer s.end()
+		defer s.markEnd()
 		buf := make([]byte, 4096)
 		for {
 			n, err := master.Read(buf)
@@ -81,8 +81,8 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *screen {
 	return s
 }
 
-// shows waits until a text was shown n times.
-func (s *screen) shows(text string, n int) {
+// waitForText waits until a text was shown n times.
+func (s *screen) waitForText(text string, n int) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *screen) shows(text string, n int) {
 	}
 }
 
-// silent waits until the terminal stops echoing input.
-func (s *screen) silent() {
+// waitForNoEcho waits until the terminal stops echoing input.
+func (s *screen) waitForNoEcho() {
 	s.t.Helper()
 	for {
 		mode, err := unix.IoctlGetTermios(int(s.tty.Fd()), unix.TCGETS)
@@ -116,14 +116,14 @@ func (s *screen) typed(text string) {
 	}
 }
 
-// ends waits for the end of the process. It checks the exit code and that the
+// waitForEnd waits for the end of the process. It checks the exit code and that the
 // terminal echoes input, and returns the complete output.
-func (s *screen) ends(code int) string {
+func (s *screen) waitForEnd(code int) string {
 	s.t.Helper()
 	_ = s.cmd.Wait() // only the exit code matters
 	const last = "what is typed after the end"
 	s.typed(last + "\n")
-	s.shows(last, 1)
+	s.waitForText(last, 1)
 	text := strings.ReplaceAll(s.String(), last, "")
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
 		s.t.Errorf("exit code %d, want %d\n%s", got, code, text)

@@ -30,10 +30,10 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
 	for _, name := range []string{"changed", "deleted", "done", "same"} {
-		r.rule("rules", name, name, "")
+		r.writeRule("rules", name, name, "")
 	}
 	s := serveEmulator(t, emulator.Options{})
-	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+	r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
 	applied := s.Rules()
 	for name := range applied {
 		s.Edit(name, func(spec map[string]any) { spec["enabled"] = false })
@@ -61,7 +61,7 @@ func TestChangedBeforeTheAnswer(t *testing.T) {
 	}
 	// The result has the digest that was shown before the answer.
 	var result struct{ Digest string }
-	r.decode("result.json", &result)
+	r.decodeFile("result.json", &result)
 	chain, err := readChain(r.dir + "/audit.jsonl")
 	if err != nil {
 		t.Fatal(err)

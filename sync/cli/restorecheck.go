@@ -14,9 +14,9 @@ import (
 // where a rule sends its secrets. The audit log contains its checksum, and its
 // chain reveals changes.
 
-// check checks a manifest against the audit log. It returns the kind of check
+// checkManifest checks a manifest against the audit log. It returns the kind of check
 // in words, or the reason to refuse the manifest.
-func (o *restoreOptions) check(m archive.Manifest) (string, error) {
+func (o *restoreOptions) checkManifest(m archive.Manifest) (string, error) {
 	path := o.audit
 	if path == "" && o.file != nil && o.file.Audit != "" {
 		path = o.file.Path(o.file.Audit)
@@ -30,7 +30,7 @@ func (o *restoreOptions) check(m archive.Manifest) (string, error) {
 	chain, err := readChain(path)
 	if err != nil {
 		return "", invalidf("name the audit log with --audit FILE, or pass --no-audit if the archive is known to be unchanged",
-			"the audit log %s can't be read, so the manifest can't be checked: %w; nothing was written", path, withoutPath(err))
+			"the audit log %s can't be read, so the manifest can't be checked: %w; nothing was written", path, fileErrorReason(err))
 	}
 	if len(chain.Faults) > 0 {
 		f := chain.Faults[0]
@@ -47,7 +47,7 @@ func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, 
 		if e.Result == nil || e.Result.Archive == nil || archive.Name(e.Result.Archive.Location) != m.RecordsFile {
 			continue
 		}
-		if odd := notOf(e, m); odd != "" {
+		if odd := archiveMismatch(e, m); odd != "" {
 			return "", invalidf("compare with a copy of the archive, and see who can write to it",
 				"the archive of rule %q %s; nothing was written", shortName(m.Rule.Name), odd)
 		}
@@ -67,15 +67,15 @@ func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, 
 		"the audit log %s names no archive %s; nothing was written", path, m.RecordsFile)
 }
 
-// describe prints the facts that a person must check: where the restored rule
+// describeRestored prints the facts that a person must check: where the restored rule
 // sends its secrets, and whether the manifest was checked.
-func (w *ruleWriter) describe(m archive.Manifest, checked string) {
+func (w *ruleWriter) describeRestored(m archive.Manifest, checked string) {
 	host := "not known"
 	if o := webhook.OriginOf(m.Rule.Spec.URL); o.Known() {
 		host = o.String()
 	}
-	w.say("  url %s, host %s", webhook.RedactURL(m.Rule.Spec.URL), host)
-	w.say("  manifest %s", checked)
+	w.addMessage("  url %s, host %s", webhook.RedactURL(m.Rule.Spec.URL), host)
+	w.addMessage("  manifest %s", checked)
 	if m.AuthUnknown {
 		w.a.warn("rule %q had authentication when it was last applied, and its names are not known: it was paused before, by a run that left no note in the archive; its file has enabled: false, so that it delivers nothing without them; add them by hand, then enable it", shortName(m.Rule.Name))
 	}

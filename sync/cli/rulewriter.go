@@ -33,25 +33,25 @@ type ruleWriter struct {
 
 	project string
 
-	dir    string                       // for new files; "" if there are none
-	rules  []string                     // the paths of --rules or the config file
-	schema string                       // path of the JSON Schema, relative to dir
-	paths  []string                     // where rule files are searched
-	files  map[string][]config.RuleFile // the rule files in paths, by rule name
-	taken  map[string]bool              // file names in dir, in lower case
+	dir       string                       // for new files; "" if there are none
+	rules     []string                     // the paths of --rules or the config file
+	schema    string                       // path of the JSON Schema, relative to dir
+	paths     []string                     // where rule files are searched
+	files     map[string][]config.RuleFile // the rule files in paths, by rule name
+	usedNames map[string]bool              // file names in dir, in lower case
 
-	items   []item
-	waiting []string // arguments of secret set, for each new file with a missing secret
-	refused []error
-	hints   []diag.Hint // remedies for refused
-	hinted  []string    // hints that were already printed
-	mend    bool        // a file needs manual repair
-	unready bool        // a value must be added to a file by hand
-	held    bool        // a live rule or field was not transferred
+	items        []summaryItem
+	secretArgs   []string // arguments of secret set, for each new file with a missing secret
+	refused      []error
+	hints        []diag.Hint // remedies for refused
+	printedHints []string    // hints that were already printed
+	needsRepair  bool        // a file needs manual repair
+	needsValues  bool        // a value must be added to a file by hand
+	incomplete   bool        // a live rule or field was not transferred
 }
 
-// item is a summary line, and the file that is written for it, if any.
-type item struct {
+// summaryItem is a summary line, and the file that is written for it, if any.
+type summaryItem struct {
 	line          string
 	path          string        // "" if nothing is written
 	before, after []byte        // before is nil for a new file
@@ -61,7 +61,7 @@ type item struct {
 // openDirs scans the directories before any request to the service.
 func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	w.dir, w.rules = dir, rules
-	if err := w.scan(); err != nil {
+	if err := w.scanFiles(); err != nil {
 		return err
 	}
 	if dir != "" && w.config != nil && !config.Within(dir, w.config.AllPaths()) {
@@ -73,18 +73,18 @@ func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	return nil
 }
 
-// scan finds the rules that have a file, and the file names in use.
-func (w *ruleWriter) scan() (err error) {
-	w.paths, w.taken = defaultRules(w.rules), map[string]bool{}
+// scanFiles finds the rules that have a file, and the file names in use.
+func (w *ruleWriter) scanFiles() (err error) {
+	w.paths, w.usedNames = defaultRules(w.rules), map[string]bool{}
 	if w.dir != "" {
 		entries, err := os.ReadDir(w.dir)
 		if err == nil {
 			w.paths = append(slices.Clip(w.paths), w.dir)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return invalidf("name a folder", "--out %s can't be read as a folder: %v", w.dir, reason(err))
+			return invalidf("name a folder", "--out %s can't be read as a folder: %v", w.dir, pathErrorCause(err))
 		}
 		for _, e := range entries {
-			w.taken[strings.ToLower(e.Name())] = true
+			w.usedNames[strings.ToLower(e.Name())] = true
 		}
 		w.schema = nearestSchema(w.dir)
 	}
@@ -92,28 +92,28 @@ func (w *ruleWriter) scan() (err error) {
 	return err
 }
 
-// hold locks the directory for new files, and scans it again. Meanwhile another
+// lockOutput locks the directory for new files, and scans it again. Meanwhile another
 // import may have written the same rules. release unlocks the directory.
-func (w *ruleWriter) hold(ctx context.Context) (release func(), err error) {
+func (w *ruleWriter) lockOutput(ctx context.Context) (release func(), err error) {
 	if w.dir == "" || w.dryRun {
 		return func() {}, nil
 	}
-	if release, err = w.a.holdFolder(ctx, w.dir); err != nil {
+	if release, err = w.a.lockDirectory(ctx, w.dir); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, failed(fmt.Errorf("write a rule file: %w", err))
 	}
-	if err := w.scan(); err != nil {
+	if err := w.scanFiles(); err != nil {
 		release()
 		return nil, err
 	}
 	return release, nil
 }
 
-// reason returns the cause of a path error, for a message that already contains
+// pathErrorCause returns the cause of a path error, for a message that already contains
 // the path.
-func reason(err error) error {
+func pathErrorCause(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
@@ -144,7 +144,7 @@ func nearestSchema(dir string) string {
 // addRule makes a new file for a rule. It returns an error if a file can't
 // represent the rule.
 func (w *ruleWriter) addRule(r webhook.Rule) error {
-	file, err := rulefile.FileName(r.Name, func(file string) bool { return w.taken[strings.ToLower(file)] })
+	file, err := rulefile.FileName(r.Name, func(file string) bool { return w.usedNames[strings.ToLower(file)] })
 	path := filepath.Join(w.dir, file)
 	var f *rulefile.File
 	if err == nil {
@@ -153,31 +153,31 @@ func (w *ruleWriter) addRule(r webhook.Rule) error {
 	if err != nil {
 		return err
 	}
-	w.taken[strings.ToLower(file)] = true
+	w.usedNames[strings.ToLower(file)] = true
 	line := fmt.Sprintf("%s: rule %q", path, r.Name)
 	if owner := w.otherOwner(r); owner != "" {
 		line += ", of owner " + owner
 	}
 	if auth := authPaths(f.Spec.Auth); len(auth) > 0 {
 		line += ", secrets to set: " + strings.Join(auth, ", ")
-		w.waiting = append(w.waiting, w.secretWords(r.Name, path))
+		w.secretArgs = append(w.secretArgs, w.secretWords(r.Name, path))
 	}
-	w.items = append(w.items, item{line: line, path: path, after: f.Data})
-	w.sayRedacted(path, f.Spec)
-	w.sayUnknown(r)
-	w.sayLeft(r)
+	w.items = append(w.items, summaryItem{line: line, path: path, after: f.Data})
+	w.warnRedacted(path, f.Spec)
+	w.warnUnknown(r)
+	w.warnPaused(r)
 	for _, p := range f.Problems {
 		w.a.warn("%s: %s", p.Position, p.Message)
 		w.printHint(p.Hint)
-		w.mend = true
+		w.needsRepair = true
 	}
 	return nil
 }
 
 // printHint prints the hint of a warning once.
 func (w *ruleWriter) printHint(text string) {
-	if text != "" && !slices.Contains(w.hinted, text) {
-		w.hinted = append(w.hinted, text)
+	if text != "" && !slices.Contains(w.printedHints, text) {
+		w.printedHints = append(w.printedHints, text)
 		w.a.printMessage("hint", text)
 	}
 }
@@ -193,9 +193,9 @@ func (w *ruleWriter) otherOwner(r webhook.Rule) string {
 	return m.Owner
 }
 
-// say adds a line to the summary.
-func (w *ruleWriter) say(format string, args ...any) {
-	w.items = append(w.items, item{line: fmt.Sprintf(format, args...)})
+// addMessage adds a line to the summary.
+func (w *ruleWriter) addMessage(format string, args ...any) {
+	w.items = append(w.items, summaryItem{line: fmt.Sprintf(format, args...)})
 }
 
 // addRefusal records an error that prevents all writes.
@@ -208,25 +208,25 @@ func (w *ruleWriter) addRefusal(err error, hints ...string) {
 	}
 }
 
-// sayRedacted warns about plain values that were left out of a file.
-func (w *ruleWriter) sayRedacted(path string, s webhook.Spec) {
+// warnRedacted warns about plain values that were left out of a file.
+func (w *ruleWriter) warnRedacted(path string, s webhook.Spec) {
 	if paths := rulefile.Redacted(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
 		w.printHint("put such a value in the place of these words if everyone may read it, for validate, plan and apply with --allow-plain-credentials; otherwise take the line out, and have mkhooks secret set FILE --add PATH write it under spec.authentication")
-		w.unready = true
+		w.needsValues = true
 	}
 }
 
-// sayUnknown warns about fields that a rule file can't contain.
-func (w *ruleWriter) sayUnknown(r webhook.Rule) {
+// warnUnknown warns about fields that a rule file can't contain.
+func (w *ruleWriter) warnUnknown(r webhook.Rule) {
 	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
 		w.a.warn("rule %q has fields that this version does not know, and no file can hold them: %s", r.Name, strings.Join(paths, ", "))
 	}
 }
 
-// sayLeft warns about a live rule that a pause has changed: its auth values are
+// warnPaused warns about a live rule that a pause has changed: its auth values are
 // lost. A file made from it would lack them.
-func (w *ruleWriter) sayLeft(r webhook.Rule) {
+func (w *ruleWriter) warnPaused(r webhook.Rule) {
 	if webhook.LeftPaused(w.project, r) {
 		w.a.warn("rule %q is paused and has no auth values, as a delete leaves it that did not come to its end: its file in Git says what it was", shortName(r.Name))
 	}
@@ -238,19 +238,19 @@ func (w *ruleWriter) writeAll(ctx context.Context) error {
 		return &codeError{code: exitInvalid, err: fmt.Errorf("%w; nothing was written", errors.Join(w.refused...)), hints: w.hints}
 	}
 	done, err := w.writeFiles(ctx)
-	if failure := w.summary(done); failure != nil {
+	if failure := w.printSummary(done); failure != nil {
 		return failed(fmt.Errorf("write standard output: %w", failure))
 	}
 	switch {
-	case err != nil && w.written(done) > 0:
+	case err != nil && w.countWritten(done) > 0:
 		return &codeError{code: exitPartial, err: err, hints: hintsInWords([]string{"run it again: what is written stays as it is"})}
 	case err != nil:
 		return failed(err)
-	case w.written(done) > 0 && !w.dryRun:
-		w.sayNext()
+	case w.countWritten(done) > 0 && !w.dryRun:
+		w.hintNext()
 	}
-	if w.held {
-		return exit(exitRefused)
+	if w.incomplete {
+		return exitError(exitRefused)
 	}
 	return nil
 }
@@ -265,7 +265,7 @@ func (w *ruleWriter) writeFiles(ctx context.Context) (done int, err error) {
 		switch it := &w.items[i]; {
 		case it.path == "":
 		case it.live != nil:
-			err = atomicfile.Retry(ctx, func() error { return w.replace(it) })
+			err = atomicfile.Retry(ctx, func() error { return w.replaceFile(it) })
 		default:
 			err = atomicfile.Create(it.path, it.after, 0o644)
 		}
@@ -276,10 +276,10 @@ func (w *ruleWriter) writeFiles(ctx context.Context) (done int, err error) {
 	return len(w.items), nil
 }
 
-// replace writes an existing file. If the file has changed since it was read,
+// replaceFile writes an existing file. If the file has changed since it was read,
 // replace edits its new content and returns [atomicfile.ErrChanged], for
 // another attempt.
-func (w *ruleWriter) replace(it *item) error {
+func (w *ruleWriter) replaceFile(it *summaryItem) error {
 	err := atomicfile.Replace(it.path, it.before, it.after)
 	if !errors.Is(err, atomicfile.ErrChanged) {
 		return err
@@ -288,17 +288,17 @@ func (w *ruleWriter) replace(it *item) error {
 	if readErr != nil {
 		return readErr
 	}
-	u, takeErr := w.takeInto(it.path, data, *it.live)
+	u, takeErr := w.updateContent(it.path, data, *it.live)
 	if takeErr != nil {
 		return fmt.Errorf("%s was changed meanwhile, and now %w", it.path, takeErr)
 	}
 	it.before, it.after = data, u.Data
-	it.line = w.takenLine(it.path, it.live.Name, u)
+	it.line = w.updateLine(it.path, it.live.Name, u)
 	return err
 }
 
-// written counts the files among the first items.
-func (w *ruleWriter) written(done int) int {
+// countWritten counts the files among the first items.
+func (w *ruleWriter) countWritten(done int) int {
 	n := 0
 	for _, it := range w.items[:done] {
 		if it.path != "" {
@@ -308,8 +308,8 @@ func (w *ruleWriter) written(done int) int {
 	return n
 }
 
-// summary prints a line for each finished item, and their number.
-func (w *ruleWriter) summary(done int) error {
+// printSummary prints a line for each finished item, and their number.
+func (w *ruleWriter) printSummary(done int) error {
 	var b strings.Builder
 	for _, it := range w.items[:done] {
 		b.WriteString(report.Escape(it.line) + "\n")
@@ -318,7 +318,7 @@ func (w *ruleWriter) summary(done int) error {
 	if w.dryRun {
 		verb = "to be written; this was a dry run"
 	}
-	b.WriteString(countNoun(w.written(done), "file ", "files ") + verb + "\n")
+	b.WriteString(countNoun(w.countWritten(done), "file ", "files ") + verb + "\n")
 	_, err := io.WriteString(w.a.Stdout, b.String())
 	return err
 }
@@ -332,17 +332,17 @@ func (w *ruleWriter) secretWords(rule, path string) string {
 	return strings.Join(append(w.rulesFlags(), rule), " ")
 }
 
-// sayNext prints the next command: set the first missing secret, or plan.
-func (w *ruleWriter) sayNext() {
+// hintNext prints the next command: set the first missing secret, or plan.
+func (w *ruleWriter) hintNext() {
 	next := w.planCommand()
-	if w.unready {
+	if w.needsValues {
 		next = w.planCommand("--allow-placeholders")
 	}
-	if w.mend {
+	if w.needsRepair {
 		next = "mend what is said above, then " + next
 	}
-	if len(w.waiting) > 0 {
-		next = nextCommand(w.cmd, "secret set", w.waiting[:1])
+	if len(w.secretArgs) > 0 {
+		next = nextCommand(w.cmd, "secret set", w.secretArgs[:1])
 	}
 	w.a.printMessage("hint", "next: "+next)
 }

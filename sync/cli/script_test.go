@@ -45,7 +45,7 @@ func (s stopping) Run() int {
 func mainForTest() { os.Exit(runForTest(time.Now)) }
 
 func runForTest(now func() time.Time) int {
-	ctx, stop, holdPipe := Signals()
+	ctx, stop, holdPipe := HandleSignals()
 	return Main(ctx, Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Environ: os.Environ,
 		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),

@@ -35,7 +35,7 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 	for _, p := range paths {
 		// Check at once, so that nobody types the other values in vain.
 		for range 3 {
-			value, err := a.askTwice(ctx, terminal, dotted(p)+" of "+of)
+			value, err := a.askTwice(ctx, terminal, dottedPath(p)+" of "+of)
 			if err != nil {
 				return nil, err
 			}
@@ -50,7 +50,7 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 			break
 		}
 		if _, ok := values[p]; !ok {
-			return nil, invalidf("", "no value for %s; nothing was changed", dotted(p))
+			return nil, invalidf("", "no value for %s; nothing was changed", dottedPath(p))
 		}
 	}
 	return values, nil

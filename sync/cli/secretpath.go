@@ -12,17 +12,17 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// paths checks the PATH arguments against the auth names in the file.
-func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, error) {
+// checkPaths checks the PATH arguments against the auth names in the file.
+func (o *secretOptions) checkPaths(found config.RuleFile, args []string) ([]string, error) {
 	if o.isShared {
-		return o.keys(found, args)
+		return o.checkKeys(found, args)
 	}
 	var paths []string
 	for i, arg := range args {
 		path := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(arg, "spec."), "authentication."), ".", "/", 1)
 		part, name, ok := strings.Cut(path, "/")
 		if !ok || name == "" || part != "headers" && part != "queryParams" {
-			return nil, o.noPath(i, "expected headers.NAME or queryParams.NAME", o.didYouMean(found, arg, paths))
+			return nil, o.pathError(i, "expected headers.NAME or queryParams.NAME", o.didYouMean(found, arg, paths))
 		}
 		if slices.Contains(paths, path) {
 			return nil, invalidf("", "argument %d is given twice", i+2)
@@ -32,8 +32,8 @@ func (o *secretOptions) paths(found config.RuleFile, args []string) ([]string, e
 			names = found.Auth.QueryParams
 		}
 		if !slices.Contains(names, name) {
-			if !isName(part, name) || mayBeSecret(name) && !o.add {
-				return nil, o.noPath(i, "expected headers.NAME or queryParams.NAME, and nothing behind it", o.didYouMean(found, arg, paths))
+			if !isAuthName(part, name) || mayBeSecret(name) && !o.add {
+				return nil, o.pathError(i, "expected headers.NAME or queryParams.NAME, and nothing behind it", o.didYouMean(found, arg, paths))
 			}
 			near := nearestName(part, name, names)
 			same := part == "headers" && strings.EqualFold(near, name)
@@ -57,25 +57,25 @@ func (o *secretOptions) isSharedFile(path string) bool {
 	if err != nil {
 		return false // the rule file reader reports it
 	}
-	o.shared, _, o.isShared = config.ReadShared(path, data, config.Options{})
+	o.sharedKeys, _, o.isShared = config.ReadShared(path, data, config.Options{})
 	return o.isShared
 }
 
-// keys checks the KEY arguments for a shared secrets file.
-func (o *secretOptions) keys(found config.RuleFile, args []string) ([]string, error) {
+// checkKeys checks the KEY arguments for a shared secrets file.
+func (o *secretOptions) checkKeys(found config.RuleFile, args []string) ([]string, error) {
 	var keys []string
 	for i, key := range args {
 		switch {
 		case key == "" || key == "sops" || key == "metadata" || key == "spec" || strings.HasPrefix(key, "$") || strings.ContainsFunc(key, unicode.IsControl):
-			return nil, o.noPath(i, "it can't be the key of a shared secret", o.commandLine(o.rule, "webhookSecret"))
+			return nil, o.pathError(i, "it can't be the key of a shared secret", o.commandLine(o.rule, "webhookSecret"))
 		case slices.Contains(keys, key):
 			return nil, invalidf("", "argument %d is given twice", i+2)
-		case !slices.Contains(o.shared, key) && !o.add:
-			if near := schema.Nearest(key, o.shared); near != "" {
+		case !slices.Contains(o.sharedKeys, key) && !o.add:
+			if near := schema.Nearest(key, o.sharedKeys); near != "" {
 				return nil, invalidf("did you mean: "+o.commandLine(o.rule, near)+"; to add the other one, too: --add", "%s has no key %q", found.File, key)
 			}
 			// The argument may be the value. It would then be written as a key.
-			return nil, o.noPath(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.commandLine(o.rule, append(slices.Clone(keys), o.shared[:min(len(o.shared), 1)]...)...))
+			return nil, o.pathError(i, "expected a KEY that "+found.File+" has, or --add for a new one", o.commandLine(o.rule, append(slices.Clone(keys), o.sharedKeys[:min(len(o.sharedKeys), 1)]...)...))
 		}
 		keys = append(keys, key)
 	}
@@ -92,7 +92,7 @@ func (o *secretOptions) warnOfLayers(a *app, found config.RuleFile, paths []stri
 		p := &o.file.Projects[i]
 		over := config.Overridden(o.file.Paths(p), found.File, paths)
 		for _, path := range slices.Sorted(maps.Keys(over)) {
-			a.warn("in project %s the later layer %s says %s, too: there the value that was set is not in force", p.Name, over[path], dotted(path))
+			a.warn("in project %s the later layer %s says %s, too: there the value that was set is not in force", p.Name, over[path], dottedPath(path))
 		}
 	}
 }
@@ -108,15 +108,15 @@ func nearestName(part, name string, names []string) string {
 	return schema.Nearest(name, names)
 }
 
-// noPath refuses an argument that is not a PATH or KEY. It never repeats the
+// pathError refuses an argument that is not a PATH or KEY. It never repeats the
 // argument, which may be the value.
-func (o *secretOptions) noPath(i int, expected, hint string) error {
-	return invalid(fmt.Errorf("argument %d is not what can be set: %s; a value is never an argument, but comes on standard input or is asked for", i+2, expected), hint, exposed)
+func (o *secretOptions) pathError(i int, expected, hint string) error {
+	return invalid(fmt.Errorf("argument %d is not what can be set: %s; a value is never an argument, but comes on standard input or is asked for", i+2, expected), hint, exposedHint)
 }
 
-// isName reports whether a name is valid for a header or parameter. NAME=VALUE
+// isAuthName reports whether a name is valid for a header or parameter. NAME=VALUE
 // is not valid.
-func isName(part, name string) bool {
+func isAuthName(part, name string) bool {
 	if part == "queryParams" {
 		return !strings.ContainsAny(name, "=&: \t")
 	}
@@ -158,5 +158,5 @@ func authPaths(auth webhook.AuthNames) []string {
 	return out
 }
 
-// dotted returns a path in the form that people write.
-func dotted(path string) string { return strings.Replace(path, "/", ".", 1) }
+// dottedPath returns a path in the form that people write.
+func dottedPath(path string) string { return strings.Replace(path, "/", ".", 1) }

@@ -18,7 +18,7 @@ const heardOf = "interrupted: what is under way is finished"
 // has reported the first. The PUT gets a response, unless stall is set.
 func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal, args ...string) (out string, code int) {
 	t.Helper()
-	cmd := r.command(s, args...)
+	cmd := r.newProcess(s, args...)
 	shown := newHeard()
 	cmd.Stdout, cmd.Stderr = shown, shown
 	start, signal := process(t, cmd)
@@ -30,7 +30,7 @@ func interrupt(t *testing.T, s *served, r *repo, stall bool, signals []os.Signal
 	}})
 	start()
 	_ = cmd.Wait() // only the exit code matters
-	shown.end()
+	shown.markEnd()
 	return shown.String(), cmd.ProcessState.ExitCode()
 }
 
@@ -46,7 +46,7 @@ func TestInterruptedOnce(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		r := newRepo(t)
 		for _, name := range []string{"a", "b", "c", "d"} {
-			r.rule("rules", name, name, "")
+			r.writeRule("rules", name, name, "")
 		}
 		s := serveEmulator(t, emulator.Options{})
 		out, code := interrupt(t, s, r, false, []os.Signal{sig}, "apply", "--owner", "team", "--yes", "--concurrency", "1", "rules")
@@ -57,8 +57,8 @@ func TestInterruptedOnce(t *testing.T) {
 			t.Errorf("%v: %d rules, want the one that was under way", sig, n)
 		}
 		s.ClearFaults()
-		r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
-		r.must(s, 0, "drift", "--owner", "team", "rules")
+		r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
+		r.mustRun(s, 0, "drift", "--owner", "team", "rules")
 	}
 }
 
@@ -67,14 +67,14 @@ func TestInterruptedOnce(t *testing.T) {
 func TestInterruptedTwice(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "a", "a", secretOne)
+	r.writeRule("rules", "a", "a", secretOne)
 	s := serveEmulator(t, emulator.Options{})
 	out, code := interrupt(t, s, r, true, []os.Signal{os.Interrupt, os.Interrupt}, "apply", "--owner", "team", "--yes", "--format", "json", "rules")
 	if code != 130 || !strings.Contains(out, `"outcome": "interrupted"`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	s.ClearFaults()
-	r.must(s, 0, "apply", "--owner", "team", "--yes", "rules")
+	r.mustRun(s, 0, "apply", "--owner", "team", "--yes", "rules")
 }
 
 // TestOutputThatNobodyReads checks that apply | head ends head, but not apply.
@@ -83,14 +83,14 @@ func TestOutputThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
 	for _, name := range []string{"a", "b", "c", "d"} {
-		r.rule("rules", name, name, "")
+		r.writeRule("rules", name, name, "")
 	}
 	s := serveEmulator(t, emulator.Options{})
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := r.command(s, "apply", "-v", "--owner", "team", "--yes", "--concurrency", "1", "--audit", "audit.jsonl", "rules")
+	cmd := r.newProcess(s, "apply", "-v", "--owner", "team", "--yes", "--concurrency", "1", "--audit", "audit.jsonl", "rules")
 	cmd.Stdout, cmd.Stderr = writer, writer
 	s.Fault(emulator.Fault{Kind: emulator.Put, Times: 1, Before: func() { _ = reader.Close() }})
 	if err := cmd.Start(); err != nil {
@@ -104,7 +104,7 @@ func TestOutputThatNobodyReads(t *testing.T) {
 	if n := len(s.Rules()); n != 4 {
 		t.Errorf("%d rules, want all", n)
 	}
-	stdout, _ := r.must(s, 0, "audit", "show", "audit.jsonl")
+	stdout, _ := r.mustRun(s, 0, "audit", "show", "audit.jsonl")
 	if !strings.Contains(stdout, "outcome applied: 4 applied") {
 		t.Errorf("the record:\n%s", stdout)
 	}
@@ -114,9 +114,9 @@ func TestOutputThatNobodyReads(t *testing.T) {
 func TestInterruptedPlan(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
-	r.rule("rules", "a", "a", "")
+	r.writeRule("rules", "a", "a", "")
 	s := serveEmulator(t, emulator.Options{})
-	cmd := r.command(s, "plan", "rules")
+	cmd := r.newProcess(s, "plan", "rules")
 	var shown bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &shown, &shown
 	start, signal := process(t, cmd)

@@ -9,10 +9,10 @@ import (
 	"github.com/mkhooks/mkhooks/sync/apply"
 )
 
-// Signals handles the signals of this process for [Main] and [Env]. The first
+// HandleSignals handles the signals of this process for [Main] and [Env]. The first
 // signal asks the run to stop at a safe point; the second cancels the requests
 // in flight. Closing the terminal is also a signal, unless nohup ignores it.
-func Signals() (ctx context.Context, stop <-chan struct{}, holdPipe func()) {
+func HandleSignals() (ctx context.Context, stop <-chan struct{}, holdPipe func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {

@@ -45,12 +45,12 @@ func newRepo(t *testing.T) *repo {
 		t.Fatal(err)
 	}
 	r.key = filepath.Join(r.dir, "age-key.txt")
-	r.write("age-key.txt", key.String()+"\n")
-	r.write(".sops.yaml", "creation_rules:\n  - age: "+key.Recipient().String()+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
+	r.writeFile("age-key.txt", key.String()+"\n")
+	r.writeFile(".sops.yaml", "creation_rules:\n  - age: "+key.Recipient().String()+"\n    encrypted_regex: ^authentication$\n    mac_only_encrypted: true\n")
 	return r
 }
 
-func (r *repo) write(name, text string) {
+func (r *repo) writeFile(name, text string) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -61,8 +61,8 @@ func (r *repo) write(name, text string) {
 	}
 }
 
-// rule writes a rule file. A rule with a secret is encrypted by sops.
-func (r *repo) rule(folder, name, path, secret string) {
+// writeRule writes a rule file. A rule with a secret is encrypted by sops.
+func (r *repo) writeRule(folder, name, path, secret string) {
 	r.t.Helper()
 	spec := map[string]any{
 		"url": "https://hooks.example.com/" + path, "enabled": true, "events": []string{"MediaKind.JobFinished"},
@@ -77,7 +77,7 @@ func (r *repo) rule(folder, name, path, secret string) {
 		r.t.Fatal(err)
 	}
 	file := filepath.Join(folder, name+".yaml")
-	r.write(file, string(data))
+	r.writeFile(file, string(data))
 	if secret != "" {
 		r.sops("encrypt", "--in-place", file)
 	}
@@ -146,7 +146,7 @@ func (c *connections) state(conn net.Conn, state http.ConnState) {
 	c.changed.Broadcast()
 }
 
-func (c *connections) wait(until func() bool) {
+func (c *connections) waitUntil(until func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !until() {
@@ -160,10 +160,10 @@ func (s *served) settle() {
 	// Connections are accepted in order. After this connection is accepted, no
 	// earlier connection is pending.
 	if last, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil { // else the server has stopped
-		s.clients.wait(func() bool { return s.clients.open[last.LocalAddr().String()] })
+		s.clients.waitUntil(func() bool { return s.clients.open[last.LocalAddr().String()] })
 		_ = last.Close()
 	}
-	s.clients.wait(func() bool { return len(s.clients.open) == 0 })
+	s.clients.waitUntil(func() bool { return len(s.clients.open) == 0 })
 }
 
 // heard collects the output of a process, for callers that wait for a word.
@@ -193,8 +193,8 @@ func (h *heard) String() string {
 	return h.text.String()
 }
 
-// end marks the output as complete.
-func (h *heard) end() {
+// markEnd marks the output as complete.
+func (h *heard) markEnd() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.over = true
@@ -210,8 +210,8 @@ func (h *heard) await(word string) {
 	}
 }
 
-// command returns mkhooks as a separate process in the repository.
-func (r *repo) command(s *served, args ...string) *exec.Cmd {
+// newProcess returns mkhooks as a separate process in the repository.
+func (r *repo) newProcess(s *served, args ...string) *exec.Cmd {
 	cmd := exec.Command("mkhooks", args...)
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "SOPS_AGE_KEY_FILE="+r.key, "MKIO_PROJECT=demo", "MKIO_TOKEN="+scriptToken, "CI=", "GITHUB_ACTIONS=")
@@ -221,8 +221,8 @@ func (r *repo) command(s *served, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs mkhooks and returns its output and exit code.
-func (r *repo) run(s *served, args ...string) (stdout, stderr string, code int) {
+// runMkhooks runs mkhooks and returns its output and exit code.
+func (r *repo) runMkhooks(s *served, args ...string) (stdout, stderr string, code int) {
 	r.t.Helper()
 	return r.runWith(s, "", args...)
 }
@@ -230,7 +230,7 @@ func (r *repo) run(s *served, args ...string) (stdout, stderr string, code int) 
 // runWith runs mkhooks with a text on standard input.
 func (r *repo) runWith(s *served, stdin string, args ...string) (stdout, stderr string, code int) {
 	r.t.Helper()
-	cmd := r.command(s, args...)
+	cmd := r.newProcess(s, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -242,10 +242,10 @@ func (r *repo) runWith(s *served, stdin string, args ...string) (stdout, stderr 
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// must runs mkhooks and checks its exit code.
-func (r *repo) must(s *served, want int, args ...string) (stdout, stderr string) {
+// mustRun runs mkhooks and checks its exit code.
+func (r *repo) mustRun(s *served, want int, args ...string) (stdout, stderr string) {
 	r.t.Helper()
-	stdout, stderr, code := r.run(s, args...)
+	stdout, stderr, code := r.runMkhooks(s, args...)
 	if code != want {
 		r.t.Fatalf("mkhooks %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, stdout, stderr)
 	}
@@ -275,8 +275,8 @@ func (r *repo) archives(folder string) map[string]int {
 	return out
 }
 
-// records makes n records of a history.
-func records(n int) []emulator.Event {
+// makeRecords makes n records of a history.
+func makeRecords(n int) []emulator.Event {
 	var out []emulator.Event
 	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 	for i := range n {

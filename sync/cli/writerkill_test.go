@@ -52,7 +52,7 @@ func TestKilledWriter(t *testing.T) {
 			r := manyValues(t, 1)
 			r.t = t
 			r.git("init", "-q")
-			r.write(".gitignore", ".mkhooks-*.tmp\nage-key.txt\nplan.json\nkeys/\n")
+			r.writeFile(".gitignore", ".mkhooks-*.tmp\nage-key.txt\nplan.json\nkeys/\n")
 			r.git("add", ".")
 			before := r.contents(w.files)
 			if w.name == "init" {
@@ -84,7 +84,7 @@ func TestKilledWriter(t *testing.T) {
 // whether that happened; otherwise the command must end with code.
 func (r *repo) killedAt(strace, call string, n int, s *served, stdin string, code int, args []string) bool {
 	r.t.Helper()
-	cmd := r.command(s, args...)
+	cmd := r.newProcess(s, args...)
 	cmd.Args = append([]string{strace, "-f", "-qq", "-o", os.DevNull, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n), cmd.Path}, args...)
 	cmd.Path = strace
 	cmd.Stdin = strings.NewReader(stdin)
@@ -119,7 +119,7 @@ func (r *repo) checkAfterKill(step string, files []string, before map[string]str
 			r.t.Errorf("%s: %s is half written, error %v:\n%s", step, file, err, data)
 		}
 	}
-	r.must(nil, 0, "validate", "-q", "rules")
+	r.mustRun(nil, 0, "validate", "-q", "rules")
 }
 
 func (r *repo) git(args ...string) string {
@@ -153,6 +153,6 @@ func (r *repo) restore(before map[string]string) {
 		}
 	}
 	for file, text := range before {
-		r.write(file, text)
+		r.writeFile(file, text)
 	}
 }

@@ -25,10 +25,10 @@ func manyValues(t *testing.T, n int) *repo {
 		fmt.Fprintf(&headers, "      X-H%d: first-value-%d\n", i, i)
 		fmt.Fprintf(&keys, "key%d: first-value-%d\n", i, i)
 	}
-	r.write("rules/jobs.yaml", "metadata:\n  name: jobs\nspec:\n  url: https://hooks.example.com/jobs\n  enabled: true\n"+
+	r.writeFile("rules/jobs.yaml", "metadata:\n  name: jobs\nspec:\n  url: https://hooks.example.com/jobs\n  enabled: true\n"+
 		"  events: [MediaKind.JobFinished]\n  headers:\n    X-Source: mkio\n  authentication:\n    headers:\n"+headers.String())
 	r.sops("encrypt", "--in-place", "rules/jobs.yaml")
-	r.write("rules/shared.yaml", keys.String())
+	r.writeFile("rules/shared.yaml", keys.String())
 	r.sops("--config", r.plainConfig(), "encrypt", "--in-place", "rules/shared.yaml")
 	return r
 }
@@ -40,7 +40,7 @@ func (r *repo) plainConfig() string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.write("shared.sops.yaml", strings.ReplaceAll(string(config), "    encrypted_regex: ^authentication$\n", ""))
+	r.writeFile("shared.sops.yaml", strings.ReplaceAll(string(config), "    encrypted_regex: ^authentication$\n", ""))
 	return "shared.sops.yaml"
 }
 
@@ -93,7 +93,7 @@ func TestNoWriterLosesAnUpdate(t *testing.T) {
 			errs := make([]string, 2*n+1)
 			do := func(at int, stdin string, args ...string) {
 				all.Go(func() {
-					cmd := r.command(s, args...)
+					cmd := r.newProcess(s, args...)
 					cmd.Stdin = strings.NewReader(stdin)
 					var out bytes.Buffer
 					cmd.Stderr = &out
@@ -163,7 +163,7 @@ func TestWritersOfOneDirectory(t *testing.T) {
 		if err != nil || strings.Count(string(key), "AGE-SECRET-KEY-1") != 1 {
 			t.Errorf("the key file has %d keys, error %v\n%s", strings.Count(string(key), "AGE-SECRET-KEY-1"), err, outputs)
 		}
-		r.must(nil, 0, "validate", "--decrypt", "--config", "config-repo/mkhooks.yaml")
+		r.mustRun(nil, 0, "validate", "--decrypt", "--config", "config-repo/mkhooks.yaml")
 	})
 	r.noTemp("all runs")
 }
@@ -176,7 +176,7 @@ func (r *repo) atOnce(t *testing.T, n int, s *served, args ...string) string {
 	var all sync.WaitGroup
 	for i := range outputs {
 		all.Go(func() {
-			cmd := r.command(s, args...)
+			cmd := r.newProcess(s, args...)
 			cmd.Stdout, cmd.Stderr = &outputs[i], &outputs[i]
 			if err := cmd.Run(); err != nil {
 				t.Errorf("mkhooks %s: %v\n%s", strings.Join(args, " "), err, outputs[i].String())
