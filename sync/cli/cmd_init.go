@@ -225,7 +225,7 @@ func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.Within(file, []string{r.dir}) {
+	if config.IsWithin(file, []string{r.dir}) {
 		return nil, invalidf("export SOPS_AGE_KEY_FILE=FILE names one elsewhere",
 			"the age key would lie in the config repo, at %s, from where it is soon published", file)
 	}

@@ -296,7 +296,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	}
 	top := git.Top(filepath.Dir(abs))
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
-		outside := top != "" && !config.Within(dir, []string{top}) // outside the repository, a link can lead anywhere
+		outside := top != "" && !config.IsWithin(dir, []string{top}) // outside the repository, a link can lead anywhere
 		name := filepath.Join(dir, ".sops.yaml")
 		if !outside && config.IsLinkOutside(name) {
 			return nil, "", invalidf("put the file itself in the place of the link", "%s %s", name, config.LinkOutside)

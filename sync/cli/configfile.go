@@ -172,7 +172,7 @@ func joinNames(names []string) string {
 // archiveLocation returns the archive location of the config file. It makes a
 // directory relative to the working directory of the run.
 func (o *configOptions) archiveLocation() string {
-	if !config.IsFolder(o.file.Archive) || strings.HasPrefix(o.file.Archive, "file:") {
+	if !config.IsDirectory(o.file.Archive) || strings.HasPrefix(o.file.Archive, "file:") {
 		return o.file.Archive
 	}
 	return o.file.Path(o.file.Archive)

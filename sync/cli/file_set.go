@@ -40,7 +40,7 @@ func (o *validateOptions) fileSets(a *app, cmd *cobra.Command, args []string) ([
 	}
 	if len(o.projects) > 0 {
 		for _, arg := range args {
-			if !slices.ContainsFunc(projects, func(p *config.Project) bool { return config.Within(arg, o.file.Paths(p)) }) {
+			if !slices.ContainsFunc(projects, func(p *config.Project) bool { return config.IsWithin(arg, o.file.Paths(p)) }) {
 				return nil, outsideError(o.file, projects, arg)
 			}
 		}
@@ -81,10 +81,10 @@ func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string)
 			paths := o.file.Paths(p)
 			switch {
 			case len(paths) < 2:
-			case config.Within(arg, paths):
+			case config.IsWithin(arg, paths):
 				inside = true
 				sets = append(sets, fileSet{paths: paths, layered: true, namedPath: arg, rules: ruleNamesIn(arg)})
-			case slices.ContainsFunc(paths, func(path string) bool { return config.Within(path, []string{arg}) }):
+			case slices.ContainsFunc(paths, func(path string) bool { return config.IsWithin(path, []string{arg}) }):
 				around = true
 				if !whole[p.Name] {
 					whole[p.Name] = true
@@ -95,7 +95,7 @@ func (o *validateOptions) setsOfPaths(projects []*config.Project, args []string)
 		switch {
 		case inside:
 		case around:
-			flat = append(flat, config.Outside([]string{arg}, layered)...)
+			flat = append(flat, config.FilesOutside([]string{arg}, layered)...)
 		default:
 			flat = append(flat, arg)
 		}

@@ -376,7 +376,7 @@ func (o *planOptions) checkedOptions(a *app) (plan.Options, error) {
 		Protect: o.protect, Destinations: o.destinations,
 		ResendAuth: o.resendAuth, DropAuth: o.dropAuth, TakeOver: o.takeOver,
 		AllowDestinations: o.allowDestinations, Adopt: o.adopt, DropUnknown: o.dropUnknown, DeleteActive: o.deleteActive,
-		Archive: o.archive, ArchiveSet: o.archive != "", ArchiveLocal: config.IsFolder(o.archive), ArchiveDurable: o.archiveIsDurable,
+		Archive: o.archive, ArchiveSet: o.archive != "", ArchiveLocal: config.IsDirectory(o.archive), ArchiveDurable: o.archiveIsDurable,
 		CI: a.Getenv("CI") == "true",
 	}, nil
 }

@@ -143,7 +143,7 @@ func (o *runOptions) projectsOfPaths(projects []*config.Project, args []string) 
 	if len(args) == 0 {
 		return projects, nil
 	}
-	has := func(p *config.Project, arg string) bool { return config.Within(arg, o.file.Paths(p)) }
+	has := func(p *config.Project, arg string) bool { return config.IsWithin(arg, o.file.Paths(p)) }
 	for _, arg := range args {
 		if !slices.ContainsFunc(projects, func(p *config.Project) bool { return has(p, arg) }) {
 			return nil, outsideError(o.file, projects, arg)
@@ -176,7 +176,7 @@ func outsideError(file *config.File, projects []*config.Project, arg string) err
 // files: guards must not depend on it.
 func (t *projectSettings) narrowToPaths(p *config.Project, args []string) ([]string, error) {
 	paths := t.file.Paths(p)
-	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.Within(arg, paths) })
+	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !config.IsWithin(arg, paths) })
 	if len(args) == 0 {
 		return paths, nil
 	}

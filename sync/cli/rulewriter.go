@@ -64,7 +64,7 @@ func (w *ruleWriter) openDirs(dir string, rules []string) error {
 	if err := w.scanFiles(); err != nil {
 		return err
 	}
-	if dir != "" && w.config != nil && !config.Within(dir, w.config.AllPaths()) {
+	if dir != "" && w.config != nil && !config.IsWithin(dir, w.config.AllPaths()) {
 		w.a.warn("%s is not among the rule files of %s, so no plan will read it", dir, w.config.Name)
 	}
 	if len(w.paths) == 0 && dir == "" {
@@ -367,7 +367,7 @@ func (w *ruleWriter) rulesFlags() []string {
 	} else if w.config != nil {
 		looked = w.config.AllPaths()
 	}
-	if w.dir == "" || config.Within(w.dir, looked) {
+	if w.dir == "" || config.IsWithin(w.dir, looked) {
 		return nil
 	}
 	return []string{"--rules", shell.Path(w.dir)}

@@ -90,7 +90,7 @@ func (o *secretOptions) warnOfLayers(a *app, found config.RuleFile, paths []stri
 	}
 	for i := range o.file.Projects {
 		p := &o.file.Projects[i]
-		over := config.Overridden(o.file.Paths(p), found.File, paths)
+		over := config.FindOverridden(o.file.Paths(p), found.File, paths)
 		for _, path := range slices.Sorted(maps.Keys(over)) {
 			a.warn("in project %s the later layer %s says %s, too: there the value that was set is not in force", p.Name, over[path], dottedPath(path))
 		}

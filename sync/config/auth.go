@@ -16,7 +16,7 @@ import (
 // authParts are the mappings of spec.authentication.
 var authParts = []string{"headers", "queryParams"}
 
-// authValue is one value under spec.authentication in a file.
+// classifyAuthValue is one value under spec.authentication in a file.
 type authValue struct {
 	part, name string
 	node       *yaml.Node
@@ -41,9 +41,9 @@ func (v authValue) keyPath() string {
 	return "spec.authentication." + v.part + "." + printableKey(v.name, true)
 }
 
-// authentication reads spec.authentication: names, sealed values, and the SOPS
+// readAuthentication reads spec.authentication: names, sealed values, and the SOPS
 // metadata that must accompany them. No message here contains a value.
-func (f *file) authentication(root, spec *yaml.Node, r *Rule, data []byte) {
+func (f *file) readAuthentication(root, spec *yaml.Node, r *Rule, data []byte) {
 	_, auth := child(spec, "authentication")
 	r.Spec.Auth = authNames(auth)
 	r.setAuth([]authSource{{f, data, f.authValues(root, nil)}})
@@ -54,7 +54,7 @@ func authNames(auth *yaml.Node) webhook.AuthNames {
 	names := func(part string) []string {
 		var out []string
 		_, n := child(auth, part)
-		each(n, func(key, _ *yaml.Node) { out = append(out, key.Value) })
+		eachEntry(n, func(key, _ *yaml.Node) { out = append(out, key.Value) })
 		slices.Sort(out)
 		return out
 	}
@@ -72,19 +72,19 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 	var sealed []webhook.SealedValue
 	for _, part := range authParts {
 		_, n := child(auth, part)
-		each(n, func(key, value *yaml.Node) {
+		eachEntry(n, func(key, value *yaml.Node) {
 			v := authValue{part: part, name: key.Value, node: value}
-			f.authValue(&v, metadata != nil, inForce == nil || inForce(value))
+			f.classifyAuthValue(&v, metadata != nil, inForce == nil || inForce(value))
 			if v.kind == authSealed {
 				sealed = append(sealed, webhook.SealedValue{Path: v.path(), Ciphertext: value.Value})
 			}
 			values = append(values, v)
 		})
 	}
-	f.strayReferences()
+	f.reportStrayReferences()
 	switch {
 	case metadata != nil:
-		f.sopsMetadata(root, sopsKey, metadata, sealed)
+		f.checkMetadata(root, sopsKey, metadata, sealed)
 	case len(sealed) > 0:
 		f.fail(authKey, "bring the file back from Git, or write the values in clear and encrypt it",
 			"spec.authentication is encrypted, but the file has no sops metadata to open it with").Run("sops encrypt --in-place " + shell.Path(f.name))
@@ -92,34 +92,34 @@ func (f *file) authValues(root *yaml.Node, inForce func(*yaml.Node) bool) []auth
 	return values
 }
 
-// authValue sets the kind of a value and reports its problems.
-func (f *file) authValue(v *authValue, hasMetadata, inForce bool) {
+// classifyAuthValue sets the kind of a value and reports its problems.
+func (f *file) classifyAuthValue(v *authValue, hasMetadata, inForce bool) {
 	switch n := v.node; {
 	case n.Kind == yaml.MappingNode:
-		if v.ref = f.reference(n, v.keyPath()); v.ref != nil {
+		if v.ref = f.parseReference(n, v.keyPath()); v.ref != nil {
 			v.ref.path = v.path()
 		}
 	case !isText(n) || n.Value == "": // the schema reports it
 	default:
-		f.textValue(v, v.keyPath(), hasMetadata, inForce)
+		f.classifyText(v, v.keyPath(), hasMetadata, inForce)
 	}
 }
 
-// textValue sets the kind of a text value and reports its problems. at is the
+// classifyText sets the kind of a text value and reports its problems. at is the
 // value's path.
-func (f *file) textValue(v *authValue, at string, hasMetadata, inForce bool) {
+func (f *file) classifyText(v *authValue, at string, hasMetadata, inForce bool) {
 	switch n := v.node; {
 	case secrets.LooksSealed(n.Value):
 		v.kind = authSealed
 		if problem := secrets.SealedProblem(n.Value); problem != "" {
-			f.mendSealed(f.fail(n, "", "%s %s", at, problem), secrets.SealedAsOtherType(n.Value), at)
+			f.sealedHint(f.fail(n, "", "%s %s", at, problem), secrets.SealedAsOtherType(n.Value), at)
 		}
 	case strings.Contains(n.Value, "ENC[AES256_GCM,"):
-		f.mendSealed(f.fail(n, "", "%s has text before the encrypted value", at), false, at)
+		f.sealedHint(f.fail(n, "", "%s has text before the encrypted value", at), false, at)
 	default:
 		v.kind = authClear
 		if inForce || !secrets.IsPlaceholder(n.Value) { // a later layer has the value
-			f.clearValue(n, at, hasMetadata)
+			f.reportPlaintext(n, at, hasMetadata)
 		}
 	}
 }
@@ -170,9 +170,9 @@ func (r *Rule) finishAuth() {
 	r.references = nil
 }
 
-// mendSealed adds the hint for an encrypted value that SOPS did not write in this
+// sealedHint adds the hint for an encrypted value that SOPS did not write in this
 // form.
-func (f *file) mendSealed(p *schema.Problem, otherType bool, path string) {
+func (f *file) sealedHint(p *schema.Problem, otherType bool, path string) {
 	if otherType {
 		p.SetHint(diag.Hint{Text: "set it anew, as text", Command: f.setAnew(path)})
 		return
@@ -187,19 +187,19 @@ func (f *file) setAnew(path string) string {
 	return "mkhooks secret set " + shell.Path(f.name) + " " + shell.Word(strings.TrimPrefix(path, "spec.authentication."))
 }
 
-// clearValue reports a plaintext auth value.
-func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
+// reportPlaintext reports a plaintext auth value.
+func (f *file) reportPlaintext(n *yaml.Node, path string, hasMetadata bool) {
 	set := "mkhooks secret set " + shell.Path(f.name)
 	switch {
 	case secrets.IsMask(n.Value):
 		f.fail(n, "the API never shows a value; to set and encrypt it", "%s is a mask (only asterisks), expected an encrypted value", path).Run(set)
-	case secrets.IsPlaceholder(n.Value) && f.o.AllowPlaceholders:
+	case secrets.IsPlaceholder(n.Value) && f.options.AllowPlaceholders:
 		f.placeholders = append(f.placeholders, path)
 		f.warn(n, "", "%s is a placeholder, so the rule can't be sent yet", path).Run(set)
-	case f.o.AllowPlaintextAuth && !hasMetadata && (f.o.AllowOddSecrets || !secrets.IsPlaceholder(n.Value)):
+	case f.options.AllowPlaintextAuth && !hasMetadata && (f.options.AllowOddSecrets || !secrets.IsPlaceholder(n.Value)):
 		value := secrets.NewString(n.Value)
 		switch problem := value.Check(); {
-		case value.IsOdd() && f.o.AllowOddSecrets || problem == "":
+		case value.IsOdd() && f.options.AllowOddSecrets || problem == "":
 		case value.IsOdd():
 			f.fail(n, "mend the value; if it really is the secret: --allow-odd-secrets", "%s %s", path, problem)
 		default:
@@ -213,10 +213,10 @@ func (f *file) clearValue(n *yaml.Node, path string, hasMetadata bool) {
 		f.fail(n, "", "%s %s, expected an encrypted value", path, what).Run(set)
 	case hasMetadata && f.uncovered:
 		f.fail(n, "remove sops, give shared secrets files a rule of their own in .sops.yaml, before the general one, and encrypt the file anew",
-			"%s is in clear text, because SOPS was told to encrypt other names only", path).Run(f.encrypt())
+			"%s is in clear text, because SOPS was told to encrypt other names only", path).Run(f.encryptCommand())
 	case hasMetadata:
 		f.fail(n, "give it a new value: "+f.setAnew(path)+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	default:
-		f.fail(n, f.encrypt()+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
+		f.fail(n, f.encryptCommand()+"; if it was ever committed, it is no secret any more", "%s is in clear text, expected a value encrypted with SOPS", path)
 	}
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// rule checks a document and builds its rule. The result is valid only if no problem
+// buildRule checks a document and builds its rule. The result is valid only if no problem
 // is an error.
-func (f *file) rule(root *yaml.Node, data []byte) *Rule {
-	f.encryptedBeyond(root)
-	r, spec := f.body(root)
-	f.authentication(root, spec, r, data)
-	f.trace(root, r)
+func (f *file) buildRule(root *yaml.Node, data []byte) *Rule {
+	f.reportEncryptedOutside(root)
+	r, spec := f.buildBody(root)
+	f.readAuthentication(root, spec, r, data)
+	f.traceOrigins(root, r)
 	r.Placeholders = f.placeholders
 	r.reencrypt = f.reencrypt
 	return r
 }
 
-// body checks a document and builds its rule without authentication.
-func (f *file) body(root *yaml.Node) (r *Rule, spec *yaml.Node) {
-	f.shape(root)
+// buildBody checks a document and builds its rule without authentication.
+func (f *file) buildBody(root *yaml.Node) (r *Rule, spec *yaml.Node) {
+	f.checkShape(root)
 	_, spec = child(root, "spec")
 	nameNode := nameOf(root)
 	r = &Rule{}
@@ -38,9 +38,9 @@ func (f *file) body(root *yaml.Node) (r *Rule, spec *yaml.Node) {
 			r.Name = nameNode.Value
 		}
 		r.Line, r.column = nameNode.Line, nameNode.Column
-		f.ruleName(nameNode)
+		f.checkRuleName(nameNode)
 	}
-	f.spec(spec, &r.Spec)
+	f.readSpec(spec, &r.Spec)
 	return r, spec
 }
 
@@ -53,18 +53,18 @@ func nameOf(root *yaml.Node) *yaml.Node {
 
 func isText(n *yaml.Node) bool { return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" }
 
-// shape checks a document against the JSON Schema. It reports violations in its own
+// checkShape checks a document against the JSON Schema. It reports violations in its own
 // words.
-func (f *file) shape(root *yaml.Node) {
+func (f *file) checkShape(root *yaml.Node) {
 	for _, v := range schema.CheckRule(jsonOf(root)) {
-		key, node := f.find(root, v.Path)
+		key, node := f.findPath(root, v.Path)
 		secret := len(v.Path) > 1 && v.Path[0] == "spec" && v.Path[1] == "authentication"
 		at := "the file"
 		if len(v.Path) > 0 {
-			at = dotted(v.Path, secret)
+			at = dottedPath(v.Path, secret)
 		}
 		inAuth := secret && len(v.Path) > 2
-		if f.saidOfSecrets(root, node, v) {
+		if f.isReportedElsewhere(root, node, v) {
 			continue
 		}
 		switch v.Kind {
@@ -80,27 +80,27 @@ func (f *file) shape(root *yaml.Node) {
 				f.reportMissing(key, append(slices.Clip(v.Path), name), where)
 			}
 		case schema.Unknown:
-			f.unknownKeys(node, v, at, secret)
+			f.reportUnknownKeys(node, v, at, secret)
 		case schema.WrongType:
-			f.wrongType(node, v, at, inAuth)
+			f.reportWrongType(node, v, at, inAuth)
 		case schema.NotListed:
-			f.unknownEvent(node, v, at)
+			f.reportUnknownEvent(node, v, at)
 		case schema.Empty:
-			f.empty(node, at, inAuth)
+			f.reportEmpty(node, at, inAuth)
 		case schema.Repeated:
-			f.repeatedEvent(node, at)
-		case schema.Forbidden: // headerNames reports it
+			f.reportRepeatedEvents(node, at)
+		case schema.Forbidden: // checkHeaderNames reports it
 		default:
 			f.fail(node, "mkhooks schema rule says what a rule file holds", "%s does not fit the schema", at)
 		}
 	}
 }
 
-// saidOfSecrets reports whether the check of references reports the violation at a
+// isReportedElsewhere reports whether the check of references reports the violation at a
 // node.
-func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
+func (f *file) isReportedElsewhere(root, node *yaml.Node, v schema.Violation) bool {
 	if len(v.Path) >= 4 && isAuthValue(v.Path[:4]) {
-		_, value := f.find(root, v.Path[:4])
+		_, value := f.findPath(root, v.Path[:4])
 		return value.Kind == yaml.MappingNode
 	}
 	key, _ := child(node, secretKey)
@@ -109,7 +109,7 @@ func (f *file) saidOfSecrets(root, node *yaml.Node, v schema.Violation) bool {
 
 // reportMissing reports a required field that is absent.
 func (f *file) reportMissing(key *yaml.Node, path []string, where string) {
-	if r := f.layers.removal(path); r != nil {
+	if r := f.layers.findRemoval(path); r != nil {
 		f.fail(r.key, "remove the line, or give it a value", "%s is removed by null, and a rule must have it", where)
 		return
 	}
@@ -120,8 +120,8 @@ func (f *file) reportMissing(key *yaml.Node, path []string, where string) {
 	f.fail(key, cmp.Or(hint, "mkhooks schema rule says what a rule file holds"), "%s is missing", where)
 }
 
-// dotted formats a path for messages.
-func dotted(path []string, secret bool) string {
+// dottedPath formats a path for messages.
+func dottedPath(path []string, secret bool) string {
 	var b strings.Builder
 	for i, p := range path {
 		switch {
@@ -130,15 +130,15 @@ func dotted(path []string, secret bool) string {
 		case i > 0:
 			b.WriteString("." + printableKey(p, secret))
 		default:
-			b.WriteString(shortened(p))
+			b.WriteString(shorten(p))
 		}
 	}
 	return b.String()
 }
 
-func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secret bool) {
+func (f *file) reportUnknownKeys(node *yaml.Node, v schema.Violation, at string, secret bool) {
 	for _, name := range v.Names {
-		key, _ := f.find(node, []string{name})
+		key, _ := f.findPath(node, []string{name})
 		if key == nil {
 			key = node
 		}
@@ -152,11 +152,11 @@ func (f *file) unknownKeys(node *yaml.Node, v schema.Violation, at string, secre
 		if len(v.Path) == 0 {
 			in = " at the top level"
 		}
-		f.fail(key, hint, "unknown key %q%s; expected %s", printableKey(name, secret), in, anyOf(v.Allowed))
+		f.fail(key, hint, "unknown key %q%s; expected %s", printableKey(name, secret), in, joinAlternatives(v.Allowed))
 	}
 }
 
-func anyOf(names []string) string {
+func joinAlternatives(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}
@@ -166,7 +166,7 @@ func anyOf(names []string) string {
 // typeWords are the schema's types in words.
 var typeWords = map[string]string{"object": "a mapping", "string": "text", "boolean": "true or false", "array": "a list", "null": ""}
 
-func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth bool) {
+func (f *file) reportWrongType(node *yaml.Node, v schema.Violation, at string, inAuth bool) {
 	var want []string
 	for _, t := range v.Allowed {
 		if w := typeWords[t]; w != "" && !(inAuth && len(v.Path) == 4 && t == "object") {
@@ -185,21 +185,21 @@ func (f *file) wrongType(node *yaml.Node, v schema.Violation, at string, inAuth 
 	case slices.Contains(v.Allowed, "string") && scalar && node.Tag != "!!null":
 		hint = "quote it"
 		if value := webhook.RedactValue(v.Path[len(v.Path)-1], node.Value); value != webhook.Redacted {
-			hint = fmt.Sprintf("quote it: %q", shortened(value))
+			hint = fmt.Sprintf("quote it: %q", shorten(value))
 		}
-	case f.o.Layered && node.Tag == "!!null":
+	case f.options.Layered && node.Tag == "!!null":
 		hint = "null takes a key out in a later layer only"
 	case slices.Contains(v.Allowed, "array"):
 		hint = f.kind.lists
 	}
 	expected := strings.Join(want, " or ")
-	if before := f.layers.replaced(node); before != nil && !isNull(before) && kindOf(before) != kindOf(node) {
+	if before := f.layers.replacedValue(node); before != nil && !isNull(before) && kindOf(before) != kindOf(node) {
 		expected += " as " + f.describePosition(before, node)
 	}
 	f.fail(node, hint, "%s is %s, expected %s", at, kindOf(node), expected)
 }
 
-func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {
+func (f *file) reportUnknownEvent(node *yaml.Node, v schema.Violation, at string) {
 	if !isText(node) {
 		return // the schema check reports the wrong type
 	}
@@ -207,10 +207,10 @@ func (f *file) unknownEvent(node *yaml.Node, v schema.Violation, at string) {
 	if near := schema.Nearest(node.Value, v.Allowed); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	f.fail(node, hint, "%s is %q, which is no event type", at, shortened(webhook.RedactValue("", node.Value)))
+	f.fail(node, hint, "%s is %q, which is no event type", at, shorten(webhook.RedactValue("", node.Value)))
 }
 
-func (f *file) empty(node *yaml.Node, at string, inAuth bool) {
+func (f *file) reportEmpty(node *yaml.Node, at string, inAuth bool) {
 	switch {
 	case node.Kind == yaml.SequenceNode:
 		f.fail(node, "name at least one event; to pause a rule, say enabled: false", "%s is empty", at)
@@ -221,13 +221,13 @@ func (f *file) empty(node *yaml.Node, at string, inAuth bool) {
 	}
 }
 
-// repeatedEvent reports every repeated event. The schema library stops at the first
+// reportRepeatedEvents reports every repeated event. The schema library stops at the first
 // pair.
-func (f *file) repeatedEvent(list *yaml.Node, at string) {
+func (f *file) reportRepeatedEvents(list *yaml.Node, at string) {
 	seen := map[string]int{}
 	for _, n := range list.Content {
 		if first, ok := seen[n.Value]; ok && isText(n) {
-			f.fail(n, "remove one of them", "%s lists %q twice, first on line %d", at, shortened(webhook.RedactValue("", n.Value)), first)
+			f.fail(n, "remove one of them", "%s lists %q twice, first on line %d", at, shorten(webhook.RedactValue("", n.Value)), first)
 			continue
 		}
 		seen[n.Value] = n.Line
@@ -263,9 +263,9 @@ func jsonOf(n *yaml.Node) any {
 	return float64(0)
 }
 
-// encryptedBeyond reports, once, a file that is encrypted outside authentication: a
+// reportEncryptedOutside reports, once, a file that is encrypted outside authentication: a
 // reviewer could not read its changes.
-func (f *file) encryptedBeyond(root *yaml.Node) {
+func (f *file) reportEncryptedOutside(root *yaml.Node) {
 	var first *yaml.Node
 	var at []string
 	sealed := map[*yaml.Node]bool{}
@@ -296,15 +296,15 @@ func (f *file) encryptedBeyond(root *yaml.Node) {
 	}
 	_, metadata := child(root, "sops")
 	hint := diag.Hint{Text: "SOPS reads no value that was encrypted elsewhere: write it in clear here, or anew under spec.authentication"}
-	if covers, ok := coverage(metadata); ok && covers(at...) {
-		hint = f.encryptAnew(metadata)
+	if covers, ok := selectorCoverage(metadata); ok && covers(at...) {
+		hint = f.encryptAgainCommand(metadata)
 	}
 	f.fail(first, "", "is encrypted outside spec.authentication; expected only that, so that a change can be read in review").SetHint(hint)
 	f.sealed = sealed
 }
 
-// each calls do for every key of a mapping.
-func each(n *yaml.Node, do func(key, value *yaml.Node)) {
+// eachEntry calls do for every key of a mapping.
+func eachEntry(n *yaml.Node, do func(key, value *yaml.Node)) {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return
 	}

@@ -31,8 +31,8 @@ func NameProblem(name string) string {
 	return ""
 }
 
-// ruleName checks metadata.name.
-func (f *file) ruleName(n *yaml.Node) {
+// checkRuleName checks metadata.name.
+func (f *file) checkRuleName(n *yaml.Node) {
 	if n.Value != "" { // the schema reports an empty name
 		f.checkName(n, "metadata.name", "a name such as job-notifications")
 	}
@@ -45,11 +45,11 @@ func (f *file) checkName(n *yaml.Node, what, hint string) {
 	}
 }
 
-// spec reads all fields of a spec except authentication.
-func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
+// readSpec reads all fields of a spec except authentication.
+func (f *file) readSpec(spec *yaml.Node, s *webhook.Spec) {
 	if _, n := child(spec, "url"); isText(n) && n.Value != "" {
 		s.URL = n.Value
-		f.url(n)
+		f.checkURL(n)
 	}
 	if _, n := child(spec, "enabled"); n != nil && n.Tag == "!!bool" {
 		s.Enabled = strings.EqualFold(n.Value, "true")
@@ -64,17 +64,17 @@ func (f *file) spec(spec *yaml.Node, s *webhook.Spec) {
 	_, auth := child(spec, "authentication")
 	_, authHeaders := child(auth, "headers")
 	_, authParams := child(auth, "queryParams")
-	f.headerNames(headers, authHeaders)
-	f.paramNames(params, authParams)
-	s.Headers = f.plainValues("spec.headers", headers, true)
-	s.QueryParams = f.plainValues("spec.queryParams", params, false)
+	f.checkHeaderNames(headers, authHeaders)
+	f.checkParamNames(params, authParams)
+	s.Headers = f.readPlainValues("spec.headers", headers, true)
+	s.QueryParams = f.readPlainValues("spec.queryParams", params, false)
 }
 
-// url checks the URL that a rule delivers to.
-func (f *file) url(n *yaml.Node) {
+// checkURL checks the URL that a rule delivers to.
+func (f *file) checkURL(n *yaml.Node) {
 	const example = "an absolute URL such as https://hooks.example.com/mkio"
 	raw := n.Value
-	if f.redacted(n, "spec.url") {
+	if f.reportRedacted(n, "spec.url") {
 		return
 	}
 	if strings.ContainsFunc(raw, func(r rune) bool {
@@ -102,16 +102,16 @@ func (f *file) url(n *yaml.Node) {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		f.fail(n, "write https://"+u.Host+"/…", "spec.url is http, expected https (http is for loopback hosts only)")
 	case u.Scheme != "https" && u.Scheme != "http":
-		f.fail(n, example, "spec.url has the scheme %q, expected https", shortened(u.Scheme))
+		f.fail(n, example, "spec.url has the scheme %q, expected https", shorten(u.Scheme))
 	}
 	switch host := u.Hostname(); {
 	case strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }):
 		f.fail(n, "write the host in its ASCII form: xn--…", "spec.url has a host with other letters than ASCII, which can look like another host's")
-	case !hostOK(u) || webhook.OriginOf(raw).Host == "":
+	case !isValidHost(u) || webhook.OriginOf(raw).Host == "":
 		f.fail(n, example, "spec.url has a host or port that can't be one")
 	}
 	if u.User == nil && webhook.RedactURL(raw) != raw {
-		f.credential(n, "spec.url has a part that looks like a credential")
+		f.reportCredential(n, "spec.url has a part that looks like a credential")
 	}
 }
 
@@ -120,8 +120,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// hostOK reports whether the host is a valid name or address and the port is valid.
-func hostOK(u *url.URL) bool {
+// isValidHost reports whether the host is a valid name or address and the port is valid.
+func isValidHost(u *url.URL) bool {
 	host := u.Hostname()
 	if port := u.Port(); port != "" {
 		if len(port) > 5 || strings.Trim(port, "0123456789") != "" || len(port) == 5 && port > "65535" || strings.Trim(port, "0") == "" || port[0] == '0' {
@@ -142,24 +142,24 @@ func hostOK(u *url.URL) bool {
 	}) < 0
 }
 
-// credential reports a plain value that everyone in the project could read.
-func (f *file) credential(n *yaml.Node, format string, args ...any) {
+// reportCredential reports a plain value that everyone in the project could read.
+func (f *file) reportCredential(n *yaml.Node, format string, args ...any) {
 	const hint = "move it under spec.authentication and encrypt the file; --allow-plain-credentials if it is none"
-	if f.o.AllowPlainCredentials {
+	if f.options.AllowPlainCredentials {
 		f.warn(n, "", format+", and everyone in the project can read it", args...)
 		return
 	}
 	f.fail(n, hint, format+", and everyone in the project could read it", args...)
 }
 
-// redacted reports a plain value that a document shows only as [webhook.Redacted].
+// reportRedacted reports a plain value that a document shows only as [webhook.Redacted].
 // Sent unchanged, the mark would replace the value.
-func (f *file) redacted(n *yaml.Node, at string) bool {
+func (f *file) reportRedacted(n *yaml.Node, at string) bool {
 	if !strings.Contains(n.Value, webhook.Redacted) {
 		return false
 	}
 	hint := "remove the line and set the value under spec.authentication: mkhooks secret set " + shell.Path(f.fileOf(n)) + " --add PATH; or write it here if everyone in the project may read it (--allow-plain-credentials)"
-	if f.o.AllowPlaceholders {
+	if f.options.AllowPlaceholders {
 		f.placeholders = append(f.placeholders, at)
 		f.warn(n, hint, "%s says %q instead of its value, so the rule can't be sent yet", at, webhook.Redacted)
 	} else {
@@ -168,15 +168,15 @@ func (f *file) redacted(n *yaml.Node, at string) bool {
 	return true
 }
 
-// headerNames checks the names of plain and secret headers together, because one
+// checkHeaderNames checks the names of plain and secret headers together, because one
 // request contains both.
-func (f *file) headerNames(plain, secret *yaml.Node) {
+func (f *file) checkHeaderNames(plain, secret *yaml.Node) {
 	seen := map[string]*yaml.Node{}
 	for _, part := range []struct {
 		at string
 		n  *yaml.Node
 	}{{"spec.headers", plain}, {"spec.authentication.headers", secret}} {
-		each(part.n, func(key, _ *yaml.Node) {
+		eachEntry(part.n, func(key, _ *yaml.Node) {
 			name := key.Value
 			switch {
 			case key.Kind != yaml.ScalarNode: // keys reports it
@@ -194,10 +194,10 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 			}
 			id := webhook.HeaderKey(name)
 			if first, ok := seen[id]; ok && first.Value != name {
-				f.fail(key, "header names are the same in upper and lower case: "+f.removeOne(first, key), "header %q stands twice, first as %q %s",
-					printableKey(name, part.n != plain), shortened(first.Value), f.describePosition(first, key))
+				f.fail(key, "header names are the same in upper and lower case: "+f.removeHint(first, key), "header %q stands twice, first as %q %s",
+					printableKey(name, part.n != plain), shorten(first.Value), f.describePosition(first, key))
 			} else if ok && part.n != plain {
-				f.fail(key, "a header is either plain or secret: "+f.removeOne(first, key), "header %q is also in spec.headers, %s", shortened(name), f.describePosition(first, key))
+				f.fail(key, "a header is either plain or secret: "+f.removeHint(first, key), "header %q is also in spec.headers, %s", shorten(name), f.describePosition(first, key))
 			} else if !ok {
 				seen[id] = key
 			}
@@ -207,38 +207,38 @@ func (f *file) headerNames(plain, secret *yaml.Node) {
 
 // isToken reports whether name is a field name of RFC 9110, section 5.1.
 func isToken(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(r rune) bool { return !tokenRune(r) }) < 0
+	return name != "" && strings.IndexFunc(name, func(r rune) bool { return !isTokenRune(r) }) < 0
 }
 
-func tokenRune(r rune) bool {
+func isTokenRune(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// paramNames checks the names of plain and secret query parameters together.
-func (f *file) paramNames(plain, secret *yaml.Node) {
+// checkParamNames checks the names of plain and secret query parameters together.
+func (f *file) checkParamNames(plain, secret *yaml.Node) {
 	seen := map[string]*yaml.Node{}
 	check := func(at string, key *yaml.Node) {
 		if key.Value == "" || strings.ContainsFunc(key.Value, unicode.IsControl) {
 			f.fail(key, "give the parameter a name", "%s has a name that is empty or has control characters in it", at)
 		}
 	}
-	each(plain, func(key, _ *yaml.Node) {
+	eachEntry(plain, func(key, _ *yaml.Node) {
 		check("spec.queryParams", key)
 		seen[key.Value] = key
 	})
-	each(secret, func(key, _ *yaml.Node) {
+	eachEntry(secret, func(key, _ *yaml.Node) {
 		check("spec.authentication.queryParams", key)
 		if first, ok := seen[key.Value]; ok {
-			f.fail(key, "a parameter is either plain or secret: "+f.removeOne(first, key), "query parameter %q is also in spec.queryParams, %s", printableKey(key.Value, true), f.describePosition(first, key))
+			f.fail(key, "a parameter is either plain or secret: "+f.removeHint(first, key), "query parameter %q is also in spec.queryParams, %s", printableKey(key.Value, true), f.describePosition(first, key))
 		}
 	})
 }
 
-// plainValues reads and checks plain headers or parameters. It returns nil if there
+// readPlainValues reads and checks plain headers or parameters. It returns nil if there
 // are none.
-func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]string {
+func (f *file) readPlainValues(at string, n *yaml.Node, header bool) map[string]string {
 	var out map[string]string
-	each(n, func(key, value *yaml.Node) {
+	eachEntry(n, func(key, value *yaml.Node) {
 		if !isText(value) {
 			return // the schema reports it
 		}
@@ -246,11 +246,11 @@ func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]stri
 			out = map[string]string{}
 		}
 		out[key.Value] = value.Value
-		where := at + "." + shortened(key.Value)
+		where := at + "." + shorten(key.Value)
 		if f.sealed[value] {
-			return // encryptedBeyond reports it
+			return // reportEncryptedOutside reports it
 		}
-		if f.redacted(value, where) {
+		if f.reportRedacted(value, where) {
 			return
 		}
 		if header && strings.ContainsFunc(value.Value, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
@@ -259,7 +259,7 @@ func (f *file) plainValues(at string, n *yaml.Node, header bool) map[string]stri
 			f.fail(value, "remove the white space", "%s has white space around its value", where)
 		}
 		if webhook.LooksLikeCredential(key.Value, value.Value) {
-			f.credential(value, "%s looks like a credential", where)
+			f.reportCredential(value, "%s looks like a credential", where)
 		}
 	})
 	return out

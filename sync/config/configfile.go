@@ -103,9 +103,9 @@ func ReadFile(name string) (*File, []schema.Problem) {
 	if IsLinkOutside(name) {
 		return nil, []schema.Problem{fileProblem(name, LinkOutside, linkOutsideHint)}
 	}
-	data, err := readSome(name)
+	data, err := readLimited(name)
 	if err != nil {
-		return nil, []schema.Problem{fileProblem(name, "can't be read: "+reason(err), "")}
+		return nil, []schema.Problem{fileProblem(name, "can't be read: "+readErrorReason(err), "")}
 	}
 	return parseFile(name, data, true)
 }
@@ -138,28 +138,28 @@ func parseFile(name string, data []byte, follow bool) (out *File, problems []sch
 			out, problems = nil, unreadableProblem(name)
 		}
 	}()
-	root := f.document(data)
+	root := f.parseDocument(data)
 	if root != nil {
-		out = f.config(root, follow)
+		out = f.buildConfig(root, follow)
 	}
-	problems = f.sorted()
+	problems = f.sortedProblems()
 	if schema.HasErrors(problems) {
 		return nil, problems
 	}
 	return out, problems
 }
 
-// config checks a document and builds its config. The result is valid only if no
+// buildConfig checks a document and builds its config. The result is valid only if no
 // problem is an error.
-func (f *file) config(root *yaml.Node, follow bool) *File {
-	f.configShape(root)
+func (f *file) buildConfig(root *yaml.Node, follow bool) *File {
+	f.checkConfigShape(root)
 	_, defaults := child(root, "defaults")
 	_, projects := child(root, "projects")
 	f.checkMaxDeletes(defaults)
-	f.places(root, follow)
-	f.hosts(root)
-	f.ownership(root)
-	each(projects, func(key, value *yaml.Node) {
+	f.checkLocations(root, follow)
+	f.checkDestinations(root)
+	f.checkOwnership(root)
+	eachEntry(projects, func(key, value *yaml.Node) {
 		f.checkName(key, "the name of a project", "a name such as my-project, as MK.IO has it")
 		f.checkMaxDeletes(value)
 		f.checkRulePaths(value, follow)
@@ -169,13 +169,13 @@ func (f *file) config(root *yaml.Node, follow bool) *File {
 	}
 	var common settings
 	out := &File{Name: f.name, lines: map[string]int{}}
-	noteLines(out.lines, root, "")
-	if !f.decode(root, out) || defaults != nil && !f.decode(defaults, &common) {
+	recordLines(out.lines, root, "")
+	if !f.decodeNode(root, out) || defaults != nil && !f.decodeNode(defaults, &common) {
 		return nil
 	}
-	each(projects, func(key, value *yaml.Node) {
+	eachEntry(projects, func(key, value *yaml.Node) {
 		p := Project{Name: key.Value}
-		if !f.decode(value, &p) {
+		if !f.decodeNode(value, &p) {
 			return
 		}
 		p.Prune, p.MaxDeletes = cmp.Or(p.Prune, common.Prune), cmp.Or(p.MaxDeletes, common.MaxDeletes)
@@ -196,22 +196,22 @@ func (f *File) NamedAt(path string) string {
 	return ""
 }
 
-// noteLines records the line of each key of nested mappings, and of each list entry
+// recordLines records the line of each key of nested mappings, and of each list entry
 // in them.
-func noteLines(lines map[string]int, n *yaml.Node, above string) {
+func recordLines(lines map[string]int, n *yaml.Node, above string) {
 	if n.Kind == yaml.SequenceNode {
 		for i, entry := range n.Content {
 			lines[above+strconv.Itoa(i)] = entry.Line
 		}
 	}
-	each(n, func(key, value *yaml.Node) {
+	eachEntry(n, func(key, value *yaml.Node) {
 		lines[above+key.Value] = key.Line
-		noteLines(lines, value, above+key.Value+"\x00")
+		recordLines(lines, value, above+key.Value+"\x00")
 	})
 }
 
-// decode decodes a node whose shape was checked before.
-func (f *file) decode(n *yaml.Node, v any) bool {
+// decodeNode decodes a node whose shape was checked before.
+func (f *file) decodeNode(n *yaml.Node, v any) bool {
 	if n.Decode(v) != nil {
 		f.fail(n, configFile.holds, "can't be read")
 		return false
@@ -219,8 +219,8 @@ func (f *file) decode(n *yaml.Node, v any) bool {
 	return true
 }
 
-// ownership reports keys that have no effect without an owner.
-func (f *file) ownership(root *yaml.Node) {
+// checkOwnership reports keys that have no effect without an owner.
+func (f *file) checkOwnership(root *yaml.Node) {
 	if key, _ := child(root, "owner"); key != nil {
 		return
 	}
@@ -234,7 +234,7 @@ func (f *file) ownership(root *yaml.Node) {
 	}
 	pruned(child(root, "defaults"))
 	_, projects := child(root, "projects")
-	each(projects, pruned)
+	eachEntry(projects, pruned)
 }
 
 // leadsIntoGit reports whether a path has a component .git, in any case: an audit
@@ -245,9 +245,9 @@ func leadsIntoGit(path string) bool {
 	})
 }
 
-// inside returns why a path leaves the file's directory, or "" if it stays inside.
+// outsideReason returns why a path leaves the file's directory, or "" if it stays inside.
 // It resolves links only if follow is set.
-func (f *file) inside(path string, follow bool) (why string) {
+func (f *file) outsideReason(path string, follow bool) (why string) {
 	local := filepath.FromSlash(path)
 	switch {
 	case filepath.IsAbs(local) || strings.HasPrefix(path, "/"):
@@ -260,7 +260,7 @@ func (f *file) inside(path string, follow bool) (why string) {
 		return ""
 	}
 	dir := realPath(filepath.Dir(f.name))
-	if !below(realPath(filepath.Join(dir, local)), dir) {
+	if !isBelow(realPath(filepath.Join(dir, local)), dir) {
 		return "is a link that leads out of the folder of the config file"
 	}
 	return ""

@@ -125,7 +125,7 @@ func TestWithin(t *testing.T) {
 		"rules": true, "rules/a.yaml": true, "link/a.yaml": true, "rules/../rules": true,
 		"rulesets": false, "rules/..": false, "rules/up/x.yaml": false, "other.yaml": false,
 	} {
-		if got := Within(dir+"/"+path, []string{filepath.Join(dir, "rules")}); got != want {
+		if got := IsWithin(dir+"/"+path, []string{filepath.Join(dir, "rules")}); got != want {
 			t.Errorf("Within(%s) = %v", path, got)
 		}
 	}
@@ -172,7 +172,7 @@ func FuzzParseFile(f *testing.F) {
 				}
 			}
 		}
-		if again := Loosened(c, c); len(again) > 0 {
+		if again := CompareConfigs(c, c); len(again) > 0 {
 			t.Fatalf("looser than itself: %v", again)
 		}
 	})

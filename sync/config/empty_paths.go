@@ -37,13 +37,13 @@ func CheckPaths(paths []string, o Options) []schema.Problem {
 	return problems
 }
 
-// namedDirectory lists the rule files below a directory that the user named.
-func (c *collector) namedDirectory(path, real string) {
+// addNamedDirectory lists the rule files below a directory that the user named.
+func (c *collector) addNamedDirectory(path, real string) {
 	met, own, problems := c.met, len(c.files), len(c.problems)
 	c.near = 0
-	c.folder(path, real, real)
+	c.addDirectory(path, real, real)
 	if c.near > mostNear {
-		c.warn(path, fmt.Sprintf("and %d more files whose name nearly is a rule file's", c.near-mostNear), "")
+		c.addPathWarning(path, fmt.Sprintf("and %d more files whose name nearly is a rule file's", c.near-mostNear), "")
 	}
 	found := c.met - met
 	if c.strict != nil && c.strict.layered {
@@ -52,25 +52,25 @@ func (c *collector) namedDirectory(path, real string) {
 	if found > 0 || schema.HasErrors(c.problems[problems:]) {
 		return
 	}
-	c.empty(path, "holds no rule file (.yaml or .yml), expected at least one", checkPath)
+	c.reportEmptyDirectory(path, "holds no rule file (.yaml or .yml), expected at least one", checkPath)
 }
 
-// bare reports an empty directory below a named directory: an error if it is a
+// reportBareDirectory reports an empty directory below a named directory: an error if it is a
 // submodule. Otherwise it may be a mount, or what git mv left behind.
-func (c *collector) bare(path string, entries []fs.DirEntry) {
+func (c *collector) reportBareDirectory(path string, entries []fs.DirEntry) {
 	if c.strict == nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != ".git" }) {
 		return
 	}
-	if _, module := submodule(path); module != "" || len(entries) > 0 {
-		c.empty(path, "is an empty directory, as of a submodule that is not checked out", "if nothing belongs there: rm -r "+shell.Path(path))
+	if _, module := findSubmodule(path); module != "" || len(entries) > 0 {
+		c.reportEmptyDirectory(path, "is an empty directory, as of a submodule that is not checked out", "if nothing belongs there: rm -r "+shell.Path(path))
 		return
 	}
-	c.warn(path, "is an empty directory, as of a failed mount", "if nothing belongs there: rmdir "+shell.Path(path))
+	c.addPathWarning(path, "is an empty directory, as of a failed mount", "if nothing belongs there: rmdir "+shell.Path(path))
 }
 
-// empty reports a directory without rule files. If a command can fill the directory,
+// reportEmptyDirectory reports a directory without rule files. If a command can fill the directory,
 // that command replaces the hint.
-func (c *collector) empty(path, message, hint string) {
+func (c *collector) reportEmptyDirectory(path, message, hint string) {
 	p := fileProblem(path, message, emptyHint(path, hint))
 	if c.strict == nil || c.strict.allowEmpty {
 		p.Severity = schema.Warning
@@ -78,7 +78,7 @@ func (c *collector) empty(path, message, hint string) {
 	c.problems = append(c.problems, p)
 }
 
-func (c *collector) warn(path, message, hint string) {
+func (c *collector) addPathWarning(path, message, hint string) {
 	p := fileProblem(path, message, hint)
 	p.Severity = schema.Warning
 	c.problems = append(c.problems, p)
@@ -87,7 +87,7 @@ func (c *collector) warn(path, message, hint string) {
 // emptyHint returns a hint to fill a directory. otherwise applies if the directory
 // is not a submodule.
 func emptyHint(path, otherwise string) string {
-	if root, module := submodule(path); module != "" {
+	if root, module := findSubmodule(path); module != "" {
 		git := "git "
 		if here, err := filepath.Rel(realPath("."), filepath.Join(root, module)); err == nil && filepath.IsLocal(here) {
 			module = here
@@ -99,9 +99,9 @@ func emptyHint(path, otherwise string) string {
 	return otherwise + "; " + mayBeEmpty
 }
 
-// submodule returns the work tree whose .gitmodules lists a path or a directory
+// findSubmodule returns the work tree whose .gitmodules lists a path or a directory
 // above it, and the path of the submodule there. It returns "" if no file lists it.
-func submodule(path string) (root, module string) {
+func findSubmodule(path string) (root, module string) {
 	real := realPath(path)
 	for dir := filepath.Dir(real); filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
 		f, err := os.Open(filepath.Join(dir, ".gitmodules"))
@@ -112,7 +112,7 @@ func submodule(path string) (root, module string) {
 		for lines := bufio.NewScanner(f); lines.Scan(); {
 			key, value, _ := strings.Cut(lines.Text(), "=")
 			value = strings.TrimSpace(value)
-			if strings.TrimSpace(key) == "path" && filepath.IsLocal(value) && below(real, filepath.Join(dir, value)) {
+			if strings.TrimSpace(key) == "path" && filepath.IsLocal(value) && isBelow(real, filepath.Join(dir, value)) {
 				return dir, value
 			}
 		}
@@ -124,14 +124,14 @@ func submodule(path string) (root, module string) {
 // mostNear limits the near misses reported per path.
 const mostNear = 20
 
-// nearMiss warns of a file whose name is almost a rule file's: such a file is not
+// reportNearMiss warns of a file whose name is almost a rule file's: such a file is not
 // read.
-func (c *collector) nearMiss(path string) {
+func (c *collector) reportNearMiss(path string) {
 	if c.strict == nil || !isNearlyYAML(filepath.Base(path)) {
 		return
 	}
 	if c.near++; c.near <= mostNear {
-		c.warn(path, "is not read: a rule file's name ends in .yaml or .yml", "if it is a rule file, rename it; otherwise move it to another directory")
+		c.addPathWarning(path, "is not read: a rule file's name ends in .yaml or .yml", "if it is a rule file, rename it; otherwise move it to another directory")
 	}
 }
 
@@ -157,10 +157,10 @@ func isNearlyYAML(name string) bool {
 	return strings.HasPrefix(last, "y") && schema.IsNear(last, "yml", 1)
 }
 
-// withoutRules reports directories that contain only shared secrets files. This is
+// pathsWithoutRules reports directories that contain only shared secrets files. This is
 // valid for a layer if a rule takes a value from it; otherwise its rules are
 // missing.
-func withoutRules(paths []string, files []source, results []parsed, taken map[string]bool, o Options) []schema.Problem {
+func pathsWithoutRules(paths []string, files []sourceFile, results []parsed, taken map[string]bool, o Options) []schema.Problem {
 	shared := map[string]bool{}
 	for _, r := range results {
 		if r.rule == nil && r.secrets != nil {
@@ -177,7 +177,7 @@ func withoutRules(paths []string, files []source, results []parsed, taken map[st
 		}
 		met, needed := 0, false
 		for _, f := range files {
-			if f.layer != layer && (o.Layered || !below(realPath(f.file), realPath(path))) {
+			if f.layer != layer && (o.Layered || !isBelow(realPath(f.file), realPath(path))) {
 				continue
 			}
 			met++

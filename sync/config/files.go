@@ -17,7 +17,7 @@ import (
 // collector finds rule files. It follows links that stay in the given directory. A
 // file that is reached twice counts once.
 type collector struct {
-	files    []source
+	files    []sourceFile
 	problems []schema.Problem
 	seen     map[string]bool // real paths
 	layer    int             // index of the current path
@@ -37,8 +37,8 @@ const (
 	entriesRead = 10_000
 )
 
-// source is a rule file and the index of the path above it.
-type source struct {
+// sourceFile is a rule file and the index of the path above it.
+type sourceFile struct {
 	file  string
 	layer int
 }
@@ -47,13 +47,13 @@ type source struct {
 // them. A file below several paths counts for the nearest path: rules/prod is a
 // separate layer even if rules is also a layer. If strict is nil, a path without a
 // rule file is a warning, and names that are almost a rule file's are not reported.
-func collect(paths []string, strict *strictness) ([]source, []schema.Problem) {
+func collect(paths []string, strict *strictness) ([]sourceFile, []schema.Problem) {
 	c := &collector{limit: maxEntries, seen: map[string]bool{}, strict: strict}
 	for _, layer := range nearestFirst(paths) {
 		c.layer = layer
 		c.addNamed(paths[layer])
 	}
-	slices.SortFunc(c.files, func(a, b source) int { return strings.Compare(a.file, b.file) })
+	slices.SortFunc(c.files, func(a, b sourceFile) int { return strings.Compare(a.file, b.file) })
 	return c.files, c.problems
 }
 
@@ -89,13 +89,13 @@ func nearestFirst(paths []string) []int {
 	return order
 }
 
-func (c *collector) problem(path, message, hint string) {
+func (c *collector) addError(path, message, hint string) {
 	c.problems = append(c.problems, fileProblem(path, message, hint))
 }
 
-// reason describes why a file can't be read. It omits the path, which the caller
+// readErrorReason describes why a file can't be read. It omits the path, which the caller
 // prints before it.
-func reason(err error) string {
+func readErrorReason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "no such file or folder"
@@ -126,7 +126,7 @@ func followLinks(path string) (string, error) {
 // addNamed adds a path that the user named. The path itself may be a link.
 func (c *collector) addNamed(path string) {
 	if path == "" {
-		c.problem(path, "an empty path", "name a file or folder of rule files")
+		c.addError(path, "an empty path", "name a file or folder of rule files")
 		return
 	}
 	real, err := followLinks(path)
@@ -135,16 +135,16 @@ func (c *collector) addNamed(path string) {
 		info, err = os.Stat(path)
 	}
 	if err != nil {
-		c.problem(path, reason(err), "name a file or folder of rule files")
+		c.addError(path, readErrorReason(err), "name a file or folder of rule files")
 		return
 	}
 	switch {
 	case info.IsDir():
-		c.namedDirectory(path, real)
+		c.addNamedDirectory(path, real)
 	case !info.Mode().IsRegular():
-		c.problem(path, "is neither a file nor a folder", "name a file or folder of rule files")
+		c.addError(path, "is neither a file nor a folder", "name a file or folder of rule files")
 	case !isYAML(path):
-		c.problem(path, "is no rule file by its name", "a rule file's name ends in .yaml or .yml")
+		c.addError(path, "is no rule file by its name", "a rule file's name ends in .yaml or .yml")
 	default:
 		c.addFile(path, real)
 	}
@@ -159,32 +159,32 @@ func (c *collector) addFile(path, real string) {
 	c.met++
 	if !c.seen[real] {
 		c.seen[real] = true
-		c.files = append(c.files, source{path, c.layer})
+		c.files = append(c.files, sourceFile{path, c.layer})
 	}
 }
 
-// folder reads a directory. root is the real path of the directory that the user
+// addDirectory reads a directory. root is the real path of the directory that the user
 // named.
-func (c *collector) folder(path, real, root string) {
+func (c *collector) addDirectory(path, real, root string) {
 	if c.seen[real] {
 		c.met++
 		return
 	}
 	c.seen[real] = true
-	entries, err := c.read(path)
+	entries, err := c.listDirectory(path)
 	if err != nil {
-		c.problem(path, "can't be read: "+reason(err), "")
+		c.addError(path, "can't be read: "+readErrorReason(err), "")
 		return
 	}
 	if c.entries > c.limit {
 		return
 	}
 	if strings.Count(real, string(filepath.Separator))-strings.Count(root, string(filepath.Separator)) > maxTreeDepth {
-		c.problem(path, fmt.Sprintf("lies more than %d directories deep", maxTreeDepth), "name the directories of the rule files one by one")
+		c.addError(path, fmt.Sprintf("lies more than %d directories deep", maxTreeDepth), "name the directories of the rule files one by one")
 		return
 	}
 	if real != root {
-		c.bare(path, entries)
+		c.reportBareDirectory(path, entries)
 	}
 	for _, e := range entries {
 		// Hidden files, .sops.yaml among them, belong to other tools. mkhooks.yaml is the
@@ -197,19 +197,19 @@ func (c *collector) folder(path, real, root string) {
 		case e.Type()&fs.ModeSymlink != 0:
 			c.followLink(sub, root)
 		case e.IsDir():
-			c.folder(sub, filepath.Join(real, e.Name()), root)
+			c.addDirectory(sub, filepath.Join(real, e.Name()), root)
 		case !isYAML(e.Name()):
-			c.nearMiss(sub)
+			c.reportNearMiss(sub)
 		case !e.Type().IsRegular():
-			c.problem(sub, "is no regular file", "remove it, or name the rule files one by one")
+			c.addError(sub, "is no regular file", "remove it, or name the rule files one by one")
 		default:
 			c.addFile(sub, filepath.Join(real, e.Name()))
 		}
 	}
 }
 
-// read lists a directory, sorted. It ends the search if there are too many entries.
-func (c *collector) read(path string) ([]fs.DirEntry, error) {
+// listDirectory lists a directory, sorted. It ends the search if there are too many entries.
+func (c *collector) listDirectory(path string) ([]fs.DirEntry, error) {
 	if c.entries > c.limit {
 		return nil, nil
 	}
@@ -225,7 +225,7 @@ func (c *collector) read(path string) ([]fs.DirEntry, error) {
 		c.entries += len(some)
 		switch {
 		case c.entries > c.limit:
-			c.problem(path, fmt.Sprintf("is one directory too many: more than %d files and directories are below the rule paths", c.limit), "name the directories that hold rule files, and nothing else")
+			c.addError(path, fmt.Sprintf("is one directory too many: more than %d files and directories are below the rule paths", c.limit), "name the directories that hold rule files, and nothing else")
 			return nil, nil
 		case errors.Is(err, io.EOF):
 			slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
@@ -240,35 +240,35 @@ func (c *collector) read(path string) ([]fs.DirEntry, error) {
 func (c *collector) followLink(path, root string) {
 	real, err := followLinks(path)
 	if err != nil {
-		c.problem(path, "is a link that can't be followed: "+reason(err), "remove the link")
+		c.addError(path, "is a link that can't be followed: "+readErrorReason(err), "remove the link")
 		return
 	}
 	info, err := os.Stat(real)
 	if err != nil {
-		c.problem(path, "is a link that can't be followed: "+reason(err), "remove the link")
+		c.addError(path, "is a link that can't be followed: "+readErrorReason(err), "remove the link")
 		return
 	}
-	inside := below(real, root)
+	inside := isBelow(real, root)
 	switch {
 	case !info.IsDir() && !isYAML(path):
-		c.nearMiss(path)
+		c.reportNearMiss(path)
 	case !inside:
-		c.problem(path, "is a link that leads out of the folder given", "name the place it leads to as a path of its own")
+		c.addError(path, "is a link that leads out of the folder given", "name the place it leads to as a path of its own")
 	case info.IsDir():
-		if at, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && below(at, real) {
-			c.problem(path, "is a link to a folder above it, round in a circle", "remove the link")
+		if at, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && isBelow(at, real) {
+			c.addError(path, "is a link to a folder above it, round in a circle", "remove the link")
 			return
 		}
-		c.folder(path, real, root)
+		c.addDirectory(path, real, root)
 	case info.Mode().IsRegular():
 		c.addFile(path, real)
 	default:
-		c.problem(path, "is a link to something that is no regular file", "remove the link")
+		c.addError(path, "is a link to something that is no regular file", "remove the link")
 	}
 }
 
-// below reports whether a real path equals folder or is below it.
-func below(path, folder string) bool {
+// isBelow reports whether a real path equals folder or is below it.
+func isBelow(path, folder string) bool {
 	sep := string(filepath.Separator)
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, sep)+sep)
 }

@@ -21,10 +21,10 @@ type Loosening struct {
 	What, Text string
 }
 
-// Loosened lists the guards that are weaker now than before. Either file may be nil:
+// CompareConfigs lists the guards that are weaker now than before. Either file may be nil:
 // it is absent. Guards that became stronger are omitted. [Compare] also compares the
 // .sops.yaml files.
-func Loosened(before, now *File) []Loosening {
+func CompareConfigs(before, now *File) []Loosening {
 	l := &guardDiff{}
 	switch {
 	case before == nil && now == nil:
@@ -39,8 +39,8 @@ func Loosened(before, now *File) []Loosening {
 			before.Projects = append(before.Projects, Project{Name: p.Name, Rules: p.Rules, TokenEnv: p.TokenEnv})
 		}
 	}
-	l.owners(before, now)
-	l.hosts(before, now)
+	l.compareOwners(before, now)
+	l.compareDestinations(before, now)
 	for _, s := range now.KeyServices {
 		if !slices.Contains(before.KeyServices, s) {
 			l.addLoosening("", "keyServices", strconv.Quote(s)+" was added: rule files may have it called")
@@ -49,9 +49,9 @@ func Loosened(before, now *File) []Loosening {
 	if now.ArchiveIsDurable && !before.ArchiveIsDurable {
 		l.addLoosening("", "archiveIsDurable", "became true: under CI, a delete may store its history on the runner's disk")
 	}
-	l.place("archive", before.Archive, now.Archive, "rules can be deleted, and their histories go there", "histories of deleted rules go elsewhere")
-	l.place("audit", before.Audit, now.Audit, "the record begins anew there", "the record goes elsewhere")
-	l.projects(before, now)
+	l.compareLocation("archive", before.Archive, now.Archive, "rules can be deleted, and their histories go there", "histories of deleted rules go elsewhere")
+	l.compareLocation("audit", before.Audit, now.Audit, "the record begins anew there", "the record goes elsewhere")
+	l.compareAllProjects(before, now)
 	return l.list
 }
 
@@ -61,44 +61,44 @@ func (l *guardDiff) addLoosening(project, what, text string) {
 	l.list = append(l.list, Loosening{Project: project, What: what, Text: text})
 }
 
-func changed(before, now string) string {
+func describeChange(before, now string) string {
 	if now == "" {
 		return strconv.Quote(before) + " was removed"
 	}
 	return strconv.Quote(before) + " became " + strconv.Quote(now)
 }
 
-// place compares a storage location. set describes the effect of setting it, and
+// compareLocation compares a storage location. set describes the effect of setting it, and
 // moved the effect of changing or removing it.
-func (l *guardDiff) place(key, before, now, set, moved string) {
+func (l *guardDiff) compareLocation(key, before, now, set, moved string) {
 	switch {
 	case before == now:
 	case before == "":
 		l.addLoosening("", key, strconv.Quote(now)+" was set: "+set)
 	default:
-		l.addLoosening("", key, changed(before, now)+": "+moved)
+		l.addLoosening("", key, describeChange(before, now)+": "+moved)
 	}
 }
 
-// projects compares each project with the project of the same name.
-func (l *guardDiff) projects(before, now *File) {
+// compareAllProjects compares each project with the project of the same name.
+func (l *guardDiff) compareAllProjects(before, now *File) {
 	for i := range before.Projects {
 		if name := before.Projects[i].Name; now.Project(name) == nil {
 			l.addLoosening("", "projects", strconv.Quote(name)+" was removed: its rules are not compared with their files any more")
 		}
 	}
 	for i := range now.Projects {
-		l.compareProjects(before.Project(now.Projects[i].Name), &now.Projects[i])
+		l.compareProject(before.Project(now.Projects[i].Name), &now.Projects[i])
 	}
 }
 
-func (l *guardDiff) owners(before, now *File) {
+func (l *guardDiff) compareOwners(before, now *File) {
 	switch {
 	case now.Owner == before.Owner:
 	case before.Owner == "":
 		l.addLoosening("", "owner", strconv.Quote(now.Owner)+" was set: live rules of that owner count as ours")
 	default:
-		l.addLoosening("", "owner", changed(before.Owner, now.Owner))
+		l.addLoosening("", "owner", describeChange(before.Owner, now.Owner))
 	}
 	for _, o := range now.FormerOwners {
 		switch {
@@ -111,7 +111,7 @@ func (l *guardDiff) owners(before, now *File) {
 	}
 }
 
-func (l *guardDiff) hosts(before, now *File) {
+func (l *guardDiff) compareDestinations(before, now *File) {
 	if len(before.Destinations) == 0 {
 		return
 	}
@@ -120,15 +120,15 @@ func (l *guardDiff) hosts(before, now *File) {
 		return
 	}
 	for _, d := range now.Destinations {
-		if !slices.ContainsFunc(before.Destinations, func(b string) bool { return covers(b, d) }) {
+		if !slices.ContainsFunc(before.Destinations, func(b string) bool { return coversPattern(b, d) }) {
 			l.addLoosening("", "destinations", strconv.Quote(d)+" was added: it may receive secrets")
 		}
 	}
 }
 
-// covers reports whether a destination pattern matches everything that another
+// coversPattern reports whether a destination pattern matches everything that another
 // pattern matches.
-func covers(pattern, other string) bool {
+func coversPattern(pattern, other string) bool {
 	a, b := webhook.HeaderKey(pattern), webhook.HeaderKey(other)
 	if a == b {
 		return true
@@ -144,13 +144,13 @@ func covers(pattern, other string) bool {
 // pruneRank orders the modes by how much they delete.
 var pruneRank = map[string]int{"": 0, "none": 0, "owned": 1, "all": 2}
 
-func (l *guardDiff) compareProjects(before, now *Project) {
+func (l *guardDiff) compareProject(before, now *Project) {
 	if before == nil {
-		l.addLoosening(now.Name, "projects", "is new, with rules "+list(now.Rules))
+		l.addLoosening(now.Name, "projects", "is new, with rules "+formatList(now.Rules))
 		before = &Project{Rules: now.Rules} // all that it deletes is new
 	}
 	if !slices.Equal(before.Rules, now.Rules) {
-		l.addLoosening(now.Name, "rules", list(before.Rules)+" became "+list(now.Rules)+": other files define its rules; later layers win")
+		l.addLoosening(now.Name, "rules", formatList(before.Rules)+" became "+formatList(now.Rules)+": other files define its rules; later layers win")
 	}
 	if pruneRank[now.Prune] > pruneRank[before.Prune] {
 		l.addLoosening(now.Name, "prune", cmp.Or(before.Prune, "none")+" became "+now.Prune)
@@ -172,8 +172,8 @@ func (l *guardDiff) compareProjects(before, now *Project) {
 // defaultTokenEnv is the variable that contains the token if tokenEnv is absent.
 const defaultTokenEnv = "MKIO_TOKEN"
 
-// list formats a list of paths as the config file writes it.
-func list(paths []string) string {
+// formatList formats a list of paths as the config file writes it.
+func formatList(paths []string) string {
 	var out []string
 	for _, p := range paths {
 		out = append(out, strconv.Quote(p))

@@ -72,7 +72,7 @@ func TestLoosened(t *testing.T) {
 		{"the same token by name", `{projects: {a: {rules: [r]}}}`, `{projects: {a: {rules: [r], tokenEnv: MKIO_TOKEN}}}`, nil},
 	} {
 		var got []string
-		for _, l := range Loosened(parseConfig(t, tt.before), parseConfig(t, tt.now)) {
+		for _, l := range CompareConfigs(parseConfig(t, tt.before), parseConfig(t, tt.now)) {
 			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s: %s", l.Project, l.What, l.Text)))
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {

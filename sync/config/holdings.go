@@ -57,7 +57,7 @@ func (h *Holdings) Project(ctx context.Context, project string, paths []string) 
 		}
 	}
 	files := make([]*heldFile, len(sources))
-	if err := inParallel(ctx, len(sources), func(i int) { files[i] = h.file(sources[i].file) }); err != nil {
+	if err := inParallel(ctx, len(sources), func(i int) { files[i] = h.loadFile(sources[i].file) }); err != nil {
 		return nil, nil, err
 	}
 	order := make([]int, 0, len(sources))
@@ -69,7 +69,7 @@ func (h *Holdings) Project(ctx context.Context, project string, paths []string) 
 		order = append(order, i)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return sources[a].layer - sources[b].layer })
-	rules := map[string][]layerOf{}
+	rules := map[string][]layerFile{}
 	var names []string
 	for _, i := range order {
 		if files[i].shared != nil {
@@ -82,26 +82,26 @@ func (h *Holdings) Project(ctx context.Context, project string, paths []string) 
 		if rules[name] == nil {
 			names = append(names, name)
 		}
-		rules[name] = append(rules[name], layerOf{files[i], sources[i].layer})
+		rules[name] = append(rules[name], layerFile{files[i], sources[i].layer})
 	}
 	for _, name := range names {
-		held = append(held, h.ofRule(project, rules[name], paths)...)
+		held = append(held, h.ruleHoldings(project, rules[name], paths)...)
 	}
 	slices.Sort(unread)
 	return held, slices.Compact(unread), nil
 }
 
-// layerOf is a file of a rule and the index of its layer.
-type layerOf struct {
+// layerFile is a file of a rule and the index of its layer.
+type layerFile struct {
 	*heldFile
 	layer int
 }
 
-// ofRule lists the values of a rule after each of its layers. After each layer the
+// ruleHoldings lists the values of a rule after each of its layers. After each layer the
 // rule is as a project without the later layers would have it, and its values then
 // count. Otherwise whoever writes a later layer could take a value away from its
 // rule.
-func (h *Holdings) ofRule(project string, docs []layerOf, paths []string) []webhook.Holding {
+func (h *Holdings) ruleHoldings(project string, docs []layerFile, paths []string) []webhook.Holding {
 	var out []webhook.Holding
 	seen := map[webhook.Holding]bool{}
 	var waiting []webhook.ValueDigest // until a layer defines the URL
@@ -142,7 +142,7 @@ func (h *Holdings) ofRule(project string, docs []layerOf, paths []string) []webh
 				note(v.digest)
 			}
 			for layer := d.layer; layer < until && v.file != ""; layer++ {
-				if digest, ok := h.refersTo(v, paths[:layer+1]); ok {
+				if digest, ok := h.resolveReference(v, paths[:layer+1]); ok {
 					note(digest)
 				}
 			}
@@ -151,19 +151,19 @@ func (h *Holdings) ofRule(project string, docs []layerOf, paths []string) []webh
 	return out
 }
 
-// refersTo returns the value that a reference leads to, from the last layer that has
+// resolveReference returns the value that a reference leads to, from the last layer that has
 // it.
-func (h *Holdings) refersTo(v heldValue, layers []string) (webhook.ValueDigest, bool) {
+func (h *Holdings) resolveReference(v heldValue, layers []string) (webhook.ValueDigest, bool) {
 	for _, folder := range slices.Backward(layers) {
 		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
 			folder = filepath.Dir(folder)
 		}
 		name := filepath.Join(folder, filepath.FromSlash(v.file))
 		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() || !below(realPath(name), realPath(folder)) {
+		if err != nil || !info.Mode().IsRegular() || !isBelow(realPath(name), realPath(folder)) {
 			continue
 		}
-		if f := h.file(name); f != nil {
+		if f := h.loadFile(name); f != nil {
 			if digest, ok := f.shared[v.key]; ok {
 				return digest, true
 			}
@@ -172,15 +172,15 @@ func (h *Holdings) refersTo(v heldValue, layers []string) (webhook.ValueDigest, 
 	return webhook.ValueDigest{}, false
 }
 
-// file reads a file, once. It returns nil if the file can't be read.
-func (h *Holdings) file(name string) *heldFile {
+// loadFile reads a file, once. It returns nil if the file can't be read.
+func (h *Holdings) loadFile(name string) *heldFile {
 	h.mu.Lock()
 	f, known := h.files[name]
 	h.mu.Unlock()
 	if known {
 		return f
 	}
-	f = readHeld(name)
+	f = readHeldFile(name)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.files == nil {
@@ -190,14 +190,14 @@ func (h *Holdings) file(name string) *heldFile {
 	return f
 }
 
-func readHeld(name string) *heldFile {
+func readHeldFile(name string) *heldFile {
 	d := readDocument(name, Options{}, nil)
 	if d.root == nil {
 		return nil
 	}
 	if isShared(d.root) {
 		f := &heldFile{shared: map[string]webhook.ValueDigest{}}
-		each(d.root, func(key, value *yaml.Node) {
+		eachEntry(d.root, func(key, value *yaml.Node) {
 			if digest, ok := sealedDigest(value); ok && key.Value != "sops" {
 				f.shared[key.Value] = digest
 			}
@@ -211,21 +211,21 @@ func readHeld(name string) *heldFile {
 		f.url = url.Value
 	}
 	placed := map[*yaml.Node]bool{}
-	auth := f.cut(d.root, "spec", "")
-	auth = f.cut(auth, "authentication", "")
+	auth := f.readMapping(d.root, "spec", "")
+	auth = f.readMapping(auth, "authentication", "")
 	for _, part := range authParts {
-		each(f.cut(auth, part, part+"/"), func(key, value *yaml.Node) {
+		eachEntry(f.readMapping(auth, part, part+"/"), func(key, value *yaml.Node) {
 			placed[value] = true
 			f.values[part+"/"+key.Value] = heldAt(value)
 		})
 	}
-	f.strays(d.root, placed)
+	f.addStrays(d.root, placed)
 	return f
 }
 
-// cut returns the mapping below a key. If the value is not a mapping, the file
+// readMapping returns the mapping below a key. If the value is not a mapping, the file
 // removes the values of earlier layers below a path.
-func (f *heldFile) cut(n *yaml.Node, key, path string) *yaml.Node {
+func (f *heldFile) readMapping(n *yaml.Node, key, path string) *yaml.Node {
 	_, value := child(n, key)
 	if value != nil && value.Kind != yaml.MappingNode {
 		f.cuts = append(f.cuts, path)
@@ -248,8 +248,8 @@ func heldAt(n *yaml.Node) heldValue {
 	return heldValue{}
 }
 
-// strays records the encrypted values that are not in placed.
-func (f *heldFile) strays(n *yaml.Node, placed map[*yaml.Node]bool) {
+// addStrays records the encrypted values that are not in placed.
+func (f *heldFile) addStrays(n *yaml.Node, placed map[*yaml.Node]bool) {
 	if placed[n] {
 		return
 	}
@@ -260,7 +260,7 @@ func (f *heldFile) strays(n *yaml.Node, placed map[*yaml.Node]bool) {
 		if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "sops" {
 			continue // its values are keys, not secrets of rules
 		}
-		f.strays(c, placed)
+		f.addStrays(c, placed)
 	}
 }
 

@@ -30,15 +30,15 @@ type layeredRule struct {
 }
 
 // loadLayers reads the files of several layers and merges the files of each rule.
-func loadLayers(ctx context.Context, sources []source, o Options, recipients *recipients) ([]parsed, error) {
+func loadLayers(ctx context.Context, sources []sourceFile, o Options, recipients *recipients) ([]parsed, error) {
 	docs := make([]document, len(sources))
 	err := inParallel(ctx, len(sources), func(i int) { docs[i] = readDocument(sources[i].file, o, recipients) })
 	if err != nil {
 		return nil, err
 	}
-	stacks, results := stacksOf(docs, sources, o)
+	stacks, results := groupByRule(docs, sources, o)
 	docs = nil
-	near := &nearest{stacks: stacks}
+	near := &layerSuggester{stacks: stacks}
 	from := len(results)
 	results = append(results, make([]parsed, len(stacks))...)
 	err = inParallel(ctx, len(stacks), func(i int) {
@@ -48,9 +48,9 @@ func loadLayers(ctx context.Context, sources []source, o Options, recipients *re
 	return results, err
 }
 
-// stacksOf groups files by rule. A second file in the same layer is not part of the
+// groupByRule groups files by rule. A second file in the same layer is not part of the
 // rule: twice contains the problems of such files.
-func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRule, twice []parsed) {
+func groupByRule(docs []document, sources []sourceFile, o Options) (stacks []layeredRule, twice []parsed) {
 	// Sort by layer; files of a layer keep their order.
 	order := make([]int, len(docs))
 	for i := range order {
@@ -70,9 +70,9 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRul
 		case stacks[n].layers[len(stacks[n].layers)-1] == layer:
 			of := stacks[n].docs[len(stacks[n].docs)-1]
 			_, first := of.ruleName()
-			problems := append(d.alone(), duplicate(name, at, first, oneRule+"; files are merged where they lie below different paths of a project", o))
+			problems := append(d.checkAlone(), duplicateProblem(name, at, first, oneRule+"; files are merged where they lie below different paths of a project", o))
 			if !o.matters(name) {
-				warnOnly(problems)
+				demoteToWarnings(problems)
 			}
 			if o.matters(name) || !o.Silent {
 				twice = append(twice, parsed{problems: problems})
@@ -85,7 +85,7 @@ func stacksOf(docs []document, sources []source, o Options) (stacks []layeredRul
 	return stacks, twice
 }
 
-// ruleName returns the name of the file's rule and its position. The name is empty
+// checkRuleName returns the name of the file's rule and its position. The name is empty
 // if it is absent or can't be read.
 func (d document) ruleName() (string, schema.Position) {
 	n := nameOf(d.root)
@@ -95,20 +95,20 @@ func (d document) ruleName() (string, schema.Position) {
 	return n.Value, d.positionOf(n)
 }
 
-// alone runs the per-file checks for a file that is not part of a rule.
-func (d document) alone() []schema.Problem {
+// checkAlone runs the per-file checks for a file that is not part of a rule.
+func (d document) checkAlone() []schema.Problem {
 	var out parsed
 	func() {
-		defer recovered(&out, d.name)
-		d.encryptedBeyond(d.root)
+		defer recoverPanic(&out, d.name)
+		d.reportEncryptedOutside(d.root)
 		d.authValues(d.root, nil)
-		out.problems = d.sorted()
+		out.problems = d.sortedProblems()
 	}()
 	return out.problems
 }
 
 // checkRule builds the rule of a stack.
-func (s *layeredRule) checkRule(near *nearest) parsed {
+func (s *layeredRule) checkRule(near *layerSuggester) parsed {
 	last := s.docs[len(s.docs)-1]
 	if len(s.docs) == 1 {
 		if s.name != "" {
@@ -116,17 +116,17 @@ func (s *layeredRule) checkRule(near *nearest) parsed {
 		}
 		return last.checkRule()
 	}
-	return s.merge(last)
+	return s.mergeFiles(last)
 }
 
-// merge builds one rule from the files of several layers.
-func (s *layeredRule) merge(last document) (out parsed) {
-	defer recovered(&out, last.name)
-	l := newLayers(last.file)
-	f := &file{kind: ruleFile, name: last.name, o: last.o, layers: l, sealed: map[*yaml.Node]bool{}}
+// mergeFiles builds one rule from the files of several layers.
+func (s *layeredRule) mergeFiles(last document) (out parsed) {
+	defer recoverPanic(&out, last.name)
+	l := newMergeSources(last.file)
+	f := &file{kind: ruleFile, name: last.name, options: last.options, layers: l, sealed: map[*yaml.Node]bool{}}
 	f.missing = func() string { return "none of its layers says it: " + s.fileNames() }
 	for _, d := range s.docs {
-		d.encryptedBeyond(d.root)
+		d.reportEncryptedOutside(d.root)
 		for n := range d.sealed {
 			f.sealed[n] = true
 		}
@@ -134,22 +134,22 @@ func (s *layeredRule) merge(last document) (out parsed) {
 	}
 	root := withoutSOPS(s.docs[0].root)
 	for _, d := range s.docs[1:] {
-		root = f.merge(root, withoutSOPS(d.root), nil)
+		root = f.mergeMappings(root, withoutSOPS(d.root), nil)
 	}
-	r, spec := f.body(root)
-	f.typeChanges()
-	f.layeredAuth(s.docs, spec, r)
-	f.trace(root, r)
+	r, spec := f.buildBody(root)
+	f.reportTypeChanges()
+	f.readLayeredAuth(s.docs, spec, r)
+	f.traceOrigins(root, r)
 	for i, d := range s.docs {
 		if i < len(s.docs)-1 {
 			r.Over = append(r.Over, d.name)
 		}
 		r.Placeholders = append(r.Placeholders, d.placeholders...)
-		out.problems = append(out.problems, d.sorted()...)
+		out.problems = append(out.problems, d.sortedProblems()...)
 	}
 	r.Placeholders = append(r.Placeholders, f.placeholders...)
 	slices.Sort(r.Placeholders)
-	out.rule, out.problems = r, append(out.problems, f.sorted()...)
+	out.rule, out.problems = r, append(out.problems, f.sortedProblems()...)
 	return out
 }
 
@@ -159,17 +159,17 @@ func (s *layeredRule) fileNames() string {
 	for _, d := range s.docs {
 		names = append(names, d.name)
 	}
-	return anyOf(names)
+	return joinAlternatives(names)
 }
 
-// layeredAuth reads the auth values and the SOPS metadata of each file separately.
+// readLayeredAuth reads the auth values and the SOPS metadata of each file separately.
 // Only the values that remain in the merged rule are in force.
-func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
+func (f *file) readLayeredAuth(docs []document, spec *yaml.Node, r *Rule) {
 	_, auth := child(spec, "authentication")
 	inForce := map[*yaml.Node]bool{}
 	for _, part := range authParts {
 		_, n := child(auth, part)
-		each(n, func(_, value *yaml.Node) { inForce[value] = true })
+		eachEntry(n, func(_, value *yaml.Node) { inForce[value] = true })
 	}
 	var sources []authSource
 	for _, d := range docs {
@@ -184,15 +184,15 @@ func (f *file) layeredAuth(docs []document, spec *yaml.Node, r *Rule) {
 	r.setAuth(sources)
 }
 
-// nearest finds, for an incomplete rule, the rule that it was probably meant to be a
+// layerSuggester finds, for an incomplete rule, the rule that it was probably meant to be a
 // layer of.
-type nearest struct {
+type layerSuggester struct {
 	stacks []layeredRule
 	asked  atomic.Int32
 }
 
 // hint returns the hint for a rule that lacks a field, or "".
-func (n *nearest) hint(s *layeredRule) string {
+func (n *layerSuggester) hint(s *layeredRule) string {
 	const most = 100 // each compares all names
 	if n.asked.Add(1) > most {
 		return ""
@@ -209,8 +209,8 @@ func (n *nearest) hint(s *layeredRule) string {
 	case s.layers[0] == 0:
 		return "" // a rule of the first layer needs no other
 	default:
-		return fmt.Sprintf("no other layer has rule %q, so this file must say all of it; was the other's file removed, or its rule renamed?", shortened(s.name))
+		return fmt.Sprintf("no other layer has rule %q, so this file must say all of it; was the other's file removed, or its rule renamed?", shorten(s.name))
 	}
 	i := slices.IndexFunc(n.stacks, func(other layeredRule) bool { return other.name == near })
-	return fmt.Sprintf("no other layer has rule %q; did you mean %q, as at %s?", shortened(s.name), shortened(near), n.stacks[i].first)
+	return fmt.Sprintf("no other layer has rule %q; did you mean %q, as at %s?", shorten(s.name), shorten(near), n.stacks[i].first)
 }

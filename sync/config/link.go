@@ -27,7 +27,7 @@ func IsLinkOutside(name string) bool {
 	within := false
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
 		if isTop(dir) {
-			if !below(real, realPath(dir)) {
+			if !isBelow(real, realPath(dir)) {
 				return true
 			}
 			within = true
@@ -36,7 +36,7 @@ func IsLinkOutside(name string) bool {
 			break
 		}
 	}
-	return !within && !below(real, realPath(filepath.Dir(abs)))
+	return !within && !isBelow(real, realPath(filepath.Dir(abs)))
 }
 
 // isTop reports whether a directory is the top of a Git work tree.

@@ -107,7 +107,7 @@ type Rules struct {
 func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema.Problem, error) {
 	files, problems := collect(paths, &strictness{layered: o.Layered, allowEmpty: o.AllowEmpty})
 	recipients := newRecipients()
-	problems = append(problems, recipients.check(files)...)
+	problems = append(problems, recipients.checkConfigs(files)...)
 	var results []parsed
 	var err error
 	if o.Layered && len(paths) > 1 {
@@ -115,14 +115,14 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 	} else {
 		results = make([]parsed, len(files))
 		err = inParallel(ctx, len(files), func(i int) { results[i] = readRule(files[i].file, o, recipients) })
-		problems = append(problems, duplicates(results, files, o)...)
+		problems = append(problems, findDuplicates(results, files, o)...)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	shared, used := resolve(results, paths, o, recipients)
+	shared, used := resolveReferences(results, paths, o, recipients)
 	problems = append(problems, shared...)
-	problems = append(problems, withoutRules(paths, files, results, used, o)...)
+	problems = append(problems, pathsWithoutRules(paths, files, results, used, o)...)
 	out := &Rules{Files: len(files), Rules: make([]Rule, 0, len(results))}
 	for _, r := range results {
 		if r.secrets != nil && r.rule == nil {
@@ -134,7 +134,7 @@ func LoadRules(ctx context.Context, paths []string, o Options) (*Rules, []schema
 			if o.Silent {
 				continue
 			}
-			warnOnly(r.problems)
+			demoteToWarnings(r.problems)
 		}
 		problems = append(problems, r.problems...)
 	}
@@ -167,8 +167,8 @@ func inParallel(ctx context.Context, n int, do func(i int)) error {
 	return group.Wait()
 }
 
-// warnOnly turns problems into warnings.
-func warnOnly(problems []schema.Problem) {
+// demoteToWarnings turns problems into warnings.
+func demoteToWarnings(problems []schema.Problem) {
 	for i := range problems {
 		problems[i].Severity = schema.Warning
 	}
@@ -185,16 +185,16 @@ func readRule(file string, o Options, recipients *recipients) parsed {
 
 // readDocument reads one file without checking its rule.
 func readDocument(name string, o Options, recipients *recipients) document {
-	data, err := readSome(name)
+	data, err := readLimited(name)
 	if err != nil {
-		return document{file: &file{name: name, problems: []schema.Problem{fileProblem(name, "can't be read: "+reason(err), "")}}}
+		return document{file: &file{name: name, problems: []schema.Problem{fileProblem(name, "can't be read: "+readErrorReason(err), "")}}}
 	}
 	return openRule(name, data, o, recipients)
 }
 
-// readSome reads at most maxFile+1 bytes of a file. The extra byte shows that the
+// readLimited reads at most maxFile+1 bytes of a file. The extra byte shows that the
 // file is too large.
-func readSome(file string) ([]byte, error) {
+func readLimited(file string) ([]byte, error) {
 	info, err := os.Stat(file) // opening a named pipe would wait for ever
 	if err != nil {
 		return nil, err
@@ -230,16 +230,16 @@ var (
 
 // ReadSmall reads a regular file of at most 1 MiB, such as .sops.yaml.
 func ReadSmall(file string) ([]byte, error) {
-	data, err := readSome(file)
+	data, err := readLimited(file)
 	if err == nil && len(data) > maxFile {
 		return nil, errTooLarge
 	}
 	return data, err
 }
 
-// duplicates reports both positions of every name that two files use, also if the
+// findDuplicates reports both positions of every name that two files use, also if the
 // files have other problems. files are in order.
-func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
+func findDuplicates(files []parsed, sources []sourceFile, o Options) []schema.Problem {
 	type place struct {
 		rule  *Rule
 		layer int
@@ -262,7 +262,7 @@ func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 		if f.layer != sources[i].layer && !o.Layered {
 			hint += "; layers, which are merged, are the paths of a project in " + FileName
 		}
-		problems = append(problems, duplicate(r.Name, r.namePosition(), f.rule.namePosition(), hint, o))
+		problems = append(problems, duplicateProblem(r.Name, r.namePosition(), f.rule.namePosition(), hint, o))
 	}
 	return problems
 }
@@ -270,10 +270,10 @@ func duplicates(files []parsed, sources []source, o Options) []schema.Problem {
 // oneRule is the hint for a name that two files use.
 const oneRule = "one rule a name: rename one of them, or remove a file"
 
-// duplicate returns the problem of a rule that two files define.
-func duplicate(name string, at, first schema.Position, hint string, o Options) schema.Problem {
+// duplicateProblem returns the problem of a rule that two files define.
+func duplicateProblem(name string, at, first schema.Position, hint string, o Options) schema.Problem {
 	p := schema.Problem{Position: at, Severity: schema.Error, Hint: hint,
-		Message: fmt.Sprintf("rule %q is also defined at %s", shortened(name), first)}
+		Message: fmt.Sprintf("rule %q is also defined at %s", shorten(name), first)}
 	if !o.matters(name) {
 		p.Severity = schema.Warning
 	}

@@ -23,7 +23,7 @@ type mergeSources struct {
 	changes  []typeChange
 }
 
-func newLayers(last *file) *mergeSources {
+func newMergeSources(last *file) *mergeSources {
 	return &mergeSources{of: map[*yaml.Node]*file{}, last: last, over: map[*yaml.Node]*yaml.Node{}, removals: map[string]removal{}}
 }
 
@@ -60,29 +60,29 @@ func (l *mergeSources) fileOf(n *yaml.Node) *file {
 	return l.last
 }
 
-// removal returns the null that removed the value at a path, or nil.
-func (l *mergeSources) removal(path []string) *removal {
+// findRemoval returns the null that removed the value at a path, or nil.
+func (l *mergeSources) findRemoval(path []string) *removal {
 	if l == nil {
 		return nil
 	}
-	if r, ok := l.removals[joined(path)]; ok {
+	if r, ok := l.removals[pathKey(path)]; ok {
 		return &r
 	}
 	return nil
 }
 
-func joined(path []string) string { return strings.Join(path, "\x00") }
+func pathKey(path []string) string { return strings.Join(path, "\x00") }
 
-// replaced returns the value of an earlier layer that a node replaced, or nil.
-func (l *mergeSources) replaced(n *yaml.Node) *yaml.Node {
+// replacedValue returns the value of an earlier layer that a node replaced, or nil.
+func (l *mergeSources) replacedValue(n *yaml.Node) *yaml.Node {
 	if l == nil {
 		return nil
 	}
 	return l.over[n]
 }
 
-// removeOne returns the hint for a name that occurs twice.
-func (f *file) removeOne(first, second *yaml.Node) string {
+// removeHint returns the hint for a name that occurs twice.
+func (f *file) removeHint(first, second *yaml.Node) string {
 	const one = "remove one of them"
 	if f.fileOf(first) == f.fileOf(second) {
 		return one
@@ -95,7 +95,7 @@ func (f *file) removeOne(first, second *yaml.Node) string {
 func withoutSOPS(root *yaml.Node) *yaml.Node {
 	out := *root
 	out.Content = make([]*yaml.Node, 0, len(root.Content))
-	each(root, func(key, value *yaml.Node) {
+	eachEntry(root, func(key, value *yaml.Node) {
 		if key.Value != "sops" {
 			out.Content = append(out.Content, key, value)
 		}
@@ -109,35 +109,35 @@ func isAuthValue(path []string) bool {
 	return len(path) == 4 && path[0] == "spec" && path[1] == "authentication"
 }
 
-// merge applies a mapping of a later layer to a mapping of earlier layers, as
+// mergeMappings applies a mapping of a later layer to a mapping of earlier layers, as
 // MergePatch of RFC 7396 does. It changes neither argument.
-func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
+func (f *file) mergeMappings(base, patch *yaml.Node, path []string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: patch.Line, Column: patch.Column}
 	f.layers.of[out] = f.layers.fileOf(patch)
 	out.Content = append(make([]*yaml.Node, 0, len(base.Content)+len(patch.Content)), base.Content...)
-	find := f.firstKeys(base)
-	each(patch, func(key, value *yaml.Node) {
+	find := f.keyFinder(base)
+	eachEntry(patch, func(key, value *yaml.Node) {
 		below := append(slices.Clip(path), key.Value)
 		i := find(key.Value)
 		if i == len(base.Content) {
 			if isNull(value) {
-				f.removesNothing(key, below, base)
+				f.warnRemovesNothing(key, below, base)
 			} else {
 				out.Content = append(out.Content, key, f.withoutNulls(value, below))
-				delete(f.layers.removals, joined(below)) // set by an earlier layer
+				delete(f.layers.removals, pathKey(below)) // set by an earlier layer
 			}
 			return
 		}
 		before := base.Content[i+1]
 		switch {
 		case isNull(value):
-			f.removes(key, value, before, below)
+			f.recordRemoval(key, value, before, below)
 			key, value = nil, nil
 		case before.Kind == yaml.MappingNode && value.Kind == yaml.MappingNode && !isAuthValue(below):
-			value = f.merge(before, value, below)
+			value = f.mergeMappings(before, value, below)
 		default:
 			value = f.withoutNulls(value, below)
-			f.replace(before, value, below)
+			f.recordReplacement(before, value, below)
 		}
 		out.Content[i], out.Content[i+1] = key, value
 	})
@@ -145,18 +145,18 @@ func (f *file) merge(base, patch *yaml.Node, path []string) *yaml.Node {
 	return out
 }
 
-// removes records a null that removes a value of an earlier layer. It warns of an
+// recordRemoval records a null that removes a value of an earlier layer. It warns of an
 // empty value: it may be a slip, such as a mapping whose lines were all deleted.
-func (f *file) removes(key, null, before *yaml.Node, path []string) {
-	f.layers.removals[joined(path)] = removal{path, key}
+func (f *file) recordRemoval(key, null, before *yaml.Node, path []string) {
+	f.layers.removals[pathKey(path)] = removal{path, key}
 	if null.Value == "" && !isNull(before) {
 		f.warn(key, "write null if that is meant, otherwise remove the line", "%s has no value here, which removes what stands %s",
-			dotted(path, len(path) > 1 && path[1] == "authentication"), f.describePosition(before, key))
+			dottedPath(path, len(path) > 1 && path[1] == "authentication"), f.describePosition(before, key))
 	}
 }
 
-// replace records that a value replaced a value of an earlier layer.
-func (f *file) replace(before, after *yaml.Node, path []string) {
+// recordReplacement records that a value replaced a value of an earlier layer.
+func (f *file) recordReplacement(before, after *yaml.Node, path []string) {
 	f.layers.over[after] = before
 	if kindOf(before) != kindOf(after) && !isNull(before) && !isAuthValue(path) {
 		f.layers.changes = append(f.layers.changes, typeChange{path, before, after})
@@ -171,10 +171,10 @@ func (f *file) withoutNulls(n *yaml.Node, path []string) *yaml.Node {
 	}
 	out := *n
 	out.Content = nil
-	each(n, func(key, value *yaml.Node) {
+	eachEntry(n, func(key, value *yaml.Node) {
 		below := append(slices.Clip(path), key.Value)
 		if isNull(value) {
-			f.removesNothing(key, below, nil)
+			f.warnRemovesNothing(key, below, nil)
 			return
 		}
 		out.Content = append(out.Content, key, f.withoutNulls(value, below))
@@ -188,9 +188,9 @@ func hasNull(n *yaml.Node) bool {
 	return n.Kind == yaml.MappingNode && slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return isNull(c) || hasNull(c) })
 }
 
-// removesNothing warns of a null if no earlier layer has the key: a misspelling is
+// warnRemovesNothing warns of a null if no earlier layer has the key: a misspelling is
 // more likely than intent.
-func (f *file) removesNothing(key *yaml.Node, path []string, base *yaml.Node) {
+func (f *file) warnRemovesNothing(key *yaml.Node, path []string, base *yaml.Node) {
 	secret := len(path) > 1 && path[1] == "authentication"
 	hint := "remove the line"
 	if len(f.problems) > maxProblems {
@@ -201,19 +201,19 @@ func (f *file) removesNothing(key *yaml.Node, path []string, base *yaml.Node) {
 			hint += " Keys are merged as they are spelled"
 		}
 	}
-	f.warn(key, hint, "%s is null here, and no earlier layer has it: it removes nothing", dotted(path, secret))
+	f.warn(key, hint, "%s is null here, and no earlier layer has it: it removes nothing", dottedPath(path, secret))
 }
 
 // nearestKey returns the key of a mapping that was probably meant, or nil.
 func nearestKey(name string, m *yaml.Node) *yaml.Node {
 	var names []string
-	each(m, func(key, _ *yaml.Node) {
+	eachEntry(m, func(key, _ *yaml.Node) {
 		if len(names) < manyKeys {
 			names = append(names, key.Value)
 		}
 	})
 	near := schema.Nearest(name, names)
-	each(m, func(key, _ *yaml.Node) {
+	eachEntry(m, func(key, _ *yaml.Node) {
 		if webhook.HeaderKey(key.Value) == webhook.HeaderKey(name) {
 			near = key.Value
 		}
@@ -225,9 +225,9 @@ func nearestKey(name string, m *yaml.Node) *yaml.Node {
 	return key
 }
 
-// typeChanges reports values whose type differs from the type in an earlier layer,
+// reportTypeChanges reports values whose type differs from the type in an earlier layer,
 // if the merged rule is valid. In that case the earlier layer is wrong.
-func (f *file) typeChanges() {
+func (f *file) reportTypeChanges() {
 	for _, c := range f.layers.changes {
 		at := f.positionOf(c.after)
 		if slices.ContainsFunc(f.problems, func(p schema.Problem) bool { return p.Position == at && p.Severity == schema.Error }) {
@@ -235,6 +235,6 @@ func (f *file) typeChanges() {
 		}
 		secret := len(c.path) > 1 && c.path[1] == "authentication"
 		f.fail(c.after, "mkhooks schema rule says what a rule holds", "%s is %s here and %s %s; a layer can't change the type of a field",
-			dotted(c.path, secret), kindOf(c.after), kindOf(c.before), f.describePosition(c.before, c.after))
+			dottedPath(c.path, secret), kindOf(c.after), kindOf(c.before), f.describePosition(c.before, c.after))
 	}
 }

@@ -44,19 +44,19 @@ func mergedNodes(t *testing.T, texts ...string) (got any, ok bool) {
 	for i, text := range texts {
 		f := &file{kind: ruleFile, name: fmt.Sprint(i)}
 		// No rule has the key x, so no field checks apply below it.
-		root := f.document([]byte(`{"x": ` + text + `}`))
+		root := f.parseDocument([]byte(`{"x": ` + text + `}`))
 		if root == nil || schema.HasErrors(f.problems) {
 			return nil, false
 		}
 		docs, roots = append(docs, f), append(roots, root)
 	}
-	f := &file{kind: ruleFile, layers: newLayers(docs[len(docs)-1])}
+	f := &file{kind: ruleFile, layers: newMergeSources(docs[len(docs)-1])}
 	for i, root := range roots {
 		f.layers.addDocument(docs[i], root)
 	}
 	root := roots[0]
 	for _, next := range roots[1:] {
-		root = f.merge(root, next, nil)
+		root = f.mergeMappings(root, next, nil)
 	}
 	checkFiles(t, f, docs, root, roots)
 	_, x := child(root, "x")

@@ -36,14 +36,14 @@ const (
 // ruleKeys are the keys of a rule in schema order.
 var ruleKeys = map[string]int{"name": 1, "id": 2, "url": 3, "enabled": 4, "events": 5, "headers": 6, "queryParams": 7, "authentication": 8}
 
-// trace records the origins of the rule's fields if Options.Trace names the rule.
-func (f *file) trace(root *yaml.Node, r *Rule) {
-	if f.o.Trace == "" || f.o.Trace != r.Name {
+// traceOrigins records the origins of the rule's fields if Options.Trace names the rule.
+func (f *file) traceOrigins(root *yaml.Node, r *Rule) {
+	if f.options.Trace == "" || f.options.Trace != r.Name {
 		return
 	}
 	for _, top := range []string{"metadata", "spec"} {
 		_, n := child(root, top)
-		f.origins(r, n, []string{top})
+		f.addOrigins(r, n, []string{top})
 	}
 	if f.layers == nil {
 		return
@@ -55,12 +55,12 @@ func (f *file) trace(root *yaml.Node, r *Rule) {
 	}
 }
 
-// origins adds the fields of a mapping in schema order. Headers and parameters keep
+// addOrigins adds the fields of a mapping in schema order. Headers and parameters keep
 // file order.
-func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
+func (f *file) addOrigins(r *Rule, m *yaml.Node, path []string) {
 	var keys []*yaml.Node
 	values := map[*yaml.Node]*yaml.Node{}
-	each(m, func(key, value *yaml.Node) {
+	eachEntry(m, func(key, value *yaml.Node) {
 		keys, values[key] = append(keys, key), value
 	})
 	if len(path) == 1 || path[1] == "authentication" && len(path) == 2 {
@@ -71,7 +71,7 @@ func (f *file) origins(r *Rule, m *yaml.Node, path []string) {
 		switch {
 		case isNull(value): // null means absent
 		case value.Kind == yaml.MappingNode && !isAuthValue(below):
-			f.origins(r, value, below)
+			f.addOrigins(r, value, below)
 		default:
 			at := f.positionOf(key)
 			r.Origins = append(r.Origins, Origin{Path: below, Value: shownValue(below, value), File: at.File, Line: at.Line})

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Overridden finds values of a file in one of the layers that files of later layers
+// FindOverridden finds values of a file in one of the layers that files of later layers
 // override. It maps each such value to the overriding file. Values have the names
 // that [ScanFile] and [ReadShared] use: "headers/X-Secret" in a rule file and
 // "webhookSecret" in a shared secrets file.
-func Overridden(layers []string, file string, values []string) map[string]string {
-	if len(layers) < 2 || !Within(file, layers) {
+func FindOverridden(layers []string, file string, values []string) map[string]string {
+	if len(layers) < 2 || !IsWithin(file, layers) {
 		return nil
 	}
 	sources, _ := collect(layers, nil) // an unreadable file overrides nothing
 	real := realPath(file)
-	own := slices.IndexFunc(sources, func(s source) bool { return realPath(s.file) == real })
+	own := slices.IndexFunc(sources, func(s sourceFile) bool { return realPath(s.file) == real })
 	if own < 0 {
 		return nil
 	}
@@ -26,7 +26,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 		return nil
 	}
 	name, _ := is.ruleName()
-	slices.SortStableFunc(sources, func(a, b source) int { return a.layer - b.layer })
+	slices.SortStableFunc(sources, func(a, b sourceFile) int { return a.layer - b.layer })
 	out := map[string]string{}
 	for _, s := range sources {
 		if s.layer <= mine.layer || isShared(is.root) && s.relativePath(layers) != mine.relativePath(layers) {
@@ -38,7 +38,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 			continue
 		}
 		for _, v := range values {
-			if d.says(v) {
+			if d.definesValue(v) {
 				out[v] = s.file
 			}
 		}
@@ -47,7 +47,7 @@ func Overridden(layers []string, file string, values []string) map[string]string
 }
 
 // relativePath returns the file's path below its layer.
-func (s source) relativePath(layers []string) string {
+func (s sourceFile) relativePath(layers []string) string {
 	rel, err := filepath.Rel(layers[s.layer], s.file)
 	if err != nil {
 		return s.file
@@ -55,8 +55,8 @@ func (s source) relativePath(layers []string) string {
 	return rel
 }
 
-// says reports whether a file sets a value or removes a value with that name.
-func (d document) says(value string) bool {
+// definesValue reports whether a file sets a value or removes a value with that name.
+func (d document) definesValue(value string) bool {
 	at, name := d.root, value
 	if !isShared(d.root) {
 		var part string

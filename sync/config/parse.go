@@ -53,7 +53,7 @@ var ruleFile = fileKind{
 type file struct {
 	kind       fileKind
 	name       string
-	o          Options
+	options    Options
 	recipients *recipients
 	problems   []schema.Problem
 	// sealed are the encrypted values outside authentication. One problem reports them
@@ -119,19 +119,19 @@ type document struct {
 }
 
 func openRule(name string, data []byte, o Options, recipients *recipients) (d document) {
-	d = document{file: &file{kind: ruleFile, name: name, o: o, recipients: recipients}, data: data}
+	d = document{file: &file{kind: ruleFile, name: name, options: o, recipients: recipients}, data: data}
 	defer func() {
 		if recover() != nil {
 			d.root, d.problems = nil, unreadableProblem(name)
 		}
 	}()
-	d.root = d.document(data)
+	d.root = d.parseDocument(data)
 	return d
 }
 
 // checkRule builds the rule of a file, if no other layer defines the rule.
 func (d document) checkRule() (out parsed) {
-	defer recovered(&out, d.name)
+	defer recoverPanic(&out, d.name)
 	if d.root != nil && isShared(d.root) {
 		out.secrets = &d
 		if hasMetadata(d.root) {
@@ -139,14 +139,14 @@ func (d document) checkRule() (out parsed) {
 		}
 	}
 	if d.root != nil {
-		out.rule = d.rule(d.root, d.data)
+		out.rule = d.buildRule(d.root, d.data)
 	}
-	out.problems = d.sorted()
+	out.problems = d.sortedProblems()
 	return out
 }
 
-// recovered turns a panic of the YAML library into a problem.
-func recovered(out *parsed, name string) {
+// recoverPanic turns a panic of the YAML library into a problem.
+func recoverPanic(out *parsed, name string) {
 	if recover() != nil {
 		*out = parsed{problems: unreadableProblem(name)}
 	}
@@ -159,10 +159,10 @@ func unreadableProblem(name string) []schema.Problem {
 	return []schema.Problem{fileProblem(name, "can't be read as YAML", "look for odd characters in it")}
 }
 
-// sorted returns the problems in order. If there are more than maxProblems, it keeps
+// sortedProblems returns the problems in order. If there are more than maxProblems, it keeps
 // errors before warnings. Among errors, and among warnings, it keeps a problem of
 // each kind before repeating a kind.
-func (f *file) sorted() []schema.Problem {
+func (f *file) sortedProblems() []schema.Problem {
 	schema.SortProblems(f.problems)
 	failed := schema.HasErrors(f.problems) // even if the limit cuts off the errors
 	if n := len(f.problems); n > maxProblems {
@@ -236,14 +236,14 @@ func (f *file) failAt(line, column int, hint, message string) *schema.Problem {
 // lfsPointer is the beginning of a file that Git LFS has not fetched.
 const lfsPointer = "version https://git-lfs.github.com/spec/"
 
-// document reads a file's only document and returns its mapping, or nil.
-func (f *file) document(data []byte) *yaml.Node {
+// parseDocument reads a file's only document and returns its mapping, or nil.
+func (f *file) parseDocument(data []byte) *yaml.Node {
 	if len(data) > maxFile {
 		f.failAt(1, 1, f.kind.size, "is larger than 1 MiB")
 		return nil
 	}
 	if i := invalidUTF8(data); i >= 0 {
-		line, column := position(data, i)
+		line, column := lineAndColumn(data, i)
 		f.failAt(line, column, "save the file as UTF-8", "is not UTF-8")
 		return nil
 	}
@@ -258,7 +258,7 @@ func (f *file) document(data []byte) *yaml.Node {
 		f.failAt(1, 1, f.kind.holds, f.kind.nothing)
 		return nil
 	case err != nil:
-		f.syntax(data)
+		f.reportSyntax(data)
 		return nil
 	}
 	var second yaml.Node
@@ -266,7 +266,7 @@ func (f *file) document(data []byte) *yaml.Node {
 		f.failAt(max(second.Line, 1), 1, f.kind.secondHint, f.kind.second)
 		return nil
 	} else if !errors.Is(err, io.EOF) {
-		f.syntax(data)
+		f.reportSyntax(data)
 		return nil
 	}
 	root := doc.Content[0]
@@ -278,7 +278,7 @@ func (f *file) document(data []byte) *yaml.Node {
 		f.fail(root, f.kind.holds, "is %s, expected a mapping with %s", kindOf(root), f.kind.expect)
 		return nil
 	}
-	if !f.structure(root, 1, false) {
+	if !f.checkStructure(root, 1, false) {
 		return nil
 	}
 	return root
@@ -289,9 +289,9 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!
 // maxDepth limits the nesting of mappings and lists in a file.
 const maxDepth = 64
 
-// structure rejects YAML features that rule files may not use. It reports whether
+// checkStructure rejects YAML features that rule files may not use. It reports whether
 // the tree can be read further. secret: n is below authentication.
-func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
+func (f *file) checkStructure(n *yaml.Node, depth int, secret bool) bool {
 	if depth > maxDepth {
 		f.fail(n, f.kind.depth, "is nested deeper than %d levels", maxDepth)
 		return false
@@ -305,21 +305,21 @@ func (f *file) structure(n *yaml.Node, depth int, secret bool) bool {
 		f.fail(n, "remove the tag, and put text in quotes", "a YAML tag is not allowed")
 	}
 	if n.Kind == yaml.MappingNode {
-		f.keys(n, secret)
+		f.checkKeys(n, secret)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			ok = f.structure(n.Content[i+1], depth+1, secret || n.Content[i].Value == "authentication") && ok
+			ok = f.checkStructure(n.Content[i+1], depth+1, secret || n.Content[i].Value == "authentication") && ok
 		}
 		return ok
 	}
 	for _, c := range n.Content {
-		ok = f.structure(c, depth+1, secret) && ok
+		ok = f.checkStructure(c, depth+1, secret) && ok
 	}
 	return ok
 }
 
-// keys checks that the keys of a mapping are text and unique.
-func (f *file) keys(n *yaml.Node, secret bool) {
-	first := f.firstKeys(n)
+// checkKeys checks that the keys of a mapping are text and unique.
+func (f *file) checkKeys(n *yaml.Node, secret bool) {
+	first := f.keyFinder(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Value == secretKey {
@@ -345,9 +345,9 @@ func (f *file) keys(n *yaml.Node, secret bool) {
 // search is faster; far above it a linear search would take minutes.
 const manyKeys = 32
 
-// firstKeys returns a function that finds the first occurrence of a text key. Its
+// keyFinder returns a function that finds the first occurrence of a text key. Its
 // result is an index into Content, or len(Content) if the key is absent.
-func (f *file) firstKeys(n *yaml.Node) func(name string) int {
+func (f *file) keyFinder(n *yaml.Node) func(name string) int {
 	if len(n.Content) < 2*manyKeys {
 		return func(name string) int {
 			for i := 0; i+1 < len(n.Content); i += 2 {

@@ -30,9 +30,9 @@ type recipients struct {
 
 func newRecipients() *recipients { return &recipients{dirs: map[string]*sopsConfig{}} }
 
-// nearest returns the .sops.yaml that SOPS would use for a file in dir. outside: dir
+// nearestConfig returns the .sops.yaml that SOPS would use for a file in dir. outside: dir
 // is above the repository of that file.
-func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
+func (r *recipients) nearestConfig(dir string, outside bool) *sopsConfig {
 	if c, ok := r.dirs[dir]; ok {
 		return c
 	}
@@ -40,18 +40,18 @@ func (r *recipients) nearest(dir string, outside bool) *sopsConfig {
 	name := filepath.Join(dir, sopsConfigName)
 	switch info, err := os.Stat(name); {
 	case !outside && IsLinkOutside(name):
-		c = &sopsConfig{dir: dir, odd: true}
+		c = &sopsConfig{dir: dir, invalid: true}
 		r.problems = append(r.problems, fileProblem(shortPath(name), LinkOutside, linkOutsideHint))
 	case err == nil && info.Mode().IsRegular():
-		c = &sopsConfig{dir: dir, odd: true}
-		if data, err := readSome(name); err == nil {
+		c = &sopsConfig{dir: dir, invalid: true}
+		if data, err := readLimited(name); err == nil {
 			c = parseSopsConfig(dir, data)
 		}
 		if c.tooLarge {
 			r.problems = append(r.problems, fileProblem(shortPath(name), yamltext.ErrTooLarge.Error(), "a .sops.yaml has some kilobytes; is this one?"))
 		}
 	case filepath.Dir(dir) != dir:
-		c = r.nearest(filepath.Dir(dir), outside || isTop(dir))
+		c = r.nearestConfig(filepath.Dir(dir), outside || isTop(dir))
 	}
 	r.dirs[dir] = c
 	return c
@@ -65,14 +65,14 @@ func shortPath(name string) string {
 	return name
 }
 
-// check looks for the .sops.yaml of each file, even if the file has no secrets yet.
+// checkConfigs looks for the .sops.yaml of each file, even if the file has no secrets yet.
 // It returns the problems of the .sops.yaml files.
-func (r *recipients) check(files []source) []schema.Problem {
+func (r *recipients) checkConfigs(files []sourceFile) []schema.Problem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range files {
 		if abs, err := filepath.Abs(f.file); err == nil {
-			r.nearest(filepath.Dir(abs), false)
+			r.nearestConfig(filepath.Dir(abs), false)
 		}
 	}
 	return r.problems
@@ -91,20 +91,20 @@ func fileKey(l keyList, n *yaml.Node) string {
 	switch l.list {
 	case "kms":
 		if role := field("role"); role != "" {
-			return normalKey(field("arn") + "+" + role)
+			return normalizeKey(field("arn") + "+" + role)
 		}
 	case "azure_kv":
-		return normalKey(strings.TrimSuffix(field("vault_url|vaultUrl"), "/") + "/keys/" + field("name|key") + "/" + field("version"))
+		return normalizeKey(strings.TrimSuffix(field("vault_url|vaultUrl"), "/") + "/keys/" + field("name|key") + "/" + field("version"))
 	case "hc_vault":
-		return normalKey(strings.TrimSuffix(field("vault_address"), "/") + "/v1/" + field("engine_path") + "/keys/" + field("key_name"))
+		return normalizeKey(strings.TrimSuffix(field("vault_address"), "/") + "/v1/" + field("engine_path") + "/keys/" + field("key_name"))
 	}
-	return normalKey(field(l.id))
+	return normalizeKey(field(l.id))
 }
 
-// normalKey removes differences in spelling from a key: spaces, case, a final slash.
+// normalizeKey removes differences in spelling from a key: spaces, case, a final slash.
 // SSH keys keep their case: an RSA key that differs from another in case alone can be
 // made.
-func normalKey(k string) string {
+func normalizeKey(k string) string {
 	k = strings.ReplaceAll(strings.TrimSpace(k), " ", "")
 	if strings.HasPrefix(k, "ssh-") {
 		return k
@@ -112,17 +112,17 @@ func normalKey(k string) string {
 	return strings.TrimSuffix(strings.ToLower(k), "/")
 }
 
-// wanted returns the .sops.yaml of a file and the keys that SOPS would encrypt it
+// wantedKeys returns the .sops.yaml of a file and the keys that SOPS would encrypt it
 // for. Both are nil if no .sops.yaml applies.
-func (r *recipients) wanted(file string) (c *sopsConfig, keys []string) {
+func (r *recipients) wantedKeys(file string) (c *sopsConfig, keys []string) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return nil, nil
 	}
 	r.mu.Lock()
-	c = r.nearest(filepath.Dir(abs), false)
+	c = r.nearestConfig(filepath.Dir(abs), false)
 	r.mu.Unlock()
-	if c == nil || c.odd {
+	if c == nil || c.invalid {
 		return nil, nil
 	}
 	rel, err := filepath.Rel(c.dir, abs)
@@ -168,12 +168,12 @@ func (f *file) compareReaders(m *yaml.Node) (c *sopsConfig, lacking, unnamed []s
 	if f.recipients == nil {
 		return nil, nil, nil
 	}
-	c, want := f.recipients.wanted(f.name)
+	c, want := f.recipients.wantedKeys(f.name)
 	if len(want) == 0 {
 		return nil, nil, nil
 	}
 	have, _ := readersOf(m)
-	return c, without(want, have), without(have, want)
+	return c, keysOnlyIn(want, have), keysOnlyIn(have, want)
 }
 
 // compareRecipients warns if a file's recipients differ from the keys in the nearest
@@ -188,11 +188,11 @@ func (f *file) compareRecipients(key, m *yaml.Node) {
 	const differ = "the file is encrypted for other keys than the nearest .sops.yaml names"
 	from := shell.Path(shortPath(filepath.Join(c.dir, sopsConfigName)))
 	if len(unnamed) > 0 {
-		f.warn(key, "", "%s: the file can be read by %s, which .sops.yaml does not name", differ, quoted(unnamed)).SetHint(f.whoReads())
+		f.warn(key, "", "%s: the file can be read by %s, which .sops.yaml does not name", differ, quoteKeys(unnamed)).SetHint(f.whoReads())
 	}
 	if len(lacking) > 0 {
 		f.warn(key, "find out who added it, and whose key it is",
-			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoted(lacking)).Run("git log -p -- " + from)
+			"%s: that one also names %s, which cannot read the secrets of this file until somebody runs sops updatekeys", differ, quoteKeys(lacking)).Run("git log -p -- " + from)
 	}
 }
 
@@ -202,8 +202,8 @@ func (f *file) whoReads() diag.Hint {
 	return diag.Hint{Text: "find out who added it, and whose key it is", Command: "git log -p -- " + shell.Path(f.name)}
 }
 
-// without returns the elements of a that b lacks, sorted and unique.
-func without(a, b []string) []string {
+// keysOnlyIn returns the elements of a that b lacks, sorted and unique.
+func keysOnlyIn(a, b []string) []string {
 	var out []string
 	for _, x := range a {
 		if !slices.Contains(b, x) {
@@ -214,8 +214,8 @@ func without(a, b []string) []string {
 	return slices.Compact(out)
 }
 
-// quoted formats a few keys for a message.
-func quoted(keys []string) string {
+// quoteKeys formats a few keys for a message.
+func quoteKeys(keys []string) string {
 	const most = 4
 	var out []string
 	for i, k := range keys {
@@ -227,7 +227,7 @@ func quoted(keys []string) string {
 			out = append(out, "a key that is not shown, because it does not look like a public one")
 			continue
 		}
-		out = append(out, strconv.Quote(shortened(k)))
+		out = append(out, strconv.Quote(shorten(k)))
 	}
 	return strings.Join(out, ", ")
 }

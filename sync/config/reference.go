@@ -33,12 +33,12 @@ type reference struct {
 	at        schema.Position
 }
 
-func (r reference) String() string { return shortened(r.file) + "#" + printableKey(r.key, true) }
+func (r reference) String() string { return shorten(r.file) + "#" + printableKey(r.key, true) }
 
-// reference parses a mapping as a reference. If it is invalid, reference reports the
+// parseReference parses a mapping as a reference. If it is invalid, reference reports the
 // problem and returns nil. The text after $secret is shown only if it has the form
 // of a reference: a user may have put the secret itself there.
-func (f *file) reference(n *yaml.Node, at string) *reference {
+func (f *file) parseReference(n *yaml.Node, at string) *reference {
 	const form = "write " + exampleReference
 	key, value := child(n, secretKey)
 	if key == nil {
@@ -93,9 +93,9 @@ func (f *file) reference(n *yaml.Node, at string) *reference {
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
 
-// strayReferences reports every $secret that does not take the place of a value
+// reportStrayReferences reports every $secret that does not take the place of a value
 // under authentication. It must run after those values were read.
-func (f *file) strayReferences() {
+func (f *file) reportStrayReferences() {
 	for _, key := range f.secretKeys {
 		if !f.placed[key] {
 			f.fail(key, "spec.authentication.headers.NAME or queryParams.NAME, and below that "+exampleReference,

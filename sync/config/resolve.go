@@ -17,44 +17,44 @@ import (
 // resolver resolves the references of rules with the shared secrets files of their
 // layers.
 type resolver struct {
-	o          Options
-	recipients *recipients
-	folders    []string               // of the layers, last first
-	files      map[string]*sharedFile // by real path
-	order      []*sharedFile          // in the order of opening
-	used       map[*sharedFile]bool
-	taken      map[string]bool // real paths of files that a rule refers to
+	options     Options
+	recipients  *recipients
+	directories []string               // of the layers, last first
+	files       map[string]*sharedFile // by real path
+	order       []*sharedFile          // in the order of opening
+	used        map[*sharedFile]bool
+	taken       map[string]bool // real paths of files that a rule refers to
 	// known are the shared files below the layers, for suggestions.
 	known []string
 }
 
-// resolve adds the values of shared secrets files to the rules that refer to them. A
+// resolveReferences adds the values of shared secrets files to the rules that refer to them. A
 // problem with a reference belongs to its rule. A problem in a shared file is
 // returned, once. A rule that needs an invalid shared file is invalid. taken
 // contains the real paths of the shared files that a rule refers to.
-func resolve(results []parsed, paths []string, o Options, recipients *recipients) (problems []schema.Problem, taken map[string]bool) {
-	r := &resolver{o: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}, taken: map[string]bool{}}
+func resolveReferences(results []parsed, paths []string, o Options, recipients *recipients) (problems []schema.Problem, taken map[string]bool) {
+	r := &resolver{options: o, recipients: recipients, files: map[string]*sharedFile{}, used: map[*sharedFile]bool{}, taken: map[string]bool{}}
 	for _, p := range slices.Backward(paths) {
 		if info, err := os.Stat(p); err == nil && !info.IsDir() {
 			p = filepath.Dir(p)
 		}
-		if !slices.Contains(r.folders, p) {
-			r.folders = append(r.folders, p)
+		if !slices.Contains(r.directories, p) {
+			r.directories = append(r.directories, p)
 		}
 	}
 	for i := range results {
 		if d := results[i].secrets; d != nil && hasMetadata(d.root) {
-			r.addSharedFile(realPath(d.name), d.shared())
+			r.addSharedFile(realPath(d.name), d.checkSharedFile())
 			r.known = append(r.known, d.name)
 		}
 	}
 	for i := range results {
 		if p := &results[i]; p.rule != nil && len(p.rule.references) > 0 {
-			r.rule(p)
+			r.resolveRule(p)
 		}
 	}
 	for i := 0; i < len(r.order); i++ { // a chain may lead to more
-		r.chains(r.order[i])
+		r.reportChains(r.order[i])
 	}
 	for i := range results {
 		d := results[i].secrets
@@ -68,7 +68,7 @@ func resolve(results []parsed, paths []string, o Options, recipients *recipients
 	}
 	for _, f := range r.order {
 		if !r.used[f] && o.Only != nil {
-			warnOnly(f.problems)
+			demoteToWarnings(f.problems)
 		}
 		if o.Silent && !r.used[f] {
 			continue
@@ -83,30 +83,30 @@ func (r *resolver) addSharedFile(real string, f *sharedFile) {
 	r.order = append(r.order, f)
 }
 
-// rule resolves the references of one rule.
-func (r *resolver) rule(p *parsed) {
+// resolveRule resolves the references of one rule.
+func (r *resolver) resolveRule(p *parsed) {
 	rule := p.rule
 	for _, ref := range rule.references {
-		found, problem := r.lookup(ref)
+		found, problem := r.findValue(ref)
 		if problem != nil {
 			p.problems = append(p.problems, *problem)
 			continue
 		}
-		if r.o.matters(rule.Name) {
+		if r.options.matters(rule.Name) {
 			r.used[found.file] = true
 		}
 		v := found.value
 		switch {
-		case v.placeholder() && !v.bad:
+		case v.isPlaceholder() && !v.invalid:
 			rule.Placeholders = append(rule.Placeholders, "spec.authentication."+strings.Replace(ref.path, "/", ".", 1))
 			fallthrough
-		case v.kind == authClear && !v.bad:
+		case v.kind == authClear && !v.invalid:
 			rule.clear = true
 			rule.Sealed.Plain.Add(ref.path, secrets.NewString(v.node.Value))
-		case v.usable():
+		case v.isUsable():
 			rule.addShared(ref, found)
 		default:
-			p.problems = append(p.problems, *ref.problem(r.hint(found, ref.key), "leads to %s at %s, which %s", ref, v.at, v.what()))
+			p.problems = append(p.problems, *ref.newProblem(r.unusableHint(found, ref.key), "leads to %s at %s, which %s", ref, v.at, v.whyUnusable()))
 		}
 		if schema.HasErrors(found.file.problems) {
 			p.broken = true
@@ -116,8 +116,8 @@ func (r *resolver) rule(p *parsed) {
 	rule.finishAuth()
 }
 
-// what describes why a value can't be used.
-func (v sharedValue) what() string {
+// whyUnusable describes why a value can't be used.
+func (v sharedValue) whyUnusable() string {
 	switch {
 	case v.next != nil:
 		return "is a $secret itself; references don't chain"
@@ -127,10 +127,10 @@ func (v sharedValue) what() string {
 	return "can't be used"
 }
 
-// hint returns the hint for a value that can't be used. For a chain, it names the
+// unusableHint returns the hint for a value that can't be used. For a chain, it names the
 // end of the chain. A circle has no end; chains reports it at the files on the
 // circle.
-func (r *resolver) hint(t target, key string) diag.Hint {
+func (r *resolver) unusableHint(t target, key string) diag.Hint {
 	switch {
 	case t.value.next == nil && t.value.kind == authClear:
 		return diag.Hint{Command: "mkhooks secret set " + shell.Path(t.file.name) + " " + shell.Word(key)}
@@ -148,7 +148,7 @@ func (r *resolver) endOfChain(v sharedValue) *reference {
 	seen := map[schema.Position]bool{}
 	for next := v.next; !seen[v.at]; next = v.next {
 		seen[v.at] = true
-		t, problem := r.lookup(*next)
+		t, problem := r.findValue(*next)
 		if problem != nil {
 			return nil
 		}
@@ -176,27 +176,27 @@ type target struct {
 	value sharedValue
 }
 
-func (r reference) problem(hint diag.Hint, format string, args ...any) *schema.Problem {
+func (r reference) newProblem(hint diag.Hint, format string, args ...any) *schema.Problem {
 	p := &schema.Problem{Position: r.at, Severity: schema.Error, Message: "$secret " + fmt.Sprintf(format, args...)}
 	p.SetHint(hint)
 	return p
 }
 
-// lookup finds the value of a reference in the last layer that has it.
-func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
+// findValue finds the value of a reference in the last layer that has it.
+func (r *resolver) findValue(ref reference) (target, *schema.Problem) {
 	var looked []string // existing files
 	var names []string  // their keys
 	var places = map[string]string{}
 	var absent []string
 	var found *target
-	for _, folder := range r.folders {
+	for _, folder := range r.directories {
 		name := filepath.Join(folder, filepath.FromSlash(ref.file))
 		f, problem := r.openSharedFile(name, folder)
 		if found != nil {
 			continue // a file of this name in another layer is also a shared file
 		}
 		if problem != "" {
-			return target{}, ref.problem(diag.Hint{Text: "name a shared secrets file: NAME: VALUE, encrypted with SOPS"}, "leads to %s, which %s", name, problem)
+			return target{}, ref.newProblem(diag.Hint{Text: "name a shared secrets file: NAME: VALUE, encrypted with SOPS"}, "leads to %s, which %s", name, problem)
 		}
 		if f == nil {
 			absent = append(absent, name)
@@ -219,26 +219,26 @@ func (r *resolver) lookup(ref reference) (target, *schema.Problem) {
 	}
 	if looked == nil {
 		hint := "write the file, or the path that it has below a layer"
-		if near := r.nearFile(ref.file); near != "" {
+		if near := r.suggestFile(ref.file); near != "" {
 			hint = "did you mean $secret: " + near + "#" + printableKey(ref.key, true) + "?"
 		}
-		return target{}, ref.problem(diag.Hint{Text: hint}, "leads to a file that is not there: %s", anyOf(absent))
+		return target{}, ref.newProblem(diag.Hint{Text: hint}, "leads to a file that is not there: %s", joinAlternatives(absent))
 	}
 	hint := diag.Hint{Command: "mkhooks secret set " + shell.Path(looked[0]) + " " + shell.Word(printableKey(ref.key, true))}
 	if near := schema.Nearest(ref.key, names); near != "" {
 		hint = diag.Hint{Text: fmt.Sprintf("did you mean %q, at %s?", printableKey(near, true), places[near])}
 	}
-	return target{}, ref.problem(hint, "leads to the key %q, which is not in %s", printableKey(ref.key, true), strings.Join(looked, ", "))
+	return target{}, ref.newProblem(hint, "leads to the key %q, which is not in %s", printableKey(ref.key, true), strings.Join(looked, ", "))
 }
 
-// nearFile returns the suggested shared file for a misspelled name, as a reference
+// suggestFile returns the suggested shared file for a misspelled name, as a reference
 // would write it, or "".
-func (r *resolver) nearFile(name string) string {
+func (r *resolver) suggestFile(name string) string {
 	bare := func(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }
 	var names []string
 	full := map[string]string{}
 	for _, known := range r.known {
-		for _, folder := range r.folders {
+		for _, folder := range r.directories {
 			if rel, err := filepath.Rel(folder, known); err == nil && filepath.IsLocal(rel) {
 				rel = filepath.ToSlash(rel)
 				names, full[bare(rel)] = append(names, bare(rel)), rel
@@ -256,11 +256,11 @@ func (r *resolver) openSharedFile(name, folder string) (f *sharedFile, problem s
 		return nil, ""
 	}
 	if err != nil {
-		return nil, "can't be read: " + reason(err)
+		return nil, "can't be read: " + readErrorReason(err)
 	}
 	real := realPath(name)
 	switch {
-	case !below(real, realPath(folder)):
+	case !isBelow(real, realPath(folder)):
 		return nil, "is a link that leads out of the layer"
 	case !info.Mode().IsRegular():
 		return nil, "is no regular file"
@@ -269,22 +269,22 @@ func (r *resolver) openSharedFile(name, folder string) (f *sharedFile, problem s
 	if f, ok := r.files[real]; ok {
 		return f, ""
 	}
-	d := readDocument(name, r.o, r.recipients)
+	d := readDocument(name, r.options, r.recipients)
 	if d.root != nil && !isShared(d.root) {
 		return nil, "is a rule file"
 	}
 	if d.root == nil {
-		why := d.sorted()[0]
+		why := d.sortedProblems()[0]
 		return nil, fmt.Sprintf("can't be read: line %d %s", why.Line, why.Message)
 	}
-	f = d.shared()
+	f = d.checkSharedFile()
 	r.addSharedFile(real, f)
 	return f, ""
 }
 
-// chains reports the references in a shared file. If a chain is circular, the
+// reportChains reports the references in a shared file. If a chain is circular, the
 // message names the circle.
-func (r *resolver) chains(f *sharedFile) {
+func (r *resolver) reportChains(f *sharedFile) {
 	for _, name := range f.names {
 		v := f.values[name]
 		if v.next == nil {
@@ -295,7 +295,7 @@ func (r *resolver) chains(f *sharedFile) {
 		message := "is a $secret in a shared secrets file; references don't chain"
 		seen := map[string]bool{v.at.String(): true}
 		for next := v.next; next != nil; {
-			t, problem := r.lookup(*next)
+			t, problem := r.findValue(*next)
 			if problem != nil {
 				break
 			}

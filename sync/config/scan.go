@@ -35,11 +35,11 @@ func Scan(paths []string) ([]RuleFile, []schema.Problem) {
 			continue
 		}
 		if r.rule == nil {
-			warnOnly(r.problems)
+			demoteToWarnings(r.problems)
 			problems = append(problems, r.problems...)
 			continue
 		}
-		out = append(out, r.found())
+		out = append(out, r.toRuleFile())
 	}
 	return out, problems
 }
@@ -51,16 +51,16 @@ func ScanFile(file string, data []byte, o Options) (*RuleFile, []schema.Problem)
 	if r.rule == nil {
 		return nil, r.problems
 	}
-	found := r.found()
+	found := r.toRuleFile()
 	return &found, r.problems
 }
 
-func (r parsed) found() RuleFile {
+func (r parsed) toRuleFile() RuleFile {
 	return RuleFile{File: r.rule.File, Name: r.rule.Name, Spec: r.rule.Spec, Reencrypt: r.rule.reencrypt}
 }
 
-// Outside lists the rule files below paths that are below none of the places.
-func Outside(paths, places []string) []string {
+// FilesOutside lists the rule files below paths that are below none of the places.
+func FilesOutside(paths, places []string) []string {
 	real := make([]string, 0, len(places))
 	for _, p := range places {
 		real = append(real, realPath(p))
@@ -74,19 +74,19 @@ func Outside(paths, places []string) []string {
 			folders[dir] = realPath(dir)
 		}
 		at := filepath.Join(folders[dir], filepath.Base(f.file))
-		if !slices.ContainsFunc(real, func(place string) bool { return below(at, place) }) {
+		if !slices.ContainsFunc(real, func(place string) bool { return isBelow(at, place) }) {
 			out = append(out, f.file)
 		}
 	}
 	return out
 }
 
-// Within reports whether path, with links resolved, equals one of the places or is
+// IsWithin reports whether path, with links resolved, equals one of the places or is
 // below it. An absent path is judged by its name.
-func Within(path string, places []string) bool {
+func IsWithin(path string, places []string) bool {
 	at := realPath(path)
 	for _, place := range places {
-		if below(at, realPath(place)) {
+		if isBelow(at, realPath(place)) {
 			return true
 		}
 	}

@@ -19,14 +19,14 @@ type sharedFile struct {
 	problems []schema.Problem
 }
 
-// sharedValue is one value of a shared secrets file.
+// readSharedValue is one value of a shared secrets file.
 type sharedValue struct {
 	kind authKind
 	node *yaml.Node
 	at   schema.Position
 	// next is the reference if the value is a reference.
-	next *reference
-	bad  bool // its problem was reported
+	next    *reference
+	invalid bool // its problem was reported
 }
 
 var secretsFile = fileKind{
@@ -42,7 +42,7 @@ func ReadShared(name string, data []byte, o Options) (names []string, problems [
 	if d.root == nil || !isShared(d.root) {
 		return nil, nil, false
 	}
-	f := d.shared()
+	f := d.checkSharedFile()
 	return f.names, f.problems, true
 }
 
@@ -60,23 +60,23 @@ func hasMetadata(root *yaml.Node) bool {
 	return key != nil
 }
 
-// shared checks a shared secrets file. All its values are secret, so no message
+// checkSharedFile checks a shared secrets file. All its values are secret, so no message
 // contains a value.
-func (d document) shared() *sharedFile {
+func (d document) checkSharedFile() *sharedFile {
 	d.kind = secretsFile
 	out := &sharedFile{name: d.name, data: d.data, values: map[string]sharedValue{}}
 	sopsKey, metadata := child(d.root, "sops")
-	if covers, ok := coverage(metadata); ok {
-		each(d.root, func(key, _ *yaml.Node) { d.uncovered = d.uncovered || key.Value != "sops" && !covers(key.Value) })
+	if covers, ok := selectorCoverage(metadata); ok {
+		eachEntry(d.root, func(key, _ *yaml.Node) { d.uncovered = d.uncovered || key.Value != "sops" && !covers(key.Value) })
 	}
 	var sealed []webhook.SealedValue
 	var first *yaml.Node
-	each(d.root, func(key, value *yaml.Node) {
+	eachEntry(d.root, func(key, value *yaml.Node) {
 		if key.Value == "sops" {
 			return
 		}
 		out.names = append(out.names, key.Value)
-		v := d.sharedValue(key, value, metadata != nil)
+		v := d.readSharedValue(key, value, metadata != nil)
 		if v.kind == authSealed {
 			sealed = append(sealed, webhook.SealedValue{Path: key.Value, Ciphertext: value.Value})
 			if first == nil {
@@ -85,29 +85,29 @@ func (d document) shared() *sharedFile {
 		}
 		out.values[key.Value] = v
 	})
-	d.strayReferences()
+	d.reportStrayReferences()
 	switch {
 	case metadata == nil && first != nil:
 		d.fail(first, "bring the file back from Git, or write the values in clear and encrypt it",
-			"is encrypted, but the file has no sops metadata to open it with").Run(d.encrypt())
+			"is encrypted, but the file has no sops metadata to open it with").Run(d.encryptCommand())
 	case metadata != nil && metadata.Kind != yaml.MappingNode:
 		d.fail(metadata, "bring the file back from Git", "sops is %s, expected a mapping", kindOf(metadata))
 	case metadata != nil:
-		d.sopsMetadata(d.root, sopsKey, metadata, sealed)
+		d.checkMetadata(d.root, sopsKey, metadata, sealed)
 	}
-	out.problems = d.sorted()
+	out.problems = d.sortedProblems()
 	return out
 }
 
-// sharedValue reads a value of a shared secrets file and reports its problems.
-func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
+// readSharedValue reads a value of a shared secrets file and reports its problems.
+func (f *file) readSharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
 	at := printableKey(key.Value, true)
 	before := len(f.problems)
 	v := sharedValue{node: n, at: f.positionOf(n)}
 	const form = "a shared secrets file holds NAME: VALUE and nothing else; a rule file holds metadata and spec"
 	switch {
 	case n.Kind == yaml.MappingNode:
-		if at := f.sharedReference(n, at); at != nil {
+		if at := f.readSharedReference(n, at); at != nil {
 			v.next = at
 			return v // the problem is the reference; chains reports it
 		}
@@ -121,30 +121,30 @@ func (f *file) sharedValue(key, n *yaml.Node, hasMetadata bool) sharedValue {
 		f.fail(n, "give it a value in quotes, and encrypt the file", "%s is %s, expected text", at, what)
 	default:
 		text := authValue{node: n}
-		f.textValue(&text, at, hasMetadata, true)
+		f.classifyText(&text, at, hasMetadata, true)
 		v.kind = text.kind
 	}
-	v.bad = len(f.problems) > before && schema.HasErrors(f.problems[before:])
+	v.invalid = len(f.problems) > before && schema.HasErrors(f.problems[before:])
 	return v
 }
 
-// sharedReference reads a mapping in a shared secrets file.
-func (f *file) sharedReference(n *yaml.Node, at string) *reference {
+// readSharedReference reads a mapping in a shared secrets file.
+func (f *file) readSharedReference(n *yaml.Node, at string) *reference {
 	if key, _ := child(n, secretKey); key == nil {
 		f.fail(n, "a shared secrets file holds NAME: VALUE and nothing else; a rule file holds metadata and spec", "%s is a mapping, expected text", at)
 		return nil
 	}
-	return f.reference(n, at)
+	return f.parseReference(n, at)
 }
 
-// encrypt returns the command that encrypts the file.
-func (f *file) encrypt() string { return "sops encrypt --in-place " + shell.Path(f.name) }
+// encryptCommand returns the command that encrypts the file.
+func (f *file) encryptCommand() string { return "sops encrypt --in-place " + shell.Path(f.name) }
 
-// sharedSelector checks that SOPS would encrypt every value of a shared secrets file
+// checkSharedSelector checks that SOPS would encrypt every value of a shared secrets file
 // on the next edit.
-func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
+func (f *file) checkSharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 	const set = "under sops, leave the selectors out: all of a shared secrets file is secret"
-	at, name, covers := f.oneSelector(key, m, set, "expected none of them: all of a shared secrets file is secret")
+	at, name, covers := f.findSelector(key, m, set, "expected none of them: all of a shared secrets file is secret")
 	if covers == nil {
 		return
 	}
@@ -160,10 +160,10 @@ func (f *file) sharedSelector(key, m *yaml.Node, sealed []webhook.SealedValue) {
 	}
 }
 
-// usable reports whether a value can be sent.
-func (v sharedValue) usable() bool { return !v.bad && v.next == nil && v.kind != authOther }
+// isUsable reports whether a value can be sent.
+func (v sharedValue) isUsable() bool { return !v.invalid && v.next == nil && v.kind != authOther }
 
-// placeholder reports whether the value is missing.
-func (v sharedValue) placeholder() bool {
+// isPlaceholder reports whether the value is missing.
+func (v sharedValue) isPlaceholder() bool {
 	return v.kind == authClear && secrets.IsPlaceholder(v.node.Value)
 }

@@ -34,16 +34,16 @@ var keyLists = []keyList{
 	{"hckms", "hckms", "key_id", []string{"hckms"}},
 }
 
-// sopsMetadata checks a file's metadata as far as no key is needed.
-func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
+// checkMetadata checks a file's metadata as far as no key is needed.
+func (f *file) checkMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	if m.Kind != yaml.MappingNode {
 		return // the schema reports it
 	}
 	again := diag.Hint{
 		Text:    "bring the file back from Git; where that can't be, remove sops, write the values in clear and encrypt the file",
-		Command: f.encrypt(),
+		Command: f.encryptCommand(),
 	}
-	whole := f.metadataShape(m, again)
+	whole := f.checkMetadataTypes(m, again)
 	for _, name := range []string{"lastmodified", "mac", "version"} {
 		if _, n := child(m, name); n == nil || isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
 			f.fail(key, "", "sops.%s is missing", name).SetHint(again)
@@ -61,14 +61,14 @@ func (f *file) sopsMetadata(root, key, m *yaml.Node, sealed []webhook.SealedValu
 	}
 	switch {
 	case f.kind.shared:
-		f.sharedSelector(key, m, sealed)
-	case f.sealed == nil: // otherwise encryptedBeyond reports the file
-		f.selector(root, key, m, sealed)
+		f.checkSharedSelector(key, m, sealed)
+	case f.sealed == nil: // otherwise reportEncryptedOutside reports the file
+		f.checkSelector(root, key, m, sealed)
 	}
-	f.keyGroups(key, m)
+	f.checkKeyGroups(key, m)
 	// A shared secrets file has no plaintext field.
 	if _, n := child(m, "mac_only_encrypted"); !f.kind.shared && (n == nil || n.Value != "true") && f.sealed == nil {
-		f.reencrypt = f.encryptAnew(m)
+		f.reencrypt = f.encryptAgainCommand(m)
 		f.warn(key, "", "sops.mac_only_encrypted is not set, so a hand edit of a clear field breaks the file's MAC").SetHint(f.reencrypt)
 	}
 	if f.recipients != nil {
@@ -91,10 +91,10 @@ var metadataTypes = map[string][]string{
 	"age": {"!!seq"}, "pgp": {"!!seq"}, "kms": {"!!seq"}, "gcp_kms": {"!!seq"}, "azure_kv": {"!!seq"}, "hc_vault": {"!!seq"}, "hckms": {"!!seq"}, "key_groups": {"!!seq"},
 }
 
-// metadataShape checks the types of the fields that SOPS would read.
-func (f *file) metadataShape(m *yaml.Node, hint diag.Hint) bool {
+// checkMetadataTypes checks the types of the fields that SOPS would read.
+func (f *file) checkMetadataTypes(m *yaml.Node, hint diag.Hint) bool {
 	whole := true
-	each(m, func(key, value *yaml.Node) {
+	eachEntry(m, func(key, value *yaml.Node) {
 		types, known := metadataTypes[key.Value]
 		if !known || isNull(value) {
 			return
@@ -122,12 +122,12 @@ func (f *file) metadataShape(m *yaml.Node, hint diag.Hint) bool {
 	return whole
 }
 
-// encryptAnew returns the command that encrypts only authentication. There is no
+// encryptAgainCommand returns the command that encrypts only authentication. There is no
 // command unless the nearest .sops.yaml names exactly the keys of the file: it would
 // give the secrets to another key. The command repeats these keys and does not read
 // the .sops.yaml: if its selector differs, SOPS would refuse and leave the file in
 // plaintext. Only keys of cloud services need the .sops.yaml.
-func (f *file) encryptAnew(m *yaml.Node) diag.Hint {
+func (f *file) encryptAgainCommand(m *yaml.Node) diag.Hint {
 	switch c, lacking, unnamed := f.compareReaders(m); {
 	case c == nil:
 		return diag.Hint{Text: "name those who may read the file in a .sops.yaml, which mkhooks init -p PROJECT --age writes; then", Command: "mkhooks validate " + shell.Path(f.name)}
@@ -164,11 +164,11 @@ func (f *file) encryptAnew(m *yaml.Node) diag.Hint {
 // keys that lead to a value.
 var selectors = []string{"encrypted_regex", "unencrypted_regex", "encrypted_suffix", "unencrypted_suffix"}
 
-// selector checks that SOPS would encrypt exactly authentication on the next edit.
-func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
+// checkSelector checks that SOPS would encrypt exactly authentication on the next edit.
+func (f *file) checkSelector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	// The hint is an edit by hand: SOPS decrypts no file whose selector does not fit.
 	const set = "under sops, write encrypted_regex: ^authentication$ instead"
-	at, name, covers := f.oneSelector(key, m, set, "expected encrypted_regex: ^authentication$")
+	at, name, covers := f.findSelector(key, m, set, "expected encrypted_regex: ^authentication$")
 	if covers == nil {
 		return
 	}
@@ -191,10 +191,10 @@ func (f *file) selector(root, key, m *yaml.Node, sealed []webhook.SealedValue) {
 	}
 }
 
-// oneSelector returns the selector of SOPS, its node, and the function that reports
-// whether it covers a path. If that can't be determined, oneSelector reports the
+// findSelector returns the selector of SOPS, its node, and the function that reports
+// whether it covers a path. If that can't be determined, findSelector reports the
 // problem and covers is nil.
-func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.Node, name string, covers func(path ...string) bool) {
+func (f *file) findSelector(key, m *yaml.Node, hint, expected string) (at *yaml.Node, name string, covers func(path ...string) bool) {
 	for _, name := range []string{"encrypted_comment_regex", "unencrypted_comment_regex"} {
 		if k, n := child(m, name); n != nil && n.Value != "" {
 			f.fail(k, hint, "sops.%s picks values by comments; %s", name, expected)
@@ -211,8 +211,8 @@ func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.N
 			at = n
 		}
 	}
-	name, _ = selection(m)
-	covers, ok := coverage(m)
+	name, _ = selectorField(m)
+	covers, ok := selectorCoverage(m)
 	if !ok {
 		f.fail(at, hint, "sops.%s does not compile as a regular expression", name)
 		return nil, "", nil
@@ -220,9 +220,9 @@ func (f *file) oneSelector(key, m *yaml.Node, hint, expected string) (at *yaml.N
 	return at, name, covers
 }
 
-// selection returns the name and value of the metadata field by which SOPS picks
+// selectorField returns the name and value of the metadata field by which SOPS picks
 // values.
-func selection(m *yaml.Node) (name, value string) {
+func selectorField(m *yaml.Node) (name, value string) {
 	for _, s := range selectors {
 		if _, n := child(m, s); n != nil && !isNull(n) && n.Value != "" {
 			return s, n.Value
@@ -231,15 +231,15 @@ func selection(m *yaml.Node) (name, value string) {
 	return "unencrypted_suffix", "_unencrypted"
 }
 
-// coverage returns a function that takes the keys that lead to a value. It reports
+// selectorCoverage returns a function that takes the keys that lead to a value. It reports
 // whether SOPS would encrypt that value. ok is false if the metadata is absent or
 // its expression does not compile.
-func coverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
+func selectorCoverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
 	if m == nil {
 		return nil, false
 	}
-	name, value := selection(m)
-	matches, ok := matcher(name, value)
+	name, value := selectorField(m)
+	matches, ok := selectorMatcher(name, value)
 	return func(path ...string) bool {
 		return slices.ContainsFunc(path, matches) != strings.HasPrefix(name, "unencrypted")
 	}, ok
@@ -248,22 +248,22 @@ func coverage(m *yaml.Node) (covers func(path ...string) bool, ok bool) {
 // clearPaths returns the paths of all values outside authentication.
 func clearPaths(root *yaml.Node) [][]string {
 	var out [][]string
-	each(root, func(top, value *yaml.Node) {
+	eachEntry(root, func(top, value *yaml.Node) {
 		if top.Value == "sops" {
 			return
 		}
-		each(value, func(key, value *yaml.Node) {
+		eachEntry(value, func(key, value *yaml.Node) {
 			if key.Value == "authentication" {
 				return
 			}
 			out = append(out, []string{top.Value, key.Value})
-			each(value, func(name, _ *yaml.Node) { out = append(out, []string{top.Value, key.Value, name.Value}) })
+			eachEntry(value, func(name, _ *yaml.Node) { out = append(out, []string{top.Value, key.Value, name.Value}) })
 		})
 	})
 	return out
 }
 
-func matcher(name, value string) (func(string) bool, bool) {
+func selectorMatcher(name, value string) (func(string) bool, bool) {
 	if strings.HasSuffix(name, "_suffix") {
 		return func(s string) bool { return strings.HasSuffix(s, value) }, true
 	}
@@ -277,8 +277,8 @@ func matcher(name, value string) (func(string) bool, bool) {
 	return re.MatchString, true
 }
 
-// keyGroups checks that the allowed keys can decrypt the file.
-func (f *file) keyGroups(key, m *yaml.Node) {
+// checkKeyGroups checks that the allowed keys can decrypt the file.
+func (f *file) checkKeyGroups(key, m *yaml.Node) {
 	groups := []*yaml.Node{m}
 	threshold := 1
 	if _, list := child(m, "key_groups"); list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0 && !hasKeys(m) {
@@ -298,7 +298,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	var refused []string
 	var bare []*yaml.Node // groups without a key
 	for _, g := range groups {
-		ok, n, services := f.groupUsable(g)
+		ok, n, services := f.inspectGroup(g)
 		if keys += n; n == 0 {
 			bare = append(bare, g)
 		}
@@ -313,7 +313,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	}
 	switch {
 	case keys == 0:
-		f.fail(key, "encrypt the file for a key", "sops names no key, so nobody can open the file").Run(f.encrypt())
+		f.fail(key, "encrypt the file for a key", "sops names no key, so nobody can open the file").Run(f.encryptCommand())
 	case usable >= threshold:
 	case len(groups)-len(bare) < threshold:
 		for _, g := range bare {
@@ -322,7 +322,7 @@ func (f *file) keyGroups(key, m *yaml.Node) {
 	default:
 		var flags []string
 		for _, s := range refused {
-			if !slices.Contains(f.o.KeyServices, s) {
+			if !slices.Contains(f.options.KeyServices, s) {
 				flags = append(flags, "--key-service "+s)
 			}
 		}
@@ -344,9 +344,9 @@ func hasKeys(m *yaml.Node) bool {
 	})
 }
 
-// groupUsable reports whether one key of a group may be used, how many keys the
+// inspectGroup reports whether one key of a group may be used, how many keys the
 // group has, and which services are refused.
-func (f *file) groupUsable(g *yaml.Node) (ok bool, keys int, refused []string) {
+func (f *file) inspectGroup(g *yaml.Node) (ok bool, keys int, refused []string) {
 	for _, l := range keyLists {
 		_, list := child(g, l.list)
 		if list == nil || list.Kind != yaml.SequenceNode {
@@ -354,10 +354,10 @@ func (f *file) groupUsable(g *yaml.Node) (ok bool, keys int, refused []string) {
 		}
 		for _, k := range list.Content {
 			keys++
-			allowed := l.service == "" || slices.Contains(f.o.KeyServices, l.service)
+			allowed := l.service == "" || slices.Contains(f.options.KeyServices, l.service)
 			if l.service == "hcvault" && allowed {
 				_, address := child(k, "vault_address")
-				allowed = address != nil && address.Value == f.o.VaultAddr
+				allowed = address != nil && address.Value == f.options.VaultAddr
 			}
 			if allowed {
 				ok = true

@@ -14,17 +14,17 @@ import (
 // checkForm reports the decryption problems that need no key to be found. It comes
 // last: this package finds most of them itself and describes them better.
 func (f *file) checkForm(root, key *yaml.Node, again diag.Hint) {
-	if f.o.CheckForm == nil || schema.HasErrors(f.problems) {
+	if f.options.CheckForm == nil || schema.HasErrors(f.problems) {
 		return
 	}
-	for _, p := range f.o.CheckForm(f.name, root) {
-		_, node := f.find(root, p.Path)
+	for _, p := range f.options.CheckForm(f.name, root) {
+		_, node := f.findPath(root, p.Path)
 		if len(p.Path) < 2 {
 			node = key
 		}
 		message, hint := p.Message, cmp.Or(diag.Hint{Text: p.Hint, Command: p.Command}, again)
 		if len(p.Path) > 0 {
-			message = placeOf(p.Path) + " " + message
+			message = formatMetadataPath(p.Path) + " " + message
 		}
 		if node.Tag == "!!timestamp" {
 			hint = diag.Hint{Text: quoteDate(node)}
@@ -33,10 +33,10 @@ func (f *file) checkForm(root, key *yaml.Node, again diag.Hint) {
 	}
 }
 
-// placeOf formats a path in metadata, or to a value, for messages.
-func placeOf(path []string) string {
+// formatMetadataPath formats a path in metadata, or to a value, for messages.
+func formatMetadataPath(path []string) string {
 	if path[0] != "sops" {
-		return dotted(path, true)
+		return dottedPath(path, true)
 	}
 	var b strings.Builder
 	for i, p := range path {
@@ -44,7 +44,7 @@ func placeOf(path []string) string {
 		case err == nil:
 			b.WriteString("[" + p + "]")
 		case i > 0:
-			b.WriteString("." + shortened(p))
+			b.WriteString("." + shorten(p))
 		default:
 			b.WriteString(p)
 		}

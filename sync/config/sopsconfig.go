@@ -22,7 +22,7 @@ type sopsConfig struct {
 	// rest contains all other top-level fields, by name.
 	rest map[string]string
 	// odd: SOPS would reject the file, so nothing is compared.
-	odd bool
+	invalid bool
 	// tooLarge is set, with odd, if the file is beyond the limits of
 	// [yamltext.Unmarshal].
 	tooLarge bool
@@ -37,7 +37,7 @@ type creationRule struct {
 
 // parseSopsConfig parses the parts that it can read. Other parts are not compared.
 func parseSopsConfig(dir string, data []byte) (c *sopsConfig) {
-	odd := &sopsConfig{dir: dir, odd: true}
+	odd := &sopsConfig{dir: dir, invalid: true}
 	defer func() {
 		if recover() != nil { // the YAML library panics on some inputs
 			c = odd
@@ -102,7 +102,7 @@ func parseCreationRule(rule *yaml.Node) (out creationRule, ok bool) {
 // fieldsOf returns the fields of a mapping as YAML, by name.
 func fieldsOf(n *yaml.Node) map[string]string {
 	out := map[string]string{}
-	each(n, func(key, value *yaml.Node) {
+	eachEntry(n, func(key, value *yaml.Node) {
 		text, err := yaml.Marshal(value)
 		if err != nil {
 			text = []byte(value.Value)
@@ -117,8 +117,8 @@ func isKeyList(name string) bool {
 	return slices.ContainsFunc(keyLists, func(l keyList) bool { return slices.Contains(l.config, name) })
 }
 
-// differing lists the names whose values differ, sorted.
-func differing(a, b map[string]string) []string {
+// differingNames lists the names whose values differ, sorted.
+func differingNames(a, b map[string]string) []string {
 	var out []string
 	for name := range maps.Keys(a) {
 		if a[name] != b[name] {
@@ -151,7 +151,7 @@ func configKeys(l keyList, n *yaml.Node) []string {
 			continue
 		}
 		for text := range strings.SplitSeq(item.Value, ",") {
-			if text = normalKey(text); text != "" {
+			if text = normalizeKey(text); text != "" {
 				out = append(out, text)
 			}
 		}

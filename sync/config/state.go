@@ -29,8 +29,8 @@ type State struct {
 	Files Snapshot
 }
 
-// rulePaths returns the rule paths from the top of the repository.
-func (s State) rulePaths() []string {
+// repositoryRulePaths returns the rule paths from the top of the repository.
+func (s State) repositoryRulePaths() []string {
 	if s.Config == nil {
 		return s.Paths
 	}
@@ -51,22 +51,22 @@ func Compare(before, now State) ([]Loosening, error) {
 	if before.Config != nil && now.Config != nil && before.Name != now.Name {
 		l.addLoosening("", "config file", strconv.Quote(before.Name)+" became "+strconv.Quote(now.Name)+": what the first one guarded was compared with the second")
 	}
-	l.list = append(l.list, Loosened(before.Config, now.Config)...)
-	paths := slices.Concat(before.rulePaths(), now.rulePaths())
+	l.list = append(l.list, CompareConfigs(before.Config, now.Config)...)
+	paths := slices.Concat(before.repositoryRulePaths(), now.repositoryRulePaths())
 	for _, s := range []State{before, now} {
 		if s.Config != nil {
 			paths = append(paths, path.Dir(s.Name)) // the usual working directory of sops
 		}
 	}
-	old, err := sopsConfigs(before.Files, paths, before.rulePaths())
+	old, err := sopsConfigs(before.Files, paths, before.repositoryRulePaths())
 	if err != nil {
 		return nil, err
 	}
-	current, err := sopsConfigs(now.Files, paths, slices.Concat(before.rulePaths(), now.rulePaths()))
+	current, err := sopsConfigs(now.Files, paths, slices.Concat(before.repositoryRulePaths(), now.repositoryRulePaths()))
 	if err != nil {
 		return nil, err
 	}
-	l.sops(old, current)
+	l.compareSOPSConfigs(old, current)
 	return l.list, nil
 }
 
@@ -116,8 +116,8 @@ func nearestAbove(configs map[string][]byte, dir string) (data []byte, name stri
 	}
 }
 
-// sops reports who can read new secrets now but could not before.
-func (l *guardDiff) sops(before, now map[string][]byte) {
+// compareSOPSConfigs reports who can read new secrets now but could not before.
+func (l *guardDiff) compareSOPSConfigs(before, now map[string][]byte) {
 	names := slices.Collect(maps.Keys(before))
 	for name := range now {
 		if _, ok := before[name]; !ok {
@@ -132,7 +132,7 @@ func (l *guardDiff) sops(before, now map[string][]byte) {
 		switch {
 		case had && has:
 			if !bytes.Equal(old, data) {
-				l.sopsChanged(name, parseSopsConfig("", old), parseSopsConfig("", data))
+				l.compareSOPSConfig(name, parseSopsConfig("", old), parseSopsConfig("", data))
 			}
 		case has:
 			above, from := nearestAbove(before, dir)
@@ -141,7 +141,7 @@ func (l *guardDiff) sops(before, now map[string][]byte) {
 				text += ", in place of " + from
 			}
 			l.addLoosening("", name, text)
-			l.sopsKeys(name, allKeys(parseSopsConfig("", above)), parseSopsConfig("", data))
+			l.reportAddedKeys(name, allKeys(parseSopsConfig("", above)), parseSopsConfig("", data))
 		default:
 			below, from := nearestAbove(now, dir)
 			if from == "" {
@@ -149,7 +149,7 @@ func (l *guardDiff) sops(before, now map[string][]byte) {
 				continue
 			}
 			l.addLoosening("", name, "was removed: "+from+" says who can read new secrets in "+directoryName(dir))
-			l.sopsKeys(name, allKeys(parseSopsConfig("", old)), parseSopsConfig("", below))
+			l.reportAddedKeys(name, allKeys(parseSopsConfig("", old)), parseSopsConfig("", below))
 		}
 	}
 }
@@ -169,21 +169,21 @@ func allKeys(c *sopsConfig) []string {
 	return out
 }
 
-// sopsKeys reports the keys of a .sops.yaml that before lacks.
-func (l *guardDiff) sopsKeys(name string, before []string, now *sopsConfig) {
-	if now.odd {
+// reportAddedKeys reports the keys of a .sops.yaml that before lacks.
+func (l *guardDiff) reportAddedKeys(name string, before []string, now *sopsConfig) {
+	if now.invalid {
 		l.addLoosening("", name, "cannot be read as a .sops.yaml: it is not known who can read new secrets")
 	}
-	for _, key := range without(allKeys(now), before) {
-		l.addLoosening("", name, quoted([]string{key})+" was added: it can read new secrets")
+	for _, key := range keysOnlyIn(allKeys(now), before) {
+		l.addLoosening("", name, quoteKeys([]string{key})+" was added: it can read new secrets")
 	}
 }
 
-// sopsChanged compares two versions of a .sops.yaml. It names each added key. For
+// compareSOPSConfig compares two versions of a .sops.yaml. It names each added key. For
 // all other changes it reports only the position: their effect depends on the order
 // of the creation rules and on future files.
-func (l *guardDiff) sopsChanged(name string, before, now *sopsConfig) {
-	if before.odd || now.odd {
+func (l *guardDiff) compareSOPSConfig(name string, before, now *sopsConfig) {
+	if before.invalid || now.invalid {
 		l.addLoosening("", name, "was changed, and cannot be read as a .sops.yaml: it is not known who can read new secrets")
 		return
 	}
@@ -195,21 +195,21 @@ func (l *guardDiff) sopsChanged(name string, before, now *sopsConfig) {
 	}
 	if !slices.Equal(patterns(before), patterns(now)) {
 		l.addLoosening("", name, "creation rules were added, removed or moved, or their path_regex was changed: other keys may read new secrets of a file")
-		l.sopsKeys(name, allKeys(before), now)
+		l.reportAddedKeys(name, allKeys(before), now)
 		return
 	}
 	for i := range now.rules {
 		a, b := before.rules[i], now.rules[i]
 		of := fmt.Sprintf(" (creation rule %d)", i+1)
-		for _, key := range without(b.keys, a.keys) {
-			l.addLoosening("", name, quoted([]string{key})+" was added"+of+": it can read new secrets")
+		for _, key := range keysOnlyIn(b.keys, a.keys) {
+			l.addLoosening("", name, quoteKeys([]string{key})+" was added"+of+": it can read new secrets")
 		}
-		fields := slices.DeleteFunc(differing(a.fields, b.fields), isKeyList) // removed keys guard more
+		fields := slices.DeleteFunc(differingNames(a.fields, b.fields), isKeyList) // removed keys guard more
 		if len(fields) > 0 {
 			l.addLoosening("", name, strings.Join(fields, ", ")+" was changed"+of+": what is encrypted, and who can read it, may have changed")
 		}
 	}
-	if fields := differing(before.rest, now.rest); len(fields) > 0 {
+	if fields := differingNames(before.rest, now.rest); len(fields) > 0 {
 		l.addLoosening("", name, strings.Join(fields, ", ")+" was changed: SOPS may do other than before")
 	}
 }

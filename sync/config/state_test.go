@@ -198,7 +198,7 @@ func TestEveryKeyIsCompared(t *testing.T) {
 				before, now string
 				want        bool
 			}{"set": {r.none, r.one, r.set}, "changed": {r.one, r.two, r.changed}, "removed": {r.one, r.none, r.removed}} {
-				got := Loosened(parseConfig(t, pair.before), parseConfig(t, pair.now))
+				got := CompareConfigs(parseConfig(t, pair.before), parseConfig(t, pair.now))
 				if (len(got) > 0) != pair.want || len(got) > 0 && !slices.ContainsFunc(got, func(l Loosening) bool { return l.What == key }) {
 					t.Errorf("%s is %s: %v, expected that it loosens: %t", key, what, got, pair.want)
 				}

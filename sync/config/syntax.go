@@ -24,8 +24,8 @@ func invalidUTF8(data []byte) int {
 	return -1
 }
 
-// position returns the line and column of a byte.
-func position(data []byte, i int) (line, column int) {
+// lineAndColumn returns the line and column of a byte.
+func lineAndColumn(data []byte, i int) (line, column int) {
 	before := data[:i]
 	start := bytes.LastIndexByte(before, '\n') + 1
 	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
@@ -49,9 +49,9 @@ var syntaxWords = []struct{ has, message, hint string }{
 	{"unknown anchor", "an alias without an anchor", "put the text in quotes: * and & are special in YAML"},
 }
 
-// syntax reports the position of a YAML syntax error. A newer version of the library
+// reportSyntax reports the position of a YAML syntax error. A newer version of the library
 // reads the file again, because only that version reports line and column.
-func (f *file) syntax(data []byte) {
+func (f *file) reportSyntax(data []byte) {
 	line, column, text := 1, 1, ""
 	var v yaml4.Node
 	dec := yaml4.NewDecoder(bytes.NewReader(data))
@@ -63,7 +63,7 @@ func (f *file) syntax(data []byte) {
 	if errors.As(err, &load) {
 		line, column, text = max(load.Mark.Line, 1), max(load.Mark.Column, 1), load.ContextMsg+": "+load.Message
 	}
-	if l, c, ok := tabIndent(data); ok && (l <= line || line == 1) {
+	if l, c, ok := findTabIndent(data); ok && (l <= line || line == 1) {
 		f.failAt(l, c, "indent with spaces", "is not YAML: a tab character in the indentation")
 		return
 	}
@@ -76,8 +76,8 @@ func (f *file) syntax(data []byte) {
 	f.failAt(line, column, "check the indentation and the quotes around here", "is not YAML")
 }
 
-// tabIndent finds the first tab in the indentation of a line.
-func tabIndent(data []byte) (line, column int, found bool) {
+// findTabIndent finds the first tab in the indentation of a line.
+func findTabIndent(data []byte) (line, column int, found bool) {
 	for l := range bytes.Lines(data) {
 		line++
 		if i := bytes.IndexFunc(l, func(r rune) bool { return r != ' ' }); i >= 0 && l[i] == '\t' && len(bytes.TrimSpace(l)) > 0 {

@@ -17,15 +17,15 @@ func printableKey(name string, secret bool) string {
 		if webhook.ValueIsCredential(name) {
 			return webhook.Redacted
 		}
-		if i := strings.IndexFunc(name, func(r rune) bool { return !tokenRune(r) && r != '[' && r != ']' }); i >= 0 {
+		if i := strings.IndexFunc(name, func(r rune) bool { return !isTokenRune(r) && r != '[' && r != ']' }); i >= 0 {
 			name = name[:i] + "…"
 		}
 	}
-	return shortened(name)
+	return shorten(name)
 }
 
-// shortened cuts a name to 80 characters for messages.
-func shortened(s string) string {
+// shorten cuts a name to 80 characters for messages.
+func shorten(s string) string {
 	if r := []rune(s); len(r) > 80 {
 		return string(r[:80]) + "…"
 	}
@@ -73,9 +73,9 @@ func child(n *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// find follows names through mappings and lists as far as they lead. It returns the
+// findPath follows names through mappings and lists as far as they lead. It returns the
 // last key and value on the path.
-func (f *file) find(root *yaml.Node, path []string) (key, value *yaml.Node) {
+func (f *file) findPath(root *yaml.Node, path []string) (key, value *yaml.Node) {
 	value = root
 	for _, name := range path {
 		if value.Kind == yaml.SequenceNode {
@@ -89,7 +89,7 @@ func (f *file) find(root *yaml.Node, path []string) (key, value *yaml.Node) {
 		if value.Kind != yaml.MappingNode {
 			return key, value
 		}
-		at := f.firstKeys(value)(name)
+		at := f.keyFinder(value)(name)
 		if at == len(value.Content) {
 			return key, value
 		}
