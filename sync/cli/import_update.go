@@ -42,7 +42,7 @@ func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) erro
 			path: file, before: data, after: u.Data, live: &live,
 		})
 		w.warnRedacted(file, u.After)
-	} else if u.Whole() {
+	} else if u.IsComplete() {
 		w.addMessage("%s: rule %q says already what is live", file, live.Name)
 	}
 	w.reportSkipped(file, live.Name, u)
@@ -53,7 +53,7 @@ func (w *ruleWriter) updateFile(live webhook.Rule, files []config.RuleFile) erro
 // updateContent edits the content of a rule file to match the live rule.
 func (w *ruleWriter) updateContent(file string, data []byte, live webhook.Rule) (*rulefile.Update, error) {
 	o := ruleOptions{keyServices: keyServiceNames} // none is called
-	return rulefile.Take(file, data, live.Spec, o.parseOptions(w.a))
+	return rulefile.UpdateFile(file, data, live.Spec, o.parseOptions(w.a))
 }
 
 // updateLine returns the summary line for an edited file.
@@ -87,10 +87,10 @@ func (w *ruleWriter) reportSkipped(file, rule string, u *rulefile.Update) {
 		w.a.warn("%s: left in: authentication of %s, which live rule %q does not have", file, strings.Join(extra, ", "), rule)
 		w.a.printMessage("hint", "to take it out of the file: sops edit "+shell.Path(file))
 	}
-	if len(u.Held) > 0 {
-		w.a.warn("%s: left out: %s, plain in live rule %q and secret in the file", file, strings.Join(u.Held, ", "), rule)
+	if len(u.Withheld) > 0 {
+		w.a.warn("%s: left out: %s, plain in live rule %q and secret in the file", file, strings.Join(u.Withheld, ", "), rule)
 	}
-	if !u.Whole() {
+	if !u.IsComplete() {
 		w.incomplete = true
 	}
 }

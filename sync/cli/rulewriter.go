@@ -210,7 +210,7 @@ func (w *ruleWriter) addRefusal(err error, hints ...string) {
 
 // warnRedacted warns about plain values that were left out of a file.
 func (w *ruleWriter) warnRedacted(path string, s webhook.Spec) {
-	if paths := rulefile.Redacted(s); len(paths) > 0 {
+	if paths := rulefile.RedactedPaths(s); len(paths) > 0 {
 		w.a.warn("%s: %s: looks like a credential, so the value is not written", path, strings.Join(paths, ", "))
 		w.printHint("put such a value in the place of these words if everyone may read it, for validate, plan and apply with --allow-plain-credentials; otherwise take the line out, and have mkhooks secret set FILE --add PATH write it under spec.authentication")
 		w.needsValues = true
@@ -219,7 +219,7 @@ func (w *ruleWriter) warnRedacted(path string, s webhook.Spec) {
 
 // warnUnknown warns about fields that a rule file can't contain.
 func (w *ruleWriter) warnUnknown(r webhook.Rule) {
-	if paths := rulefile.Unknown(r.Spec); len(paths) > 0 {
+	if paths := rulefile.UnknownPaths(r.Spec); len(paths) > 0 {
 		w.a.warn("rule %q has fields that this version does not know, and no file can hold them: %s", r.Name, strings.Join(paths, ", "))
 	}
 }

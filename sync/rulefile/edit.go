@@ -13,25 +13,25 @@ import (
 // editor edits a file step by step.
 type editor struct{ data []byte }
 
-// edit changes a file from spec from to spec to, except authentication. ok is false
+// editSpec changes a file from spec from to spec to, except authentication. ok is false
 // if the file has an unsupported form. The caller must parse the result again in any
 // case.
-func (e *editor) edit(from, to webhook.Spec) (ok bool) {
+func (e *editor) editSpec(from, to webhook.Spec) (ok bool) {
 	ok = true
 	if webhook.CanonicalURL(from.URL) != webhook.CanonicalURL(to.URL) {
-		ok = e.set([]string{"spec", "url"}, to.URL)
+		ok = e.setText([]string{"spec", "url"}, to.URL)
 	}
 	if from.Enabled != to.Enabled {
-		ok = ok && e.change(func(t *yamltext.Text) bool { return t.SetBool([]string{"spec", "enabled"}, to.Enabled) })
+		ok = ok && e.applyEdit(func(t *yamltext.Text) bool { return t.SetBool([]string{"spec", "enabled"}, to.Enabled) })
 	}
-	return ok && e.events(from.Events, to.Events) &&
-		e.texts("headers", from.Headers, folded(from.Headers, to.Headers), webhook.HeaderValue) &&
-		e.texts("queryParams", from.QueryParams, to.QueryParams, func(v string) string { return v })
+	return ok && e.editEvents(from.Events, to.Events) &&
+		e.editTexts("headers", from.Headers, keepSpellings(from.Headers, to.Headers), webhook.HeaderValue) &&
+		e.editTexts("queryParams", from.QueryParams, to.QueryParams, func(v string) string { return v })
 }
 
-// folded returns to with header names in the spelling of from.
-func folded(from, to map[string]string) map[string]string {
-	spelled, out := spellings(from), map[string]string{}
+// keepSpellings returns to with header names in the spelling of from.
+func keepSpellings(from, to map[string]string) map[string]string {
+	spelled, out := headerSpellings(from), map[string]string{}
 	for name, value := range to {
 		if own, ok := spelled[webhook.HeaderKey(name)]; ok {
 			name = own
@@ -41,7 +41,7 @@ func folded(from, to map[string]string) map[string]string {
 	return out
 }
 
-func (e *editor) change(do func(*yamltext.Text) bool) (ok bool) {
+func (e *editor) applyEdit(do func(*yamltext.Text) bool) (ok bool) {
 	root := rootOf(e.data)
 	if root == nil {
 		return false
@@ -58,40 +58,40 @@ func (e *editor) change(do func(*yamltext.Text) bool) (ok bool) {
 	return ok
 }
 
-// each makes an edit for each item of a list. It first tries all edits together,
+// editEach makes an edit for each item of a list. It first tries all edits together,
 // which parses the file once. If edits overlap, it makes them one by one.
-func each[T any](e *editor, list []T, do func(*yamltext.Text, T) bool) (ok bool) {
+func editEach[T any](e *editor, list []T, do func(*yamltext.Text, T) bool) (ok bool) {
 	if len(list) == 0 {
 		return true
 	}
 	all := func(t *yamltext.Text) bool {
 		return !slices.ContainsFunc(list, func(one T) bool { return !do(t, one) })
 	}
-	if e.change(all) {
+	if e.applyEdit(all) {
 		return true
 	}
 	for _, one := range list {
-		if !e.change(func(t *yamltext.Text) bool { return do(t, one) }) {
+		if !e.applyEdit(func(t *yamltext.Text) bool { return do(t, one) }) {
 			return false
 		}
 	}
 	return true
 }
 
-func (e *editor) set(path []string, value string) bool {
-	return e.change(func(t *yamltext.Text) bool { return t.Set(path, value) })
+func (e *editor) setText(path []string, value string) bool {
+	return e.applyEdit(func(t *yamltext.Text) bool { return t.Set(path, value) })
 }
 
-// events adds before it removes, so the list is never empty in between.
-func (e *editor) events(from, to []webhook.EventType) bool {
-	added := each(e, slices.Compact(slices.Sorted(slices.Values(without(to, from)))), func(t *yamltext.Text, event webhook.EventType) bool {
+// editEvents adds before it removes, so the list is never empty in between.
+func (e *editor) editEvents(from, to []webhook.EventType) bool {
+	added := editEach(e, slices.Compact(slices.Sorted(slices.Values(eventsWithout(to, from)))), func(t *yamltext.Text, event webhook.EventType) bool {
 		list, flow := eventList(t)
 		return list != nil && t.AddItem(list, string(event), flow)
 	})
 	if !added {
 		return false
 	}
-	return each(e, without(from, to), func(t *yamltext.Text, event webhook.EventType) bool {
+	return editEach(e, eventsWithout(from, to), func(t *yamltext.Text, event webhook.EventType) bool {
 		list, flow := eventList(t)
 		if list == nil {
 			return false
@@ -101,7 +101,7 @@ func (e *editor) events(from, to []webhook.EventType) bool {
 	})
 }
 
-func without(a, b []webhook.EventType) []webhook.EventType {
+func eventsWithout(a, b []webhook.EventType) []webhook.EventType {
 	return slices.DeleteFunc(slices.Clone(a), func(e webhook.EventType) bool { return slices.Contains(b, e) })
 }
 
@@ -116,8 +116,8 @@ func eventList(t *yamltext.Text) (list *yaml.Node, flow bool) {
 	return list, (t.Root().Style|spec.Style)&yaml.FlowStyle != 0
 }
 
-// texts edits a mapping of texts from from to to.
-func (e *editor) texts(part string, from, to map[string]string, form func(string) string) bool {
+// editTexts edits a mapping of texts from from to to.
+func (e *editor) editTexts(part string, from, to map[string]string, form func(string) string) bool {
 	var set, add, remove []string
 	for _, name := range slices.Sorted(maps.Keys(to)) {
 		if old, ok := from[name]; !ok {
@@ -132,21 +132,21 @@ func (e *editor) texts(part string, from, to map[string]string, form func(string
 		}
 	}
 	put := func(t *yamltext.Text, name string) bool { return t.Set([]string{"spec", part, name}, to[name]) }
-	if !each(e, set, put) {
+	if !editEach(e, set, put) {
 		return false
 	}
 	if len(add) > 0 { // the first entry may have to create the mapping
-		if !e.change(func(t *yamltext.Text) bool { return put(t, add[0]) }) {
+		if !e.applyEdit(func(t *yamltext.Text) bool { return put(t, add[0]) }) {
 			return false
 		}
 		add = add[1:]
 	}
 	take := func(t *yamltext.Text, name string) bool { return t.Remove([]string{"spec", part, name}) }
-	if !each(e, add, put) || !each(e, remove, take) {
+	if !editEach(e, add, put) || !editEach(e, remove, take) {
 		return false
 	}
 	if len(to) == 0 && len(remove) > 0 { // an empty mapping is removed if possible
-		e.change(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) })
+		e.applyEdit(func(t *yamltext.Text) bool { return t.Remove([]string{"spec", part}) })
 	}
 	return true
 }

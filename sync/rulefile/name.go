@@ -15,14 +15,14 @@ const maxBase = 80
 // regardless of case. It is the rule's name if possible. A name that had to be
 // changed ends in part of the name's digest, which identifies the rule.
 func FileName(rule string, taken func(file string) bool) (string, error) {
-	base := safe(rule)
+	base := safeName(rule)
 	if file := base + ".yaml"; base == rule && rule != "" && !taken(file) {
 		return file, nil
 	}
 	sum := sha256.Sum256([]byte(rule))
 	digest := hex.EncodeToString(sum[:])
 	base = strings.TrimRight(base, "-")
-	if reserved(base) { // a device name is also reserved before a dot
+	if isReserved(base) { // a device name is also reserved before a dot
 		base = strings.ReplaceAll(base, ".", "-")
 	}
 	if base != "" {
@@ -36,9 +36,9 @@ func FileName(rule string, taken func(file string) bool) (string, error) {
 	return "", errors.New("every file name that could be made of it is taken")
 }
 
-// safe replaces characters with a special meaning for some file system or program. A
+// safeName replaces characters with a special meaning for some file system or program. A
 // changed name may no longer be unique.
-func safe(name string) string {
+func safeName(name string) string {
 	var b strings.Builder
 	for _, r := range name {
 		ok := '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '_' || r == '.' || r == '-'
@@ -53,15 +53,15 @@ func safe(name string) string {
 	}
 	s := b.String()
 	s = strings.Trim(s[:min(len(s), maxBase)], ".-")
-	if reserved(s) {
+	if isReserved(s) {
 		s += "-"
 	}
 	return s
 }
 
-// reserved reports whether a file with this name is a device on Windows or the
+// isReserved reports whether a file with this name is a device on Windows or the
 // config file.
-func reserved(name string) bool {
+func isReserved(name string) bool {
 	name = strings.ToLower(name)
 	if name == "mkhooks" {
 		return true

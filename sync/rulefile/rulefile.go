@@ -39,7 +39,7 @@ func New(file, name string, live webhook.Spec, schema string) (*File, error) {
 	if problem := config.NameProblem(name); problem != "" {
 		return nil, &Error{Message: "its name " + problem}
 	}
-	f := &File{Spec: Public(live, webhook.AuthNames{})}
+	f := &File{Spec: PublicSpec(live, webhook.AuthNames{})}
 	f.Data = formatRule(name, f.Spec, schema)
 	found, problems := config.ScanFile(file, f.Data, config.Options{AllowPlaceholders: true})
 	f.Problems = errorsOf(problems)
@@ -72,17 +72,17 @@ func formatRule(name string, spec webhook.Spec, schema string) []byte {
 	w.writeMap(1, "queryParams", spec.QueryParams)
 	if spec.Auth.Len() > 0 {
 		w.writeLine(1, "authentication:")
-		w.writeMap(2, "headers", placeholders(spec.Auth.Headers))
-		w.writeMap(2, "queryParams", placeholders(spec.Auth.QueryParams))
+		w.writeMap(2, "headers", placeholderValues(spec.Auth.Headers))
+		w.writeMap(2, "queryParams", placeholderValues(spec.Auth.QueryParams))
 	}
 	return []byte(w.String())
 }
 
-// Public returns the part of a live spec that a file may contain. It omits the
+// PublicSpec returns the part of a live spec that a file may contain. It omits the
 // marker and unknown fields, and trims header values. [webhook.Redacted] replaces a
 // value that looks like a credential or has the name of a secret in the existing
 // file.
-func Public(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
+func PublicSpec(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
 	s := live.WithoutMarker()
 	s = webhook.MaskOf(&s, nil, secret).Spec(s)
 	s.Unknown = nil
@@ -92,8 +92,8 @@ func Public(live webhook.Spec, secret webhook.AuthNames) webhook.Spec {
 	return s
 }
 
-// Redacted lists the paths of a spec whose values are redacted, sorted.
-func Redacted(s webhook.Spec) []string {
+// RedactedPaths lists the paths of a spec whose values are redacted, sorted.
+func RedactedPaths(s webhook.Spec) []string {
 	var out []string
 	add := func(path, value string) {
 		if strings.Contains(value, webhook.Redacted) {
@@ -111,8 +111,8 @@ func Redacted(s webhook.Spec) []string {
 	return out
 }
 
-// Unknown lists the paths of fields in a live spec that no file can contain.
-func Unknown(live webhook.Spec) []string {
+// UnknownPaths lists the paths of fields in a live spec that no file can contain.
+func UnknownPaths(live webhook.Spec) []string {
 	var out []string
 	for _, path := range slices.Sorted(maps.Keys(live.Unknown)) {
 		out = append(out, "spec."+path)
@@ -120,7 +120,7 @@ func Unknown(live webhook.Spec) []string {
 	return out
 }
 
-func placeholders(names []string) map[string]string {
+func placeholderValues(names []string) map[string]string {
 	out := map[string]string{}
 	for _, name := range names {
 		out[name] = secrets.Placeholder

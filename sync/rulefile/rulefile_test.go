@@ -109,7 +109,7 @@ func TestFileName(t *testing.T) {
 		if again, _ := FileName(rule, func(file string) bool { return file == got }); again == got || again == "" {
 			t.Errorf("%q: %s where that is taken", rule, again)
 		}
-		if base := strings.TrimSuffix(got, ".yaml"); reserved(base) || strings.HasPrefix(got, ".") || strings.Trim(got, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		if base := strings.TrimSuffix(got, ".yaml"); isReserved(base) || strings.HasPrefix(got, ".") || strings.Trim(got, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
 			t.Errorf("%q: %s is no safe name", rule, got)
 		}
 	}
@@ -134,7 +134,7 @@ func FuzzFileName(f *testing.F) {
 		}
 		for _, file := range []string{first, second} {
 			base := strings.TrimSuffix(file, ".yaml")
-			if len(file) > 110 || base == file || base == "" || base[0] == '.' || base[0] == '-' || reserved(base) || strings.Trim(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+			if len(file) > 110 || base == file || base == "" || base[0] == '.' || base[0] == '-' || isReserved(base) || strings.Trim(base, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
 				t.Errorf("%q: %q is no safe name", rule, file)
 			}
 		}
@@ -151,7 +151,7 @@ func TestRedacted(t *testing.T) {
 	if err != nil || strings.Contains(string(f.Data), "t0k3n") {
 		t.Fatalf("%v:\n%s", err, f.Data)
 	}
-	if diff := cmp.Diff([]string{"headers.Authorization", "queryParams.sig", "url"}, Redacted(f.Spec)); diff != "" {
+	if diff := cmp.Diff([]string{"headers.Authorization", "queryParams.sig", "url"}, RedactedPaths(f.Spec)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -24,13 +24,13 @@ type Update struct {
 	// Missing are auth names that are live but not in the file: their values can't be
 	// read. Extra are auth names in the file that are not live.
 	Missing, Extra webhook.AuthNames
-	// Held are live plain headers and parameters that the file has under authentication,
+	// Withheld are live plain headers and parameters that the file has under authentication,
 	// as paths below spec. They are not added to the file.
-	Held []string
+	Withheld []string
 }
 
-// Whole reports whether the file matches the live rule completely.
-func (u *Update) Whole() bool { return u.Missing.Len()+u.Extra.Len()+len(u.Held) == 0 }
+// IsComplete reports whether the file matches the live rule completely.
+func (u *Update) IsComplete() bool { return u.Missing.Len()+u.Extra.Len()+len(u.Withheld) == 0 }
 
 // Error describes why a file can't be updated to the live rule.
 type Error struct {
@@ -47,7 +47,7 @@ func (e *Error) Hint() string { return e.hint.String() }
 // Advice returns the hint as words and command.
 func (e *Error) Advice() diag.Hint { return e.hint }
 
-// Take edits a rule file as text to match the live rule: URL, enabled, events, plain
+// UpdateFile edits a rule file as text to match the live rule: URL, enabled, events, plain
 // headers and parameters. Comments, order, quotes and encrypted values are
 // unchanged. A value that equals the live value is kept, even if it looks like a
 // credential. Otherwise [webhook.Redacted] replaces a credential. The error is an
@@ -55,10 +55,10 @@ func (e *Error) Advice() diag.Hint { return e.hint }
 //
 // The result is parsed again and compared with the expected spec. An unsupported
 // form of YAML thus causes an error, never a different rule.
-func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Update, err error) {
+func UpdateFile(file string, data []byte, live webhook.Spec, o config.Options) (u *Update, err error) {
 	defer func() {
 		if recover() != nil { // the YAML library panics on some texts
-			u, err = nil, unknownForm()
+			u, err = nil, formError()
 		}
 	}()
 	// Nothing is sent or decrypted here.
@@ -69,41 +69,41 @@ func Take(file string, data []byte, live webhook.Spec, o config.Options) (u *Upd
 	}
 	u = &Update{Data: data, Before: old.Spec, After: old.Spec}
 	u.Missing, u.Extra = live.Auth.Without(old.Auth), old.Auth.Without(live.Auth)
-	want := u.want(live)
+	want := u.wantedSpec(live)
 	if webhook.SpecDigest(want) == webhook.SpecDigest(old.Spec) {
 		return u, nil
 	}
-	if signedInClear(data) {
+	if macCoversPlaintext(data) {
 		return nil, &Error{"its MAC covers more than the encrypted values (sops.mac_only_encrypted is not set), so a changed line would break it", old.Reencrypt}
 	}
 	e := &editor{data: data}
-	if !e.edit(old.Spec, want) {
-		return nil, unknownForm()
+	if !e.editSpec(old.Spec, want) {
+		return nil, formError()
 	}
 	now, after := config.ScanFile(file, e.data, o)
 	if p := schema.FirstNewError(problems, after); p != nil {
 		return nil, &Error{"what is live can't stand in a rule file: " + p.Message, p.Advice()}
 	}
 	if now == nil || now.Name != old.Name || webhook.SpecDigest(now.Spec) != webhook.SpecDigest(want) || !sameContent(data, e.data) {
-		return nil, unknownForm()
+		return nil, formError()
 	}
 	u.Data, u.After = e.data, now.Spec
 	return u, nil
 }
 
-func unknownForm() error {
+func formError() error {
 	return &Error{"is written in a way that can't be edited in place", diag.Hint{Text: "write its spec as plain lines, NAME: VALUE, or edit it by hand"}}
 }
 
-// want returns the spec that the file should have: the live spec, with the file's
+// wantedSpec returns the spec that the file should have: the live spec, with the file's
 // authentication.
-func (u *Update) want(live webhook.Spec) webhook.Spec {
-	s := Public(live, u.Before.Auth)
+func (u *Update) wantedSpec(live webhook.Spec) webhook.Spec {
+	s := PublicSpec(live, u.Before.Auth)
 	s.Auth = u.Before.Auth
 	if webhook.CanonicalURL(live.URL) == webhook.CanonicalURL(u.Before.URL) {
 		s.URL = u.Before.URL
 	}
-	spelled := spellings(u.Before.Headers)
+	spelled := headerSpellings(u.Before.Headers)
 	for name, value := range live.Headers {
 		own, ok := u.Before.Headers[spelled[webhook.HeaderKey(name)]]
 		if ok && !webhook.IsMarkerHeader(name) && webhook.HeaderValue(own) == webhook.HeaderValue(value) {
@@ -115,28 +115,28 @@ func (u *Update) want(live webhook.Spec) webhook.Spec {
 			s.QueryParams[name] = value
 		}
 	}
-	u.hold("headers.", s.Headers, u.Before.Headers)
-	u.hold("queryParams.", s.QueryParams, u.Before.QueryParams)
+	u.withholdSecrets("headers.", s.Headers, u.Before.Headers)
+	u.withholdSecrets("queryParams.", s.QueryParams, u.Before.QueryParams)
 	return s
 }
 
-// hold removes from plain the names that are secret in the file. A parameter also
+// withholdSecrets removes from plain the names that are secret in the file. A parameter also
 // matches a secret header, and vice versa: no name may be both. Names that the file
 // has as plain values are kept.
-func (u *Update) hold(part string, plain, own map[string]string) {
+func (u *Update) withholdSecrets(part string, plain, own map[string]string) {
 	secret := webhook.MaskOf(nil, &webhook.Spec{Auth: u.Before.Auth})
 	for _, name := range slices.Sorted(maps.Keys(plain)) {
 		if clear := slices.ContainsFunc(slices.Collect(maps.Keys(own)), func(other string) bool {
 			return webhook.HeaderKey(other) == webhook.HeaderKey(name)
 		}); !clear && secret.Names(name) {
 			delete(plain, name)
-			u.Held = append(u.Held, part+name)
+			u.Withheld = append(u.Withheld, part+name)
 		}
 	}
 }
 
-// spellings maps each header key to a spelling of the name.
-func spellings(headers map[string]string) map[string]string {
+// headerSpellings maps each header key to a spelling of the name.
+func headerSpellings(headers map[string]string) map[string]string {
 	out := map[string]string{}
 	for name := range headers {
 		key := webhook.HeaderKey(name)
@@ -147,9 +147,9 @@ func spellings(headers map[string]string) map[string]string {
 	return out
 }
 
-// signedInClear reports whether a file is encrypted with a MAC that also covers its
+// macCoversPlaintext reports whether a file is encrypted with a MAC that also covers its
 // plaintext values.
-func signedInClear(data []byte) bool {
+func macCoversPlaintext(data []byte) bool {
 	_, metadata := yamltext.Entry(rootOf(data), "sops")
 	if metadata == nil {
 		return false
@@ -177,12 +177,12 @@ func sameContent(before, after []byte) bool {
 			_, x = yamltext.Entry(x, name)
 			_, y = yamltext.Entry(y, name)
 		}
-		if !equal(x, y) {
+		if !equalNodes(x, y) {
 			return false
 		}
 	}
-	left := comments(after)
-	for line, n := range comments(before) {
+	left := countComments(after)
+	for line, n := range countComments(before) {
 		if left[line] < n {
 			return false
 		}
@@ -190,16 +190,16 @@ func sameContent(before, after []byte) bool {
 	return true
 }
 
-// equal compares the contents of two nodes, regardless of their positions.
-func equal(a, b *yaml.Node) bool {
+// equalNodes compares the contents of two nodes, regardless of their positions.
+func equalNodes(a, b *yaml.Node) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Kind == b.Kind && a.Tag == b.Tag && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equal)
+	return a.Kind == b.Kind && a.Tag == b.Tag && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equalNodes)
 }
 
-// comments counts the comments on separate lines.
-func comments(data []byte) map[string]int {
+// countComments counts the comments on separate lines.
+func countComments(data []byte) map[string]int {
 	known := map[string]bool{}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {

@@ -69,15 +69,15 @@ func TestTake(t *testing.T) {
 			t.Parallel()
 			live := liveOf(t, sealed).Clone()
 			test.change(&live)
-			u, err := Take("x.yaml", []byte(sealed), live, config.Options{})
+			u, err := UpdateFile("x.yaml", []byte(sealed), live, config.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := strings.Replace(sealed, test.old, test.new, 1)
-			if diff := cmp.Diff(want, string(u.Data)); diff != "" || !u.Whole() {
-				t.Errorf("whole %t (-want +got):\n%s", u.Whole(), diff)
+			if diff := cmp.Diff(want, string(u.Data)); diff != "" || !u.IsComplete() {
+				t.Errorf("whole %t (-want +got):\n%s", u.IsComplete(), diff)
 			}
-			again, err := Take("x.yaml", u.Data, live, config.Options{})
+			again, err := UpdateFile("x.yaml", u.Data, live, config.Options{})
 			if err != nil || string(again.Data) != string(u.Data) {
 				t.Errorf("again: %v\n%s", err, again.Data)
 			}
@@ -101,7 +101,7 @@ spec:
 `
 	live := liveOf(t, data).Clone()
 	live.Enabled = true
-	u, err := Take("x.yaml", []byte(data), live, config.Options{})
+	u, err := UpdateFile("x.yaml", []byte(data), live, config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ spec:
 	}
 	live.Enabled, live.Headers, live.QueryParams["token"] = false, nil, "def"
 	live.URL += "d"
-	if u, err = Take("x.yaml", []byte(data), live, config.Options{}); err != nil {
+	if u, err = UpdateFile("x.yaml", []byte(data), live, config.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer("    X-Token: abc\n", "", "  headers:\n", "", "?token=abc", "?token=(looks like a credential)", "{token: abc}", `{token: "(looks like a credential)"}`).Replace(data)
@@ -129,16 +129,16 @@ func TestTakeMany(t *testing.T) {
 		live.Events = append(live.Events, webhook.EventType(fmt.Sprintf("MediaKind.New%d", i)))
 	}
 	begin := time.Now()
-	if _, err := Take("x.yaml", []byte(sealedFile(t)), live, config.Options{}); err == nil || !strings.Contains(err.Error(), "no event type") {
+	if _, err := UpdateFile("x.yaml", []byte(sealedFile(t)), live, config.Options{}); err == nil || !strings.Contains(err.Error(), "no event type") {
 		t.Error(err)
 	}
 	live.Events = live.Events[:2]
-	u, err := Take("x.yaml", []byte(sealedFile(t)), live, config.Options{})
+	u, err := UpdateFile("x.yaml", []byte(sealedFile(t)), live, config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	live.Headers = nil
-	if _, err = Take("x.yaml", u.Data, live, config.Options{}); err != nil {
+	if _, err = UpdateFile("x.yaml", u.Data, live, config.Options{}); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(begin); took > 30*time.Second {
@@ -176,17 +176,17 @@ func TestTakeNot(t *testing.T) {
 	live.Headers["X-Plain"] = "a"
 	delete(live.Headers, "X-Source")
 	live.Auth = webhook.AuthNames{Headers: []string{"x-source"}, QueryParams: []string{"code"}}
-	u, err := Take("x.yaml", []byte(sealed), live, config.Options{})
+	u, err := UpdateFile("x.yaml", []byte(sealed), live, config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Whole() {
+	if u.IsComplete() {
 		t.Error("whole")
 	}
 	for _, diff := range []string{
 		cmp.Diff(webhook.AuthNames{Headers: []string{"x-source"}, QueryParams: []string{"code"}}, u.Missing),
 		cmp.Diff(webhook.AuthNames{Headers: []string{"X-Webhook-Secret"}}, u.Extra),
-		cmp.Diff([]string{"headers.X-Webhook-Secret"}, u.Held),
+		cmp.Diff([]string{"headers.X-Webhook-Secret"}, u.Withheld),
 		cmp.Diff(map[string]string{"X-Plain": "a"}, u.After.Headers),
 	} {
 		if diff != "" {
@@ -224,7 +224,7 @@ func TestTakeRefuses(t *testing.T) {
 				live = liveOf(t, test.data).Clone()
 			}
 			test.change(&live)
-			u, err := Take("x.yaml", []byte(test.data), live, config.Options{})
+			u, err := UpdateFile("x.yaml", []byte(test.data), live, config.Options{})
 			var e *Error
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), test.want) || u != nil {
 				t.Errorf("%v, %v", u, err)
@@ -321,7 +321,7 @@ func FuzzTake(f *testing.F) {
 			}
 		}
 		live.Auth = liveOf(t, data).Auth
-		u, err := Take("x.yaml", []byte(data), live, config.Options{})
+		u, err := UpdateFile("x.yaml", []byte(data), live, config.Options{})
 		if err != nil {
 			// In braces, a key must fit on one line.
 			_, tooLong := live.QueryParams[long]
