@@ -394,7 +394,7 @@ func (r *reading) page(p Page) error {
 
 // countRecord adds a record to the counts and the times.
 func (r *reading) countRecord(e webhook.Event) {
-	if e.Status.Active() {
+	if e.Status.IsActive() {
 		r.active++
 	}
 	if k := keyOf(e); r.missing[k] > 0 {

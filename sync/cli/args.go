@@ -62,7 +62,7 @@ func findSuspects(args []string) []string {
 // mayBeSecret reports whether a text has the form of a credential or contains a
 // random-looking word. A public age key is not a secret.
 func mayBeSecret(text string) bool {
-	if webhook.ValueIsCredential(text) || strings.Contains(text, "AGE-SECRET-KEY-") {
+	if webhook.IsCredentialValue(text) || strings.Contains(text, "AGE-SECRET-KEY-") {
 		return true
 	}
 	if strings.HasPrefix(text, "age1") || strings.Contains(text, "://") || fileExtension.MatchString(text) {

@@ -217,7 +217,7 @@ func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) 
 		reading.Page(p.Events, p.Total, p.HasTotal)
 		reading.Contradict(p.Contradiction)
 		for _, e := range p.Events {
-			if e.Status.Active() {
+			if e.Status.IsActive() {
 				active++
 			}
 		}

@@ -216,7 +216,7 @@ func (r *initRun) findRules(*app, gitFacts) error {
 func hostsOf(rules []config.RuleFile) []string {
 	var out []string
 	for _, rule := range rules {
-		if o := webhook.OriginOf(rule.URL); o.Known() {
+		if o := webhook.OriginOf(rule.URL); o.IsKnown() {
 			out = append(out, o.String())
 		}
 	}

@@ -102,7 +102,7 @@ func (g *projectInput) makePlan(ctx context.Context) (*plan.Plan, error) {
 	err := g.firstPages(ctx, names, func(i int, page mkio.EventPage) {
 		found[i] = counted{plan.History{Records: page.Total}, page.HasTotal}
 		for _, e := range page.Events {
-			if e.Status.Active() {
+			if e.Status.IsActive() {
 				found[i].Pending++
 			}
 		}

@@ -71,7 +71,7 @@ func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, 
 // sends its secrets, and whether the manifest was checked.
 func (w *ruleWriter) describeRestored(m archive.Manifest, checked string) {
 	host := "not known"
-	if o := webhook.OriginOf(m.Rule.Spec.URL); o.Known() {
+	if o := webhook.OriginOf(m.Rule.Spec.URL); o.IsKnown() {
 		host = o.String()
 	}
 	w.addMessage("  url %s, host %s", webhook.RedactURL(m.Rule.Spec.URL), host)

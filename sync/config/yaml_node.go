@@ -14,7 +14,7 @@ import (
 // So only a prefix that can be a name is shown there.
 func printableKey(name string, secret bool) string {
 	if secret {
-		if webhook.ValueIsCredential(name) {
+		if webhook.IsCredentialValue(name) {
 			return webhook.Redacted
 		}
 		if i := strings.IndexFunc(name, func(r rune) bool { return !isTokenRune(r) && r != '[' && r != ']' }); i >= 0 {

@@ -28,7 +28,7 @@ func (b *planner) guardDestination(x *plannedChange) *Blocked {
 	switch {
 	case among(b.Options.AllowDestinations) || among(b.Options.Destinations):
 		return nil
-	case !to.Known() && (listed || !same):
+	case !to.IsKnown() && (listed || !same):
 		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
 			receiver(x.desired.Spec.URL))
 	case listed:
@@ -59,7 +59,7 @@ func (b *planner) guardCopied(x *plannedChange, to webhook.Origin) *Blocked {
 // printable returns a receiver for a message, even if programs disagree about
 // its host.
 func printable(to webhook.Origin, url string) string {
-	if to.Known() {
+	if to.IsKnown() {
 		return to.String()
 	}
 	return receiver(url)
@@ -78,7 +78,7 @@ func (f comparison) sameReceiver() bool { return sameReceiver(f.live.Spec.URL, f
 
 // sameReceiver reports whether two URLs have the same scheme, host and port.
 func sameReceiver(from, to string) bool {
-	if origin := webhook.OriginOf(to); origin.Known() {
+	if origin := webhook.OriginOf(to); origin.IsKnown() {
 		return webhook.OriginOf(from) == origin
 	}
 	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
@@ -87,7 +87,7 @@ func sameReceiver(from, to string) bool {
 // site returns the scheme and host of url, or its redacted beginning if the
 // host is ambiguous.
 func site(url string) string {
-	if o := webhook.OriginOf(url); o.Known() {
+	if o := webhook.OriginOf(url); o.IsKnown() {
 		return o.Scheme + "://" + o.String()
 	}
 	return beforePath(url)

@@ -37,7 +37,7 @@ func digest(projects []Project) webhook.Digest {
 		}
 		all = append(all, part)
 	}
-	return webhook.DigestOf("mkhooks plan v2", all)
+	return webhook.DigestOfList("mkhooks plan v2", all)
 }
 
 // sorted returns a list in order, as JSON data.

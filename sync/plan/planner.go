@@ -221,7 +221,7 @@ func secretTo(s webhook.Spec) string {
 
 // receiver names the receiver of url, even if its host is ambiguous.
 func receiver(url string) string {
-	if o := webhook.OriginOf(url); o.Known() {
+	if o := webhook.OriginOf(url); o.IsKnown() {
 		return o.String()
 	}
 	return beforePath(url)

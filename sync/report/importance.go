@@ -113,7 +113,7 @@ func importanceOf(p *plan.Project, c *plan.Change, live map[webhook.Origin]bool)
 func secretImportance(p *plan.Project, c *plan.Change, live map[webhook.Origin]bool) importance {
 	to := originTo(c)
 	switch {
-	case !to.Known(), isUnlisted(p, to), hasMoved(c):
+	case !to.IsKnown(), isUnlisted(p, to), hasMoved(c):
 		return movesSecret
 	case len(p.Guards.Settings.Destinations) == 0 && !live[to]:
 		return sendsNew

@@ -128,7 +128,7 @@ func (u *Update) withholdSecrets(part string, plain, own map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(plain)) {
 		if clear := slices.ContainsFunc(slices.Collect(maps.Keys(own)), func(other string) bool {
 			return webhook.HeaderKey(other) == webhook.HeaderKey(name)
-		}); !clear && secret.Names(name) {
+		}); !clear && secret.HasSecretName(name) {
 			delete(plain, name)
 			u.Withheld = append(u.Withheld, part+name)
 		}

@@ -41,7 +41,7 @@ func ParseRemote(remote string) Remote {
 	if account, rest, ok := strings.Cut(place, "/"); ok && rest != "" && r.Host != "" {
 		r.Account = account
 	}
-	if r.Repo == "." || webhook.ValueIsCredential(r.Repo) || webhook.ValueIsCredential(r.Account) {
+	if r.Repo == "." || webhook.IsCredentialValue(r.Repo) || webhook.IsCredentialValue(r.Account) {
 		return Remote{Host: r.Host}
 	}
 	return r

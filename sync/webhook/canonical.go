@@ -28,7 +28,7 @@ const Absent Digest = "absent"
 // such values, so they can't be compared.
 const AuthUnknown Digest = "00000000000000000000000000000000"
 
-func digestOf(kind string, body []byte) Digest {
+func digestBytes(kind string, body []byte) Digest {
 	b := make([]byte, 0, len(kind)+1+len(body))
 	b = append(append(append(b, kind...), '\n'), body...)
 	sum := sha256.Sum256(b)
@@ -36,7 +36,7 @@ func digestOf(kind string, body []byte) Digest {
 }
 
 // SpecDigest returns the digest of the canonical form of s.
-func SpecDigest(s Spec) Digest { return digestOf("mkhooks spec v1", CanonicalSpec(s)) }
+func SpecDigest(s Spec) Digest { return digestBytes("mkhooks spec v1", CanonicalSpec(s)) }
 
 // SealedValue is one encrypted auth value: its path below spec.authentication
 // ("headers/X-Webhook-Secret") and the text that SOPS wrote.
@@ -71,7 +71,7 @@ func AuthDigest(values []SealedValue) Digest {
 	for _, v := range values {
 		pairs = append(pairs, [2]string{v.Path, v.Ciphertext})
 	}
-	return digestOf("mkhooks auth v1", appendPairs(nil, pairs))
+	return digestBytes("mkhooks auth v1", appendPairs(nil, pairs))
 }
 
 // DesiredDigest covers everything that a PUT of d by owner would set: the spec, the
@@ -85,7 +85,7 @@ func DesiredDigest(d Desired, owner string) Digest {
 	b = append(b, `,"spec":`...)
 	b = append(b, CanonicalSpec(d.Spec)...)
 	b = append(b, '}')
-	return digestOf("mkhooks desired v1", b)
+	return digestBytes("mkhooks desired v1", b)
 }
 
 // LiveDigest covers everything known of a live rule: id, spec with the names of its
@@ -115,7 +115,7 @@ func LiveDigest(r *Rule) Digest {
 	}
 	b = appendPairs(b, unknown)
 	b = append(b, '}')
-	return digestOf("mkhooks live v1", b)
+	return digestBytes("mkhooks live v1", b)
 }
 
 // compactJSON normalizes a JSON value for a digest: no spaces, object keys sorted.
@@ -253,12 +253,12 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// DigestOf returns the digest of nested lists of strings, for documents whose digest
+// DigestOfList returns the digest of nested lists of strings, for documents whose digest
 // must not change in later versions. It covers JSON without spaces, with strings as
-// in the canonical form. kind separates the digests of different things. DigestOf
+// in the canonical form. kind separates the digests of different things. DigestOfList
 // panics on a value that JSON can't represent.
-func DigestOf(kind string, list []any) Digest {
-	return digestOf(kind, appendJSON(nil, list))
+func DigestOfList(kind string, list []any) Digest {
+	return digestBytes(kind, appendJSON(nil, list))
 }
 
 // appendJSON writes a decoded JSON value without spaces, object keys sorted.

@@ -81,7 +81,7 @@ func TestDigestsArePinned(t *testing.T) {
 		{"desired", DesiredDigest(desired, "video"), "4aa9b94a86d8236929bd4d97f1e1b5eb"},
 		{"live", LiveDigest(&live), "2b07716c11a8fdd574aab6ca6100645d"},
 		{"absent", LiveDigest(nil), "absent"},
-		{"list", DigestOf("kind", []any{"a", []any{"b", []any{}}}), "ea81dc226d06a4d16cd8c0c56acaab86"},
+		{"list", DigestOfList("kind", []any{"a", []any{"b", []any{}}}), "ea81dc226d06a4d16cd8c0c56acaab86"},
 		{"rule id", Digest(RuleID("demo", "job-notifications")), "f34cda559e867109"},
 		{"rule id of another cut", Digest(RuleID("demojob", "-notifications")), "87d088c39c1fc8dc"},
 	} {

@@ -17,7 +17,7 @@ const Redacted = "(looks like a credential)"
 // The expressions are compiled on first use: most commands need none.
 var (
 	// credentialValueRE matches the documented forms of issuers' keys.
-	credentialValueRE = compiled(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
+	credentialValueRE = compileOnce(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*` + // JWT
 		`|(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,})` +
 		`|-----BEGIN [A-Z ]*PRIVATE KEY` +
 		`|\b(AKIA|ASIA)[0-9A-Z]{16}\b` + // AWS
@@ -25,7 +25,7 @@ var (
 		`|\b(sk|rk)_(live|test)_[A-Za-z0-9]{10,}|\bwhsec_[A-Za-z0-9+/=]{10,}` + // Stripe
 		`|\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bAIza[A-Za-z0-9_-]{30,}|\bAGE-SECRET-KEY-1`)
 	// credentialPathRE matches URL paths that are themselves the credential.
-	credentialPathRE = compiled(`/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}` + // Slack
+	credentialPathRE = compileOnce(`/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}` + // Slack
 		`|/api/webhooks/[0-9]{10,}/[A-Za-z0-9_-]{20,}`) // Discord
 )
 
@@ -39,9 +39,9 @@ var (
 	}
 )
 
-// NamesCredential reports whether a header or parameter with this name commonly
+// IsCredentialName reports whether a header or parameter with this name commonly
 // contains a credential (Authorization, *secret*, *token*, …).
-func NamesCredential(name string) bool {
+func IsCredentialName(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		if strings.ContainsRune("-_.[]", r) {
 			return -1
@@ -52,9 +52,9 @@ func NamesCredential(name string) bool {
 		slices.ContainsFunc(credentialParts, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// ValueIsCredential reports whether value has the form of a known type of credential
+// IsCredentialValue reports whether value has the form of a known type of credential
 // (a JWT, a Bearer value, an issuer's key prefix).
-func ValueIsCredential(value string) bool {
+func IsCredentialValue(value string) bool {
 	return mayHoldCredential(value) && credentialValueRE().MatchString(value)
 }
 
@@ -79,18 +79,18 @@ func mayHoldCredential(value string) bool {
 	return false
 }
 
-func compiled(expr string) func() *regexp.Regexp {
+func compileOnce(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
 // functionKeyRE matches the keys of Azure Functions. Their parameter name "code" is
 // too common to indicate a credential by itself.
-var functionKeyRE = compiled(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
+var functionKeyRE = compileOnce(`^[A-Za-z0-9+/_ -]{20,}={0,2}$`)
 
 // LooksLikeCredential reports whether the name or the value of a plain header or
 // parameter indicates a credential.
 func LooksLikeCredential(name, value string) bool {
-	return value != "" && NamesCredential(name) || ValueIsCredential(value) ||
+	return value != "" && IsCredentialName(name) || IsCredentialValue(value) ||
 		strings.EqualFold(name, "code") && functionKeyRE().MatchString(value) && strings.ContainsAny(value, "0123456789") &&
 			value != strings.ToLower(value) && value != strings.ToUpper(value)
 }
@@ -133,7 +133,7 @@ func redactAuthority(authority string) string {
 	if _, host, found := cutLast(authority, '@'); found {
 		authority = Redacted + "@" + host
 	}
-	if ValueIsCredential(authority) {
+	if IsCredentialValue(authority) {
 		return Redacted
 	}
 	return authority
@@ -148,8 +148,8 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 }
 
 func redactPath(path string, depth int) string {
-	plain := unescape(path)
-	if credentialPathRE().MatchString(plain) || ValueIsCredential(plain) {
+	plain := decodePercent(path)
+	if credentialPathRE().MatchString(plain) || IsCredentialValue(plain) {
 		return "/" + Redacted
 	}
 	if at := credentialAt(path, depth); at >= 0 { // parameters of a segment: /hook;token=…
@@ -173,12 +173,12 @@ func redactQuery(query string, depth int) string {
 // -1. For some servers ";", "?" and "/" begin another parameter; for others they
 // belong to the value. So the rest of the part is treated as the credential.
 func credentialAt(part string, depth int) int {
-	plain := func(s string) string { return unescape(strings.ReplaceAll(s, "+", " ")) }
+	plain := func(s string) string { return decodePercent(strings.ReplaceAll(s, "+", " ")) }
 	name, value, _ := strings.Cut(part, "=")
-	if ValueIsCredential(plain(name)) || nested(plain(name), depth) {
+	if IsCredentialValue(plain(name)) || isCredentialURL(plain(name), depth) {
 		return 0
 	}
-	if value = plain(value); LooksLikeCredential(plain(name), value) || nested(value, depth) {
+	if value = plain(value); LooksLikeCredential(plain(name), value) || isCredentialURL(value, depth) {
 		return len(name) + 1
 	}
 	for from := 0; ; {
@@ -188,7 +188,7 @@ func credentialAt(part string, depth int) int {
 		}
 		name, value, hasValue := strings.Cut(part[from:end], "=")
 		at := from + len(name) + 1
-		if hasValue && at < len(part) && (NamesCredential(plain(name)) || LooksLikeCredential(plain(name), plain(value))) {
+		if hasValue && at < len(part) && (IsCredentialName(plain(name)) || LooksLikeCredential(plain(name), plain(value))) {
 			return at
 		}
 		if end == len(part) {
@@ -198,14 +198,14 @@ func credentialAt(part string, depth int) int {
 	}
 }
 
-// nested reports whether value is a URL that contains a credential.
-func nested(value string, depth int) bool {
+// isCredentialURL reports whether value is a URL that contains a credential.
+func isCredentialURL(value string, depth int) bool {
 	return strings.Contains(value, "://") && (depth == maxNested || redactURL(value, depth+1) != value)
 }
 
-// unescape decodes every well-formed percent escape. A broken escape must not hide
+// decodePercent decodes every well-formed percent escape. A broken escape must not hide
 // the rest.
-func unescape(s string) string {
+func decodePercent(s string) string {
 	if !strings.ContainsRune(s, '%') {
 		return s
 	}
@@ -258,16 +258,16 @@ func (s Spec) Redacted() Spec {
 // RedactUnknown returns the value of an unknown field in a form that may be shown.
 // Fields that a newer API adds under authentication are treated as secret.
 func RedactUnknown(path string, raw json.RawMessage) json.RawMessage {
-	if strings.HasPrefix(path, "authentication") || NamesCredential(path) ||
-		ValueIsCredential(string(raw)) || unknownNamesCredential(raw) {
+	if strings.HasPrefix(path, "authentication") || IsCredentialName(path) ||
+		IsCredentialValue(string(raw)) || containsCredential(raw) {
 		return json.RawMessage(`"` + Redacted + `"`)
 	}
 	return raw
 }
 
-// unknownNamesCredential looks for the name of a credential at any depth. Invalid
+// containsCredential looks for the name of a credential at any depth. Invalid
 // JSON counts as a match.
-func unknownNamesCredential(raw json.RawMessage) bool {
+func containsCredential(raw json.RawMessage) bool {
 	var v any
 	if json.Unmarshal(raw, &v) != nil {
 		return true
@@ -277,7 +277,7 @@ func unknownNamesCredential(raw json.RawMessage) bool {
 		switch v := v.(type) {
 		case map[string]any:
 			for name, value := range v {
-				if NamesCredential(name) || walk(value) {
+				if IsCredentialName(name) || walk(value) {
 					return true
 				}
 			}

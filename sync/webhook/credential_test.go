@@ -25,7 +25,7 @@ func TestNamesCredential(t *testing.T) {
 		"X-Source": false, "Content-Type": false, "X-Author": false, "keyboard": false, "design": false, "X-Keynote": false,
 		"X-Signature-Version": false, "compass": false, "": false, "code": false,
 	} {
-		if got := NamesCredential(name); got != want {
+		if got := IsCredentialName(name); got != want {
 			t.Errorf("NamesCredential(%q) = %t, want %t", name, got, want)
 		}
 	}

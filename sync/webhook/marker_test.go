@@ -204,7 +204,7 @@ func TestIsMarkerHeader(t *testing.T) {
 func TestStatusActive(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[Status]bool{Pending: true, Retrying: true, "Queued": true, "": true, Failed: false, Sent: false} {
-		if got := status.Active(); got != want {
+		if got := status.IsActive(); got != want {
 			t.Errorf("%q.Active() = %t, want %t", status, got, want)
 		}
 	}

@@ -64,10 +64,10 @@ func (m *Mask) addRenamed(live, file *Spec) {
 		return
 	}
 	keep := map[string]bool{}
-	for name := range file.plain {
+	for name := range file.plainPairs {
 		keep[looseName(name)] = true
 	}
-	for name, value := range live.plain {
+	for name, value := range live.plainPairs {
 		loose := looseName(name)
 		if !keep[loose] && !IsMarkerHeader(name) && (looksRandom(value) || len(value) >= minMasked && added.nameLike(loose)) {
 			m.renamed[loose] = append(m.renamed[loose], value)
@@ -103,9 +103,9 @@ func (a AuthNames) nameLike(loose string) bool {
 	})
 }
 
-// plain yields the plain headers and parameters of a spec, including the parameters
+// plainPairs yields the plain headers and parameters of a spec, including the parameters
 // of its URL.
-func (s *Spec) plain(yield func(name, value string) bool) {
+func (s *Spec) plainPairs(yield func(name, value string) bool) {
 	for name, value := range s.Headers {
 		if !yield(name, value) {
 			return
@@ -117,7 +117,7 @@ func (s *Spec) plain(yield func(name, value string) bool) {
 		}
 	}
 	for _, part := range strings.FieldsFunc(s.URL, func(r rune) bool { return strings.ContainsRune(parameterEnds, r) }) {
-		if name, value, ok := strings.Cut(part, "="); ok && !yield(unescape(name), unescape(value)) {
+		if name, value, ok := strings.Cut(part, "="); ok && !yield(decodePercent(name), decodePercent(value)) {
 			return
 		}
 	}
@@ -125,9 +125,9 @@ func (s *Spec) plain(yield func(name, value string) bool) {
 
 // addValues adds the plain values that a live spec has under the names.
 func (m *Mask) addValues(s Spec) {
-	for name, value := range s.plain {
+	for name, value := range s.plainPairs {
 		value = strings.TrimSpace(value)
-		if m.Names(name) && len(value) >= minMasked && value != Redacted && !slices.Contains(m.values, value) {
+		if m.HasSecretName(name) && len(value) >= minMasked && value != Redacted && !slices.Contains(m.values, value) {
 			m.values = append(m.values, value)
 		}
 	}
@@ -144,22 +144,22 @@ func looseName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// Names reports whether a header or parameter has the name of a secret.
-func (m Mask) Names(name string) bool { return m.names[looseName(name)] }
+// HasSecretName reports whether a header or parameter has the name of a secret.
+func (m Mask) HasSecretName(name string) bool { return m.names[looseName(name)] }
 
 // parameterEnds are the characters that end a parameter for some program.
 const parameterEnds = "?&;#/, "
 
 // hides reports whether the value of a header or parameter is a secret by its name.
 func (m Mask) hides(name, value string) bool {
-	return m.Names(name) || slices.Contains(m.renamed[looseName(name)], value)
+	return m.HasSecretName(name) || slices.Contains(m.renamed[looseName(name)], value)
 }
 
-// holds reports whether text contains the value of a secret, with no letter or digit
+// containsValue reports whether text contains the value of a secret, with no letter or digit
 // beside it.
-func (m Mask) holds(text string) bool {
+func (m Mask) containsValue(text string) bool {
 	return slices.ContainsFunc(m.values, func(v string) bool {
-		return containsWord(text, v) || containsWord(unescape(text), v) ||
+		return containsWord(text, v) || containsWord(decodePercent(text), v) ||
 			containsWord(text, url.QueryEscape(v)) || containsWord(text, url.PathEscape(v))
 	})
 }
@@ -210,12 +210,12 @@ func (m Mask) Value(name, value string) string {
 		return value
 	case m.hides(name, value):
 		return Redacted
-	case OriginOf(value).Known(): // a URL, whose host stays
+	case OriginOf(value).IsKnown(): // a URL, whose host stays
 		return m.URL(RedactValue(name, value))
-	case m.holds(value):
+	case m.containsValue(value):
 		return Redacted
 	}
-	return m.parameters(RedactValue(name, value), 0)
+	return m.redactParameters(RedactValue(name, value), 0)
 }
 
 // URL returns a URL in a form that may be shown. Scheme, host and port stay.
@@ -225,7 +225,7 @@ func (m Mask) URL(u string) string {
 	if _, authority, after, ok := splitURL(out); ok && authority != "" {
 		rest = after
 	}
-	return strings.TrimSuffix(out, rest) + m.segments(m.parameters(rest, 0))
+	return strings.TrimSuffix(out, rest) + m.segments(m.redactParameters(rest, 0))
 }
 
 // URLs returns both sides of a change of a URL in a form that may be shown. If they
@@ -278,8 +278,8 @@ func (m Mask) segments(rest string) string {
 	// Other spellings of the escapes, and a URL inside a parameter.
 	var b strings.Builder
 	for part := range eachPart(rest) {
-		text := unescape(strings.ReplaceAll(part, "+", " "))
-		if slices.Contains(m.values, text) || slices.Contains(m.values, unescape(part)) || text != part && len(text) < len(part) && m.segments(text) != text {
+		text := decodePercent(strings.ReplaceAll(part, "+", " "))
+		if slices.Contains(m.values, text) || slices.Contains(m.values, decodePercent(part)) || text != part && len(text) < len(part) && m.segments(text) != text {
 			part = Redacted
 		}
 		b.WriteString(part)
@@ -306,9 +306,9 @@ func eachPart(rest string) func(yield func(string) bool) {
 	}
 }
 
-// parameters redacts the values of secret names in text such as a query. It redacts
+// redactParameters redacts the values of secret names in text such as a query. It redacts
 // up to the next &, because some programs read the value up to there.
-func (m Mask) parameters(text string, depth int) string {
+func (m Mask) redactParameters(text string, depth int) string {
 	if len(m.names)+len(m.renamed) == 0 || !strings.Contains(text, "=") && !strings.Contains(text, "%3") {
 		return text
 	}
@@ -319,10 +319,10 @@ func (m Mask) parameters(text string, depth int) string {
 			end = len(text)
 		}
 		name, value, ok := strings.Cut(text[:end], "=")
-		plain := unescape(value)
+		plain := decodePercent(value)
 		switch {
-		case ok && value != "" && m.hides(unescape(strings.ReplaceAll(name, "+", " ")), plain),
-			ok && plain != value && (depth == maxNested || m.parameters(plain, depth+1) != plain):
+		case ok && value != "" && m.hides(decodePercent(strings.ReplaceAll(name, "+", " ")), plain),
+			ok && plain != value && (depth == maxNested || m.redactParameters(plain, depth+1) != plain):
 			if end = strings.IndexAny(text, "&#"); end < 0 {
 				end = len(text)
 			}
@@ -342,34 +342,34 @@ func (m Mask) parameters(text string, depth int) string {
 // Unknown returns the value of an unknown field in a form that may be shown.
 func (m Mask) Unknown(path string, raw json.RawMessage) json.RawMessage {
 	hidden := json.RawMessage(`"` + Redacted + `"`)
-	if slices.ContainsFunc(strings.Split(path, "."), func(part string) bool { return m.Names(part) }) {
+	if slices.ContainsFunc(strings.Split(path, "."), func(part string) bool { return m.HasSecretName(part) }) {
 		return hidden
 	}
 	var v any
-	if len(m.names) > 0 && (json.Unmarshal(raw, &v) != nil || m.inside(v)) {
+	if len(m.names) > 0 && (json.Unmarshal(raw, &v) != nil || m.containsSecret(v)) {
 		return hidden
 	}
 	return RedactUnknown(path, raw)
 }
 
-// inside reports whether decoded JSON contains a secret at any depth.
-func (m Mask) inside(v any) bool {
+// containsSecret reports whether decoded JSON contains a secret at any depth.
+func (m Mask) containsSecret(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
-			if m.Names(name) || m.inside(value) {
+			if m.HasSecretName(name) || m.containsSecret(value) {
 				return true
 			}
 		}
 		// Lists of headers have the form {"name": "X-Api", "value": …}.
 		return slices.ContainsFunc([]string{"name", "key", "header"}, func(key string) bool {
 			name, ok := v[key].(string)
-			return ok && m.Names(name)
+			return ok && m.HasSecretName(name)
 		})
 	case []any:
-		return slices.ContainsFunc(v, m.inside)
+		return slices.ContainsFunc(v, m.containsSecret)
 	case string:
-		return m.holds(v) || m.parameters(v, 0) != v
+		return m.containsValue(v) || m.redactParameters(v, 0) != v
 	}
 	return false
 }

@@ -47,9 +47,9 @@ const (
 	Sent     Status = "Sent"
 )
 
-// Active reports whether a record with this status may still change. An unknown
+// IsActive reports whether a record with this status may still change. An unknown
 // status counts as active, because it may not be final.
-func (s Status) Active() bool { return s != Failed && s != Sent }
+func (s Status) IsActive() bool { return s != Failed && s != Sent }
 
 // Event is one record of a rule's delivery history. Records have no id.
 type Event struct {

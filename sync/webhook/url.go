@@ -82,12 +82,12 @@ func OriginOf(u string) Origin {
 	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
 		return Origin{}
 	}
-	if strings.ContainsFunc(authority, odd) {
+	if strings.ContainsFunc(authority, isAmbiguous) {
 		return Origin{}
 	}
-	// A second @ stays in the host, so plainHost rejects it.
+	// A second @ stays in the host, so isPlainHost rejects it.
 	name, port := splitPort(HeaderKey(authority[strings.IndexByte(authority, '@')+1:]))
-	if !plainHost(name) {
+	if !isPlainHost(name) {
 		return Origin{}
 	}
 	if port == "" {
@@ -96,14 +96,14 @@ func OriginOf(u string) Origin {
 	return Origin{Scheme: scheme, Host: name, Port: port}
 }
 
-// odd reports whether some programs drop a character from a URL, or read it as a
+// isAmbiguous reports whether some programs drop a character from a URL, or read it as a
 // slash.
-func odd(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }
+func isAmbiguous(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }
 
-// plainHost reports whether all programs read the host name alike: a name of
+// isPlainHost reports whether all programs read the host name alike: a name of
 // letters, digits, "-", "_" and ".", or an IPv6 address in brackets. A host beyond
 // ASCII is rejected: only some programs fold ／ to "/" and 。 to ".".
-func plainHost(name string) bool {
+func isPlainHost(name string) bool {
 	if inner, ok := strings.CutPrefix(name, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
 		return ok && inner != "" && strings.Trim(inner, "0123456789abcdef:.") == ""
@@ -111,11 +111,11 @@ func plainHost(name string) bool {
 	return name != "" && strings.Trim(name, "0123456789abcdefghijklmnopqrstuvwxyz-_.") == ""
 }
 
-// Known reports whether the destination is known.
-func (o Origin) Known() bool { return o.Host != "" }
+// IsKnown reports whether the destination is known.
+func (o Origin) IsKnown() bool { return o.Host != "" }
 
-// Loopback reports whether o is the local machine.
-func (o Origin) Loopback() bool {
+// IsLoopback reports whether o is the local machine.
+func (o Origin) IsLoopback() bool {
 	return o.Host == "localhost" || o.Host == "[::1]" ||
 		strings.HasPrefix(o.Host, "127.") && strings.Trim(o.Host, "0123456789.") == ""
 }
@@ -135,7 +135,7 @@ func (o Origin) String() string {
 // Only https matches, and http to loopback: otherwise a secret would be sent as
 // plaintext.
 func MatchDestination(pattern string, o Origin) bool {
-	if !o.Known() || o.Scheme != "https" && !(o.Scheme == "http" && o.Loopback()) {
+	if !o.IsKnown() || o.Scheme != "https" && !(o.Scheme == "http" && o.IsLoopback()) {
 		return false
 	}
 	name, port := splitPort(HeaderKey(pattern))
@@ -161,7 +161,7 @@ func CheckDestination(pattern string) error {
 		return fmt.Errorf("%q: expected a host, not a URL or path", pattern)
 	case strings.Contains(strings.TrimPrefix(pattern, "*."), "*"):
 		return fmt.Errorf("%q: * may only stand in front, as in *.example.com", pattern)
-	case strings.ContainsFunc(pattern, func(r rune) bool { return odd(r) || strings.ContainsRune("@?#", r) }):
+	case strings.ContainsFunc(pattern, func(r rune) bool { return isAmbiguous(r) || strings.ContainsRune("@?#", r) }):
 		return fmt.Errorf("%q: this can't be a host", pattern)
 	}
 	return nil

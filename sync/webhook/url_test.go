@@ -95,8 +95,8 @@ func TestOriginOf(t *testing.T) {
 		if got != want {
 			t.Errorf("OriginOf(%q) = %q, want %q", in, got, want)
 		}
-		if o.Known() != (want != "") {
-			t.Errorf("OriginOf(%q).Known() = %t", in, o.Known())
+		if o.IsKnown() != (want != "") {
+			t.Errorf("OriginOf(%q).Known() = %t", in, o.IsKnown())
 		}
 	}
 }
@@ -192,7 +192,7 @@ func FuzzOrigin(f *testing.F) {
 		if c := OriginOf(canonical); c != o {
 			t.Errorf("OriginOf(%q) = %v, of its canonical form %v", u, o, c)
 		}
-		if !o.Known() {
+		if !o.IsKnown() {
 			return
 		}
 		if p, err := url.Parse(u); err == nil {
