@@ -122,7 +122,7 @@ func (s *sealer) reseal(document []byte, tree *sops.Tree) ([]byte, error) {
 				continue
 			}
 			sealed, err := s.cipher.Encrypt(l.plain, s.key, strings.Join(l.way, ":")+":")
-			if err != nil || l.comment && !t.Comment(0, l.ciphertext, sealed) || !l.comment && !t.Set(l.way, sealed) {
+			if err != nil || l.comment && !t.ReplaceComment(0, l.ciphertext, sealed) || !l.comment && !t.Set(l.way, sealed) {
 				return false
 			}
 			if path := s.pathAt(l.way); !l.comment && !slices.Contains(s.unchanged, path) {

@@ -98,7 +98,7 @@ func (s *sealer) sealComments(t *yamltext.Text) bool {
 			return
 		}
 		sealed, err := s.cipher.Encrypt(c, s.key, strings.Join(path, ":")+":")
-		ok = ok && err == nil && t.Comment(from, c.Value, sealed)
+		ok = ok && err == nil && t.ReplaceComment(from, c.Value, sealed)
 	})
 	return ok
 }

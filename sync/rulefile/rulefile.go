@@ -162,7 +162,7 @@ func (w *writer) writeEvents(events []webhook.EventType) {
 		}
 	}
 	line := "events: [" + strings.Join(names, ", ") + "]"
-	odd := func(e webhook.EventType) bool { return !yamltext.Simple(string(e)) }
+	odd := func(e webhook.EventType) bool { return !yamltext.IsSimple(string(e)) }
 	if len(line) <= maxLine && !slices.ContainsFunc(events, odd) {
 		w.writeLine(1, line)
 		return

@@ -27,17 +27,17 @@ func (t *Text) Remove(path []string) (ok bool) {
 		end, known := t.flowEnd(value)
 		return ok && known && t.cutItem(start, end)
 	}
-	end := t.blockEnd(key.Line, t.indent(key))
+	end := t.blockEnd(key.Line, t.entryColumn(key))
 	inLines := value.Kind == yaml.ScalarNode && value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	if start, after, known := t.scalar(value, false, key.Column); known && inLines {
+	if start, after, known := t.scalarRange(value, false, key.Column); known && inLines {
 		// A comment below it may be indented deeper; it is kept.
-		end = t.lineEnd(value.Line + t.breaksIn(start, after))
+		end = t.lineEnd(value.Line + t.countBreaks(start, after))
 	}
 	return t.cutLines(key, end)
 }
 
-// breaksIn counts the line breaks between two offsets.
-func (t *Text) breaksIn(start, end int) int {
+// countBreaks counts the line breaks between two offsets.
+func (t *Text) countBreaks(start, end int) int {
 	from, _ := slices.BinarySearch(t.lines, start+1)
 	to, _ := slices.BinarySearch(t.lines, end+1)
 	return to - from
@@ -48,13 +48,13 @@ func (t *Text) breaksIn(start, end int) int {
 func (t *Text) RemoveItem(list *yaml.Node, i int, flow bool) (ok bool) {
 	item := list.Content[i]
 	if flow || isFlow(list) {
-		start, end, ok := t.scalar(item, true, 0)
+		start, end, ok := t.scalarRange(item, true, 0)
 		return ok && t.cutItem(start, end)
 	}
 	if item.Kind != yaml.ScalarNode {
 		return false
 	}
-	if _, _, ok := t.scalar(item, false, item.Column); !ok { // it is on one line
+	if _, _, ok := t.scalarRange(item, false, item.Column); !ok { // it is on one line
 		return false
 	}
 	return t.cutLines(item, t.lineEnd(item.Line))
@@ -70,34 +70,34 @@ func (t *Text) AddItem(list *yaml.Node, value string, flow bool) (ok bool) {
 		return false
 	}
 	flow = flow || isFlow(list)
-	start, end, ok := t.scalar(last, flow, last.Column)
+	start, end, ok := t.scalarRange(last, flow, last.Column)
 	if !ok {
 		return false
 	}
 	if flow {
-		t.replace(end, end, ", "+t.like(start, value))
+		t.addEdit(end, end, ", "+t.formatItem(start, value))
 		return true
 	}
-	dash, ok := t.dash(last)
+	dash, ok := t.dashPrefix(last)
 	if !ok {
 		return false
 	}
 	at := t.lineEnd(last.Line)
-	t.replace(at, at, t.newline()+dash+Plain(value))
+	t.addEdit(at, at, t.lineEnding()+dash+Plain(value))
 	return true
 }
 
-// like formats a text in brackets in the style of the item at an offset.
-func (t *Text) like(at int, value string) string {
-	if t.data[at] == '"' || t.data[at] == '\'' || !Simple(value) {
+// formatItem formats a text in brackets in the style of the item at an offset.
+func (t *Text) formatItem(at int, value string) string {
+	if t.data[at] == '"' || t.data[at] == '\'' || !IsSimple(value) {
 		return Quoted(value)
 	}
 	return value
 }
 
-// dash returns the text before an item on its line. ok is false unless it has the
+// dashPrefix returns the text before an item on its line. ok is false unless it has the
 // form " - ".
-func (t *Text) dash(item *yaml.Node) (string, bool) {
+func (t *Text) dashPrefix(item *yaml.Node) (string, bool) {
 	at, ok := t.Offset(item)
 	if !ok {
 		return "", false
@@ -121,7 +121,7 @@ func (t *Text) cutLines(n *yaml.Node, end int) bool {
 	if i, _ := slices.BinarySearch(t.lines, end+1); i < len(t.lines) {
 		next = t.lines[i]
 	}
-	t.replace(start, next, "")
+	t.addEdit(start, next, "")
 	return true
 }
 
@@ -146,7 +146,7 @@ func (t *Text) cutItem(start, end int) bool {
 			start = before - 1
 		}
 	}
-	t.replace(start, end, "")
+	t.addEdit(start, end, "")
 	return true
 }
 
@@ -154,7 +154,7 @@ func (t *Text) cutItem(start, end int) bool {
 func (t *Text) flowEnd(n *yaml.Node) (end int, ok bool) {
 	switch {
 	case n.Kind == yaml.ScalarNode:
-		_, end, ok = t.scalar(n, true, 0)
+		_, end, ok = t.scalarRange(n, true, 0)
 		return end, ok
 	case len(n.Content) == 0: // {} or []
 		start, ok := t.Offset(n)

@@ -15,22 +15,22 @@ import (
 // after the others. If the file has an unsupported form, it sets nothing and ok is
 // false.
 func (t *Text) Set(path []string, value string) (ok bool) {
-	return t.set(path, literal{value, false})
+	return t.setValue(path, newValue{value, false})
 }
 
 // SetBool sets true or false at a path of keys, as [Text.Set] does.
 func (t *Text) SetBool(path []string, value bool) (ok bool) {
-	return t.set(path, literal{strconv.FormatBool(value), true})
+	return t.setValue(path, newValue{strconv.FormatBool(value), true})
 }
 
-// literal is a value to be written.
-type literal struct {
+// newValue is a value to be written.
+type newValue struct {
 	text string
 	raw  bool // without quotes
 }
 
-// in formats the value. flow reports whether it is inside braces.
-func (s literal) in(flow bool) string {
+// format formats the value. flow reports whether it is inside braces.
+func (s newValue) format(flow bool) string {
 	switch {
 	case s.raw:
 		return s.text
@@ -40,12 +40,12 @@ func (s literal) in(flow bool) string {
 	return Plain(s.text)
 }
 
-func (t *Text) set(path []string, value literal) (ok bool) {
+func (t *Text) setValue(path []string, value newValue) (ok bool) {
 	m, column, step, flow := t.root, 0, 2, isFlow(t.root)
 	for i, name := range path {
 		key, child := Entry(m, name)
 		if !flow && len(m.Content) > 0 {
-			first := t.indent(m.Content[0])
+			first := t.entryColumn(m.Content[0])
 			if c := first; i > 0 && c > column {
 				step = c - column
 			}
@@ -53,7 +53,7 @@ func (t *Text) set(path []string, value literal) (ok bool) {
 		}
 		switch {
 		case key == nil:
-			return t.insert(m, path[i:], value, column, step, flow)
+			return t.insertEntry(m, path[i:], value, column, step, flow)
 		case child.Kind == yaml.ScalarNode && i == len(path)-1:
 			return t.replaceScalar(child, value, flow, column)
 		case child.Kind == yaml.MappingNode && i < len(path)-1 && len(child.Content) > 0:
@@ -69,21 +69,21 @@ func (t *Text) set(path []string, value literal) (ok bool) {
 	return false
 }
 
-func (t *Text) replaceScalar(n *yaml.Node, value literal, flow bool, column int) bool {
-	start, end, ok := t.scalar(n, flow, column)
+func (t *Text) replaceScalar(n *yaml.Node, value newValue, flow bool, column int) bool {
+	start, end, ok := t.scalarRange(n, flow, column)
 	if !ok {
 		return false
 	}
-	by := value.in(flow)
+	by := value.format(flow)
 	if start == end { // no text follows the colon
 		by = " " + by
 	}
-	t.replace(start, end, by)
+	t.addEdit(start, end, by)
 	return true
 }
 
 // replaceEmpty replaces null, an empty value or {} with entries.
-func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, step int, flow bool) bool {
+func (t *Text) replaceEmpty(n *yaml.Node, path []string, value newValue, column, step int, flow bool) bool {
 	start, ok := t.Offset(n)
 	if !ok {
 		return false
@@ -95,11 +95,11 @@ func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, 
 			return false
 		}
 		end = start + i + 1
-	} else if start, end, ok = t.scalar(n, flow, column); !ok {
+	} else if start, end, ok = t.scalarRange(n, flow, column); !ok {
 		return false
 	}
 	if flow {
-		t.replace(start, end, "{"+flowEntry(path, value)+"}")
+		t.addEdit(start, end, "{"+flowEntry(path, value)+"}")
 		return true
 	}
 	// Remove the space before it as well. The text after it on its line is a comment.
@@ -107,37 +107,37 @@ func (t *Text) replaceEmpty(n *yaml.Node, path []string, value literal, column, 
 		start--
 	}
 	lines := t.blockEntry(path, value, column, step)
-	t.replace(start, end, "")
+	t.addEdit(start, end, "")
 	at := t.lineEnd(n.Line)
-	t.replace(at, at, lines)
+	t.addEdit(at, at, lines)
 	return true
 }
 
-// insert adds an entry to a mapping that has other entries.
-func (t *Text) insert(m *yaml.Node, path []string, value literal, column, step int, flow bool) bool {
+// insertEntry adds an entry to a mapping that has other entries.
+func (t *Text) insertEntry(m *yaml.Node, path []string, value newValue, column, step int, flow bool) bool {
 	if flow {
 		start, ok := t.Offset(m)
 		if !ok || start >= len(t.data) || t.data[start] != '{' {
 			return false
 		}
-		t.replace(start+1, start+1, flowEntry(path, value)+", ")
+		t.addEdit(start+1, start+1, flowEntry(path, value)+", ")
 		return true
 	}
 	if len(m.Content) == 0 {
 		return false
 	}
-	last := m.Content[t.before(m, path[0])]
+	last := m.Content[t.indexBefore(m, path[0])]
 	at := t.blockEnd(last.Line, column)
 	if column == 1 {
 		at = len(bytes.TrimRight(t.data, " \t\r\n"))
 	}
-	t.replace(at, at, t.blockEntry(path, value, column, step))
+	t.addEdit(at, at, t.blockEntry(path, value, column, step))
 	return true
 }
 
-// before returns the index in a mapping's content of the key after which a new key
+// indexBefore returns the index in a mapping's content of the key after which a new key
 // belongs. It follows [Text.Order]; otherwise it returns the last key.
-func (t *Text) before(m *yaml.Node, name string) int {
+func (t *Text) indexBefore(m *yaml.Node, name string) int {
 	last := len(m.Content) - 2
 	own := slices.Index(t.Order, name)
 	if own < 0 {
@@ -152,19 +152,19 @@ func (t *Text) before(m *yaml.Node, name string) int {
 }
 
 // blockEntry formats an entry on separate lines, each with a newline before it.
-func (t *Text) blockEntry(path []string, value literal, column, step int) string {
+func (t *Text) blockEntry(path []string, value newValue, column, step int) string {
 	var b strings.Builder
 	for i, name := range path {
 		indent := strings.Repeat(" ", column-1+i*step)
-		b.WriteString(t.newline() + indent + strings.ReplaceAll(Key(name, indent), "\n", t.newline()))
+		b.WriteString(t.lineEnding() + indent + strings.ReplaceAll(Key(name, indent), "\n", t.lineEnding()))
 	}
-	b.WriteString(" " + value.in(false))
+	b.WriteString(" " + value.format(false))
 	return b.String()
 }
 
-func flowEntry(path []string, value literal) string {
+func flowEntry(path []string, value newValue) string {
 	if len(path) == 1 {
-		return Quoted(path[0]) + ": " + value.in(true)
+		return Quoted(path[0]) + ": " + value.format(true)
 	}
 	return Quoted(path[0]) + ": {" + flowEntry(path[1:], value) + "}"
 }
@@ -184,7 +184,7 @@ func Key(name, indent string) string {
 
 // Plain formats a text on one line, with quotes only if necessary.
 func Plain(s string) string {
-	if strings.ContainsFunc(s, hidden) {
+	if strings.ContainsFunc(s, isHidden) {
 		return Quoted(s)
 	}
 	// A yaml.Node would omit the quotes that only older readers need: "yes", "1:20".
@@ -195,9 +195,9 @@ func Plain(s string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
-// Simple reports whether a text needs no quotes, even in brackets. [Plain] does not
+// IsSimple reports whether a text needs no quotes, even in brackets. [Plain] does not
 // quote everything that brackets require.
-func Simple(s string) bool {
+func IsSimple(s string) bool {
 	odd := func(r rune) bool {
 		return !(r == '.' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
 	}
@@ -213,13 +213,13 @@ func Quoted(s string) string {
 		return strconv.QuoteToASCII(s)
 	}
 	quoted := strings.TrimRight(string(out), "\n")
-	if !strings.ContainsFunc(quoted, hidden) {
+	if !strings.ContainsFunc(quoted, isHidden) {
 		return quoted
 	}
 	var b strings.Builder
 	for _, r := range quoted {
 		switch {
-		case !hidden(r):
+		case !isHidden(r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			fmt.Fprintf(&b, `\U%08X`, r)
@@ -230,8 +230,8 @@ func Quoted(s string) string {
 	return b.String()
 }
 
-// hidden reports whether a character is invisible or changes the display of other
+// isHidden reports whether a character is invisible or changes the display of other
 // characters: line ends, direction marks, unusual spaces.
-func hidden(r rune) bool {
+func isHidden(r rune) bool {
 	return r != ' ' && !unicode.IsPrint(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

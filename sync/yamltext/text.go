@@ -40,7 +40,7 @@ type Text struct {
 func New(data []byte, root *yaml.Node) *Text {
 	t := &Text{data: data, root: root, lines: []int{0}}
 	for i := 0; i < len(data); {
-		if n := lineBreak(data[i:]); n > 0 {
+		if n := lineBreakLength(data[i:]); n > 0 {
 			i += n
 			t.lines = append(t.lines, i)
 			continue
@@ -53,8 +53,8 @@ func New(data []byte, root *yaml.Node) *Text {
 // breaks are the line breaks of the YAML library.
 var breaks = [][]byte{[]byte("\r\n"), []byte("\n"), []byte("\r"), []byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
 
-// lineBreak returns the length of the line break at the beginning of s, or 0.
-func lineBreak(s []byte) int {
+// lineBreakLength returns the length of the line break at the beginning of s, or 0.
+func lineBreakLength(s []byte) int {
 	if s[0] >= ' ' && s[0] < utf8.RuneSelf { // true for nearly every byte
 		return 0
 	}
@@ -86,12 +86,12 @@ func (t *Text) Apply() (out []byte, ok bool) {
 	return append(out, t.data[at:]...), true
 }
 
-func (t *Text) replace(start, end int, by string) {
+func (t *Text) addEdit(start, end int, by string) {
 	t.edits = append(t.edits, edit{start, end, by})
 }
 
-// newline returns the file's line end.
-func (t *Text) newline() string {
+// lineEnding returns the file's line end.
+func (t *Text) lineEnding() string {
 	if bytes.Contains(t.data, []byte("\r\n")) {
 		return "\r\n"
 	}
@@ -117,9 +117,9 @@ func (t *Text) Offset(n *yaml.Node) (at int, ok bool) {
 	return at, at <= len(t.data)
 }
 
-// scalar returns the beginning and end of a scalar. flow reports whether it is in
+// scalarRange returns the beginning and end of a scalar. flow reports whether it is in
 // brackets. column is the column of its key.
-func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok bool) {
+func (t *Text) scalarRange(n *yaml.Node, flow bool, column int) (start, end int, ok bool) {
 	start, ok = t.Offset(n)
 	if !ok {
 		return 0, 0, false
@@ -132,9 +132,9 @@ func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok b
 	case len(rest) == 0:
 		return 0, 0, false
 	case rest[0] == '"':
-		end = closing(rest, '"')
+		end = quotedLength(rest, '"')
 	case rest[0] == '\'':
-		end = closing(rest, '\'')
+		end = quotedLength(rest, '\'')
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		return start, t.blockEnd(n.Line, column), true
 	default:
@@ -154,8 +154,8 @@ func (t *Text) scalar(n *yaml.Node, flow bool, column int) (start, end int, ok b
 	return start, start + end, true
 }
 
-// closing returns the length of a quoted text, or 0 if it does not end.
-func closing(s []byte, quote byte) int {
+// quotedLength returns the length of a quoted text, or 0 if it does not end.
+func quotedLength(s []byte, quote byte) int {
 	for i := 1; i < len(s); i++ {
 		switch {
 		case quote == '"' && s[i] == '\\':
@@ -191,9 +191,9 @@ func (t *Text) blockEnd(line, column int) int {
 	return end
 }
 
-// indent returns the column of an entry: the column of its key, or of the question
+// entryColumn returns the column of an entry: the column of its key, or of the question
 // mark before it.
-func (t *Text) indent(key *yaml.Node) int {
+func (t *Text) entryColumn(key *yaml.Node) int {
 	at, ok := t.Offset(key)
 	if before := bytes.TrimRight(t.data[:at], " "); ok && bytes.HasSuffix(before, []byte("?")) {
 		if mark := len(before) - 1 - t.lines[key.Line-1]; mark >= 0 && len(bytes.Trim(before[t.lines[key.Line-1]:], " ")) == 1 {
@@ -208,17 +208,17 @@ func (t *Text) indent(key *yaml.Node) int {
 func (t *Text) AppendEntry(block, flow string) {
 	if isFlow(t.root) {
 		if at := bytes.LastIndexByte(t.data, '}'); at >= 0 {
-			t.replace(at, at, ", "+flow)
+			t.addEdit(at, at, ", "+flow)
 		}
 		return
 	}
 	at := len(bytes.TrimRight(t.data, " \t\r\n"))
-	t.replace(at, len(t.data), t.newline()+strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", t.newline())+t.newline())
+	t.addEdit(at, len(t.data), t.lineEnding()+strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", t.lineEnding())+t.lineEnding())
 }
 
-// Comment replaces the first comment after from whose text equals says and that is
+// ReplaceComment replaces the first comment after from whose text equals says and that is
 // not replaced yet.
-func (t *Text) Comment(from int, says, by string) bool {
+func (t *Text) ReplaceComment(from int, says, by string) bool {
 	for at := from; ; {
 		i := bytes.Index(t.data[at:], []byte("#"+says))
 		if i < 0 {
@@ -229,7 +229,7 @@ func (t *Text) Comment(from int, says, by string) bool {
 		at = start
 		line, _, _ := bytes.Cut(t.data[end:], []byte("\n"))
 		if len(bytes.TrimRight(line, "\r")) == 0 && !slices.ContainsFunc(t.edits, func(e edit) bool { return e.start == start }) {
-			t.replace(start, end, by)
+			t.addEdit(start, end, by)
 			return true
 		}
 	}
