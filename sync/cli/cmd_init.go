@@ -163,7 +163,7 @@ func (r *initRun) surveyFiles(context.Context, *app) error {
 	if err != nil {
 		return err
 	}
-	r.missing, r.kept, err = scaffold.Survey(r.dir, files)
+	r.missing, r.kept, err = scaffold.FindMissing(r.dir, files)
 	var obstacle *scaffold.ObstacleError
 	if errors.As(err, &obstacle) {
 		return invalidf("move it away, or name another folder", "%w; nothing was written", err)

@@ -33,9 +33,9 @@ func (s Settings) Advice(e Existing) []string {
 
 // linesAdvice reports the lines that a list of patterns lacks.
 func linesAdvice(e Existing) []string {
-	have := patterns(e.Content)
+	have := patternLines(e.Content)
 	var lack []string
-	for _, p := range patterns(e.Data) {
+	for _, p := range patternLines(e.Data) {
 		if !slices.Contains(have, p) {
 			lack = append(lack, p)
 		}
@@ -46,8 +46,8 @@ func linesAdvice(e Existing) []string {
 	return []string{"add these lines: " + strings.Join(lack, ", ")}
 }
 
-// patterns returns the lines of a file that are neither empty nor a comment.
-func patterns(data []byte) []string {
+// patternLines returns the lines of a file that are neither empty nor a comment.
+func patternLines(data []byte) []string {
 	var out []string
 	for line := range strings.Lines(string(data)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
@@ -64,9 +64,9 @@ func (s Settings) ownersAdvice(e Existing) []string {
 		if guarded == "/"+CodeOwnersPath {
 			guarded = "/" + e.At
 		}
-		covered := slices.ContainsFunc(patterns(e.Content), func(line string) bool {
+		covered := slices.ContainsFunc(patternLines(e.Content), func(line string) bool {
 			f := strings.Fields(line)
-			return len(f) > 1 && ownsAll(f[0], guarded)
+			return len(f) > 1 && coversPattern(f[0], guarded)
 		})
 		if !covered {
 			lack = append(lack, guarded)
@@ -78,9 +78,9 @@ func (s Settings) ownersAdvice(e Existing) []string {
 	return []string{"give these an owner, too: " + strings.Join(lack, ", ")}
 }
 
-// ownsAll reports whether a CODEOWNERS pattern matches everything that another
+// coversPattern reports whether a CODEOWNERS pattern matches everything that another
 // pattern matches. It handles only simple patterns.
-func ownsAll(pattern, guarded string) bool {
+func coversPattern(pattern, guarded string) bool {
 	pattern = strings.TrimPrefix(pattern, "**/")
 	anchored := strings.HasPrefix(pattern, "/")
 	switch {
@@ -113,7 +113,7 @@ func (s Settings) sopsAdvice(data []byte) (out []string) {
 	if yamltext.Unmarshal(data, &in) != nil {
 		return []string{"can't be read as YAML"}
 	}
-	file := strings.TrimSuffix(s.rulePaths()[0], "/") + "/example.yaml"
+	file := strings.TrimSuffix(s.ruleDirectories()[0], "/") + "/example.yaml"
 	for i, r := range in.Rules {
 		re, err := regexp.Compile(r.Path)
 		if err != nil {

@@ -33,7 +33,7 @@ func TestGuarded(t *testing.T) {
 		if !slices.Equal(got, files) {
 			t.Errorf("below %q, the patterns %q match\n%q, expected\n%q", c.below, s.Guarded(), got, files)
 		}
-		text, err := s.render("templates/CODEOWNERS")
+		text, err := s.renderTemplate("templates/CODEOWNERS")
 		if err != nil {
 			t.Fatal(err)
 		}

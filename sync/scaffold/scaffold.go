@@ -106,14 +106,14 @@ func (s Settings) Files() ([]File, error) {
 	}
 	for _, name := range found {
 		base := path.Base(name)
-		data, err := s.render(name)
+		data, err := s.renderTemplate(name)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, File{Path: WorkflowPrefix + base, Why: workflows[strings.TrimSuffix(base, ".yml")], Data: data})
 	}
 	for _, p := range plan {
-		if p.Data, err = s.render("templates/" + p.template); err != nil {
+		if p.Data, err = s.renderTemplate("templates/" + p.template); err != nil {
 			return nil, err
 		}
 		files = append(files, p.File)
@@ -121,13 +121,13 @@ func (s Settings) Files() ([]File, error) {
 	return files, nil
 }
 
-// render executes a template.
-func (s Settings) render(name string) ([]byte, error) {
+// renderTemplate executes a template.
+func (s Settings) renderTemplate(name string) ([]byte, error) {
 	text, err := templates.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New(name).Delims("[[", "]]").Funcs(template.FuncMap{"yaml": scalar}).Option("missingkey=error").Parse(string(text))
+	t, err := template.New(name).Delims("[[", "]]").Funcs(template.FuncMap{"yaml": yamlScalar}).Option("missingkey=error").Parse(string(text))
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +138,8 @@ func (s Settings) render(name string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// scalar formats s as YAML, with quotes if it needs them.
-func scalar(s string) (string, error) {
+// yamlScalar formats s as YAML, with quotes if it needs them.
+func yamlScalar(s string) (string, error) {
 	out, err := yaml.Marshal(s)
 	return strings.TrimSuffix(string(out), "\n"), err
 }
@@ -148,7 +148,7 @@ func scalar(s string) (string, error) {
 // relative to the directory of .sops.yaml.
 func (s Settings) PathRegex() string {
 	var alternatives []string
-	for _, p := range s.rulePaths() {
+	for _, p := range s.ruleDirectories() {
 		if p = path.Clean(p); p == "." {
 			return `\.ya?ml$`
 		}
@@ -161,7 +161,7 @@ func (s Settings) PathRegex() string {
 	return "^" + one + "(/|$)"
 }
 
-func (s Settings) rulePaths() []string {
+func (s Settings) ruleDirectories() []string {
 	if len(s.RulePaths) == 0 {
 		return []string{"rules"}
 	}

@@ -220,7 +220,7 @@ func TestWriteWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	missing, existing, err := Survey(dir, files)
+	missing, existing, err := FindMissing(dir, files)
 	if err != nil || len(missing) != len(files)-3 {
 		t.Fatalf("%d of %d files are missing, %v", len(missing), len(files), err)
 	}
@@ -243,7 +243,7 @@ func TestWriteWhatIsMissing(t *testing.T) {
 	if len(after) != len(before)+len(missing) {
 		t.Errorf("%d files after, expected %d", len(after), len(before)+len(missing))
 	}
-	if missing, _, err = Survey(dir, files); len(missing) > 0 || err != nil {
+	if missing, _, err = FindMissing(dir, files); len(missing) > 0 || err != nil {
 		t.Errorf("again: %d files are missing, %v", len(missing), err)
 	}
 }
@@ -265,7 +265,7 @@ func TestNothingIsWrittenThroughLinks(t *testing.T) {
 		if err := os.Symlink(outside, filepath.Join(dir, link)); err != nil {
 			t.Skipf("no links here: %v", err)
 		}
-		_, _, err := Survey(dir, files)
+		_, _, err := FindMissing(dir, files)
 		if err == nil || !strings.Contains(err.Error(), "is a link") {
 			t.Errorf("%s: Survey says %v", link, err)
 		}
@@ -282,7 +282,7 @@ func TestNothingIsWrittenThroughLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	missing, existing, err := Survey(dir, files)
+	missing, existing, err := FindMissing(dir, files)
 	if err != nil || len(existing) != 2 {
 		t.Fatalf("dangling links: %d files exist, %v", len(existing), err)
 	}
@@ -309,10 +309,10 @@ func TestObstacles(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := tree(t, map[string]string{".github": "a file"})
-	if _, _, err := Survey(dir, files); err == nil || !strings.Contains(err.Error(), ".github is no folder") {
+	if _, _, err := FindMissing(dir, files); err == nil || !strings.Contains(err.Error(), ".github is no folder") {
 		t.Errorf("a file where a folder belongs: %v", err)
 	}
-	if missing, _, err := Survey(filepath.Join(dir, "still", "to", "be", "made"), files); err != nil || len(missing) != len(files) {
+	if missing, _, err := FindMissing(filepath.Join(dir, "still", "to", "be", "made"), files); err != nil || len(missing) != len(files) {
 		t.Errorf("a folder that is not there: %d missing, %v", len(missing), err)
 	}
 }
@@ -362,7 +362,7 @@ func TestExample(t *testing.T) {
 	for _, secret := range []bool{true, false} {
 		s := odd[0]
 		s.Secret = secret
-		data, err := s.render("templates/rules/example.yaml")
+		data, err := s.renderTemplate("templates/rules/example.yaml")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,11 +27,11 @@ type Existing struct {
 // maxRead limits the bytes read from an existing file.
 const maxRead = 1 << 20
 
-// Survey separates the files that are missing in dir from existing files. It writes
+// FindMissing separates the files that are missing in dir from existing files. It writes
 // nothing. The error names a link or file that blocks a path.
-func Survey(dir string, files []File) (missing []File, existing []Existing, err error) {
+func FindMissing(dir string, files []File) (missing []File, existing []Existing, err error) {
 	for _, f := range files {
-		at, err := f.find(dir)
+		at, err := f.findExisting(dir)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -43,7 +43,7 @@ func Survey(dir string, files []File) (missing []File, existing []Existing, err 
 			continue
 		}
 		e := Existing{File: f, At: at}
-		if e.Content, err = content(filepath.Join(dir, filepath.FromSlash(at))); err != nil {
+		if e.Content, err = readContent(filepath.Join(dir, filepath.FromSlash(at))); err != nil {
 			return nil, nil, err
 		}
 		existing = append(existing, e)
@@ -51,20 +51,20 @@ func Survey(dir string, files []File) (missing []File, existing []Existing, err 
 	return missing, existing, nil
 }
 
-// find returns the path of the file, or of another file with the same purpose. It
+// findExisting returns the path of the file, or of another file with the same purpose. It
 // returns "" if there is none.
-func (f File) find(dir string) (string, error) {
+func (f File) findExisting(dir string) (string, error) {
 	_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(f.Path)))
 	if err == nil {
 		return f.Path, nil
 	}
-	if !missingError(err) {
+	if !isAbsentError(err) {
 		return "", err
 	}
 	for _, pattern := range f.Same {
 		folder, base := path.Split(pattern)
 		entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(folder)))
-		if err != nil && !missingError(err) {
+		if err != nil && !isAbsentError(err) {
 			return "", err
 		}
 		for _, e := range entries {
@@ -76,9 +76,9 @@ func (f File) find(dir string) (string, error) {
 	return "", nil
 }
 
-// missingError reports whether a path is absent. checkParents finds a file in place
+// isAbsentError reports whether a path is absent. checkParents finds a file in place
 // of a directory.
-func missingError(err error) bool {
+func isAbsentError(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
@@ -111,8 +111,8 @@ func (e *ObstacleError) Error() string {
 	return fmt.Sprintf("%s %s; expected a folder for %s", e.Path, e.Problem, e.Wanted)
 }
 
-// content reads a regular file. It returns nil for anything else.
-func content(name string) ([]byte, error) {
+// readContent reads a regular file. It returns nil for anything else.
+func readContent(name string) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRead {
 		return nil, err
