@@ -60,46 +60,46 @@ func Pages(root *cobra.Command, o Options) []Page {
 	return pages
 }
 
-// name returns a command's page name: mkhooks-audit-verify.
-func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+// pageName returns a command's page name: mkhooks-audit-verify.
+func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 func renderPage(c *cobra.Command, o Options) Page {
 	c.InitDefaultHelpFlag()
 	w := &writer{}
-	w.line(fmt.Sprintf(`.TH "%s" "%s" "%s" "%s" "%s"`, escapeLiteral(strings.ToUpper(name(c))), section,
+	w.writeRoffLine(fmt.Sprintf(`.TH "%s" "%s" "%s" "%s" "%s"`, escapeLiteral(strings.ToUpper(pageName(c))), section,
 		o.Date.UTC().Format(time.DateOnly), escapeLiteral(c.Root().Name()+" "+o.Version), escapeLiteral(c.Root().Name())))
-	w.macro("SH", "NAME")
-	w.line(escape(name(c)) + ` \- ` + escape(c.Short))
-	w.macro("SH", "SYNOPSIS")
-	w.synopsis(c)
-	texts := divide(c)
-	w.macro("SH", "DESCRIPTION")
-	w.blocks(texts.description)
-	w.options(c, o.Groups)
-	w.macro("SH", "EXIT STATUS")
+	w.writeMacro("SH", "NAME")
+	w.writeRoffLine(escape(pageName(c)) + ` \- ` + escape(c.Short))
+	w.writeMacro("SH", "SYNOPSIS")
+	w.writeSynopsis(c)
+	texts := splitHelp(c)
+	w.writeMacro("SH", "DESCRIPTION")
+	w.writeBlocks(texts.description)
+	w.writeOptions(c, o.Groups)
+	w.writeMacro("SH", "EXIT STATUS")
 	if len(texts.exit) == 0 {
 		texts.exit = []string{"0 done; for other codes, see " + c.Root().Name() + "(" + section + ")."}
 	}
-	w.blocks(texts.exit)
-	if env := environment(c); len(env) > 0 {
-		w.macro("SH", "ENVIRONMENT")
-		w.blocks(env)
+	w.writeBlocks(texts.exit)
+	if env := environmentLines(c); len(env) > 0 {
+		w.writeMacro("SH", "ENVIRONMENT")
+		w.writeBlocks(env)
 	}
-	w.files(c, o.Files)
+	w.writeFiles(c, o.Files)
 	if c.Example != "" {
-		w.macro("SH", "EXAMPLES")
-		w.blocks([]string{c.Example})
+		w.writeMacro("SH", "EXAMPLES")
+		w.writeBlocks([]string{c.Example})
 	}
-	w.seeAlso(c)
-	return Page{Name: name(c) + "." + section, Text: w.Bytes()}
+	w.writeSeeAlso(c)
+	return Page{Name: pageName(c) + "." + section, Text: w.Bytes()}
 }
 
-// texts are the parts of a command's long description.
-type texts struct{ description, exit, environment []string }
+// helpTexts are the parts of a command's long description.
+type helpTexts struct{ description, exit, environment []string }
 
-// divide splits a command's long description at its headings: paragraphs that begin
+// splitHelp splits a command's long description at its headings: paragraphs that begin
 // with "Exit codes:" or "Environment:".
-func divide(c *cobra.Command) (t texts) {
+func splitHelp(c *cobra.Command) (t helpTexts) {
 	long := cmp.Or(strings.TrimSpace(c.Long), c.Short+".")
 	for block := range strings.SplitSeq(long, "\n\n") {
 		block = strings.Trim(block, "\n")
@@ -117,17 +117,17 @@ func divide(c *cobra.Command) (t texts) {
 	return t
 }
 
-// environment returns the lines of the root's environment section that apply to c. A
+// environmentLines returns the lines of the root's environment section that apply to c. A
 // line that names flags applies only if c has these flags. A command without a
 // config file reads no environment, so it gets no lines.
-func environment(c *cobra.Command) []string {
+func environmentLines(c *cobra.Command) []string {
 	if c != c.Root() && c.Flags().Lookup("config") == nil {
 		return nil
 	}
 	var lines []string
-	for _, block := range divide(c.Root()).environment {
+	for _, block := range splitHelp(c.Root()).environment {
 		for l := range strings.Lines(block) {
-			if c == c.Root() || allFlags(c, l) {
+			if c == c.Root() || hasAllFlags(c, l) {
 				lines = append(lines, strings.TrimRight(l, "\n"))
 			}
 		}
@@ -138,8 +138,8 @@ func environment(c *cobra.Command) []string {
 	return []string{strings.Join(lines, "\n")}
 }
 
-// allFlags reports whether c has every flag that a text names.
-func allFlags(c *cobra.Command, text string) bool {
+// hasAllFlags reports whether c has every flag that a text names.
+func hasAllFlags(c *cobra.Command, text string) bool {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:()\n", r) }) {
 		switch {
 		case strings.HasPrefix(word, "--"):
@@ -158,19 +158,19 @@ func allFlags(c *cobra.Command, text string) bool {
 // writer writes roff.
 type writer struct{ bytes.Buffer }
 
-func (w *writer) line(text string) { w.WriteString(text + "\n") }
+func (w *writer) writeRoffLine(text string) { w.WriteString(text + "\n") }
 
-// macro writes a request with its arguments.
-func (w *writer) macro(name string, args ...string) {
+// writeMacro writes a request with its arguments.
+func (w *writer) writeMacro(name string, args ...string) {
 	for _, a := range args {
 		name += ` "` + escapeLiteral(a) + `"`
 	}
-	w.line("." + name)
+	w.writeRoffLine("." + name)
 }
 
-// synopsis writes the command in bold and its arguments in italics.
-func (w *writer) synopsis(c *cobra.Command) {
-	w.line(`.B "` + escapeLiteral(c.CommandPath()) + `"`)
+// writeSynopsis writes the command in bold and its arguments in italics.
+func (w *writer) writeSynopsis(c *cobra.Command) {
+	w.writeRoffLine(`.B "` + escapeLiteral(c.CommandPath()) + `"`)
 	words := strings.Fields(c.Use)[1:]
 	if c.HasAvailableSubCommands() {
 		words = append(words, "COMMAND")
@@ -179,76 +179,76 @@ func (w *writer) synopsis(c *cobra.Command) {
 		words = append(words, "[OPTION...]")
 	}
 	for _, word := range words {
-		w.line(`.I "` + escapeLiteral(word) + `"`)
+		w.writeRoffLine(`.I "` + escapeLiteral(word) + `"`)
 	}
 }
 
-// blocks writes paragraphs. Indented text is literal, or a list in which each line
+// writeBlocks writes paragraphs. Indented text is literal, or a list in which each line
 // has a term and, after two spaces, its meaning.
-func (w *writer) blocks(blocks []string) {
+func (w *writer) writeBlocks(blocks []string) {
 	for i, b := range blocks {
 		lines := strings.Split(b, "\n")
 		switch {
-		case terms(lines):
-			w.list(lines)
-		case indented(lines):
+		case isTermList(lines):
+			w.writeList(lines)
+		case isIndented(lines):
 			if i > 0 {
-				w.macro("PP")
+				w.writeMacro("PP")
 			}
-			w.literal(lines)
+			w.writeLiteral(lines)
 		default:
 			if i > 0 {
-				w.macro("PP")
+				w.writeMacro("PP")
 			}
-			w.paragraph(lines)
+			w.writeParagraph(lines)
 		}
 	}
 }
 
-// paragraph writes text. An indented tail becomes a list.
-func (w *writer) paragraph(lines []string) {
+// writeParagraph writes text. An indented tail becomes a list.
+func (w *writer) writeParagraph(lines []string) {
 	for i, l := range lines {
-		if i > 0 && indented(lines[i:]) && terms(lines[i:]) {
-			w.blocks([]string{strings.Join(lines[i:], "\n")})
+		if i > 0 && isIndented(lines[i:]) && isTermList(lines[i:]) {
+			w.writeBlocks([]string{strings.Join(lines[i:], "\n")})
 			return
 		}
 		if rest, ok := strings.CutPrefix(l, "#### "); ok { // as in cobra's texts
-			w.line(`\fB` + escape(rest) + `\fR`)
+			w.writeRoffLine(`\fB` + escape(rest) + `\fR`)
 			continue
 		}
-		w.line(escape(strings.TrimSpace(l)))
+		w.writeRoffLine(escape(strings.TrimSpace(l)))
 	}
 }
 
-// list writes terms and their meanings.
-func (w *writer) list(lines []string) {
-	at := indent(lines)
+// writeList writes terms and their meanings.
+func (w *writer) writeList(lines []string) {
+	at := commonIndent(lines)
 	for _, l := range lines {
-		if indent([]string{l}) > at { // continues the line above
-			w.line(escape(strings.TrimSpace(l)))
+		if commonIndent([]string{l}) > at { // continues the line above
+			w.writeRoffLine(escape(strings.TrimSpace(l)))
 			continue
 		}
 		term, meaning, _ := strings.Cut(strings.TrimSpace(l), "  ")
-		w.macro("TP")
-		w.line(`\fB` + escapeLiteral(term) + `\fR`)
-		w.line(escape(strings.TrimSpace(meaning)))
+		w.writeMacro("TP")
+		w.writeRoffLine(`\fB` + escapeLiteral(term) + `\fR`)
+		w.writeRoffLine(escape(strings.TrimSpace(meaning)))
 	}
 }
 
-// literal writes lines unchanged except for their common indent.
-func (w *writer) literal(lines []string) {
-	at := indent(lines)
-	w.macro("RS", "4")
-	w.macro("nf")
+// writeLiteral writes lines unchanged except for their common indent.
+func (w *writer) writeLiteral(lines []string) {
+	at := commonIndent(lines)
+	w.writeMacro("RS", "4")
+	w.writeMacro("nf")
 	for _, l := range lines {
-		w.line(`\fB` + escapeLiteral(l[at:]) + `\fR`)
+		w.writeRoffLine(`\fB` + escapeLiteral(l[at:]) + `\fR`)
 	}
-	w.macro("fi")
-	w.macro("RE")
+	w.writeMacro("fi")
+	w.writeMacro("RE")
 }
 
-// indent returns the common indent of lines, in bytes.
-func indent(lines []string) int {
+// commonIndent returns the common indent of lines, in bytes.
+func commonIndent(lines []string) int {
 	least := len(lines[0])
 	for _, l := range lines {
 		least = min(least, len(l)-len(strings.TrimLeft(l, " \t")))
@@ -256,39 +256,39 @@ func indent(lines []string) int {
 	return least
 }
 
-func indented(lines []string) bool {
+func isIndented(lines []string) bool {
 	return !slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "  ") && !strings.HasPrefix(l, "\t") })
 }
 
-// terms reports whether indented lines are a list of terms. Each line has a term
+// isTermList reports whether indented lines are a list of terms. Each line has a term
 // and, after two spaces, its meaning, or continues the line above with a deeper
 // indent.
-func terms(lines []string) bool {
-	if !indented(lines) || strings.HasPrefix(lines[0], "\t") {
+func isTermList(lines []string) bool {
+	if !isIndented(lines) || strings.HasPrefix(lines[0], "\t") {
 		return false
 	}
-	at := indent(lines)
-	return indent(lines[:1]) == at && !slices.ContainsFunc(lines, func(l string) bool {
+	at := commonIndent(lines)
+	return commonIndent(lines[:1]) == at && !slices.ContainsFunc(lines, func(l string) bool {
 		_, meaning, _ := strings.Cut(strings.TrimSpace(l), "  ")
-		return meaning == "" && indent([]string{l}) == at
+		return meaning == "" && commonIndent([]string{l}) == at
 	})
 }
 
-// options writes the command's flags by group.
-func (w *writer) options(c *cobra.Command, groups []Group) {
-	w.macro("SH", "OPTIONS")
+// writeOptions writes the command's flags by group.
+func (w *writer) writeOptions(c *cobra.Command, groups []Group) {
+	w.writeMacro("SH", "OPTIONS")
 	found := FlagGroups(c, groups)
 	for _, g := range found {
 		if len(found) > 1 {
-			w.macro("SS", g.Title)
+			w.writeMacro("SS", g.Title)
 		}
 		for _, f := range g.Flags {
-			w.flag(f)
+			w.writeFlag(f)
 		}
 	}
 }
 
-func (w *writer) flag(f *pflag.Flag) {
+func (w *writer) writeFlag(f *pflag.Flag) {
 	value, text := FlagText(f)
 	head := `\fB\-\-` + escapeLiteral(f.Name) + `\fR`
 	if f.Shorthand != "" {
@@ -297,48 +297,48 @@ func (w *writer) flag(f *pflag.Flag) {
 	if value != "" {
 		head += `=\fI` + escapeLiteral(value) + `\fR`
 	}
-	w.macro("TP")
-	w.line(head)
-	w.line(escape(text))
+	w.writeMacro("TP")
+	w.writeRoffLine(head)
+	w.writeRoffLine(escape(text))
 }
 
-func (w *writer) files(c *cobra.Command, files []File) {
+func (w *writer) writeFiles(c *cobra.Command, files []File) {
 	first := true
 	for _, f := range files {
 		if c != c.Root() && (f.Flag == "" || c.Flags().Lookup(f.Flag) == nil) {
 			continue
 		}
 		if first {
-			w.macro("SH", "FILES")
+			w.writeMacro("SH", "FILES")
 			first = false
 		}
-		w.macro("TP")
-		w.line(`\fI` + escapeLiteral(f.Name) + `\fR`)
-		w.line(escape(f.Text))
+		w.writeMacro("TP")
+		w.writeRoffLine(`\fI` + escapeLiteral(f.Name) + `\fR`)
+		w.writeRoffLine(escape(f.Text))
 	}
 }
 
-// seeAlso names the program, the commands above and the commands below.
-func (w *writer) seeAlso(c *cobra.Command) {
+// writeSeeAlso names the program, the commands above and the commands below.
+func (w *writer) writeSeeAlso(c *cobra.Command) {
 	var names []string
 	for up := c.Parent(); up != nil; up = up.Parent() {
-		names = append(names, name(up))
+		names = append(names, pageName(up))
 	}
 	for _, below := range c.Commands() {
 		if !below.Hidden && below.Deprecated == "" {
-			names = append(names, name(below))
+			names = append(names, pageName(below))
 		}
 	}
 	if len(names) == 0 {
 		return
 	}
 	slices.Sort(names)
-	w.macro("SH", "SEE ALSO")
+	w.writeMacro("SH", "SEE ALSO")
 	for i, n := range names {
 		comma := ","
 		if i == len(names)-1 {
 			comma = ""
 		}
-		w.line(fmt.Sprintf(`.BR "%s" (%s)%s`, escapeLiteral(n), section, comma))
+		w.writeRoffLine(fmt.Sprintf(`.BR "%s" (%s)%s`, escapeLiteral(n), section, comma))
 	}
 }

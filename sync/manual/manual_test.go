@@ -61,13 +61,13 @@ func TestEnvironmentByFlags(t *testing.T) {
 	c.Flags().StringP("project", "p", "", "")
 	none := &cobra.Command{Use: "none", Run: func(*cobra.Command, []string) {}}
 	root.AddCommand(c, none)
-	if got := strings.Join(environment(c), "\n"); got != "  B  where -p is not given\n  C  always" {
+	if got := strings.Join(environmentLines(c), "\n"); got != "  B  where -p is not given\n  C  always" {
 		t.Errorf("got %q", got)
 	}
-	if got := environment(none); got != nil {
+	if got := environmentLines(none); got != nil {
 		t.Errorf("a command without a config file: got %q, want nothing", got)
 	}
-	if got := strings.Join(environment(root), "\n"); !strings.Contains(got, "--all") {
+	if got := strings.Join(environmentLines(root), "\n"); !strings.Contains(got, "--all") {
 		t.Errorf("the root: got %q, want all", got)
 	}
 }

@@ -15,7 +15,7 @@ func escape(text string) string {
 			words[i] = strings.ReplaceAll(words[i], `\-`, "-")
 		}
 	}
-	return guard(strings.Join(words, " "))
+	return escapeRequest(strings.Join(words, " "))
 }
 
 // literals maps the characters that roff would change or drop.
@@ -41,8 +41,8 @@ func escapeLiteral(text string) string {
 	return b.String()
 }
 
-// guard prevents roff from reading a line of text as a request.
-func guard(line string) string {
+// escapeRequest prevents roff from reading a line of text as a request.
+func escapeRequest(line string) string {
 	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 		return `\&` + line
 	}
