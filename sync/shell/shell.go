@@ -7,14 +7,14 @@ import "strings"
 // Word returns s as one word of a command line. It adds single quotes unless every
 // shell reads s literally.
 func Word(s string) string {
-	if s != "" && strings.IndexFunc(s, special) < 0 {
+	if s != "" && strings.IndexFunc(s, isSpecial) < 0 {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// special reports whether a character may have a special meaning in a shell.
-func special(r rune) bool {
+// isSpecial reports whether a character may have a special meaning in a shell.
+func isSpecial(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._/:@%+,=-", r))
 }
 
