@@ -67,7 +67,7 @@ const (
 	OriginsDocument  = "rule-origins"
 )
 
-var documents = map[string]*source{
+var documents = map[string]*lazySchema{
 	PlanDocument:     newSource(planJSON),
 	ResultDocument:   newSource(resultJSON),
 	ProblemsDocument: newSource(problemsJSON),
@@ -123,7 +123,7 @@ func CheckDocument(kind string, data []byte) []Violation {
 	if err != nil {
 		return []Violation{{Path: path, Kind: Malformed, Found: err.Error()}}
 	}
-	out := doc.check(v)
+	out := doc.findViolations(v)
 	slices.SortStableFunc(out, func(a, b Violation) int {
 		return cmp.Or(slices.CompareFunc(a.Path, b.Path, compareNames), cmp.Compare(a.Kind, b.Kind))
 	})
@@ -218,8 +218,8 @@ func plural(n int, one, many string) string {
 	return many
 }
 
-// typeOf describes the type of a JSON value, with its article.
-func typeOf(v any) string {
+// describeType describes the type of a JSON value, with its article.
+func describeType(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"

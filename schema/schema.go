@@ -66,13 +66,13 @@ const (
 	Other     ViolationKind = "other"      // a keyword that is not described here
 )
 
-// source is a schema that is compiled on first use, to keep start-up fast.
-type source struct {
+// lazySchema is a schema that is compiled on first use, to keep start-up fast.
+type lazySchema struct {
 	compile func() (*jsonschema.Schema, map[string]any)
 }
 
-func newSource(text []byte) *source {
-	return &source{sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
+func newSource(text []byte) *lazySchema {
+	return &lazySchema{sync.OnceValues(func() (*jsonschema.Schema, map[string]any) {
 		var raw map[string]any
 		if err := json.Unmarshal(text, &raw); err != nil {
 			panic("schema: " + err.Error()) // the schema is built in, and a test compiles it
@@ -93,13 +93,13 @@ var (
 
 // CheckRule returns the violations of the rule file schema in v, a value as
 // encoding/json decodes it.
-func CheckRule(v any) []Violation { return rule.check(v) }
+func CheckRule(v any) []Violation { return rule.findViolations(v) }
 
 // CheckConfig returns the violations of the config file schema in v.
-func CheckConfig(v any) []Violation { return config.check(v) }
+func CheckConfig(v any) []Violation { return config.findViolations(v) }
 
-// check returns the violations of the schema in v.
-func (s *source) check(v any) []Violation {
+// findViolations returns the violations of the schema in v.
+func (s *lazySchema) findViolations(v any) []Violation {
 	compiled, raw := s.compile()
 	err := compiled.Validate(v)
 	var failure *jsonschema.ValidationError
@@ -110,36 +110,36 @@ func (s *source) check(v any) []Violation {
 		return []Violation{{Kind: Other}}
 	}
 	var out []Violation
-	flatten(failure, func(leaf *jsonschema.ValidationError) {
-		out = append(out, violation(leaf, v, raw))
+	visitLeaves(failure, func(leaf *jsonschema.ValidationError) {
+		out = append(out, newViolation(leaf, v, raw))
 	})
 	return out
 }
 
-// flatten calls each for the causes that have no further causes.
-func flatten(e *jsonschema.ValidationError, each func(*jsonschema.ValidationError)) {
+// visitLeaves calls each for the causes that have no further causes.
+func visitLeaves(e *jsonschema.ValidationError, each func(*jsonschema.ValidationError)) {
 	if len(e.Causes) == 0 {
 		each(e)
 	}
 	for _, c := range e.Causes {
-		flatten(c, each)
+		visitLeaves(c, each)
 	}
 }
 
-// violation converts an error of the library. It takes only the path and the keyword
+// newViolation converts an error of the library. It takes only the path and the keyword
 // from the library and describes the violation itself. The library's texts contain
 // values, and list names in random order.
-func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Violation {
-	out := Violation{Path: pointer(leaf.InstanceLocation), Kind: Other}
+func newViolation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Violation {
+	out := Violation{Path: splitPointer(leaf.InstanceLocation), Kind: Other}
 	_, keyword, _ := strings.Cut(leaf.AbsoluteKeywordLocation, "#") // after every $ref
-	at := pointer(keyword)
+	at := splitPointer(keyword)
 	if len(at) == 0 {
 		return out
 	}
-	parent, _ := lookup(raw, at[:len(at)-1]).(map[string]any)
-	value := lookup(v, out.Path)
+	parent, _ := lookupPath(raw, at[:len(at)-1]).(map[string]any)
+	value := lookupPath(v, out.Path)
 	found, _ := value.(map[string]any)
-	out.Found = typeOf(value)
+	out.Found = describeType(value)
 	switch at[len(at)-1] {
 	case "required":
 		out.Kind = Missing
@@ -173,7 +173,7 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 		out.Allowed = stringsOf(parent["pattern"])
 	case "minimum", "maximum":
 		out.Kind = NotListed
-		out.Allowed = bounds(parent)
+		out.Allowed = allowedBounds(parent)
 	case "minLength", "minItems", "minProperties":
 		out.Kind = Empty
 	case "uniqueItems":
@@ -184,8 +184,8 @@ func violation(leaf *jsonschema.ValidationError, v any, raw map[string]any) Viol
 	return out
 }
 
-// bounds returns the minimum and the maximum that a schema allows.
-func bounds(schema map[string]any) []string {
+// allowedBounds returns the minimum and the maximum that a schema allows.
+func allowedBounds(schema map[string]any) []string {
 	var out []string
 	for _, b := range []struct{ keyword, words string }{{"minimum", "at least "}, {"maximum", "at most "}} {
 		if n := stringsOf(schema[b.keyword]); n != nil {
@@ -214,8 +214,8 @@ func stringsOf(v any) []string {
 	return nil
 }
 
-// pointer splits a JSON pointer.
-func pointer(p string) []string {
+// splitPointer splits a JSON pointer.
+func splitPointer(p string) []string {
 	p = strings.TrimPrefix(p, "/")
 	if p == "" {
 		return nil
@@ -231,9 +231,9 @@ func pointer(p string) []string {
 	return parts
 }
 
-// lookup follows a path into decoded JSON. It returns nil if the path does not
+// lookupPath follows a path into decoded JSON. It returns nil if the path does not
 // exist.
-func lookup(v any, path []string) any {
+func lookupPath(v any, path []string) any {
 	for _, name := range path {
 		switch x := v.(type) {
 		case map[string]any:
@@ -266,7 +266,7 @@ func Nearest(word string, candidates []string) string {
 	}
 	best, bestDistance := "", max(1, len(bare(word))/3)+1
 	for _, c := range candidates {
-		d := min(distance(strings.ToLower(word), strings.ToLower(c)), distance(bare(word), bare(c)))
+		d := min(editDistance(strings.ToLower(word), strings.ToLower(c)), editDistance(bare(word), bare(c)))
 		if d < bestDistance {
 			best, bestDistance = c, d
 		}
@@ -274,8 +274,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// distance counts the letters to change, add, remove or swap with a neighbour.
-func distance(a, b string) int {
+// editDistance counts the letters to change, add, remove or swap with a neighbour.
+func editDistance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	rows := make([]int, 3*(len(y)+1))
 	before, row, next := rows[:len(y)+1], rows[len(y)+1:2*(len(y)+1)], rows[2*(len(y)+1):]
@@ -301,4 +301,4 @@ func distance(a, b string) int {
 
 // IsNear reports whether at most n letters must be changed, added, removed or
 // swapped with a neighbour to turn one word into the other.
-func IsNear(a, b string, n int) bool { return len(a) < 100 && distance(a, b) <= n }
+func IsNear(a, b string, n int) bool { return len(a) < 100 && editDistance(a, b) <= n }

@@ -27,18 +27,18 @@ func decode(t *testing.T, text string) any {
 func TestRule(t *testing.T) {
 	t.Parallel()
 	raw := decode(t, string(Rule()))
-	if id := lookup(raw, []string{"$id"}); id != "https://github.com/mkhooks/mkhooks/schema/rule.schema.json" {
+	if id := lookupPath(raw, []string{"$id"}); id != "https://github.com/mkhooks/mkhooks/schema/rule.schema.json" {
 		t.Errorf("$id %v", id)
 	}
 	var events []string
 	for _, e := range webhook.EventTypes() {
 		events = append(events, string(e))
 	}
-	got := stringsOf(lookup(raw, []string{"properties", "spec", "properties", "events", "items", "enum"}))
+	got := stringsOf(lookupPath(raw, []string{"properties", "spec", "properties", "events", "items", "enum"}))
 	if diff := cmp.Diff(events, got); diff != "" {
 		t.Errorf("events differ from the API's (-want +got):\n%s", diff)
 	}
-	examples, _ := lookup(raw, []string{"examples"}).([]any)
+	examples, _ := lookupPath(raw, []string{"examples"}).([]any)
 	if len(examples) == 0 {
 		t.Error("no example of a rule file")
 	}
@@ -59,17 +59,17 @@ func TestFieldsAreDescribed(t *testing.T) {
 	t.Parallel()
 	var walk func(at string, v any)
 	walk = func(at string, v any) {
-		properties, _ := lookup(v, []string{"properties"}).(map[string]any)
+		properties, _ := lookupPath(v, []string{"properties"}).(map[string]any)
 		for name, field := range properties {
-			if d, _ := lookup(field, []string{"description"}).(string); d == "" {
+			if d, _ := lookupPath(field, []string{"description"}).(string); d == "" {
 				t.Errorf("%s.%s has no description", at, name)
 			}
 			walk(at+"."+name, field)
 		}
-		if items := lookup(v, []string{"items"}); items != nil {
+		if items := lookupPath(v, []string{"items"}); items != nil {
 			walk(at+"[]", items)
 		}
-		defs, _ := lookup(v, []string{"$defs"}).(map[string]any)
+		defs, _ := lookupPath(v, []string{"$defs"}).(map[string]any)
 		for name, def := range defs {
 			walk(name, def)
 		}
