@@ -33,7 +33,7 @@ func (e existsError) Unwrap() error { return e.error }
 // confirmAbsent looks for a rule that a GET did not find in the list of rules. It
 // returns nil if the rule is absent, and errListed with the rule if it is listed.
 func (d *deletion) confirmAbsent(ctx context.Context) (*webhook.Rule, error) {
-	rules, err := d.client.Rules(ctx)
+	rules, err := d.client.ListRules(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (d *deletion) confirmAbsent(ctx context.Context) (*webhook.Rule, error) {
 // findRule reads the rule by its name and, if it is not found, looks for it in the
 // list. It returns nil only if the rule is absent.
 func (d *deletion) findRule(ctx context.Context) (*webhook.Rule, error) {
-	live, err := d.client.Rule(ctx, d.c.Rule)
+	live, err := d.client.ReadRule(ctx, d.c.Rule)
 	if err != nil || live != nil {
 		return live, err
 	}
@@ -94,7 +94,7 @@ const (
 func (d *deletion) confirmDeleted(ctx context.Context, w mkio.Write) error {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	read := d.client.Rule
+	read := d.client.ReadRule
 	if w.Status == http.StatusNotFound || w.Status == http.StatusNoContent {
 		read = func(ctx context.Context, _ string) (*webhook.Rule, error) { return d.findRule(ctx) }
 	}

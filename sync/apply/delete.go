@@ -126,7 +126,7 @@ func (d *deletion) another() {
 
 // recheck is the precheck of step 6. It returns nil if the rule may be deleted now.
 func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
-	live, err := d.client.Rule(ctx, d.c.Rule)
+	live, err := d.client.ReadRule(ctx, d.c.Rule)
 	switch {
 	case err != nil:
 		return err
@@ -145,7 +145,7 @@ func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 	}
 	same, err := stored.Unchanged(ctx, d.history)
 	switch {
-	case mkio.NotFound(err):
+	case mkio.IsNotFound(err):
 		live, failed := d.findRule(ctx)
 		switch {
 		case failed != nil:

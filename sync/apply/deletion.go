@@ -83,7 +83,7 @@ func (d *deletion) do(ctx context.Context) {
 		return
 	}
 	at := time.Now()
-	live, err := d.client.Rule(ctx, d.c.Rule) // step 1
+	live, err := d.client.ReadRule(ctx, d.c.Rule) // step 1
 	switch {
 	case err != nil:
 		d.out.failRead(ctx, err)
@@ -197,7 +197,7 @@ func (d *deletion) stepError() *Error {
 // failStore ends a delete whose history could not be stored.
 func (d *deletion) failStore(ctx context.Context, err error) {
 	switch {
-	case !mkio.NotFound(err) || ctx.Err() != nil:
+	case !mkio.IsNotFound(err) || ctx.Err() != nil:
 		d.out.failArchive(ctx, err)
 		d.noteFewer(ctx, err)
 	case d.stillThere(ctx, err):
@@ -219,5 +219,5 @@ func (d *deletion) archiveRequest() archive.Request {
 
 // history reads the delivery history for the archive.
 func (d *deletion) history(ctx context.Context, each func(archive.Page) error) error {
-	return d.client.Events(ctx, d.c.Rule, func(p mkio.EventPage) error { return each(archive.Page(p)) })
+	return d.client.ReadEvents(ctx, d.c.Rule, func(p mkio.EventPage) error { return each(archive.Page(p)) })
 }

@@ -54,7 +54,7 @@ func errorOf(ctx context.Context, err error) *Error {
 	switch {
 	case ctx.Err() != nil:
 		out.Kind, out.Message, out.Hint = KindInterrupted, "the run was stopped", applyAgain
-	case errors.As(err, &service) && service.Network():
+	case errors.As(err, &service) && service.IsNetwork():
 		out.Kind = KindNetwork
 	}
 	return out

@@ -147,7 +147,7 @@ func (d *deletion) unchanged(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	live, err := d.client.Rule(ctx, d.c.Rule)
+	live, err := d.client.ReadRule(ctx, d.c.Rule)
 	return err == nil && live != nil && webhook.LiveDigest(live) == webhook.LiveDigest(&d.live)
 }
 

@@ -57,7 +57,7 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 			}
 			group.Go(func() error {
 				auth, err := out.decryptRule(ctx, rule)
-				out.deps.Client.Remember(auth)
+				out.deps.Client.AddSecrets(auth)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {

@@ -22,7 +22,7 @@ func (r *run) putRule(ctx context.Context, c plan.Change) Change {
 		return out
 	}
 	seen := time.Now()
-	live, err := r.client.Rule(ctx, c.Rule)
+	live, err := r.client.ReadRule(ctx, c.Rule)
 	switch {
 	case err != nil:
 		out.failRead(ctx, err)
@@ -113,7 +113,7 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 		return nil, nil
 	}
 	result, err := r.client.Put(ctx, c.Rule, s.spec, s.auth, mkio.Precheck{ReadAt: s.seen, Run: func(ctx context.Context) (err error) {
-		found, err = r.client.Rule(ctx, c.Rule)
+		found, err = r.client.ReadRule(ctx, c.Rule)
 		switch {
 		case err != nil || webhook.LiveDigest(found) == s.before:
 			return err
@@ -163,7 +163,7 @@ const verifyTimeout = 10 * time.Second
 func (r *run) tookEffect(ctx context.Context, rule string, s putRequest) *webhook.Rule {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	live, err := r.client.Rule(ctx, rule)
+	live, err := r.client.ReadRule(ctx, rule)
 	if err != nil || webhook.LiveDigest(live) == s.before || !r.isSent(live, s) {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
 // that succeeded.
 func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	seen := time.Now()
-	live, err := r.client.Rule(ctx, c.Rule)
+	live, err := r.client.ReadRule(ctx, c.Rule)
 	switch {
 	case err != nil:
 		out.failRead(ctx, err)

@@ -179,7 +179,7 @@ func (r *run) haltReason() string {
 func (r *run) addWarning(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.warnings = append(r.warnings, Warning{r.project.Name, r.client.Shown(text)})
+	r.warnings = append(r.warnings, Warning{r.project.Name, r.client.ShowText(text)})
 }
 
 // dependence returns why the deletes of the project have to wait, or "". A create

@@ -11,18 +11,18 @@ import (
 
 // search withholds the texts of a change that hold a value.
 func (r *run) search(c *Change) {
-	c.Ref = r.client.Shown(c.Ref)
+	c.Ref = r.client.ShowText(c.Ref)
 	c.Error = r.searchError(c.Error, c.HTTPStatus, c.Ref)
 	if c.Blocked != nil {
 		blocked := *c.Blocked
-		blocked.Reason = r.client.Shown(blocked.Reason)
+		blocked.Reason = r.client.ShowText(blocked.Reason)
 		c.Blocked = &blocked
 	}
 }
 
 // searchWritten withholds the texts of a step that hold a value.
 func (r *run) searchWritten(d *WriteResult) {
-	d.Ref = r.client.Shown(d.Ref)
+	d.Ref = r.client.ShowText(d.Ref)
 	d.Error = r.searchError(d.Error, d.HTTPStatus, d.Ref)
 }
 
@@ -33,9 +33,9 @@ func (r *run) searchError(e *Error, status int, ref string) *Error {
 	if e == nil {
 		return nil
 	}
-	shown := r.client.Shown
+	shown := r.client.ShowText
 	if e.Kind == KindArchive {
-		shown = r.client.ShownForeign
+		shown = r.client.ShowForeignText
 	}
 	out := *e
 	out.Message, out.Hint = shown(e.Message), shown(e.Hint)

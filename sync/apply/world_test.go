@@ -139,7 +139,7 @@ func (w *world) newClient() *mkio.Client {
 func (w *world) files(rules ...apply.Rule) { w.desired = rules }
 
 func (w *world) plan() (*plan.Plan, error) {
-	live, err := w.newClient().Rules(context.Background())
+	live, err := w.newClient().ListRules(context.Background())
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func runHistory(a *app, o historyOptions, cmd *cobra.Command, patterns []string)
 	}
 	ctx, cancel := a.readContext()
 	defer cancel()
-	live, err := client.Rules(ctx)
+	live, err := client.ListRules(ctx)
 	if err != nil {
 		return failed(err)
 	}

@@ -93,7 +93,7 @@ func runImport(a *app, o importOptions, cmd *cobra.Command, patterns []string) e
 	if err != nil {
 		return err
 	}
-	live, err := client.Rules(ctx)
+	live, err := client.ListRules(ctx)
 	if err != nil {
 		return failed(err)
 	}

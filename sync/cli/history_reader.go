@@ -114,7 +114,7 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 // readEvents reads a history and counts its records.
 func (h *historyReader) readEvents(ctx context.Context, rule string, each func(mkio.EventPage) error) error {
 	begun := false
-	return h.client.Events(ctx, rule, func(p mkio.EventPage) error {
+	return h.client.ReadEvents(ctx, rule, func(p mkio.EventPage) error {
 		if !begun && p.HasTotal {
 			h.task.Grow(p.Total)
 		}

@@ -184,7 +184,7 @@ type sharedTransport struct {
 func (a *app) transportTo(base string) sharedTransport {
 	if a.common.transport == nil {
 		a.logProxy(base)
-		a.common = sharedTransport{mkio.Pooled(a.Transport), mkio.NewSemaphore(maxInFlight)}
+		a.common = sharedTransport{mkio.PoolConnections(a.Transport), mkio.NewSemaphore(maxInFlight)}
 	}
 	return a.common
 }

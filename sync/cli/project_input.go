@@ -64,7 +64,7 @@ func (t *projectSettings) readRuleFiles(ctx context.Context, a *app, client *mki
 
 // readLive lists the live rules and plans.
 func (g *projectInput) readLive(ctx context.Context, a *app) (err error) {
-	if g.input.Live, err = g.client.Rules(ctx); err != nil {
+	if g.input.Live, err = g.client.ListRules(ctx); err != nil {
 		return failed(err)
 	}
 	g.input.Now = a.Now().UTC()
@@ -123,7 +123,7 @@ func (g *projectInput) firstPages(ctx context.Context, rules []string, each func
 	group.SetLimit(maxHistoryPages)
 	for i, name := range rules {
 		group.Go(func() error {
-			page, err := g.client.EventsPage(ctx, name)
+			page, err := g.client.ReadEventPage(ctx, name)
 			if err == nil {
 				each(i, page)
 			}

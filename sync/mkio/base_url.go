@@ -48,13 +48,13 @@ func CheckBaseURL(raw string) (string, error) {
 		return fail(fmt.Sprintf("has the path %q", u.Path), "leave the path out: "+u.Scheme+"://"+u.Host)
 	case u.Hostname() == "" || strings.ContainsAny(u.Hostname(), " \\,;_*'\"<>") || strings.Contains(u.Hostname(), ".."):
 		return fail("has a host that can't be one", "")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return fail("is not https, so the token would travel in the clear", "did you mean https://"+u.Host)
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

@@ -119,7 +119,7 @@ func New(o Options) (*Client, error) {
 		return nil, errTokenInPath
 	}
 	c.http = &http.Client{
-		Transport: transport(o.Transport, o.ReadOnly),
+		Transport: newTransport(o.Transport, o.ReadOnly),
 		// A redirect could carry the token or a secret to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -133,20 +133,20 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// transport returns rt as a client uses it: pooled, and limited to GET if readOnly.
-func transport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
-	rt = Pooled(rt)
+// newTransport returns rt as a client uses it: pooled, and limited to GET if readOnly.
+func newTransport(rt http.RoundTripper, readOnly bool) http.RoundTripper {
+	rt = PoolConnections(rt)
 	if readOnly {
 		rt = getOnly{rt}
 	}
 	return rt
 }
 
-// Pooled returns a transport that keeps enough connections for writes in parallel.
+// PoolConnections returns a transport that keeps enough connections for writes in parallel.
 // Go's default keeps two for each host and would dial again for every further
 // request. Pooled changes only an [http.Transport]; nil means Go's default. Clients
 // that are given the same transport share its connections.
-func Pooled(rt http.RoundTripper) http.RoundTripper {
+func PoolConnections(rt http.RoundTripper) http.RoundTripper {
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
@@ -183,18 +183,18 @@ func (c *Client) BaseURL() string { return c.base.String() }
 // has.
 func (c *Client) rulesURL(parts ...string) *url.URL {
 	u := *c.base
-	path := "/api/v1/projects/" + segment(c.o.Project) + "/webhook/rules"
+	path := "/api/v1/projects/" + encodeSegment(c.o.Project) + "/webhook/rules"
 	for _, p := range parts {
-		path += "/" + segment(p)
+		path += "/" + encodeSegment(p)
 	}
 	u.RawPath = path
 	u.Path, _ = url.PathUnescape(path) // segment wrote well-formed escapes
 	return &u
 }
 
-// segment percent-encodes a name into one path segment. It encodes the dots of "."
+// encodeSegment percent-encodes a name into one path segment. It encodes the dots of "."
 // and "..", which a client or proxy would take for a relative path.
-func segment(name string) string {
+func encodeSegment(name string) string {
 	if name == "." || name == ".." {
 		out := ""
 		for range name {

@@ -69,15 +69,15 @@ func TestNames(t *testing.T) {
 		if _, ok := s.Rule(name); !ok {
 			t.Errorf("rule %q is not there", name)
 		}
-		r, err := c.Rule(t.Context(), name)
+		r, err := c.ReadRule(t.Context(), name)
 		if err != nil || r == nil || r.Name != name {
 			t.Errorf("GET %q: %v, %v", name, r, err)
 		}
-		if _, err := c.EventsPage(t.Context(), name); err != nil {
+		if _, err := c.ReadEventPage(t.Context(), name); err != nil {
 			t.Errorf("events of %q: %v", name, err)
 		}
 	}
-	rules, err := c.Rules(t.Context())
+	rules, err := c.ListRules(t.Context())
 	if err != nil || len(rules) != len(names) {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}
@@ -103,7 +103,7 @@ func TestListing(t *testing.T) {
 			for i := range 250 {
 				s.Put(fmt.Sprintf("rule-%03d", i), spec(map[string]any{"X-Secret": "s3cr3t-value"}))
 			}
-			rules, err := c.Rules(t.Context())
+			rules, err := c.ListRules(t.Context())
 			if err != nil || len(rules) != 250 {
 				t.Fatalf("%d rules, %v", len(rules), err)
 			}
@@ -152,7 +152,7 @@ func TestUnreadableLists(t *testing.T) {
 			}
 			test.fault.Kind = emulator.List
 			s.Fault(test.fault)
-			rules, err := c.Rules(t.Context())
+			rules, err := c.ListRules(t.Context())
 			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.HasPrefix(err.Error(), "list the rules: ") || rules != nil {
 				t.Errorf("%d rules, error %v, want one that says %q", len(rules), err, test.says)
 			}
@@ -170,7 +170,7 @@ func TestUnreadableLists(t *testing.T) {
 			s.Put(fmt.Sprintf("rule-%02d", i), spec(nil))
 		}
 		s.Fault(emulator.Fault{Kind: emulator.List, Link: emulator.LinkEmpty, Nth: 2})
-		if rules, err := c.Rules(t.Context()); err != nil || len(rules) != 30 {
+		if rules, err := c.ListRules(t.Context()); err != nil || len(rules) != 30 {
 			t.Errorf("%d rules, %v", len(rules), err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestUnreadableLists(t *testing.T) {
 		t.Parallel()
 		s, c := serve(t, emulator.Options{}, func(o *mkio.Options) { o.MaxBody = 1 << 20 })
 		s.Fault(emulator.Fault{Kind: emulator.List, Body: `{"value":["` + strings.Repeat("x", 2<<20)})
-		if _, err := c.Rules(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		if _, err := c.ListRules(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -191,7 +191,7 @@ func TestUnknownFields(t *testing.T) {
 	auth := spec(map[string]any{"X-Secret": "s3cr3t-value"})
 	auth["authentication"].(map[string]any)["oauth"] = map[string]any{"client": "x"}
 	s.Put("a", auth)
-	r, err := c.Rule(t.Context(), "a")
+	r, err := c.ReadRule(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestRefusals(t *testing.T) {
 			s, c := serve(t, emulator.Options{})
 			test.fault.Kind = emulator.List
 			s.Fault(test.fault)
-			_, err := c.Rules(t.Context())
+			_, err := c.ListRules(t.Context())
 			var e *mkio.Error
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), test.says) || !strings.Contains(e.Hint(), test.hint) {
 				t.Fatalf("error %v, want one that says %q with the hint %q", err, test.says, test.hint)
@@ -271,7 +271,7 @@ func TestRetries(t *testing.T) {
 				t.Errorf("PUT: %+v, %v", res, err)
 			}
 			once(emulator.List)
-			if rules, err := c.Rules(t.Context()); err != nil || len(rules) != 1 {
+			if rules, err := c.ListRules(t.Context()); err != nil || len(rules) != 1 {
 				t.Errorf("list: %v, %v", rules, err)
 			}
 			if fault.Cut > 0 {
@@ -324,7 +324,7 @@ func TestReadOnly(t *testing.T) {
 	if _, err := c.Delete(t.Context(), "a", mkio.Precheck{}); err == nil {
 		t.Error("a DELETE went through")
 	}
-	if _, err := c.Rules(t.Context()); err != nil || len(s.Requests()) != 1 {
+	if _, err := c.ListRules(t.Context()); err != nil || len(s.Requests()) != 1 {
 		t.Errorf("%d requests, %v", len(s.Requests()), err)
 	}
 }
@@ -357,7 +357,7 @@ func TestEchoes(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	s.Fault(emulator.Fault{Kind: emulator.List, Status: 500, Body: "<p>someone sent s3cr3t/&quot;quoted&quot;+&lt;tag&gt;&amp;Ünï%41</p>"})
-	if _, err := c.Rules(t.Context()); err == nil || !strings.Contains(err.Error(), "withheld") {
+	if _, err := c.ListRules(t.Context()); err == nil || !strings.Contains(err.Error(), "withheld") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -405,7 +405,7 @@ func TestLog(t *testing.T) {
 		}
 	})
 	s.Fault(emulator.Fault{Kind: emulator.List, Status: 500, Times: 1, Nth: 1})
-	if _, err := c.Rules(t.Context()); err != nil {
+	if _, err := c.ListRules(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"GET /api/v1/projects/demo/webhook/rules 500 #1 true", "GET /api/v1/projects/demo/webhook/rules 200 #2 false"}
@@ -420,13 +420,13 @@ func TestStall(t *testing.T) {
 	s, c := serve(t, emulator.Options{}, func(o *mkio.Options) { o.Timeout = 50 * time.Millisecond })
 	s.Fault(emulator.Fault{Kind: emulator.List, Stall: true})
 	var e *mkio.Error
-	if _, err := c.Rules(t.Context()); !errors.As(err, &e) || !e.Network() || !strings.Contains(err.Error(), "no answer in time (50ms)") || !strings.Contains(e.Hint(), "--timeout") {
+	if _, err := c.ListRules(t.Context()); !errors.As(err, &e) || !e.IsNetwork() || !strings.Contains(err.Error(), "no answer in time (50ms)") || !strings.Contains(e.Hint(), "--timeout") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	c = client(t, c.BaseURL())
-	if _, err := c.Rules(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := c.ListRules(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

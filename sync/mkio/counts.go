@@ -18,10 +18,10 @@ type counts struct {
 // number returns a whole number, or nil. The counts are not needed, so a value of
 // another type is no error.
 func (o object) number(name string) *int {
-	if o.absent(name) {
+	if o.isAbsent(name) {
 		return nil
 	}
-	n, err := strconv.Atoi(string(o.get(name)))
+	n, err := strconv.Atoi(string(o.fieldValue(name)))
 	if err != nil {
 		return nil
 	}

@@ -31,28 +31,28 @@ func decodePage(body []byte) (page, error) {
 	}
 	var p page
 	var ok bool
-	if p.value, ok = listOf(o.get("value")); !ok {
-		return page{}, o.wrong("value", "a list")
+	if p.value, ok = listOf(o.fieldValue("value")); !ok {
+		return page{}, o.kindError("value", "a list")
 	}
-	if !o.absent("@odata.nextLink") {
+	if !o.isAbsent("@odata.nextLink") {
 		if p.next, err = o.textField("@odata.nextLink"); err != nil {
 			return page{}, err
 		}
 	}
-	s, err := o.inner("supplemental")
+	s, err := o.objectField("supplemental")
 	if err != nil {
 		return page{}, err
 	}
-	n, err := s.inner("pagination")
+	n, err := s.objectField("pagination")
 	if err != nil {
 		return p, err
 	}
 	p.counts = counts{n: len(p.value), count: s.number("count"), records: n.number("records"), start: n.number("start"), end: n.number("end")}
-	if n.absent("total") {
+	if n.isAbsent("total") {
 		return p, nil
 	}
-	if p.total, err = strconv.Atoi(string(n.get("total"))); err != nil || p.total < 0 {
-		return page{}, n.wrong("total", "a whole number that is not negative")
+	if p.total, err = strconv.Atoi(string(n.fieldValue("total"))); err != nil || p.total < 0 {
+		return page{}, n.kindError("total", "a whole number that is not negative")
 	}
 	p.hasTotal = true
 	return p, nil
@@ -69,7 +69,7 @@ func decodeRule(raw rawJSON) (webhook.Rule, error) {
 
 func ruleOf(o object) (webhook.Rule, error) {
 	var r webhook.Rule
-	m, err := objectOf(o.get("metadata"), "metadata")
+	m, err := objectOf(o.fieldValue("metadata"), "metadata")
 	if err != nil {
 		return r, err
 	}
@@ -84,10 +84,10 @@ func ruleOf(o object) (webhook.Rule, error) {
 		err = errors.New("metadata.id is empty")
 	}
 	if err == nil {
-		r.Spec, err = decodeSpec(o.get("spec"))
+		r.Spec, err = decodeSpec(o.fieldValue("spec"))
 	}
 	if err != nil {
-		return webhook.Rule{}, quote("rule %q: %w", foreign{r.Name}, err)
+		return webhook.Rule{}, quoteForeign("rule %q: %w", foreign{r.Name}, err)
 	}
 	return r, nil
 }
@@ -100,10 +100,10 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 	if s.URL, err = o.textField("url"); err != nil {
 		return s, err
 	}
-	if kind(o.get("enabled")) != "true or false" {
-		return s, o.wrong("enabled", "true or false")
+	if kindOf(o.fieldValue("enabled")) != "true or false" {
+		return s, o.kindError("enabled", "true or false")
 	}
-	s.Enabled = o.get("enabled")[0] == 't'
+	s.Enabled = o.fieldValue("enabled")[0] == 't'
 	if s.Events, err = decodeEventTypes(o); err != nil {
 		return s, err
 	}
@@ -120,7 +120,7 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 			keepUnknown(&s, f.name, f.raw)
 		}
 	}
-	a, err := o.inner("authentication")
+	a, err := o.objectField("authentication")
 	if err != nil {
 		return s, err
 	}
@@ -131,18 +131,18 @@ func decodeSpec(raw rawJSON) (s webhook.Spec, err error) {
 // version does not know. null means none, because some services write an empty list
 // so.
 func decodeEventTypes(o object) ([]webhook.EventType, error) {
-	raw := o.get("events")
-	if kind(raw) == "null" {
+	raw := o.fieldValue("events")
+	if kindOf(raw) == "null" {
 		return nil, nil
 	}
 	list, ok := listOf(raw)
 	if !ok {
-		return nil, o.wrong("events", "a list of text")
+		return nil, o.kindError("events", "a list of text")
 	}
 	out := make([]webhook.EventType, len(list))
 	for i, item := range list {
-		if kind(item) != "text" {
-			return nil, fmt.Errorf("%s.events[%d] is %s, expected text", o.at, i, kind(item))
+		if kindOf(item) != "text" {
+			return nil, fmt.Errorf("%s.events[%d] is %s, expected text", o.at, i, kindOf(item))
 		}
 		out[i] = webhook.EventType(unquote(item))
 	}
@@ -152,14 +152,14 @@ func decodeEventTypes(o object) ([]webhook.EventType, error) {
 // decodeTexts decodes a field that maps text to text. It returns nil for null, {}
 // and an absent field.
 func decodeTexts(o object, name string) (map[string]string, error) {
-	inner, err := o.inner(name)
+	inner, err := o.objectField(name)
 	if err != nil || len(inner.list) == 0 {
 		return nil, err
 	}
 	out := make(map[string]string, len(inner.list))
 	for _, f := range inner.list {
-		if kind(f.raw) != "text" {
-			return nil, inner.wrong(f.name, "text")
+		if kindOf(f.raw) != "text" {
+			return nil, inner.kindError(f.name, "text")
 		}
 		out[f.name] = unquote(f.raw)
 	}
@@ -185,14 +185,14 @@ func decodeAuth(a object, s *webhook.Spec) (err error) {
 // the values: a mask that is written back becomes the secret, and a service without
 // masks would have shown a secret.
 func decodeNames(o object, name string) ([]string, error) {
-	inner, err := o.inner(name)
+	inner, err := o.objectField(name)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for _, f := range inner.list {
-		if k := kind(f.raw); k != "text" && k != "null" {
-			return nil, inner.wrong(f.name, "text")
+		if k := kindOf(f.raw); k != "text" && k != "null" {
+			return nil, inner.kindError(f.name, "text")
 		}
 		out = append(out, f.name)
 	}
@@ -203,7 +203,7 @@ func decodeNames(o object, name string) ([]string, error) {
 // keepUnknown stores a field that this version does not know, because a PUT would
 // drop it. It ignores an unknown null, which carries no data.
 func keepUnknown(s *webhook.Spec, path string, raw rawJSON) {
-	if kind(raw) == "null" {
+	if kindOf(raw) == "null" {
 		return
 	}
 	if s.Unknown == nil {
@@ -228,7 +228,7 @@ func decodeEvent(raw rawJSON) (webhook.Event, error) {
 	}
 	e := webhook.Event{Source: source, Type: webhook.EventType(kind), Status: webhook.Status(status)}
 	if e.Created, err = time.Parse(time.RFC3339, created); err != nil {
-		return webhook.Event{}, quote("created is %q, expected an RFC 3339 time", foreign{created})
+		return webhook.Event{}, quoteForeign("created is %q, expected an RFC 3339 time", foreign{created})
 	}
 	return e, nil
 }

@@ -92,8 +92,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause of an error without a response.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Network reports whether there was no response at all.
-func (e *Error) Network() bool { return e.Status == 0 }
+// IsNetwork reports whether there was no response at all.
+func (e *Error) IsNetwork() bool { return e.Status == 0 }
 
 // The reasons why a response is missing or cannot be used.
 var (
@@ -148,9 +148,9 @@ func (e *Error) Hint() string {
 	return ""
 }
 
-// network fills e from an error below HTTP, without the URL that net/http puts
+// fillFromNetworkError fills e from an error below HTTP, without the URL that net/http puts
 // before it. The text of a library can quote the response, so it is searched.
-func (c *Client) network(e *Error, err error) {
+func (c *Client) fillFromNetworkError(e *Error, err error) {
 	text := foreign{err.Error()}
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -166,8 +166,8 @@ func (c *Client) network(e *Error, err error) {
 	case errors.Is(err, context.Canceled):
 		e.Cause, e.retry = context.Canceled, false
 	case errors.As(err, &dns):
-		e.host, _ = c.words(foreign{dns.Name})
-		e.Cause = c.shown(quote("the host %s is not known", foreign{dns.Name}))
+		e.host, _ = c.shownWords(foreign{dns.Name})
+		e.Cause = c.showError(quoteForeign("the host %s is not known", foreign{dns.Name}))
 		e.retry = !dns.IsNotFound
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Cause = errors.New("connection refused")
@@ -181,16 +181,16 @@ func (c *Client) network(e *Error, err error) {
 		if strings.Contains(text.text, "x509:") || strings.Contains(text.text, "tls:") || strings.Contains(text.text, "HTTP response to HTTPS") {
 			e.retry = false
 		}
-		q := quote("%s", foreign{err.Error()})
+		q := quoteForeign("%s", foreign{err.Error()})
 		q.beside = []foreign{text}
-		e.Cause = c.shown(q)
+		e.Cause = c.showError(q)
 	}
 }
 
 // fillFromResponse fills e from a response without success.
 func (c *Client) fillFromResponse(e *Error, resp *http.Response, body []byte) {
 	e.retry = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
-	e.retryAfter = retryAfter(resp.Header, time.Now())
+	e.retryAfter = parseRetryAfter(resp.Header, time.Now())
 	var shape struct {
 		Error struct {
 			Code   string `json:"code"`
@@ -205,24 +205,24 @@ func (c *Client) fillFromResponse(e *Error, resp *http.Response, body []byte) {
 	}
 	if resp.StatusCode/100 == 3 {
 		if to, err := resp.Location(); err == nil {
-			q := quote("a redirect to host %s", foreign{to.Host})
+			q := quoteForeign("a redirect to host %s", foreign{to.Host})
 			q.beside = []foreign{{resp.Header.Get("Location")}}
-			e.Cause = c.shown(q)
+			e.Cause = c.showError(q)
 		}
 		return
 	}
 	if e.own {
 		var code, detail, ref bool
-		e.Code, code = c.words(foreign{shape.Error.Code})
-		e.Detail, detail = c.words(foreign{shape.Error.Detail})
-		e.Ref, ref = c.words(foreign{shape.Ref})
+		e.Code, code = c.shownWords(foreign{shape.Error.Code})
+		e.Detail, detail = c.shownWords(foreign{shape.Error.Detail})
+		e.Ref, ref = c.shownWords(foreign{shape.Ref})
 		if !code || !detail || !ref {
 			e.Code, e.Detail, e.Ref, e.Cause = "", "", "", errWithheld
 		}
 		return
 	}
 	e.Body = "the answer is not the service's own"
-	if words, _ := c.words(foreign{string(body)}); e.Method == http.MethodGet && words != "" {
+	if words, _ := c.shownWords(foreign{string(body)}); e.Method == http.MethodGet && words != "" {
 		e.Body += fmt.Sprintf(", it begins with %q", words)
 	}
 }

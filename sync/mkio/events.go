@@ -30,12 +30,12 @@ type EventPage struct {
 	Contradiction string
 }
 
-// EventsPage reads the first page of a rule's delivery history.
-func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error) {
+// ReadEventPage reads the first page of a rule's delivery history.
+func (c *Client) ReadEventPage(ctx context.Context, name string) (EventPage, error) {
 	u := c.rulesURL(name, "events")
 	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
-	k := call{method: http.MethodGet, url: u, what: historyOf(name), needs: capGet}
-	a, err := c.send(ctx, k)
+	k := call{method: http.MethodGet, url: u, what: historyPurpose(name), needs: capGet}
+	a, err := c.sendCall(ctx, k)
 	if err != nil {
 		return EventPage{}, err
 	}
@@ -48,14 +48,14 @@ func (c *Client) EventsPage(ctx context.Context, name string) (EventPage, error)
 			return out, nil
 		}
 	}
-	return EventPage{}, c.unreadable(k, a, err)
+	return EventPage{}, c.responseError(k, a, err)
 }
 
-// Events reads a rule's delivery history to its end, page by page. It holds one
+// ReadEvents reads a rule's delivery history to its end, page by page. It holds one
 // page at a time. An error of each ends the reading.
-func (c *Client) Events(ctx context.Context, name string, each func(EventPage) error) error {
+func (c *Client) ReadEvents(ctx context.Context, name string, each func(EventPage) error) error {
 	var before *page
-	return c.pages(ctx, c.rulesURL(name, "events"), historyOf(name), c.o.MaxHistory, func(p page) error {
+	return c.readPages(ctx, c.rulesURL(name, "events"), historyPurpose(name), c.o.MaxHistory, func(p page) error {
 		out, err := decodeEvents(p)
 		if err != nil {
 			return err
@@ -63,17 +63,19 @@ func (c *Client) Events(ctx context.Context, name string, each func(EventPage) e
 		out.Contradiction = p.contradiction(before)
 		before = &page{total: p.total, counts: p.counts}
 		if err := each(out); err != nil {
-			return stopped{err}
+			return callbackError{err}
 		}
 		return nil
 	})
 }
 
-// stopped is an error of the function that takes the pages, or of a precheck. It
+// callbackError is an error of the function that takes the pages, or of a precheck. It
 // does not mean that the request failed.
-type stopped struct{ error }
+type callbackError struct{ error }
 
-func historyOf(name string) string { return fmt.Sprintf("read the delivery history of rule %q", name) }
+func historyPurpose(name string) string {
+	return fmt.Sprintf("read the delivery history of rule %q", name)
+}
 
 func decodeEvents(p page) (EventPage, error) {
 	out := EventPage{Total: p.total, HasTotal: p.hasTotal, More: p.next != "", Held: p.held,
@@ -81,7 +83,7 @@ func decodeEvents(p page) (EventPage, error) {
 	for i, raw := range p.value {
 		e, err := decodeEvent(raw)
 		if err != nil {
-			return EventPage{}, quote("record %d of the page: %w", i+1, err)
+			return EventPage{}, quoteForeign("record %d of the page: %w", i+1, err)
 		}
 		out.Events = append(out.Events, e)
 		out.Raw = append(out.Raw, json.RawMessage(raw))
@@ -89,9 +91,9 @@ func decodeEvents(p page) (EventPage, error) {
 	return out, nil
 }
 
-// NotFound reports whether err is the service's response that the rule does not
+// IsNotFound reports whether err is the service's response that the rule does not
 // exist. A 404 of a proxy that does not find the service does not count.
-func NotFound(err error) bool {
+func IsNotFound(err error) bool {
 	e, ok := asError(err)
 	return ok && e.Status == http.StatusNotFound && e.own
 }

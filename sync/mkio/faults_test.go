@@ -23,7 +23,7 @@ func TestEndlessPages(t *testing.T) {
 		}
 		s.Fault(emulator.Fault{Kind: emulator.Events, Link: emulator.LinkRepeat})
 		pages := 0
-		err := c.Events(t.Context(), "a", func(mkio.EventPage) error {
+		err := c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error {
 			if pages++; pages > 100 {
 				return errors.New("no end")
 			}
@@ -64,10 +64,10 @@ func TestForeignNotFound(t *testing.T) {
 		s, c := serve(t, emulator.Options{})
 		s.Put("a", spec(nil))
 		s.Fault(f)
-		if r, err := c.Rule(t.Context(), "a"); r != nil || err == nil || mkio.NotFound(err) || !strings.Contains(err.Error(), "not the service's own") {
+		if r, err := c.ReadRule(t.Context(), "a"); r != nil || err == nil || mkio.IsNotFound(err) || !strings.Contains(err.Error(), "not the service's own") {
 			t.Errorf("%s: GET: %v, %v", name, r, err)
 		}
-		if err := c.Events(t.Context(), "a", func(mkio.EventPage) error { return nil }); err == nil || mkio.NotFound(err) {
+		if err := c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error { return nil }); err == nil || mkio.IsNotFound(err) {
 			t.Errorf("%s: events: %v", name, err)
 		}
 		_, err := c.Delete(t.Context(), "a", mkio.Precheck{})
@@ -77,11 +77,11 @@ func TestForeignNotFound(t *testing.T) {
 		}
 		s.ClearFaults()
 		s.Fault(emulator.Fault{Kind: emulator.Get, Cut: 5})
-		if r, err := c.Rule(t.Context(), "b"); r != nil || err == nil || !strings.Contains(err.Error(), "404 Not Found: the answer was cut short") {
+		if r, err := c.ReadRule(t.Context(), "b"); r != nil || err == nil || !strings.Contains(err.Error(), "404 Not Found: the answer was cut short") {
 			t.Errorf("%s: a 404 that is cut: %v, %v", name, r, err)
 		}
 		s.ClearFaults()
-		if r, err := c.Rule(t.Context(), "b"); r != nil || err != nil {
+		if r, err := c.ReadRule(t.Context(), "b"); r != nil || err != nil {
 			t.Errorf("%s: the service's own: %v, %v", name, r, err)
 		}
 	}
@@ -95,7 +95,7 @@ func TestDeleteThatDidNotLeave(t *testing.T) {
 	s.Put("a", spec(nil))
 	s.Fault(emulator.Fault{Kind: emulator.Get, Body: `{"metadata":7}`})
 	d, err := c.Delete(t.Context(), "a", mkio.Precheck{Run: func(ctx context.Context) error {
-		_, err := c.Rule(ctx, "a")
+		_, err := c.ReadRule(ctx, "a")
 		return err
 	}})
 	if err == nil || d.Status != 0 || d.Attempts != 0 || d.Ref != "" {
@@ -119,7 +119,7 @@ func TestWhyItGaveUp(t *testing.T) {
 	} {
 		s, c := serve(t, emulator.Options{})
 		s.Fault(test.fault)
-		_, err := c.Rules(t.Context())
+		_, err := c.ListRules(t.Context())
 		var e *mkio.Error
 		if !errors.As(err, &e) || !strings.Contains(err.Error(), test.says) || !strings.Contains(e.Hint(), test.hint) {
 			t.Errorf("%s: %v (%v), want %q and %q", name, err, e, test.says, test.hint)

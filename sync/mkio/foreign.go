@@ -13,7 +13,7 @@ import (
 
 // Text that the service, a proxy or a library wrote can repeat the token or a value
 // that was sent. All of it enters this package as [foreign], which never prints its
-// text. It leaves only through [Client.shown], which searches it first.
+// text. It leaves only through [Client.showError], which searches it first.
 // TestForeignText lists every position where text enters.
 
 // foreign is text of the service, a proxy or a library.
@@ -22,22 +22,24 @@ type foreign struct{ text string }
 // Format hides the text, whatever the verb.
 func (foreign) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(text that was not searched)") }
 
-// quoted is an error that quotes foreign text.
-type quoted struct {
+// quotedError is an error that quotes foreign text.
+type quotedError struct {
 	format string
 	args   []any
 	// beside is also searched, but not shown.
 	beside []foreign
 }
 
-// quote is fmt.Errorf for foreign text, which is among args as [foreign].
-func quote(format string, args ...any) *quoted { return &quoted{format: format, args: args} }
+// quoteForeign is fmt.Errorf for foreign text, which is among args as [foreign].
+func quoteForeign(format string, args ...any) *quotedError {
+	return &quotedError{format: format, args: args}
+}
 
 // Error hides the foreign text.
-func (q *quoted) Error() string { return fmt.Errorf(q.format, q.args...).Error() }
+func (q *quotedError) Error() string { return fmt.Errorf(q.format, q.args...).Error() }
 
 // Unwrap returns the wrapped errors.
-func (q *quoted) Unwrap() []error {
+func (q *quotedError) Unwrap() []error {
 	var out []error
 	for _, a := range q.args {
 		if err, ok := a.(error); ok {
@@ -49,29 +51,29 @@ func (q *quoted) Unwrap() []error {
 
 var errWithheld = errors.New("the service's text is withheld, because it holds a secret value")
 
-// shown returns err with its foreign text if that text holds no secret value;
+// showError returns err with its foreign text if that text holds no secret value;
 // otherwise errWithheld.
-func (c *Client) shown(err error) error {
-	text, ok := c.render(err)
+func (c *Client) showError(err error) error {
+	text, ok := c.renderError(err)
 	if !ok || c.leaks(text) { // also searches numbers and names
 		return errWithheld
 	}
-	return wrapped{text, err}
+	return renderedError{text, err}
 }
 
-// wrapped is an error with another text.
-type wrapped struct {
+// renderedError is an error with another text.
+type renderedError struct {
 	text  string
 	cause error
 }
 
-func (w wrapped) Error() string { return w.text }
-func (w wrapped) Unwrap() error { return w.cause }
+func (w renderedError) Error() string { return w.text }
+func (w renderedError) Unwrap() error { return w.cause }
 
-// render returns the text of err. ok is false if foreign text in it holds a secret
+// renderError returns the text of err. ok is false if foreign text in it holds a secret
 // value.
-func (c *Client) render(err error) (text string, ok bool) {
-	q, is := err.(*quoted) //nolint:errorlint // an error that wraps a *quoted is itself a *quoted
+func (c *Client) renderError(err error) (text string, ok bool) {
+	q, is := err.(*quotedError) //nolint:errorlint // an error that wraps a *quoted is itself a *quoted
 	if !is {
 		return err.Error(), true
 	}
@@ -89,7 +91,7 @@ func (c *Client) render(err error) (text string, ok bool) {
 			}
 			args[i] = firstWords(a.text)
 		case error:
-			inner, ok := c.render(a)
+			inner, ok := c.renderError(a)
 			if !ok {
 				return "", false
 			}
@@ -101,9 +103,9 @@ func (c *Client) render(err error) (text string, ok bool) {
 	return fmt.Errorf(q.format, args...).Error(), true
 }
 
-// words returns the beginning of a foreign text. ok is false if the text holds a
+// shownWords returns the beginning of a foreign text. ok is false if the text holds a
 // secret value.
-func (c *Client) words(f foreign) (text string, ok bool) {
+func (c *Client) shownWords(f foreign) (text string, ok bool) {
 	if c.leaks(f.text) {
 		return "", false
 	}
@@ -113,18 +115,18 @@ func (c *Client) words(f foreign) (text string, ok bool) {
 // leaks reports whether text holds the token or a value that was sent.
 func (c *Client) leaks(text string) bool { return c.o.Known.Found(text) }
 
-// Shown returns text, or a replacement if text holds the token or a value that was
+// ShowText returns text, or a replacement if text holds the token or a value that was
 // sent. It is for our own messages that name parts of live rules.
-func (c *Client) Shown(text string) string {
+func (c *Client) ShowText(text string) string {
 	if c.o.Known.Reveals(text) {
 		return errWithheld.Error()
 	}
 	return text
 }
 
-// ShownForeign does the same for a message that quotes foreign text, such as the
+// ShowForeignText does the same for a message that quotes foreign text, such as the
 // text of an object store. Short values and parts of values also count.
-func (c *Client) ShownForeign(text string) string {
+func (c *Client) ShowForeignText(text string) string {
 	if c.leaks(text) {
 		return "the store's text is withheld, because it holds a secret value"
 	}
@@ -195,9 +197,9 @@ func sentNames(name string, spec webhook.Spec) []string {
 	return append(out, namesOf(spec.QueryParams)...)
 }
 
-// Remember adds values that will be sent to the values that are searched for. The
+// AddSecrets adds values that will be sent to the values that are searched for. The
 // service may know them from an earlier run.
-func (c *Client) Remember(auth secrets.Auth) {
+func (c *Client) AddSecrets(auth secrets.Auth) {
 	paths, values := auth.Values()
 	for _, p := range paths {
 		c.o.Known.Add(values[p])
@@ -207,15 +209,15 @@ func (c *Client) Remember(auth secrets.Auth) {
 // firstWords returns the beginning of a foreign text, on one line.
 func firstWords(s string) string {
 	const most = 300
-	s = strings.Join(strings.Fields(clean(s)), " ")
+	s = strings.Join(strings.Fields(replaceControls(s)), " ")
 	if r := []rune(s); len(r) > most {
 		s = string(r[:most]) + "…"
 	}
 	return s
 }
 
-// clean replaces control characters in foreign text with spaces.
-func clean(s string) string {
+// replaceControls replaces control characters in foreign text with spaces.
+func replaceControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

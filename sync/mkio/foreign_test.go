@@ -191,13 +191,13 @@ func everything(t *testing.T, c *mkio.Client, log *strings.Builder) (reads, writ
 	}
 	writes = says(putErr) + says(deleteErr) + put.Ref + gone.Ref + log.String()
 	log.Reset()
-	_, err := c.Rules(t.Context())
+	_, err := c.ListRules(t.Context())
 	reads = says(err)
-	_, err = c.Rule(t.Context(), "a")
+	_, err = c.ReadRule(t.Context(), "a")
 	reads += says(err)
-	_, err = c.EventsPage(t.Context(), "a")
+	_, err = c.ReadEventPage(t.Context(), "a")
 	reads += says(err)
-	err = c.Events(t.Context(), "a", func(mkio.EventPage) error { return nil })
+	err = c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error { return nil })
 	return reads + says(err) + log.String(), writes
 }
 
@@ -270,7 +270,7 @@ func TestForeignNames(t *testing.T) {
 			text := "harmless"
 			address := answering(t, nil, afterRequest(func() string { return listOrRule(rule(text)) }))
 			c := client(t, "http://"+address, func(o *mkio.Options) { o.Transport = &http.Transport{DisableKeepAlives: true} })
-			if r, err := c.Rule(t.Context(), "a"); err != nil || r == nil {
+			if r, err := c.ReadRule(t.Context(), "a"); err != nil || r == nil {
 				t.Fatalf("harmless: %v", err)
 			}
 			for form, said := range spoken(token) {
@@ -279,8 +279,8 @@ func TestForeignNames(t *testing.T) {
 				}
 				text = said
 				for what, ask := range map[string]func() error{
-					"list": func() error { _, err := c.Rules(t.Context()); return err },
-					"rule": func() error { _, err := c.Rule(t.Context(), "a"); return err },
+					"list": func() error { _, err := c.ListRules(t.Context()); return err },
+					"rule": func() error { _, err := c.ReadRule(t.Context(), "a"); return err },
 					"PUT": func() error {
 						_, err := c.Put(t.Context(), "a", webhook.Spec{URL: "https://a.example/"}, secrets.Auth{}, mkio.Precheck{})
 						return err
@@ -439,7 +439,7 @@ func TestForeignTextOfProxies(t *testing.T) {
 			return nil, fmt.Errorf("invalid proxy address %q: %w", "http://user:pa55word@:x", errors.New("invalid port"))
 		}}
 	})
-	if _, err := c.Rules(t.Context()); err == nil || strings.Contains(err.Error(), "pa55") || !strings.Contains(err.Error(), "HTTPS_PROXY") {
+	if _, err := c.ListRules(t.Context()); err == nil || strings.Contains(err.Error(), "pa55") || !strings.Contains(err.Error(), "HTTPS_PROXY") {
 		t.Errorf("a proxy's address that is not valid: %v", err)
 	}
 }

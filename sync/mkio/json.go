@@ -50,15 +50,15 @@ func parseObject(body []byte, at string) (object, error) {
 	}
 	if !json.Valid(body) {
 		if levels(body) > maxLevels {
-			return object{}, tooDeep(at)
+			return object{}, depthError(at)
 		}
 		return object{}, fmt.Errorf("%s %w, or only the beginning of it", at, errNotJSON)
 	}
 	c := cursor{b: body}
-	c.space()
-	whole := c.value()
+	c.skipSpace()
+	whole := c.readValue()
 	if c.deepest > maxDepth {
-		return object{}, tooDeep(at)
+		return object{}, depthError(at)
 	}
 	return objectOf(whole, at)
 }
@@ -87,27 +87,29 @@ func levels(body []byte) int {
 	return deepest
 }
 
-func tooDeep(at string) error { return fmt.Errorf("%s is nested deeper than %d levels", at, maxDepth) }
+func depthError(at string) error {
+	return fmt.Errorf("%s is nested deeper than %d levels", at, maxDepth)
+}
 
 // objectOf parses a part of a checked response as an object.
 func objectOf(raw rawJSON, at string) (object, error) {
 	o := object{at: at}
-	if kind(raw) != "an object" {
-		return o, fmt.Errorf("%s is %s, expected an object", at, kind(raw))
+	if kindOf(raw) != "an object" {
+		return o, fmt.Errorf("%s is %s, expected an object", at, kindOf(raw))
 	}
 	c := cursor{b: raw, i: 1}
 	o.list = make([]field, 0, 4) // the fields of a record
 	var seen map[string]bool
-	for c.next('}') {
-		f := field{name: fieldName(c.value())}
-		c.next(0) // the colon
-		f.raw = c.value()
+	for c.moveToNext('}') {
+		f := field{name: fieldName(c.readValue())}
+		c.moveToNext(0) // the colon
+		f.raw = c.readValue()
 		twice := seen[f.name]
 		if seen == nil {
-			twice = o.get(f.name) != nil
+			twice = o.fieldValue(f.name) != nil
 		}
 		if twice {
-			return o, quote("%s has the field %q twice", at, foreign{f.name})
+			return o, quoteForeign("%s has the field %q twice", at, foreign{f.name})
 		}
 		o.list = append(o.list, f)
 		if seen == nil && len(o.list) >= manyFields {
@@ -125,12 +127,12 @@ func objectOf(raw rawJSON, at string) (object, error) {
 // listOf parses a part of a checked response as a list; ok is false if it is not a
 // list.
 func listOf(raw rawJSON) (out []rawJSON, ok bool) {
-	if kind(raw) != "a list" {
+	if kindOf(raw) != "a list" {
 		return nil, false
 	}
 	c := cursor{b: raw, i: 1}
-	for c.next(']') {
-		out = append(out, c.value())
+	for c.moveToNext(']') {
+		out = append(out, c.readValue())
 	}
 	return out, true
 }
@@ -143,24 +145,24 @@ type cursor struct {
 	deepest int
 }
 
-func (c *cursor) space() {
+func (c *cursor) skipSpace() {
 	for c.i < len(c.b) && (c.b[c.i] == ' ' || c.b[c.i] == '\n' || c.b[c.i] == '\t' || c.b[c.i] == '\r') {
 		c.i++
 	}
 }
 
-// next moves to the next value, over a comma or colon. It returns false at end.
-func (c *cursor) next(end byte) bool {
-	c.space()
+// moveToNext moves to the next value, over a comma or colon. It returns false at end.
+func (c *cursor) moveToNext(end byte) bool {
+	c.skipSpace()
 	if c.b[c.i] == ',' || c.b[c.i] == ':' {
 		c.i++
-		c.space()
+		c.skipSpace()
 	}
 	return c.b[c.i] != end
 }
 
-// value returns the value that begins here and moves behind it.
-func (c *cursor) value() rawJSON {
+// readValue returns the value that begins here and moves behind it.
+func (c *cursor) readValue() rawJSON {
 	from, depth := c.i, 0
 	for c.i < len(c.b) {
 		switch c.b[c.i] {
@@ -174,7 +176,7 @@ func (c *cursor) value() rawJSON {
 			depth--
 			c.i++
 		default:
-			c.plain(depth)
+			c.skipPlain(depth)
 		}
 		if depth == 0 {
 			break
@@ -199,9 +201,9 @@ func (c *cursor) skipString() {
 	c.i++
 }
 
-// plain moves over bytes that are neither a string nor a bracket. Inside a value
+// skipPlain moves over bytes that are neither a string nor a bracket. Inside a value
 // that includes punctuation; a plain value itself ends before punctuation.
-func (c *cursor) plain(depth int) {
+func (c *cursor) skipPlain(depth int) {
 	for ; c.i < len(c.b); c.i++ {
 		switch c.b[c.i] {
 		case '"', '{', '[', '}', ']':
@@ -248,8 +250,8 @@ func unquote(raw rawJSON) string {
 	return s
 }
 
-// kind names the type of a part of a checked response.
-func kind(raw rawJSON) string {
+// kindOf names the type of a part of a checked response.
+func kindOf(raw rawJSON) string {
 	if len(raw) == 0 {
 		return "missing"
 	}
@@ -268,8 +270,8 @@ func kind(raw rawJSON) string {
 	return "a number"
 }
 
-// get returns a field, or nil if it is missing.
-func (o object) get(name string) rawJSON {
+// fieldValue returns a field, or nil if it is missing.
+func (o object) fieldValue(name string) rawJSON {
 	for i := range o.list {
 		if o.list[i].name == name {
 			return o.list[i].raw
@@ -278,30 +280,30 @@ func (o object) get(name string) rawJSON {
 	return nil
 }
 
-func (o object) wrong(name, expected string) error {
-	return quote("%s.%s is %s, expected %s", o.at, foreign{name}, kind(o.get(name)), expected)
+func (o object) kindError(name, expected string) error {
+	return quoteForeign("%s.%s is %s, expected %s", o.at, foreign{name}, kindOf(o.fieldValue(name)), expected)
 }
 
 // textField returns a field that must be text.
 func (o object) textField(name string) (string, error) {
-	raw := o.get(name)
-	if kind(raw) != "text" {
-		return "", o.wrong(name, "text")
+	raw := o.fieldValue(name)
+	if kindOf(raw) != "text" {
+		return "", o.kindError(name, "text")
 	}
 	return unquote(raw), nil
 }
 
-// absent reports whether a field is missing or null.
-func (o object) absent(name string) bool {
-	raw := o.get(name)
+// isAbsent reports whether a field is missing or null.
+func (o object) isAbsent(name string) bool {
+	raw := o.fieldValue(name)
 	return raw == nil || raw[0] == 'n'
 }
 
-// inner returns a field that is an object; null and absent give an empty object.
-func (o object) inner(name string) (object, error) {
+// objectField returns a field that is an object; null and absent give an empty object.
+func (o object) objectField(name string) (object, error) {
 	at := o.at + "." + name
-	if o.absent(name) {
+	if o.isAbsent(name) {
 		return object{at: at}, nil
 	}
-	return objectOf(o.get(name), at)
+	return objectOf(o.fieldValue(name), at)
 }

@@ -68,7 +68,7 @@ func TestLimit(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range requests {
 			wg.Go(func() {
-				if _, err := c.Rule(t.Context(), fmt.Sprint(i)); err != nil {
+				if _, err := c.ReadRule(t.Context(), fmt.Sprint(i)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -126,7 +126,7 @@ func TestRetryAfter(t *testing.T) {
 						return 404, nil
 					}}
 					c := inMemory(t, s)
-					if _, err := c.Rule(t.Context(), "a"); err != nil {
+					if _, err := c.ReadRule(t.Context(), "a"); err != nil {
 						t.Fatal(err)
 					}
 					if waited := s.times[1].Sub(s.times[0]); waited < test.least || waited > test.most {
@@ -152,7 +152,7 @@ func TestPause(t *testing.T) {
 		c := inMemory(t, s)
 		began := time.Now()
 		read := func() time.Duration {
-			if _, err := c.Rule(t.Context(), "a"); err != nil {
+			if _, err := c.ReadRule(t.Context(), "a"); err != nil {
 				t.Error(err)
 			}
 			return time.Since(began)
@@ -181,7 +181,7 @@ func TestGivesUp(t *testing.T) {
 		s := &service{answer: func(int) (int, map[string]string) { return 503, nil }}
 		c := inMemory(t, s)
 		began := time.Now()
-		_, err := c.Rule(t.Context(), "a")
+		_, err := c.ReadRule(t.Context(), "a")
 		took := time.Since(began)
 		if err == nil || !strings.Contains(err.Error(), "gave up after") || took > 2*time.Minute || took < time.Minute {
 			t.Errorf("after %s: %v", took, err)
@@ -200,7 +200,7 @@ func TestGivesUp(t *testing.T) {
 			o.RetryFor = 5 * time.Second
 		})
 		for range 2 { // the second waits a minute, fails, waits another minute, and succeeds
-			if _, err := c.Rule(t.Context(), "a"); err != nil {
+			if _, err := c.ReadRule(t.Context(), "a"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -210,7 +210,7 @@ func TestGivesUp(t *testing.T) {
 		c := inMemory(t, &service{answer: func(int) (int, map[string]string) { return 503, nil }})
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if _, err := c.Rule(ctx, "a"); err == nil || !strings.Contains(err.Error(), "deadline") {
+		if _, err := c.ReadRule(ctx, "a"); err == nil || !strings.Contains(err.Error(), "deadline") {
 			t.Errorf("error %v", err)
 		}
 		time.Sleep(2 * time.Minute)

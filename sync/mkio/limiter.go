@@ -61,8 +61,8 @@ func (l *limiter) releaseAfterWindow() {
 	}
 }
 
-// pause holds back every request of this kind for d.
-func (l *limiter) pause(d time.Duration) {
+// pauseFor holds back every request of this kind for d.
+func (l *limiter) pauseFor(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if until := time.Now().Add(d); until.After(l.until) {
@@ -70,8 +70,8 @@ func (l *limiter) pause(d time.Duration) {
 	}
 }
 
-// paused returns the rest of the pause; 0 or less means no pause.
-func (l *limiter) paused() time.Duration {
+// pauseLeft returns the rest of the pause; 0 or less means no pause.
+func (l *limiter) pauseLeft() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Until(l.until)
@@ -80,11 +80,11 @@ func (l *limiter) paused() time.Duration {
 // waitPause returns when no pause is left, or with the error of ctx.
 func (l *limiter) waitPause(ctx context.Context) error {
 	for {
-		d := l.paused()
+		d := l.pauseLeft()
 		if d <= 0 {
 			return ctx.Err()
 		}
-		if err := sleep(ctx, d); err != nil {
+		if err := sleepContext(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (g Semaphore) release() {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -42,7 +42,7 @@ func TestListIsReadAgainLater(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &moving{bad: test.bad}
 				c := client(t, "https://app.mk.io", func(o *mkio.Options) { o.Transport = m })
-				_, err := c.Rules(t.Context())
+				_, err := c.ListRules(t.Context())
 				if len(m.times) != test.reads || (err != nil) != test.err {
 					t.Errorf("%d readings, %v", len(m.times), err)
 				}
@@ -59,7 +59,7 @@ func TestListIsReadAgainLater(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		c := client(t, "https://app.mk.io", func(o *mkio.Options) { o.Transport = &moving{bad: 99} })
-		if _, err := c.Rules(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.ListRules(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("stopped while it waits: %v", err)
 		}
 		time.Sleep(2 * time.Minute)

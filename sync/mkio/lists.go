@@ -40,16 +40,16 @@ func (l *ListLimit) setDefaults(d ListLimit) {
 // errEndless marks a list that is longer than a limit.
 var errEndless = errors.New("the list has no end that could be reached")
 
-// listed counts how much of a list was read.
-type listed struct {
+// listCount counts how much of a list was read.
+type listCount struct {
 	began          time.Time
 	pages, records int
 	bytes          int64
 }
 
-// add counts a page. The error states the limit that the list exceeds, or would
+// addPage counts a page. The error states the limit that the list exceeds, or would
 // exceed with its next page.
-func (l *listed) add(p page, size int, limit ListLimit) error {
+func (l *listCount) addPage(p page, size int, limit ListLimit) error {
 	l.pages++
 	l.records += len(p.value)
 	l.bytes += int64(size)
@@ -81,8 +81,8 @@ const maxLink = 16 << 10
 // long.
 type visits map[[sha256.Size]byte]struct{}
 
-// first adds a query and reports whether it is new.
-func (v visits) first(query string) bool {
+// addQuery adds a query and reports whether it is new.
+func (v visits) addQuery(query string) bool {
 	sum := sha256.Sum256([]byte(query))
 	_, known := v[sum]
 	v[sum] = struct{}{}

@@ -89,9 +89,9 @@ func TestEndlessLists(t *testing.T) {
 			})
 			var err error
 			if test.rules {
-				_, err = c.Rules(t.Context())
+				_, err = c.ListRules(t.Context())
 			} else {
-				err = c.Events(t.Context(), "a", func(mkio.EventPage) error { return nil })
+				err = c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error { return nil })
 			}
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v, want %q", err, test.says)
@@ -115,7 +115,7 @@ func TestLimitsAreReached(t *testing.T) {
 	})
 	exact := mkio.ListLimit{Pages: 4, Records: 3, Bytes: 10_000, Time: time.Hour}
 	c := client(t, url, func(o *mkio.Options) { o.MaxRules, o.MaxHistory = exact, exact })
-	if rules, err := c.Rules(t.Context()); err != nil || len(rules) != 3 {
+	if rules, err := c.ListRules(t.Context()); err != nil || len(rules) != 3 {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}
 }
@@ -135,7 +135,7 @@ func TestEndlessHistoryTakesNoMemory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before, most, n := held(), uint64(0), 0
-	err := c.Events(t.Context(), "a", func(mkio.EventPage) error {
+	err := c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error {
 		if n++; n%500 == 0 {
 			most = max(most, held())
 		}
@@ -157,7 +157,7 @@ func TestListThatIsStopped(t *testing.T) {
 	c := client(t, url, func(o *mkio.Options) { o.MaxHistory.Pages = 5 })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := c.Events(ctx, "a", func(mkio.EventPage) error { return nil })
+	err := c.ReadEvents(ctx, "a", func(mkio.EventPage) error { return nil })
 	var e *mkio.Error
 	if !errors.As(err, &e) || e.Hint() == "" || !strings.Contains(e.Hint(), "support") {
 		t.Errorf("%v, hint %q", err, e.Hint())

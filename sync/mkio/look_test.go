@@ -71,7 +71,7 @@ func TestLook(t *testing.T) {
 				}
 				return 404, nil
 			}
-			go func() { _, _ = r.c.Rule(t.Context(), "b") }()
+			go func() { _, _ = r.c.ReadRule(t.Context(), "b") }()
 			time.Sleep(time.Second)
 			r.looks = nil
 		}, do: remove, looks: 2, old: time.Second},

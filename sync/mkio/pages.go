@@ -40,16 +40,16 @@ func (e *loopGuard) checkPage(p page, size int) error {
 // maxEmptyPages limits pages in a row without a record but with a next link.
 const maxEmptyPages = 100
 
-// pages reads a list to its end, page by page. From the second page on, it requests
+// readPages reads a list to its end, page by page. From the second page on, it requests
 // the next page while each handles the current page: a history may have thousands.
-func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit ListLimit, each func(page) error) error {
+func (c *Client) readPages(ctx context.Context, first *url.URL, what string, limit ListLimit, each func(page) error) error {
 	u := *first
 	u.RawQuery = url.Values{"$top": {strconv.Itoa(c.o.PageSize)}}.Encode()
 	visited := visits{}
-	visited.first(u.RawQuery)
+	visited.addQuery(u.RawQuery)
 	ctx, cancel := context.WithCancel(ctx)
-	empty, round, so := 0, loopGuard{}, listed{began: time.Now()}
-	for got, n := c.page(ctx, &u, what), 1; ; n++ {
+	empty, round, so := 0, loopGuard{}, listCount{began: time.Now()}
+	for got, n := c.readPage(ctx, &u, what), 1; ; n++ {
 		if got.err != nil {
 			cancel()
 			return got.err
@@ -57,14 +57,14 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 		if empty++; len(got.value) > 0 {
 			empty = 0
 		}
-		if err := so.add(got.page, len(got.answer.body), limit); err != nil {
+		if err := so.addPage(got.page, len(got.response.body), limit); err != nil {
 			cancel()
-			return c.unreadable(got.call, got.answer, err)
+			return c.responseError(got.call, got.response, err)
 		}
 		var next *url.URL
 		var lost error // of the next page; it counts after each took this page
 		if got.next != "" {
-			next, lost = follow(got.call.url, got.next, visited)
+			next, lost = nextPageURL(got.call.url, got.next, visited)
 			if lost == nil && empty > maxEmptyPages {
 				lost = fmt.Errorf("%d pages in a row are empty and name a next one", empty)
 			}
@@ -75,9 +75,9 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 				next = nil
 			}
 		}
-		var ahead func() fetched
+		var ahead func() fetchedPage
 		if next != nil && n > 1 {
-			ahead = parallel.Start(func() fetched { return c.page(ctx, next, what) })
+			ahead = parallel.Start(func() fetchedPage { return c.readPage(ctx, next, what) })
 		}
 		err := each(got.page)
 		switch {
@@ -89,48 +89,48 @@ func (c *Client) pages(ctx context.Context, first *url.URL, what string, limit L
 			if ahead != nil {
 				ahead() // otherwise it would be logged after the caller continued
 			}
-			var by stopped
+			var by callbackError
 			if errors.As(err, &by) {
 				return by.error
 			}
 			if err == nil {
 				err = lost
 			}
-			return c.unreadable(got.call, got.answer, err)
+			return c.responseError(got.call, got.response, err)
 		case ahead != nil:
 			got = ahead()
 		default:
-			got = c.page(ctx, next, what)
+			got = c.readPage(ctx, next, what)
 		}
 	}
 }
 
-// fetched is a page with its request and response.
-type fetched struct {
+// fetchedPage is a page with its request and response.
+type fetchedPage struct {
 	page
-	call   call
-	answer response
-	err    error
+	call     call
+	response response
+	err      error
 }
 
-// page reads one page of a list.
-func (c *Client) page(ctx context.Context, at *url.URL, what string) fetched {
-	f := fetched{call: call{method: http.MethodGet, url: at, what: what, needs: capGet}}
-	if f.answer, f.err = c.send(ctx, f.call); f.err != nil {
+// readPage reads one page of a list.
+func (c *Client) readPage(ctx context.Context, at *url.URL, what string) fetchedPage {
+	f := fetchedPage{call: call{method: http.MethodGet, url: at, what: what, needs: capGet}}
+	if f.response, f.err = c.sendCall(ctx, f.call); f.err != nil {
 		return f
 	}
 	var err error
-	if f.page, err = decodePage(f.answer.body); err != nil {
-		f.err = c.unreadable(f.call, f.answer, err)
+	if f.page, err = decodePage(f.response.body); err != nil {
+		f.err = c.responseError(f.call, f.response, err)
 	}
-	f.page.held = c.o.Known.Holds(f.answer.body)
+	f.page.held = c.o.Known.Holds(f.response.body)
 	return f
 }
 
-// follow returns the URL of the next page. The token goes along, so only the query
+// nextPageURL returns the URL of the next page. The token goes along, so only the query
 // may differ from the request's URL. A URL that was visited before would loop
 // forever.
-func follow(at *url.URL, link string, visited visits) (*url.URL, error) {
+func nextPageURL(at *url.URL, link string, visited visits) (*url.URL, error) {
 	if len(link) > maxLink {
 		return nil, fmt.Errorf("the link to the next page has %d bytes; at most %d are followed", len(link), maxLink)
 	}
@@ -139,12 +139,12 @@ func follow(at *url.URL, link string, visited visits) (*url.URL, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the link to the next page is no URL")
 	case to.Scheme != at.Scheme || to.Host != at.Host || to.User != nil:
-		q := quote("the link to the next page leads to another place (%s://%s), which is not followed, because the token would go there", foreign{to.Scheme}, foreign{to.Host})
+		q := quoteForeign("the link to the next page leads to another place (%s://%s), which is not followed, because the token would go there", foreign{to.Scheme}, foreign{to.Host})
 		q.beside = []foreign{{link}}
 		return nil, q
 	case to.EscapedPath() != at.EscapedPath():
 		return nil, fmt.Errorf("the link to the next page leads to another path, which is not followed")
-	case !visited.first(to.RawQuery):
+	case !visited.addQuery(to.RawQuery):
 		return nil, fmt.Errorf("the link to the next page leads to a page that was read before")
 	}
 	to.Fragment = ""

@@ -33,7 +33,7 @@ func TestPagesAhead(t *testing.T) {
 		s, c := paged(t)
 		var sources []string
 		pages := 0
-		err := c.Events(t.Context(), "a", func(p mkio.EventPage) error {
+		err := c.ReadEvents(t.Context(), "a", func(p mkio.EventPage) error {
 			for _, e := range p.Events {
 				sources = append(sources, e.Source)
 			}
@@ -73,7 +73,7 @@ func TestNothingUnderWay(t *testing.T) {
 	s.Put("a", spec(nil))
 	s.AddEvents("a", make([]emulator.Event, 50)...)
 	pages := 0
-	err := c.Events(t.Context(), "a", func(mkio.EventPage) error {
+	err := c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error {
 		if pages++; pages == 2 {
 			time.Sleep(10 * time.Millisecond) // until the next request is in flight
 			return errors.New("enough")
@@ -96,12 +96,12 @@ func TestEscapes(t *testing.T) {
 		with := spec(nil)
 		with["headers"] = map[string]any{"X-Text": text, "X-Next": "y"}
 		s.Put("b", with)
-		r, err := c.Rule(t.Context(), "b")
+		r, err := c.ReadRule(t.Context(), "b")
 		if err != nil || r.Spec.Headers["X-Text"] != text || r.Spec.Headers["X-Next"] != "y" {
 			t.Errorf("%q read back as %q: %v", text, r.Spec.Headers, err)
 		}
 		s.AddEvents("b", emulator.Event{Source: text, Type: text, Status: emulator.Failed})
-		page, err := c.EventsPage(t.Context(), "b")
+		page, err := c.ReadEventPage(t.Context(), "b")
 		if e := page.Events[len(page.Events)-1]; err != nil || e.Source != text || string(e.Type) != text || e.Status != "Failed" {
 			t.Errorf("%q in a record read back as %+v: %v", text, e, err)
 		}
@@ -121,7 +121,7 @@ func TestPagesBroken(t *testing.T) {
 			s, c := paged(t)
 			s.Fault(f)
 			pages := 0
-			err := c.Events(t.Context(), "a", func(mkio.EventPage) error { pages++; return nil })
+			err := c.ReadEvents(t.Context(), "a", func(mkio.EventPage) error { pages++; return nil })
 			want := nth
 			if f.Link != "" {
 				want++ // that page is complete; its link is broken

@@ -53,7 +53,7 @@ func putBody(spec webhook.Spec, auth secrets.Auth) ([]byte, error) {
 		body.Events = []webhook.EventType{}
 	}
 	if auth.Len() > 0 {
-		body.Authentication = &putAuth{Headers: reveal(auth.Headers), QueryParams: reveal(auth.QueryParams)}
+		body.Authentication = &putAuth{Headers: revealValues(auth.Headers), QueryParams: revealValues(auth.QueryParams)}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -64,7 +64,7 @@ func putBody(spec webhook.Spec, auth secrets.Auth) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-func reveal(values map[string]secrets.String) map[string]string {
+func revealValues(values map[string]secrets.String) map[string]string {
 	out := make(map[string]string, len(values))
 	for name, v := range values {
 		out[name] = v.Reveal()

@@ -29,7 +29,7 @@ type Write struct {
 	Lost bool
 }
 
-func written(a response, err error) Write {
+func writeOf(a response, err error) Write {
 	w := Write{Status: a.status, Attempts: a.attempts, Lost: a.lost}
 	if e, ok := asError(err); ok {
 		w.Status, w.Ref = e.Status, e.Ref
@@ -56,15 +56,15 @@ type DeleteResult struct {
 // shift while another client creates rules.
 const listTries = 3
 
-// Rules lists all rules of the project, in the service's order. It returns all of
+// ListRules lists all rules of the project, in the service's order. It returns all of
 // them or an error. A rule that is missing from a list counts as deleted, so a list
 // that contradicts itself is an error.
-func (c *Client) Rules(ctx context.Context) ([]webhook.Rule, error) {
+func (c *Client) ListRules(ctx context.Context) ([]webhook.Rule, error) {
 	var err error
 	for n := range listTries {
 		if n > 0 {
 			// A client that creates rules is not done within milliseconds.
-			if stop := sleep(ctx, firstWait<<(n-1)); stop != nil {
+			if stop := sleepContext(ctx, firstWait<<(n-1)); stop != nil {
 				return nil, stop
 			}
 		}
@@ -84,20 +84,20 @@ func (c *Client) Rules(ctx context.Context) ([]webhook.Rule, error) {
 func (c *Client) listOnce(ctx context.Context) (rules []webhook.Rule, again bool, err error) {
 	seen := map[string]bool{}
 	total, hasTotal := 0, false
-	err = c.pages(ctx, c.rulesURL(), "list the rules", c.o.MaxRules, func(p page) error {
+	err = c.readPages(ctx, c.rulesURL(), "list the rules", c.o.MaxRules, func(p page) error {
 		total, hasTotal = p.total, p.hasTotal
 		for i, raw := range p.value {
 			r, err := decodeRule(raw)
 			if err != nil {
-				return quote("rule %d of the page: %w", i+1, err)
+				return quoteForeign("rule %d of the page: %w", i+1, err)
 			}
 			if seen[r.Name] {
 				again = true
-				return quote("rule %q is listed twice, so the list can't be relied on", foreign{r.Name})
+				return quoteForeign("rule %q is listed twice, so the list can't be relied on", foreign{r.Name})
 			}
 			if p.held {
 				if err := c.checkNames(r); err != nil {
-					return quote("rule %d of the page: %w", i+1, err)
+					return quoteForeign("rule %d of the page: %w", i+1, err)
 				}
 			}
 			seen[r.Name] = true
@@ -113,10 +113,10 @@ func (c *Client) listOnce(ctx context.Context) (rules []webhook.Rule, again bool
 	return rules, again, err
 }
 
-// Rule reads one rule; nil means that it does not exist.
-func (c *Client) Rule(ctx context.Context, name string) (*webhook.Rule, error) {
+// ReadRule reads one rule; nil means that it does not exist.
+func (c *Client) ReadRule(ctx context.Context, name string) (*webhook.Rule, error) {
 	k := call{method: http.MethodGet, url: c.rulesURL(name), what: fmt.Sprintf("read rule %q", name), needs: capGet, accept: http.StatusNotFound}
-	a, err := c.send(ctx, k)
+	a, err := c.sendCall(ctx, k)
 	if err != nil || a.status == http.StatusNotFound {
 		return nil, err
 	}
@@ -136,32 +136,32 @@ func (c *Client) decodeNamed(k call, a response, name string, known ...string) (
 		r, err = ruleOf(o)
 	}
 	if err == nil && r.Name != name {
-		err = quote("the answer holds rule %q", foreign{r.Name})
+		err = quoteForeign("the answer holds rule %q", foreign{r.Name})
 	}
 	if err == nil && c.o.Known.Holds(a.body) {
 		err = c.checkNames(r, append(known, name)...)
 	}
 	if err != nil {
-		return webhook.Rule{}, c.unreadable(k, a, err)
+		return webhook.Rule{}, c.responseError(k, a, err)
 	}
 	return r, nil
 }
 
-// unreadable returns the error of a response that came but can't be used. It does
+// responseError returns the error of a response that came but can't be used. It does
 // not show the words of a response to a write.
-func (c *Client) unreadable(k call, a response, err error) *Error {
+func (c *Client) responseError(k call, a response, err error) *Error {
 	why := errUnread
 	if errors.Is(err, errNotJSON) {
 		why = errForeign
 	}
 	if !errors.Is(err, errEndless) {
-		err = fmt.Errorf("%w: %w", why, c.shown(err))
+		err = fmt.Errorf("%w: %w", why, c.showError(err))
 	}
 	e := &Error{Method: k.method, Path: k.url.EscapedPath(), What: k.what, Status: a.status, Attempts: a.attempts,
 		Cause: err, needs: k.needs, base: c.BaseURL(), project: c.o.Project}
 	// A response with a secret value further on is not shown at all.
 	begins := foreign{string(a.body[:min(len(a.body), maxErrorBody)])}
-	switch words, ok := c.words(begins); {
+	switch words, ok := c.shownWords(begins); {
 	case k.method != http.MethodGet:
 	case !ok:
 		e.Body = errWithheld.Error()
@@ -181,7 +181,7 @@ func (c *Client) Put(ctx context.Context, name string, spec webhook.Spec, auth s
 	if err != nil {
 		return PutResult{}, fmt.Errorf("%s: %w", what, err)
 	}
-	c.Remember(auth)
+	c.AddSecrets(auth)
 	k := call{method: http.MethodPut, url: c.rulesURL(name), body: body, what: what, needs: capWrite}
 	a, w, err := c.sendWrite(ctx, k, look)
 	out := PutResult{Created: a.status == http.StatusCreated, Write: w}
@@ -207,11 +207,11 @@ func (c *Client) Delete(ctx context.Context, name string, look Precheck) (Delete
 
 // sendWrite sends a call that writes, and counts its cost.
 func (c *Client) sendWrite(ctx context.Context, k call, look Precheck) (response, Write, error) {
-	k.look = look
-	a, err := c.send(ctx, k)
-	var by stopped
+	k.precheck = look
+	a, err := c.sendCall(ctx, k)
+	var by callbackError
 	if errors.As(err, &by) { // its status and ref belong to another request
-		return a, written(a, nil), by.error
+		return a, writeOf(a, nil), by.error
 	}
-	return a, written(a, err), err
+	return a, writeOf(a, err), err
 }

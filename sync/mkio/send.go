@@ -29,8 +29,8 @@ type call struct {
 	// bodiless is true if the status alone is the result. Then a broken body is not
 	// an error.
 	bodiless bool
-	// look runs directly before an attempt; see [Precheck].
-	look Precheck
+	// precheck runs directly before an attempt; see [Precheck].
+	precheck Precheck
 }
 
 // Precheck reads the rule again directly before a write leaves: the service has no
@@ -80,9 +80,9 @@ const (
 // log paths.
 var errTokenInPath = errors.New("the project or the name of a rule holds the token, so nothing was sent")
 
-// send sends a call until it gets a final response or time is up. The error is an
+// sendCall sends a call until it gets a final response or time is up. The error is an
 // [*Error], the context's, or the error of the precheck.
-func (c *Client) send(ctx context.Context, k call) (response, error) {
+func (c *Client) sendCall(ctx context.Context, k call) (response, error) {
 	if c.token.Holds([]byte(k.url.EscapedPath())) {
 		return response{}, errTokenInPath
 	}
@@ -97,12 +97,12 @@ func (c *Client) send(ctx context.Context, k call) (response, error) {
 		lane = c.put
 	}
 	for lost, n := false, 1; ; n++ {
-		held, err := c.waitToSend(ctx, lane, k.look)
+		held, err := c.waitToSend(ctx, lane, k.precheck)
 		limited += held
 		if err != nil {
 			return response{attempts: n - 1, lost: lost}, err
 		}
-		a, failure := c.attempt(ctx, k, n)
+		a, failure := c.sendOnce(ctx, k, n)
 		c.o.Gate.release()
 		lane.releaseAfterWindow()
 		a.attempts, a.lost = n, lost
@@ -128,10 +128,10 @@ func (c *Client) send(ctx context.Context, k call) (response, error) {
 			return a, failure
 		}
 		if failure.Status == http.StatusTooManyRequests {
-			lane.pause(wait)
+			lane.pauseFor(wait)
 			continue // waitPause waits
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleepContext(ctx, wait); err != nil {
 			a.lost = lost
 			return a, errors.Join(err, failure)
 		}
@@ -160,7 +160,7 @@ func (c *Client) waitToSend(ctx context.Context, l *limiter, look Precheck) (wai
 		if look.isStale() && looks < maxPrechecks {
 			at := time.Now()
 			if err = look.Run(ctx); err != nil {
-				return waited, stopped{err}
+				return waited, callbackError{err}
 			}
 			look.ReadAt = at
 			looks++
@@ -170,7 +170,7 @@ func (c *Client) waitToSend(ctx context.Context, l *limiter, look Precheck) (wai
 		if err != nil {
 			return waited, err
 		}
-		paused := l.paused() > 0
+		paused := l.pauseLeft() > 0
 		if !paused && (!look.isStale() || looks == maxPrechecks) {
 			return waited, nil
 		}
@@ -180,8 +180,8 @@ func (c *Client) waitToSend(ctx context.Context, l *limiter, look Precheck) (wai
 	}
 }
 
-// attempt sends a call once.
-func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) {
+// sendOnce sends a call once.
+func (c *Client) sendOnce(ctx context.Context, k call, n int) (response, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	began := time.Now()
@@ -208,7 +208,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) 
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		c.network(fail, err)
+		c.fillFromNetworkError(fail, err)
 		log.Err = fail.Cause.Error()
 		return response{}, fail
 	}
@@ -226,7 +226,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) 
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil && (ok || resp.StatusCode == k.accept):
-		c.network(fail, err)
+		c.fillFromNetworkError(fail, err)
 		fail.Cause = fmt.Errorf("%w: %w", errCut, fail.Cause)
 		log.Err = "cut short"
 		return response{status: resp.StatusCode}, fail
@@ -244,9 +244,9 @@ func (c *Client) attempt(ctx context.Context, k call, n int) (response, *Error) 
 	return response{status: resp.StatusCode}, fail
 }
 
-// retryAfter returns the wait of the header in both forms, capped. 0 means that the
+// parseRetryAfter returns the wait of the header in both forms, capped. 0 means that the
 // header is absent or asks for no wait; then the backoff sets the wait.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
