@@ -109,7 +109,7 @@ func (d *deletion) confirmDeleted(ctx context.Context, w mkio.Write) error {
 			return errAnother
 		}
 		d.keepLeft(live)
-		if n == confirmReads || !d.sleep(ctx, wait) {
+		if n == confirmReads || !d.waitUnlessStopped(ctx, wait) {
 			return nil
 		}
 	}
@@ -123,25 +123,25 @@ func (d *deletion) confirm(ctx context.Context, result mkio.DeleteResult, before
 	said := fmt.Sprintf("the service answered the DELETE with %d %s", result.Status, http.StatusText(result.Status))
 	switch {
 	case errors.Is(is, errAnother) && !found:
-		d.another()
+		d.endReplaced()
 	case errors.Is(is, errGone), errors.Is(is, errAnother):
 		if d.out.Status = StatusApplied; !result.Existed && !before && result.Attempts < 2 {
 			d.left = nil
-			d.out.stale("someone else deleted the rule at this moment")
+			d.out.markStale("someone else deleted the rule at this moment")
 		}
 	case is == nil:
 		if d.out.fail(StatusUnverified, KindUnverified, said+", and the rule still exists", planAgain); !found {
 			d.out.fail(StatusFailed, KindService, said+", and the rule still exists", planAgain)
 		}
 		if d.left != nil {
-			d.out.Left = d.leaves(*d.left)
+			d.out.Left = d.leftState(*d.left)
 		}
 	case result.Status == http.StatusOK: // the rule can't be read, and nothing contradicts the response
 		d.out.Status = StatusApplied
 	default:
 		d.out.fail(StatusUnverified, KindUnverified, said+", and it is not known whether the rule still exists: "+is.Error(), planAgain)
 		if d.left != nil {
-			d.out.Left = d.leaves(*d.left)
+			d.out.Left = d.leftState(*d.left)
 			d.out.Left.Uncertain = StepDelete
 		}
 	}

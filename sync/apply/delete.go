@@ -10,8 +10,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// delete does steps 6 and 7. It returns false if the history must be stored anew.
-func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool) {
+// sendDelete does steps 6 and 7. It returns false if the history must be stored anew.
+func (d *deletion) sendDelete(ctx context.Context, stored *archive.Copy) (over bool) {
 	w, err := d.recordIntent(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), roomForRecord)
@@ -20,7 +20,7 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 	before := d.attempted
 	result, err := d.client.Delete(ctx, d.c.Rule, mkio.Precheck{Run: func(ctx context.Context) error {
 		err := d.recheck(ctx, stored)
-		d.recordStep(ctx, d.c, StepLook, w.Before, looked(err))
+		d.recordStep(ctx, d.c, StepLook, w.Before, precheckResult(err))
 		return err
 	}})
 	d.out.addAttempts(result.Write)
@@ -28,9 +28,9 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 	d.attempted = d.attempted || result.Attempts > 0
 	refused := err
 	if d.attempted {
-		if is := d.inspect(ctx, err); is != nil {
+		if is := d.readAfterError(ctx, err); is != nil {
 			err = is
-			d.recordStep(ctx, d.c, StepLook, w.Before, looked(err))
+			d.recordStep(ctx, d.c, StepLook, w.Before, precheckResult(err))
 		}
 	}
 	over = true
@@ -40,15 +40,15 @@ func (d *deletion) delete(ctx context.Context, stored *archive.Copy) (over bool)
 		d.lost = d.lost || result.Attempts > 0
 		d.out.failWrite(ctx, err, result.Write)
 	case errors.Is(err, errMoved):
-		over, unsent = false, looked(err).Error
+		over, unsent = false, precheckResult(err).Error
 	case errors.Is(err, errGone) && before:
 		d.failLateDelete()
 	case errors.Is(err, errGone):
-		d.gone(refused)
+		d.endAbsent(refused)
 	case errors.Is(err, errAnother):
-		d.another()
+		d.endReplaced()
 	case errors.Is(err, errChanged):
-		d.out.stale("someone changed the rule while its history was stored")
+		d.out.markStale("someone changed the rule while its history was stored")
 	case err != nil:
 		d.out.failWrite(ctx, err, result.Write)
 	default:
@@ -65,8 +65,8 @@ func (d *deletion) failLateDelete() {
 	d.out.fail(StatusUnverified, KindArchive, "deleted by an attempt whose answer was lost, after the copy was found to lack newer records", "look at the archive: the last records may be missing")
 }
 
-// looked returns the result of a precheck, for the audit log.
-func looked(err error) WriteResult {
+// precheckResult returns the result of a precheck, for the audit log.
+func precheckResult(err error) WriteResult {
 	switch {
 	case err == nil:
 		return WriteResult{}
@@ -76,10 +76,10 @@ func looked(err error) WriteResult {
 	return WriteResult{Error: &Error{Kind: KindService, Message: err.Error()}}
 }
 
-// inspect reads the rule after a DELETE with an error response, which may have
+// readAfterError reads the rule after a DELETE with an error response, which may have
 // taken effect. It returns errGone or errAnother, or nil if the rule exists or its
 // state is unknown.
-func (d *deletion) inspect(ctx context.Context, err error) error {
+func (d *deletion) readAfterError(ctx context.Context, err error) error {
 	var service *mkio.Error
 	if !errors.As(err, &service) {
 		return nil
@@ -98,14 +98,14 @@ func (d *deletion) inspect(ctx context.Context, err error) error {
 	return nil
 }
 
-// gone ends the delete of an absent rule. If this run sent a DELETE before, that
+// endAbsent ends the delete of an absent rule. If this run sent a DELETE before, that
 // DELETE counts as the cause, unless the service refused it with the error refused.
-func (d *deletion) gone(refused error) {
+func (d *deletion) endAbsent(refused error) {
 	d.left = nil
 	var service *mkio.Error
 	switch {
 	case !d.attempted:
-		d.out.stale("someone else deleted the rule since the plan was made")
+		d.out.markStale("someone else deleted the rule since the plan was made")
 	case !d.lost && errors.As(refused, &service):
 		d.out.fail(StatusUnverified, KindUnverified, refused.Error()+"; the rule is deleted all the same, by this attempt or by another client", planAgain)
 	default:
@@ -113,11 +113,11 @@ func (d *deletion) gone(refused error) {
 	}
 }
 
-// another ends the delete of a rule whose name now belongs to another rule.
-func (d *deletion) another() {
+// endReplaced ends the delete of a rule whose name now belongs to another rule.
+func (d *deletion) endReplaced() {
 	d.left = nil
 	if !d.attempted {
-		d.out.stale("the rule was deleted and made anew by someone else")
+		d.out.markStale("the rule was deleted and made anew by someone else")
 		return
 	}
 	d.out.fail(StatusUnverified, KindUnverified,
@@ -143,7 +143,7 @@ func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 		}
 		return errChanged
 	}
-	same, err := stored.Unchanged(ctx, d.history)
+	same, err := stored.Unchanged(ctx, d.readHistory)
 	switch {
 	case mkio.IsNotFound(err):
 		live, failed := d.findRule(ctx)

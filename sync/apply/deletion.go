@@ -64,22 +64,22 @@ var (
 	errMoved   = errors.New("the history moved")
 )
 
-// remove deletes one rule.
-func (r *run) remove(ctx context.Context, c plan.Change) (out Change) {
-	d := &deletion{run: r, c: c, out: newChange(r.project.Name, c), patience: archive.NewPatience(r.deps.Drain, r.sleep)}
+// deleteRule deletes one rule.
+func (r *run) deleteRule(ctx context.Context, c plan.Change) (out Change) {
+	d := &deletion{run: r, c: c, out: newChange(r.project.Name, c), patience: archive.NewPatience(r.deps.Drain, r.waitUnlessStopped)}
 	defer func() {
 		if recover() != nil {
-			d.out.broke()
+			d.out.failInternal()
 		}
-		out = d.finish(ctx)
+		out = d.addLeft(ctx)
 	}()
-	d.do(ctx)
+	d.runSteps(ctx)
 	return d.out
 }
 
-func (d *deletion) do(ctx context.Context) {
+func (d *deletion) runSteps(ctx context.Context) {
 	if d.deps.Archive == nil {
-		d.out.block(plan.GuardArchive, "there is no place for the delivery history, which the delete destroys; pass --archive DIR")
+		d.out.blockBy(plan.GuardArchive, "there is no place for the delivery history, which the delete destroys; pass --archive DIR")
 		return
 	}
 	at := time.Now()
@@ -94,7 +94,7 @@ func (d *deletion) do(ctx context.Context) {
 		}
 		d.out.Status = StatusDone // absent, as desired
 	case webhook.LiveDigest(live) != d.c.LiveDigest:
-		d.out.stale(moved(d.c, live))
+		d.out.markStale(liveDifference(d.c, live))
 	}
 	read := WriteResult{Error: d.out.Error}
 	if err == nil {
@@ -108,7 +108,7 @@ func (d *deletion) do(ctx context.Context) {
 	if h := d.c.History; h != nil {
 		d.shown.Count(h.Records)
 	}
-	if !d.recall(ctx) {
+	if !d.recallPause(ctx) {
 		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
 	}
@@ -117,24 +117,24 @@ func (d *deletion) do(ctx context.Context) {
 		d.recordStep(ctx, d.c, StepArchive, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return
 	}
-	if live.Spec.Enabled && !d.deps.NoPause && len(live.Spec.Unknown) == 0 && !d.pause(ctx) {
+	if live.Spec.Enabled && !d.deps.NoPause && len(live.Spec.Unknown) == 0 && !d.pauseRule(ctx) {
 		return
 	}
 	for {
-		stored := d.store(ctx) // steps 3 to 5
-		if stored == nil || d.delete(ctx, stored) {
+		stored := d.storeHistory(ctx) // steps 3 to 5
+		if stored == nil || d.sendDelete(ctx, stored) {
 			return
 		}
-		again, err := d.patience.Again(ctx, d.history)
+		again, err := d.patience.Again(ctx, d.readHistory)
 		switch {
 		case err != nil:
 			d.failStore(ctx, err)
 		case again:
 			continue
 		case d.patience.Stopped():
-			d.out.skip((&archive.StoppedError{}).Error() + "; nothing was deleted")
+			d.out.markSkipped((&archive.StoppedError{}).Error() + "; nothing was deleted")
 		default:
-			d.out.block(plan.GuardArchive, "the history moved again and again, in "+d.patience.Spent()+"; run it again when fewer events come, raise --drain, or pause the rule by hand first")
+			d.out.blockBy(plan.GuardArchive, "the history moved again and again, in "+d.patience.Spent()+"; run it again when fewer events come, raise --drain, or pause the rule by hand first")
 		}
 		d.recordStep(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), WriteResult{Error: d.stepError()})
 		return
@@ -147,16 +147,16 @@ const (
 	longDrainWait  = 5 * time.Second
 )
 
-// store does steps 3 to 5: it stores the complete history when no record is in
+// storeHistory does steps 3 to 5: it stores the complete history when no record is in
 // flight. It returns nil if out holds the reason why not.
-func (d *deletion) store(ctx context.Context) *archive.Copy {
+func (d *deletion) storeHistory(ctx context.Context) *archive.Copy {
 	w, err := d.recordIntent(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was stored or deleted: "+err.Error(), roomForRecord)
 		return nil
 	}
 	for wait := firstDrainWait; ; wait = min(2*wait, longDrainWait) {
-		stored, err := archive.Save(ctx, d.deps.Archive, d.archiveRequest(), d.history, d.patience)
+		stored, err := archive.Save(ctx, d.deps.Archive, d.archiveRequest(), d.readHistory, d.patience)
 		var active *archive.ActiveError
 		var stopped *archive.StoppedError
 		left := d.deps.Drain - d.drained
@@ -167,19 +167,19 @@ func (d *deletion) store(ctx context.Context) *archive.Copy {
 			d.recordResult(ctx, w, WriteResult{Archive: &stored.Receipt})
 			return stored
 		case errors.As(err, &stopped):
-			d.out.skip(err.Error() + "; nothing was deleted")
+			d.out.markSkipped(err.Error() + "; nothing was deleted")
 		case !errors.As(err, &active):
 			d.failStore(ctx, err)
 		case left <= 0:
-			d.out.blockedAs(plan.Blocked{Guard: plan.GuardActive, Reason: fmt.Sprintf("%s after %s; run it again later", active, d.deps.Drain), Lift: "--delete-active"})
+			d.out.setBlocked(plan.Blocked{Guard: plan.GuardActive, Reason: fmt.Sprintf("%s after %s; run it again later", active, d.deps.Drain), Lift: "--delete-active"})
 		default:
 			d.recordStep(ctx, d.c, StepWait, w.Before, WriteResult{Records: &active.Records, Active: &active.Active})
 			wait = min(wait, left)
 			d.drained += wait
-			if d.sleep(ctx, wait) {
+			if d.waitUnlessStopped(ctx, wait) {
 				continue
 			}
-			d.out.skip("stopped while it waited for deliveries on their way; nothing was deleted")
+			d.out.markSkipped("stopped while it waited for deliveries on their way; nothing was deleted")
 		}
 		d.recordResult(ctx, w, WriteResult{Error: d.stepError()})
 		return nil
@@ -204,7 +204,7 @@ func (d *deletion) failStore(ctx context.Context, err error) {
 	case d.attempted: // it is stored anew because the archive lacked records
 		d.failLateDelete()
 	default:
-		d.gone(nil)
+		d.endAbsent(nil)
 	}
 }
 
@@ -217,7 +217,7 @@ func (d *deletion) archiveRequest() archive.Request {
 	}
 }
 
-// history reads the delivery history for the archive.
-func (d *deletion) history(ctx context.Context, each func(archive.Page) error) error {
+// readHistory reads the delivery history for the archive.
+func (d *deletion) readHistory(ctx context.Context, each func(archive.Page) error) error {
 	return d.client.ReadEvents(ctx, d.c.Rule, func(p mkio.EventPage) error { return each(archive.Page(p)) })
 }

@@ -21,11 +21,11 @@ const (
 	roomForRecord = "make the record writable, with room for more; then run mkhooks apply again"
 )
 
-func (c *Change) block(g plan.Guard, reason string) {
-	c.blockedAs(plan.Blocked{Guard: g, Reason: reason})
+func (c *Change) blockBy(g plan.Guard, reason string) {
+	c.setBlocked(plan.Blocked{Guard: g, Reason: reason})
 }
 
-func (c *Change) blockedAs(b plan.Blocked) {
+func (c *Change) setBlocked(b plan.Blocked) {
 	c.Status = StatusBlocked
 	c.Blocked = &b
 }
@@ -35,15 +35,15 @@ func (c *Change) fail(s Status, k ErrorKind, message, hint string) {
 	c.Error = &Error{Kind: k, Message: message, Hint: hint}
 }
 
-// broke ends a change in which mkhooks itself panicked.
-func (c *Change) broke() {
+// failInternal ends a change in which mkhooks itself panicked.
+func (c *Change) failInternal() {
 	c.fail(StatusFailed, KindInternal, "broke down, which is a fault in mkhooks; whether the rule was written is not known", planAgain)
 }
 
-func (c *Change) stale(message string) { c.fail(StatusStale, KindStale, message, planAgain) }
+func (c *Change) markStale(message string) { c.fail(StatusStale, KindStale, message, planAgain) }
 
-// skip marks a change as not attempted, because the run was stopped.
-func (c *Change) skip(message string) {
+// markSkipped marks a change as not attempted, because the run was stopped.
+func (c *Change) markSkipped(message string) {
 	c.fail(StatusSkipped, KindInterrupted, message, applyAgain)
 }
 
@@ -113,7 +113,7 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	var service *mkio.Error
 	switch {
 	case errors.As(err, &notWhole):
-		c.block(plan.GuardArchive, notWhole.Error())
+		c.blockBy(plan.GuardArchive, notWhole.Error())
 	case ctx.Err() != nil || errors.As(err, &service):
 		c.failRead(ctx, err)
 	default:
@@ -122,8 +122,8 @@ func (c *Change) failArchive(ctx context.Context, err error) {
 	}
 }
 
-// moved describes how a live rule differs from the rule in the plan.
-func moved(c plan.Change, live *webhook.Rule) string {
+// liveDifference describes how a live rule differs from the rule in the plan.
+func liveDifference(c plan.Change, live *webhook.Rule) string {
 	switch {
 	case live == nil:
 		return "the rule was deleted since the plan was made"
@@ -143,8 +143,8 @@ func moved(c plan.Change, live *webhook.Rule) string {
 	return "the live rule changed since the plan was made: its id, its marker or a part that is not shown"
 }
 
-// differing names the visible fields in which two specs differ, in order.
-func differing(from, to webhook.Spec) []string {
+// differingFields names the visible fields in which two specs differ, in order.
+func differingFields(from, to webhook.Spec) []string {
 	var paths []string
 	for _, f := range plan.Compare(from, to) {
 		paths = append(paths, f.Path)
@@ -152,7 +152,7 @@ func differing(from, to webhook.Spec) []string {
 	return slices.Compact(paths)
 }
 
-// quoted returns an action and a rule's name for a message.
-func quoted(action plan.Action, rule string) string {
+// changeName returns an action and a rule's name for a message.
+func changeName(action plan.Action, rule string) string {
 	return fmt.Sprintf("the %s of rule %q", action, rule)
 }

@@ -38,21 +38,21 @@ func authPaths(a webhook.AuthNames) []string {
 	return out
 }
 
-// leaves returns the auth values that the live rule lacks, compared with the rule
+// leftState returns the auth values that the live rule lacks, compared with the rule
 // before the pause.
-func (d *deletion) leaves(live webhook.Rule) *Left {
+func (d *deletion) leftState(live webhook.Rule) *Left {
 	return &Left{Enabled: live.Spec.Enabled, AuthRemoved: authPaths(d.seen.Spec.Auth.Without(live.Spec.Auth)), Earlier: d.earlier}
 }
 
-// finish adds the state that the delete left behind, to the change and to the audit
+// addLeft adds the state that the delete left behind, to the change and to the audit
 // log.
-func (d *deletion) finish(ctx context.Context) Change {
+func (d *deletion) addLeft(ctx context.Context) Change {
 	d.out.wrote = d.wrote
 	if d.out.Status == StatusApplied || d.out.Status == StatusDone {
 		return d.out
 	}
 	if d.out.Left == nil && d.left != nil {
-		left := d.leaves(*d.left)
+		left := d.leftState(*d.left)
 		switch {
 		case d.out.InDoubt():
 			left.Uncertain = StepDelete

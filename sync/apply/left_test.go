@@ -181,7 +181,7 @@ func TestPausedBesideOthers(t *testing.T) {
 			w.files(test.files...)
 			p := w.mustPlan()
 			want(t, w.prepare(p).Run(t.Context(), nil, p), test.outcome, test.all)
-			r := apply.Join(p, []*apply.Result{w.apply()})
+			r := apply.JoinResults(p, []*apply.Result{w.apply()})
 			if c := change(t, r, "gone"); c.Left == nil || !c.Left.Earlier || r.Outcome != apply.Refused {
 				t.Errorf("the second run, which wrote nothing: %s", show(r))
 			}
@@ -193,7 +193,7 @@ func TestPausedBesideOthers(t *testing.T) {
 	r := w.apply()
 	want(t, r, apply.Refused, "gone blocked")
 	leaves(t, change(t, r, "gone"), apply.Left{})
-	if got := apply.Declined(w.mustPlan()); got.Wrote() || change(t, got, "gone").Blocked.Guard != plan.GuardProtect {
+	if got := apply.DeclinedResult(w.mustPlan()); got.Wrote() || change(t, got, "gone").Blocked.Guard != plan.GuardProtect {
 		t.Errorf("declined: %s", show(got))
 	}
 }

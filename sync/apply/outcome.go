@@ -7,20 +7,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/plan"
 )
 
-// Declined returns the result of a plan that was not confirmed: nothing was done.
-func Declined(p *plan.Plan) *Result {
+// DeclinedResult returns the result of a plan that was not confirmed: nothing was done.
+func DeclinedResult(p *plan.Plan) *Result {
 	r := newResult(p)
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
 			out := newChange(project.Name, c)
 			out.Status = StatusSkipped
 			if c.Blocked != nil {
-				out.blockedAs(*c.Blocked)
+				out.setBlocked(*c.Blocked)
 			}
 			r.Changes = append(r.Changes, out)
 		}
 	}
-	r.sum(false)
+	r.setOutcome(false)
 	r.Outcome = Refused
 	if len(r.Unreadable) > 0 {
 		r.Outcome = Failed
@@ -28,13 +28,13 @@ func Declined(p *plan.Plan) *Result {
 	return r
 }
 
-// Add adds confirmed changes that are now stale or done. It skips changes that the
+// AddUnmatched adds confirmed changes that are now stale or done. It skips changes that the
 // result already contains.
-func (r *Result) Add(moved []plan.Unmatched) {
+func (r *Result) AddUnmatched(moved []plan.Unmatched) {
 	declined := r.Outcome == Refused
 	for _, m := range moved {
 		if !slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Project == m.Project && c.Rule == m.Change.Rule }) {
-			r.Changes = append(r.Changes, movedChange(m))
+			r.Changes = append(r.Changes, unmatchedChange(m))
 		}
 	}
 	// A plan's changes are in order of their rules. Projects keep their order;
@@ -51,13 +51,13 @@ func (r *Result) Add(moved []plan.Unmatched) {
 	slices.SortStableFunc(r.Changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(place[a.Project], place[b.Project]), cmp.Compare(a.Rule, b.Rule))
 	})
-	r.sum(r.Outcome == Interrupted)
+	r.setOutcome(r.Outcome == Interrupted)
 	if declined {
 		r.Outcome = Refused
 	}
 }
 
-func movedChange(m plan.Unmatched) Change {
+func unmatchedChange(m plan.Unmatched) Change {
 	out := newChange(m.Project, m.Change)
 	if m.Done {
 		out.Status = StatusDone
@@ -68,9 +68,9 @@ func movedChange(m plan.Unmatched) Change {
 	return out
 }
 
-// Join merges the results of all projects of a plan. results are in the plan's
+// JoinResults merges the results of all projects of a plan. results are in the plan's
 // order, without the projects that could not be read.
-func Join(p *plan.Plan, results []*Result) *Result {
+func JoinResults(p *plan.Plan, results []*Result) *Result {
 	out := newResult(p)
 	interrupted := false
 	for _, r := range results {
@@ -85,7 +85,7 @@ func Join(p *plan.Plan, results []*Result) *Result {
 		out.Warnings = append(out.Warnings, r.Warnings...)
 		interrupted = interrupted || r.Outcome == Interrupted
 	}
-	out.sum(interrupted)
+	out.setOutcome(interrupted)
 	return out
 }
 
@@ -105,8 +105,8 @@ func newChange(project string, c plan.Change) Change {
 	return Change{Project: project, Rule: c.Rule, Action: c.Action, SecretTo: c.SecretTo}
 }
 
-// sum counts the changes by status and sets the outcome.
-func (r *Result) sum(interrupted bool) {
+// setOutcome counts the changes by status and sets the outcome.
+func (r *Result) setOutcome(interrupted bool) {
 	var s Summary
 	unfinished := 0
 	for _, c := range r.Changes {

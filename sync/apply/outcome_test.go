@@ -53,7 +53,7 @@ func TestJoin(t *testing.T) {
 		"one can't be read":        {unread, []*apply.Result{resultOf(apply.Applied, "x", apply.StatusApplied)}, apply.Partial},
 		"one can't, nothing to do": {unread, []*apply.Result{resultOf(apply.Nothing, "x")}, apply.Failed},
 	} {
-		if got := apply.Join(test.plan, test.results); got.Outcome != test.want {
+		if got := apply.JoinResults(test.plan, test.results); got.Outcome != test.want {
 			t.Errorf("%s: %s, want %s", name, got.Outcome, test.want)
 		}
 	}
@@ -63,11 +63,11 @@ func TestJoin(t *testing.T) {
 	none := resultOf(apply.Nothing, "y")
 	none.Warnings = []string{"of the run"}
 	want := []string{"project x: the record is torn", "project x: project x is odd", "of the run"}
-	if diff := cmp.Diff(want, apply.Join(two, []*apply.Result{x, none}).Warnings); diff != "" {
+	if diff := cmp.Diff(want, apply.JoinResults(two, []*apply.Result{x, none}).Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	one := planOf(map[string][]string{"x": {"a"}}, "x")
-	if diff := cmp.Diff([]string{"the record is torn", "project x is odd"}, apply.Join(one, []*apply.Result{x}).Warnings); diff != "" {
+	if diff := cmp.Diff([]string{"the record is torn", "project x is odd"}, apply.JoinResults(one, []*apply.Result{x}).Warnings); diff != "" {
 		t.Errorf("warnings of one project (-want +got):\n%s", diff)
 	}
 }
@@ -83,10 +83,10 @@ func TestAdd(t *testing.T) {
 	}{
 		"applied":     {resultOf(apply.Applied, "x", apply.StatusApplied), apply.Applied},
 		"interrupted": {resultOf(apply.Interrupted, "x", apply.StatusApplied), apply.Interrupted},
-		"declined":    {apply.Declined(planOf(nil)), apply.Refused},
+		"declined":    {apply.DeclinedResult(planOf(nil)), apply.Refused},
 		"nothing":     {resultOf(apply.Nothing, "x"), apply.Nothing},
 	} {
-		test.result.Add(done)
+		test.result.AddUnmatched(done)
 		if test.result.Outcome != test.want {
 			t.Errorf("%s: %s, want %s", name, test.result.Outcome, test.want)
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// recall adds to d.seen the state that an earlier run saw before it paused the
+// recallPause adds to d.seen the state that an earlier run saw before it paused the
 // rule. It returns false if that cannot be read.
-func (d *deletion) recall(ctx context.Context) bool {
+func (d *deletion) recallPause(ctx context.Context) bool {
 	live := d.live
 	if live.Spec.Enabled || live.Spec.Auth.Len() > 0 {
 		return true // no pause leaves such a rule
@@ -46,9 +46,9 @@ func (d *deletion) recall(ctx context.Context) bool {
 	return true
 }
 
-// addPausedNote stores the state that the pause is about to remove, for a run after
+// addPauseNote stores the state that the pause is about to remove, for a run after
 // a crash of this run. It returns false if that failed: then nothing is paused.
-func (d *deletion) addPausedNote(ctx context.Context, paused webhook.Rule) bool {
+func (d *deletion) addPauseNote(ctx context.Context, paused webhook.Rule) bool {
 	err := archive.NotePause(ctx, d.deps.Archive, d.archiveRequest(), webhook.LiveDigest(&paused))
 	if err != nil {
 		d.out.failArchive(ctx, err)
@@ -76,26 +76,26 @@ func (d *deletion) noteFewer(ctx context.Context, err error) {
 	d.recordStep(ctx, d.c, StepNote, webhook.LiveDigest(d.left), WriteResult{Error: failure})
 }
 
-// pause does step 2. It returns false if the delete ends here.
-func (d *deletion) pause(ctx context.Context) bool {
+// pauseRule does step 2. It returns false if the delete ends here.
+func (d *deletion) pauseRule(ctx context.Context) bool {
 	before, paused := d.live, d.live
 	paused.Spec = d.live.Spec.Clone()
 	paused.Spec.Enabled = false
 	// The values are unknown, and a mask must never be sent.
 	paused.Spec.Auth = webhook.AuthNames{}
-	if err := d.shown.Look(ctx, d.history); err != nil {
+	if err := d.shown.Look(ctx, d.readHistory); err != nil {
 		d.failStore(ctx, err) // before the pause: the rule continues to deliver
 		d.recordStep(ctx, d.c, StepHistory, d.c.LiveDigest, WriteResult{Error: d.stepError()})
 		return false
 	}
-	if !d.addPausedNote(ctx, paused) {
+	if !d.addPauseNote(ctx, paused) {
 		return false
 	}
-	answer, found := d.send(ctx, &d.out, d.c, putRequest{
+	answer, found := d.sendPut(ctx, &d.out, d.c, putRequest{
 		step: StepPause, before: webhook.LiveDigest(&before), seen: d.at, spec: paused.Spec, auth: secrets.Auth{}, removes: authPaths(before.Spec.Auth),
 	})
 	if answer == nil {
-		d.notPaused(ctx, found)
+		d.endUnpaused(ctx, found)
 		return false
 	}
 	// Attempts and status of the change count only the DELETE.
@@ -104,26 +104,26 @@ func (d *deletion) pause(ctx context.Context) bool {
 	switch {
 	case answer.Spec.Enabled:
 		d.unpaused = true
-		d.out.block(plan.GuardArchive, "the service does not pause the rule; pass --no-pause to store the history of a rule that still delivers")
+		d.out.blockBy(plan.GuardArchive, "the service does not pause the rule; pass --no-pause to store the history of a rule that still delivers")
 		return false
 	case answer.ID != before.ID:
-		d.out.stale("someone deleted the rule at this moment, and pausing it made it anew")
+		d.out.markStale("someone deleted the rule at this moment, and pausing it made it anew")
 		return false
 	case !sameMarker(before, *answer):
-		d.halt("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
+		d.haltWrites("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
 		d.out.fail(StatusUnverified, KindUnverified, "the service lost the header "+webhook.MarkerHeader+" when the rule was paused; it was not deleted", planAgain)
 		return false
 	case webhook.LiveDigest(answer) != webhook.LiveDigest(&paused):
 		// The service spells the rule differently: the note must match its
 		// spelling.
-		return d.addPausedNote(ctx, *answer)
+		return d.addPauseNote(ctx, *answer)
 	}
 	return true
 }
 
-// notPaused ends a delete whose pause did not succeed. found is the rule as it was
+// endUnpaused ends a delete whose pause did not succeed. found is the rule as it was
 // read before a retry, if it was.
-func (d *deletion) notPaused(ctx context.Context, found *webhook.Rule) {
+func (d *deletion) endUnpaused(ctx context.Context, found *webhook.Rule) {
 	if d.out.Status == StatusStale {
 		if d.out.lost && found != nil && !found.Spec.Enabled && found.Spec.Auth.Len() == 0 {
 			d.wrote, d.left = true, found // an attempt took effect, then another client changed the rule

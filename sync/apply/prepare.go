@@ -46,7 +46,7 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 		group    errgroup.Group
 	)
 	group.SetLimit(out.deps.Concurrency)
-	for _, project := range out.projects(p) {
+	for _, project := range out.clientProjects(p) {
 		for _, c := range project.Changes {
 			if c.Blocked != nil || c.Action == plan.Delete {
 				continue
@@ -72,11 +72,11 @@ func Prepare(ctx context.Context, p *plan.Plan, rules []Rule, deps Deps) (*Prepa
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return out, joined(problems)
+	return out, joinProblems(problems)
 }
 
-// projects returns the parts of a plan that belong to this run's client.
-func (p *Prepared) projects(pl *plan.Plan) []*plan.Project {
+// clientProjects returns the parts of a plan that belong to this run's client.
+func (p *Prepared) clientProjects(pl *plan.Plan) []*plan.Project {
 	var out []*plan.Project
 	for i := range pl.Projects {
 		if pl.Projects[i].Name == p.deps.Client.Project() {
@@ -92,9 +92,9 @@ type problem struct {
 	err        error
 }
 
-// joined returns one error that joins all problems, in the order of the files; nil
+// joinProblems returns one error that joins all problems, in the order of the files; nil
 // without problems. It reports a problem of a file that many rules use only once.
-func joined(problems []problem) error {
+func joinProblems(problems []problem) error {
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.rule, b.rule))
 	})

@@ -28,23 +28,23 @@ func (r *run) putRule(ctx context.Context, c plan.Change) Change {
 		out.failRead(ctx, err)
 		return out
 	case webhook.LiveDigest(live) == c.LiveDigest:
-	case r.asDesired(live, it):
+	case r.isDesired(live, it):
 		out.Status = StatusDone
 		return out
 	default:
-		out.stale(moved(c, live))
+		out.markStale(liveDifference(c, live))
 		return out
 	}
 	spec := it.desired.Spec
 	if r.project.Owner != "" {
-		spec = spec.WithMarker(r.marker(it))
+		spec = spec.WithMarker(r.newMarker(it))
 	}
-	answer, _ := r.send(ctx, &out, c, putRequest{step: StepPut, before: c.LiveDigest, seen: seen, spec: spec, auth: it.auth})
+	answer, _ := r.sendPut(ctx, &out, c, putRequest{step: StepPut, before: c.LiveDigest, seen: seen, spec: spec, auth: it.auth})
 	if answer == nil {
 		return out
 	}
 	r.warnOverwritten(out, live, answer)
-	r.verify(ctx, &out, c, it, answer)
+	r.verifyPut(ctx, &out, c, it, answer)
 	return out
 }
 
@@ -55,23 +55,23 @@ func (r *run) warnOverwritten(out Change, live, answer *webhook.Rule) {
 	switch {
 	case out.Attempts != 1: // it may have been an attempt of this run
 	case live == nil && out.HTTPStatus == http.StatusOK:
-		r.addWarning(quoted(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
+		r.addWarning(changeName(out.Action, out.Rule) + " wrote over a rule of that name, which someone else made at this very moment")
 	case live != nil && live.ID != answer.ID:
-		r.addWarning(quoted(out.Action, out.Rule) + " made it anew, without its delivery history: someone else deleted it at this very moment")
+		r.addWarning(changeName(out.Action, out.Rule) + " made it anew, without its delivery history: someone else deleted it at this very moment")
 	}
 }
 
-// marker returns the marker that records on the live rule that this was applied.
-func (r *run) marker(it preparedRule) webhook.Marker {
+// newMarker returns the marker that records on the live rule that this was applied.
+func (r *run) newMarker(it preparedRule) webhook.Marker {
 	return webhook.Marker{
 		Owner: r.project.Owner, ID: webhook.RuleID(r.project.Name, it.desired.Name),
 		Spec: webhook.SpecDigest(it.desired.Spec), Auth: it.desired.AuthDigest,
 	}
 }
 
-// asDesired reports whether a live rule is known to equal the desired rule. Values
+// isDesired reports whether a live rule is known to equal the desired rule. Values
 // without a marker are unknown.
-func (r *run) asDesired(live *webhook.Rule, it preparedRule) bool {
+func (r *run) isDesired(live *webhook.Rule, it preparedRule) bool {
 	if live == nil || len(live.Spec.Unknown) > 0 {
 		return false
 	}
@@ -82,7 +82,7 @@ func (r *run) asDesired(live *webhook.Rule, it preparedRule) bool {
 	}
 	same, _ := marker.Applied(live.Spec)
 	marker.Kept = ""
-	return state == webhook.ValidMarker && same && marker == r.marker(it) && it.desired.AuthDigest != webhook.AuthUnknown
+	return state == webhook.ValidMarker && same && marker == r.newMarker(it) && it.desired.AuthDigest != webhook.AuthUnknown
 }
 
 // putRequest is one PUT.
@@ -104,9 +104,9 @@ var (
 	errMovedOn = errors.New("the rule changed before it was written")
 )
 
-// send makes one PUT. If it fails, it sets the status of out and returns no answer.
+// sendPut makes one PUT. If it fails, it sets the status of out and returns no answer.
 // The rule found is the rule as the last precheck read it; nil without a precheck.
-func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest) (answer, found *webhook.Rule) {
+func (r *run) sendPut(ctx context.Context, out *Change, c plan.Change, s putRequest) (answer, found *webhook.Rule) {
 	w, err := r.recordIntent(ctx, c, s.step, s.before, c.DesiredDigest, s.removes...)
 	if err != nil {
 		out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was sent: "+err.Error(), roomForRecord)
@@ -129,12 +129,12 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 	case errors.Is(err, errSent):
 		answer = found
 	case errors.Is(err, errMovedOn):
-		out.stale(movedAt(s.step, c, found))
+		out.markStale(liveDifferenceAt(s.step, c, found))
 		if result.Lost {
 			out.Error.Message += "; an attempt of this run may have taken effect before that"
 		}
 	case unknown && ctx.Err() == nil:
-		answer = r.tookEffect(ctx, c.Rule, s)
+		answer = r.readIfSent(ctx, c.Rule, s)
 	}
 	d := WriteResult{HTTPStatus: result.Status, Attempts: result.Attempts, Ref: result.Ref}
 	if answer != nil {
@@ -147,20 +147,20 @@ func (r *run) send(ctx context.Context, out *Change, c plan.Change, s putRequest
 	return answer, found
 }
 
-// movedAt describes how a live rule differs from the precondition of a PUT.
-func movedAt(step Step, c plan.Change, live *webhook.Rule) string {
+// liveDifferenceAt describes how a live rule differs from the precondition of a PUT.
+func liveDifferenceAt(step Step, c plan.Change, live *webhook.Rule) string {
 	if step == StepKept { // before is the write of this run
 		return "someone changed the rule at this moment"
 	}
-	return moved(c, live)
+	return liveDifference(c, live)
 }
 
 // verifyTimeout limits the time to find out whether a write took effect.
 const verifyTimeout = 10 * time.Second
 
-// tookEffect reads the rule after a PUT whose response was lost or can't be read.
+// readIfSent reads the rule after a PUT whose response was lost or can't be read.
 // It returns the rule if it is known to equal the sent rule, and nil otherwise.
-func (r *run) tookEffect(ctx context.Context, rule string, s putRequest) *webhook.Rule {
+func (r *run) readIfSent(ctx context.Context, rule string, s putRequest) *webhook.Rule {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	live, err := r.client.ReadRule(ctx, rule)
@@ -183,12 +183,12 @@ func (c *Change) addAttempts(w mkio.Write) {
 	c.Attempts += w.Attempts
 }
 
-// verify compares the response to a PUT with the rule that was sent.
-func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
+// verifyPut compares the response to a PUT with the rule that was sent.
+func (r *run) verifyPut(ctx context.Context, out *Change, c plan.Change, it preparedRule, answer *webhook.Rule) {
 	want := it.desired.Spec
 	owned := r.project.Owner != ""
-	if owned && !r.keptMarker(answer, r.marker(it)) {
-		r.halt("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
+	if owned && !r.hasMarker(answer, r.newMarker(it)) {
+		r.haltWrites("the service does not keep the header " + webhook.MarkerHeader + ", by which a rule says who owns it")
 		out.fail(StatusUnverified, KindUnverified, "written, but the service does not keep the header "+webhook.MarkerHeader+": nothing can be known of this rule later",
 			"run without --owner against this service")
 		return
@@ -198,7 +198,7 @@ func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it prepare
 		out.Status = StatusApplied
 		return
 	}
-	message := "written, but the service keeps something else in " + strings.Join(differing(want, answer.Spec), ", ")
+	message := "written, but the service keeps something else in " + strings.Join(differingFields(want, answer.Spec), ", ")
 	if !owned {
 		out.fail(StatusUnverified, KindUnverified, message, planAgain)
 		return
@@ -220,8 +220,8 @@ func (r *run) verify(ctx context.Context, out *Change, c plan.Change, it prepare
 	}
 }
 
-// keptMarker reports whether a rule carries exactly this marker.
-func (r *run) keptMarker(answer *webhook.Rule, want webhook.Marker) bool {
+// hasMarker reports whether a rule carries exactly this marker.
+func (r *run) hasMarker(answer *webhook.Rule, want webhook.Marker) bool {
 	got, state := webhook.ReadMarker(r.project.Name, *answer)
 	return state == webhook.ValidMarker && got == want
 }
@@ -240,12 +240,12 @@ func (r *run) putKept(ctx context.Context, out *Change, c plan.Change, it prepar
 		out.fail(StatusUnverified, KindUnverified, "the live rule is already another one", planAgain)
 		return
 	}
-	marker := r.marker(it)
+	marker := r.newMarker(it)
 	marker.Kept = webhook.SpecDigest(answer.Spec)
-	again, _ := r.send(ctx, out, c, putRequest{step: StepKept, before: webhook.LiveDigest(live), seen: seen, spec: it.desired.Spec.WithMarker(marker), auth: it.auth})
+	again, _ := r.sendPut(ctx, out, c, putRequest{step: StepKept, before: webhook.LiveDigest(live), seen: seen, spec: it.desired.Spec.WithMarker(marker), auth: it.auth})
 	switch {
 	case again == nil:
-	case !r.keptMarker(again, marker):
+	case !r.hasMarker(again, marker):
 		out.fail(StatusUnverified, KindUnverified, "the service does not keep the marker", planAgain)
 	case webhook.SpecDigest(again.Spec) != marker.Kept:
 		out.fail(StatusUnverified, KindUnverified, "the service keeps it in another way each time", planAgain)

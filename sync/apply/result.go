@@ -29,7 +29,7 @@ type Result struct {
 	Summary Summary  `json:"summary"`
 	// Warnings concern the run as a whole; each is one line.
 	Warnings []string `json:"warnings"`
-	// ProjectWarnings concern one project each; [Join] makes lines of them. They
+	// ProjectWarnings concern one project each; [JoinResults] makes lines of them. They
 	// are not part of the document.
 	ProjectWarnings []Warning `json:"-"`
 	// Audit names the audit log of the run; nil if the run is not recorded.

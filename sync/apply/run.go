@@ -27,14 +27,14 @@ type run struct {
 }
 
 // Run applies pl: the prepared plan, or the part of it that [plan.Narrow] kept
-// after a second read. [Result.Add] adds the other changes.
+// after a second read. [Result.AddUnmatched] adds the other changes.
 //
 // After stop is closed, Run starts nothing new and finishes the requests in flight.
 // It ends a delete that only waits. After ctx ends, it also cancels the requests in
 // flight. The result always contains every change once.
 func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan) *Result {
 	result := newResult(p.plan)
-	for _, project := range p.projects(pl) {
+	for _, project := range p.clientProjects(pl) {
 		r := &run{Prepared: p, client: p.deps.Client, project: project, stop: stop}
 		result.Changes = append(result.Changes, r.runAll(ctx)...)
 		result.ProjectWarnings = append(result.ProjectWarnings, r.warnings...)
@@ -48,7 +48,7 @@ func (p *Prepared) Run(ctx context.Context, stop <-chan struct{}, pl *plan.Plan)
 		stopped = true
 	default:
 	}
-	result.sum(stopped)
+	result.setOutcome(stopped)
 	return result
 }
 
@@ -74,22 +74,22 @@ func (r *run) runAll(ctx context.Context) []Change {
 			break
 		}
 	}
-	r.sideBySide(writes, func(i int) { out[i] = r.runChange(ctx, changes[i], r.putRule) })
-	reason := dependence(out)
-	r.sideBySide(deletes, func(i int) {
+	r.runParallel(writes, func(i int) { out[i] = r.runChange(ctx, changes[i], r.putRule) })
+	reason := dependenceReason(out)
+	r.runParallel(deletes, func(i int) {
 		out[i] = r.runChange(ctx, changes[i], func(ctx context.Context, c plan.Change) Change {
 			if reason != "" {
 				blocked := newChange(r.project.Name, c)
-				blocked.block(plan.GuardDependence, reason)
+				blocked.blockBy(plan.GuardDependence, reason)
 				return blocked
 			}
-			return r.remove(ctx, c)
+			return r.deleteRule(ctx, c)
 		})
 	})
 	return out
 }
 
-func (r *run) sideBySide(indexes []int, do func(i int)) {
+func (r *run) runParallel(indexes []int, do func(i int)) {
 	var group errgroup.Group
 	group.SetLimit(r.deps.Concurrency)
 	for _, i := range indexes {
@@ -104,7 +104,7 @@ func (r *run) sideBySide(indexes []int, do func(i int)) {
 // runChange does one change and reports its result to Finished.
 func (r *run) runChange(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) Change {
 	out := r.runGuarded(ctx, c, do)
-	r.search(&out)
+	r.searchChange(&out)
 	if r.deps.Finished != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -117,11 +117,11 @@ func (r *run) runChange(ctx context.Context, c plan.Change, do func(context.Cont
 func (r *run) runGuarded(ctx context.Context, c plan.Change, do func(context.Context, plan.Change) Change) (out Change) {
 	out = newChange(r.project.Name, c)
 	if c.Blocked != nil {
-		out.blockedAs(*c.Blocked)
+		out.setBlocked(*c.Blocked)
 		return out
 	}
-	if r.stopped(ctx) {
-		out.skip("not tried: the run was stopped before it")
+	if r.isStopped(ctx) {
+		out.markSkipped("not tried: the run was stopped before it")
 		return out
 	}
 	if why := r.haltReason(); why != "" {
@@ -133,14 +133,14 @@ func (r *run) runGuarded(ctx context.Context, c plan.Change, do func(context.Con
 		// hold a value.
 		if recover() != nil {
 			out = newChange(r.project.Name, c)
-			out.broke()
+			out.failInternal()
 		}
 	}()
 	return do(ctx, c)
 }
 
-// stopped reports whether nothing more is to be started.
-func (r *run) stopped(ctx context.Context) bool {
+// isStopped reports whether nothing more is to be started.
+func (r *run) isStopped(ctx context.Context) bool {
 	select {
 	case <-r.stop:
 		return true
@@ -149,19 +149,19 @@ func (r *run) stopped(ctx context.Context) bool {
 	}
 }
 
-// sleep waits, and returns false if the run was stopped meanwhile.
-func (r *run) sleep(ctx context.Context, d time.Duration) bool {
+// waitUnlessStopped waits, and returns false if the run was stopped meanwhile.
+func (r *run) waitUnlessStopped(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-r.deps.After(d):
-		return !r.stopped(ctx)
+		return !r.isStopped(ctx)
 	case <-r.stop:
 	case <-ctx.Done():
 	}
 	return false
 }
 
-// halt prevents further writes to the project.
-func (r *run) halt(why string) {
+// haltWrites prevents further writes to the project.
+func (r *run) haltWrites(why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.halted == "" {
@@ -182,10 +182,10 @@ func (r *run) addWarning(text string) {
 	r.warnings = append(r.warnings, Warning{r.project.Name, r.client.ShowText(text)})
 }
 
-// dependence returns why the deletes of the project have to wait, or "". A create
+// dependenceReason returns why the deletes of the project have to wait, or "". A create
 // that is not done and verified, or a failed update, may be the other half of a
 // delete.
-func dependence(out []Change) string {
+func dependenceReason(out []Change) string {
 	for _, c := range out {
 		bad := false
 		switch c.Action {
@@ -195,7 +195,7 @@ func dependence(out []Change) string {
 			bad = c.Status == StatusFailed || c.Status == StatusUnverified
 		}
 		if bad {
-			return "deletes wait until every create and update is done, and " + quoted(c.Action, c.Rule) + " is " + string(c.Status)
+			return "deletes wait until every create and update is done, and " + changeName(c.Action, c.Rule) + " is " + string(c.Status)
 		}
 	}
 	return ""
@@ -216,9 +216,9 @@ func (r *run) recordResult(ctx context.Context, w Write, d WriteResult) {
 	if r.deps.Audit == nil {
 		return
 	}
-	r.searchWritten(&d)
+	r.searchResult(&d)
 	if err := r.deps.Audit.Result(context.WithoutCancel(ctx), w, d); err != nil {
-		r.addWarning("the record of " + quoted(w.Action, w.Rule) + " could not be written: " + err.Error())
+		r.addWarning("the record of " + changeName(w.Action, w.Rule) + " could not be written: " + err.Error())
 	}
 }
 
@@ -228,7 +228,7 @@ func (r *run) recordStep(ctx context.Context, c plan.Change, step Step, before w
 	if r.deps.Audit == nil {
 		return
 	}
-	r.searchWritten(&d)
+	r.searchResult(&d)
 	w := Write{Project: r.project.Name, Rule: c.Rule, Action: c.Action, Step: step, Before: before, After: c.DesiredDigest}
 	_ = r.deps.Audit.Step(context.WithoutCancel(ctx), w, d)
 }

@@ -130,9 +130,9 @@ func TestDeclined(t *testing.T) {
 	w.files(rule("a"), rule("b"))
 	p := w.mustPlan()
 	p.Projects[0].Changes[0].Blocked = &plan.Blocked{Guard: plan.GuardAdopt, Reason: "because"}
-	r := apply.Declined(p)
+	r := apply.DeclinedResult(p)
 	want(t, r, apply.Refused, "a blocked, b skipped")
-	r.Add([]plan.Unmatched{{Project: "demo", Change: plan.Change{Rule: "aa", Action: plan.Delete}, Done: true}})
+	r.AddUnmatched([]plan.Unmatched{{Project: "demo", Change: plan.Change{Rule: "aa", Action: plan.Delete}, Done: true}})
 	want(t, r, apply.Refused, "a blocked, aa done, b skipped")
 	if r.Summary != (apply.Summary{Blocked: 1, Done: 1, Skipped: 1}) {
 		t.Errorf("summary %+v", r.Summary)
@@ -418,8 +418,8 @@ func TestNarrowed(t *testing.T) {
 	w.service.Put("new", map[string]any{"url": "https://x.example/", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
 	narrowed, moved, _ := plan.Narrow(shown, w.mustPlan(), nil)
 	r := prepared.Run(context.Background(), nil, narrowed)
-	r.Add(moved)
-	r.Add(moved)
+	r.AddUnmatched(moved)
+	r.AddUnmatched(moved)
 	want(t, r, apply.Refused, "gone blocked, new stale, old applied")
 	says(t, change(t, r, "gone"), "dependence", `the create of rule "new"`)
 }

@@ -9,8 +9,8 @@ import (
 // from a live rule. All of them are searched here for the token and for the values
 // that were sent, once for results and once for the audit log.
 
-// search withholds the texts of a change that hold a value.
-func (r *run) search(c *Change) {
+// searchChange withholds the texts of a change that hold a value.
+func (r *run) searchChange(c *Change) {
 	c.Ref = r.client.ShowText(c.Ref)
 	c.Error = r.searchError(c.Error, c.HTTPStatus, c.Ref)
 	if c.Blocked != nil {
@@ -20,8 +20,8 @@ func (r *run) search(c *Change) {
 	}
 }
 
-// searchWritten withholds the texts of a step that hold a value.
-func (r *run) searchWritten(d *WriteResult) {
+// searchResult withholds the texts of a step that hold a value.
+func (r *run) searchResult(d *WriteResult) {
 	d.Ref = r.client.ShowText(d.Ref)
 	d.Error = r.searchError(d.Error, d.HTTPStatus, d.Ref)
 }

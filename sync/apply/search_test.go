@@ -19,12 +19,12 @@ func TestWithheldErrorNamesResponse(t *testing.T) {
 	}
 	r := &run{client: client}
 	c := Change{HTTPStatus: 422, Ref: "7f3a", Error: &Error{Kind: KindService, Message: "no " + token}}
-	r.search(&c)
+	r.searchChange(&c)
 	if m := c.Error.Message; strings.Contains(m, token) || !strings.HasPrefix(m, "422 Unprocessable Entity: ") || !strings.HasSuffix(m, " (ref 7f3a)") {
 		t.Errorf("the message is %q", m)
 	}
 	d := WriteResult{HTTPStatus: 422, Ref: token, Error: &Error{Kind: KindArchive, Message: "no " + token}}
-	r.searchWritten(&d)
+	r.searchResult(&d)
 	if m := d.Error.Message; strings.Contains(m, token) || strings.Contains(m, "422") {
 		t.Errorf("the message is %q", m)
 	}

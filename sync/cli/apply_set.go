@@ -206,5 +206,5 @@ func (t *applySet) applyAll(a *app) *apply.Result {
 		})
 	}
 	_ = group.Wait() // each change keeps its error
-	return apply.Join(t.toApply, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
+	return apply.JoinResults(t.toApply, slices.DeleteFunc(results, func(r *apply.Result) bool { return r == nil }))
 }

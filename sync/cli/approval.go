@@ -123,7 +123,7 @@ func (o *applyOptions) digestProblem(reviewed, fresh *plan.Plan) string {
 // refuseRun ends a run that applies nothing, and writes a result with the reason.
 func (o *applyOptions) refuseRun(ctx context.Context, a *app, cmd *cobra.Command, args []string, rec *auditRecorder, p *plan.Plan, why string) error {
 	result, notRecorded := rec.runRecorded(ctx, a, "apply", p, func() *apply.Result {
-		r := apply.Declined(p)
+		r := apply.DeclinedResult(p)
 		r.Warnings = append(r.Warnings, "refused: "+why)
 		return r
 	})

@@ -142,11 +142,11 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	result, notRecorded := rec.runRecorded(ctx, a, "apply", t.toApply, func() *apply.Result {
-		r := apply.Declined(t.toApply)
+		r := apply.DeclinedResult(t.toApply)
 		if yes {
 			r = t.applyAll(a)
 		}
-		r.Add(append(t.unmatched, since...))
+		r.AddUnmatched(append(t.unmatched, since...))
 		return r
 	})
 	if result == nil {

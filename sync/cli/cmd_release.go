@@ -86,7 +86,7 @@ func runRelease(a *app, o releaseOptions, cmd *cobra.Command, rules []string) er
 		if yes {
 			return prepared.Run(a.rootContext, a.Stop, p)
 		}
-		return apply.Declined(p)
+		return apply.DeclinedResult(p)
 	})
 	if result == nil {
 		return notRecorded
