@@ -11,7 +11,7 @@ import (
 )
 
 // sendDelete does steps 6 and 7. It returns false if the history must be stored anew.
-func (d *deletion) sendDelete(ctx context.Context, stored *archive.Copy) (over bool) {
+func (d *deletion) sendDelete(ctx context.Context, stored *archive.StoredHistory) (over bool) {
 	w, err := d.recordIntent(ctx, d.c, StepDelete, webhook.LiveDigest(&d.live), webhook.Absent)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was deleted: "+err.Error(), roomForRecord)
@@ -125,7 +125,7 @@ func (d *deletion) endReplaced() {
 }
 
 // recheck is the precheck of step 6. It returns nil if the rule may be deleted now.
-func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
+func (d *deletion) recheck(ctx context.Context, stored *archive.StoredHistory) error {
 	live, err := d.client.ReadRule(ctx, d.c.Rule)
 	switch {
 	case err != nil:
@@ -143,7 +143,7 @@ func (d *deletion) recheck(ctx context.Context, stored *archive.Copy) error {
 		}
 		return errChanged
 	}
-	same, err := stored.Unchanged(ctx, d.readHistory)
+	same, err := stored.IsUnchanged(ctx, d.readHistory)
 	switch {
 	case mkio.IsNotFound(err):
 		live, failed := d.findRule(ctx)

@@ -125,16 +125,16 @@ func (d *deletion) runSteps(ctx context.Context) {
 		if stored == nil || d.sendDelete(ctx, stored) {
 			return
 		}
-		again, err := d.patience.Again(ctx, d.readHistory)
+		again, err := d.patience.WaitForRest(ctx, d.readHistory)
 		switch {
 		case err != nil:
 			d.failStore(ctx, err)
 		case again:
 			continue
-		case d.patience.Stopped():
+		case d.patience.WasStopped():
 			d.out.markSkipped((&archive.StoppedError{}).Error() + "; nothing was deleted")
 		default:
-			d.out.blockBy(plan.GuardArchive, "the history moved again and again, in "+d.patience.Spent()+"; run it again when fewer events come, raise --drain, or pause the rule by hand first")
+			d.out.blockBy(plan.GuardArchive, "the history moved again and again, in "+d.patience.Describe()+"; run it again when fewer events come, raise --drain, or pause the rule by hand first")
 		}
 		d.recordStep(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), WriteResult{Error: d.stepError()})
 		return
@@ -149,7 +149,7 @@ const (
 
 // storeHistory does steps 3 to 5: it stores the complete history when no record is in
 // flight. It returns nil if out holds the reason why not.
-func (d *deletion) storeHistory(ctx context.Context) *archive.Copy {
+func (d *deletion) storeHistory(ctx context.Context) *archive.StoredHistory {
 	w, err := d.recordIntent(ctx, d.c, StepArchive, webhook.LiveDigest(&d.live), d.c.DesiredDigest)
 	if err != nil {
 		d.out.fail(StatusFailed, KindAudit, "the record could not be written, so nothing was stored or deleted: "+err.Error(), roomForRecord)

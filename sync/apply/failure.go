@@ -109,7 +109,7 @@ func (c *Change) failWrite(ctx context.Context, err error, w mkio.Write) {
 
 // failArchive ends a delete whose history could not be stored.
 func (c *Change) failArchive(ctx context.Context, err error) {
-	var notWhole *archive.NotWholeError
+	var notWhole *archive.IncompleteError
 	var service *mkio.Error
 	switch {
 	case errors.As(err, &notWhole):

@@ -23,7 +23,7 @@ func (d *deletion) recallPause(ctx context.Context) bool {
 	if asFile, _ := marker.Applied(live.Spec); state == webhook.ValidMarker && asFile {
 		return true // its file disabled it
 	}
-	note, err := archive.FindPause(ctx, d.deps.Archive, d.project.Name, live)
+	note, err := archive.FindPauseNote(ctx, d.deps.Archive, d.project.Name, live)
 	if err != nil {
 		d.out.failArchive(ctx, err)
 		return false
@@ -49,7 +49,7 @@ func (d *deletion) recallPause(ctx context.Context) bool {
 // addPauseNote stores the state that the pause is about to remove, for a run after
 // a crash of this run. It returns false if that failed: then nothing is paused.
 func (d *deletion) addPauseNote(ctx context.Context, paused webhook.Rule) bool {
-	err := archive.NotePause(ctx, d.deps.Archive, d.archiveRequest(), webhook.LiveDigest(&paused))
+	err := archive.AddPauseNote(ctx, d.deps.Archive, d.archiveRequest(), webhook.LiveDigest(&paused))
 	if err != nil {
 		d.out.failArchive(ctx, err)
 	}
@@ -61,14 +61,14 @@ func (d *deletion) addPauseNote(ctx context.Context, paused webhook.Rule) bool {
 // history shrank. The service may have removed old records by itself, and the next
 // run goes by the smaller number. A history without records adds no note.
 func (d *deletion) noteFewer(ctx context.Context, err error) {
-	var notWhole *archive.NotWholeError
+	var notWhole *archive.IncompleteError
 	if d.left == nil || !errors.As(err, &notWhole) || notWhole.Fewer == 0 {
 		return
 	}
 	r := d.archiveRequest()
 	r.Seen = &archive.Seen{}
 	r.Seen.Count(notWhole.Fewer)
-	err = archive.NotePause(ctx, d.deps.Archive, r, webhook.LiveDigest(d.left))
+	err = archive.AddPauseNote(ctx, d.deps.Archive, r, webhook.LiveDigest(d.left))
 	var failure *Error
 	if err != nil { // the earlier note stays
 		failure = &Error{Kind: KindArchive, Message: err.Error()}

@@ -76,9 +76,9 @@ type Request struct {
 	Mask func(v any)
 }
 
-// NotWholeError reports that the complete history can't be read. It is not a
+// IncompleteError reports that the complete history can't be read. It is not a
 // failure of the store or of the network.
-type NotWholeError struct {
+type IncompleteError struct {
 	Reason string
 	// WayOut is a hint for users who want to delete the rule.
 	WayOut string
@@ -88,7 +88,7 @@ type NotWholeError struct {
 }
 
 // Error returns the reason and the way out.
-func (e *NotWholeError) Error() string { return e.Reason + "; " + e.WayOut }
+func (e *IncompleteError) Error() string { return e.Reason + "; " + e.WayOut }
 
 // ActiveError reports that records are still in flight.
 type ActiveError struct{ Active, Records int }
@@ -98,49 +98,49 @@ func (e *ActiveError) Error() string {
 	return fmt.Sprintf("%d of %d records are still on their way", e.Active, e.Records)
 }
 
-// Copy is a stored history.
-type Copy struct {
+// StoredHistory is a stored history.
+type StoredHistory struct {
 	Receipt Receipt
 	shot    snapshot
 }
 
 // Save reads a complete history, stores it, and reads the stored object back. A
 // history that changes is read again as often and as long as p allows. The error is
-// a [*NotWholeError], an [*ActiveError], a [*StoppedError], or an error of the
+// a [*IncompleteError], an [*ActiveError], a [*StoppedError], or an error of the
 // source or the store.
-func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) (*Copy, error) {
+func Save(ctx context.Context, store Store, r Request, src Source, p *Patience) (*StoredHistory, error) {
 	name := baseName(r)
 	if r.Seen == nil {
 		r.Seen = &Seen{}
 	}
 	for {
-		c, err := save(ctx, store, r, src, name)
-		var moved *movedError
+		c, err := saveOnce(ctx, store, r, src, name)
+		var moved *changedError
 		if !errors.As(err, &moved) {
 			return c, err
 		}
-		again, err := p.Again(ctx, src)
+		again, err := p.WaitForRest(ctx, src)
 		switch {
 		case err != nil:
 			return nil, err
 		case again:
-		case p.Stopped():
+		case p.WasStopped():
 			return nil, &StoppedError{}
 		default:
-			return nil, &NotWholeError{Reason: "the history could not be read whole in " + p.Spent() + ": " + moved.how, WayOut: moved.wayOut, Fewer: moved.fewer}
+			return nil, &IncompleteError{Reason: "the history could not be read whole in " + p.Describe() + ": " + moved.how, WayOut: moved.wayOut, Fewer: moved.fewer}
 		}
 	}
 }
 
-// save reads and stores the history once.
-func save(ctx context.Context, store Store, r Request, src Source, name string) (*Copy, error) {
+// saveOnce reads and stores the history once.
+func saveOnce(ctx context.Context, store Store, r Request, src Source, name string) (*StoredHistory, error) {
 	w, err := store.Create(ctx, name+recordsSuffix)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", store.Location(name+recordsSuffix), err)
 	}
 	defer w.Discard()
 	read := newReading(w, r.Seen)
-	if err := read.all(ctx, src); err != nil {
+	if err := read.readAll(ctx, src); err != nil {
 		var storeErr *writeError
 		if errors.As(err, &storeErr) {
 			return nil, fmt.Errorf("write %s: %w", store.Location(name+recordsSuffix), storeErr.err)
@@ -153,7 +153,7 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 	if err := w.Commit(ctx); err != nil {
 		return nil, fmt.Errorf("store %s: %w", store.Location(name+recordsSuffix), err)
 	}
-	m := manifest(r, read, name)
+	m := newManifest(r, read, name)
 	// Verify the stored records before the manifest and the receipt claim them.
 	if err := checkRecords(ctx, store, m, countLines); err != nil {
 		return nil, err
@@ -162,13 +162,13 @@ func save(ctx context.Context, store Store, r Request, src Source, name string) 
 	if err != nil {
 		return nil, err
 	}
-	return &Copy{
+	return &StoredHistory{
 		Receipt: Receipt{Location: store.Location(m.RecordsFile), Records: m.Records, SHA256: m.SHA256, Manifest: sum},
 		shot:    read.shot,
 	}, nil
 }
 
-func manifest(r Request, read *reading, name string) Manifest {
+func newManifest(r Request, read *reading, name string) Manifest {
 	rule := r.Rule
 	rule.Spec = rule.Spec.Redacted()
 	if r.Mask != nil {
@@ -184,7 +184,7 @@ func manifest(r Request, read *reading, name string) Manifest {
 // storeManifest stores the manifest, and so commits the archive. It returns the
 // manifest's SHA-256.
 func storeManifest(ctx context.Context, store Store, name string, m Manifest) (string, error) {
-	data, err := m.encode()
+	data, err := m.encodeJSON()
 	if err != nil {
 		return "", fmt.Errorf("encode the manifest: %w", err)
 	}
@@ -225,14 +225,14 @@ func sumOf(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Unchanged reads the first page again. It reports whether the history still equals
+// IsUnchanged reads the first page again. It reports whether the history still equals
 // the stored history, as far as the total and the first page show.
-func (c *Copy) Unchanged(ctx context.Context, src Source) (bool, error) {
+func (c *StoredHistory) IsUnchanged(ctx context.Context, src Source) (bool, error) {
 	again, err := readFirstPage(ctx, src)
 	if err != nil {
 		return false, err
 	}
-	return c.shot.same(again), nil
+	return c.shot.isEqual(again), nil
 }
 
 // snapshot is the state of a history that shows whether it changed.
@@ -246,10 +246,10 @@ func snapshotOf(p Page) snapshot {
 	return snapshot{total: p.Total, hasTotal: p.HasTotal, first: p.Events}
 }
 
-// same reports whether nothing changed. The service may return a page of another
+// isEqual reports whether nothing changed. The service may return a page of another
 // length, so same compares the records that both pages hold. If the history fits
 // one page, both hold all of it.
-func (s snapshot) same(again snapshot) bool {
+func (s snapshot) isEqual(again snapshot) bool {
 	if s.hasTotal != again.hasTotal || s.total != again.total {
 		return false
 	}
@@ -281,13 +281,13 @@ func readFirstPage(ctx context.Context, src Source) (snapshot, error) {
 	return s, err
 }
 
-// movedError reports that a reading is not complete, and the evidence.
-type movedError struct {
+// changedError reports that a reading is not complete, and the evidence.
+type changedError struct {
 	how, wayOut string
-	fewer       int // see [NotWholeError]
+	fewer       int // see [IncompleteError]
 }
 
-func (e *movedError) Error() string { return e.how }
+func (e *changedError) Error() string { return e.how }
 
 // writeError is an error of the store in the middle of a reading.
 type writeError struct{ err error }
@@ -328,13 +328,13 @@ func newReading(w io.Writer, seen *Seen) *reading {
 
 func (r *reading) sum() string { return hex.EncodeToString(r.hash.Sum(nil)) }
 
-// all reads the history to its end and checks that it did not change.
-func (r *reading) all(ctx context.Context, src Source) error {
-	if err := src(ctx, r.page); err != nil {
+// readAll reads the history to its end and checks that it did not change.
+func (r *reading) readAll(ctx context.Context, src Source) error {
+	if err := src(ctx, r.addPage); err != nil {
 		return err
 	}
 	if r.pages == 0 {
-		return &NotWholeError{Reason: "the service gave no page of the history", WayOut: deleteHand}
+		return &IncompleteError{Reason: "the service gave no page of the history", WayOut: deleteHand}
 	}
 	if err := r.zip.Close(); err != nil {
 		return &writeError{err}
@@ -343,23 +343,23 @@ func (r *reading) all(ctx context.Context, src Source) error {
 	switch {
 	case err != nil:
 		return err
-	case !r.shot.same(after):
-		return &movedError{how: "records came or changed meanwhile", wayOut: waitItOut}
+	case !r.shot.isEqual(after):
+		return &changedError{how: "records came or changed meanwhile", wayOut: waitItOut}
 	case r.records < r.shot.total:
-		return &movedError{how: fmt.Sprintf("the service counts %d records and lists %d", r.shot.total, r.records), wayOut: deleteHand}
+		return &changedError{how: fmt.Sprintf("the service counts %d records and lists %d", r.shot.total, r.records), wayOut: deleteHand}
 	}
 	if why := r.check.Incomplete(); why != "" {
-		return &movedError{how: why, wayOut: lookFirst}
+		return &changedError{how: why, wayOut: lookFirst}
 	}
 	return r.seen.lost(r.shot.total, r.missing)
 }
 
-func (r *reading) page(p Page) error {
+func (r *reading) addPage(p Page) error {
 	if p.Held {
-		return &NotWholeError{Reason: "a record of the history holds the token or an auth value that was sent, and an archive has no place for a secret", WayOut: "replace that value first: it is no secret any more, and once it is not in use its history can be stored"}
+		return &IncompleteError{Reason: "a record of the history holds the token or an auth value that was sent, and an archive has no place for a secret", WayOut: "replace that value first: it is no secret any more, and once it is not in use its history can be stored"}
 	}
 	if !p.HasTotal {
-		return &NotWholeError{Reason: "the service does not say how many records the history has, so no copy can be proved whole", WayOut: deleteHand}
+		return &IncompleteError{Reason: "the service does not say how many records the history has, so no copy can be proved whole", WayOut: deleteHand}
 	}
 	if r.pages++; r.pages == 1 {
 		r.shot = snapshotOf(p)
@@ -370,9 +370,9 @@ func (r *reading) page(p Page) error {
 	r.check.Contradict(p.Contradiction)
 	switch {
 	case p.Total != r.shot.total:
-		return &movedError{how: fmt.Sprintf("the total went from %d to %d meanwhile", r.shot.total, p.Total), wayOut: waitItOut}
+		return &changedError{how: fmt.Sprintf("the total went from %d to %d meanwhile", r.shot.total, p.Total), wayOut: waitItOut}
 	case r.records > p.Total:
-		return &movedError{how: fmt.Sprintf("the service counts %d records and lists more", p.Total), wayOut: waitItOut}
+		return &changedError{how: fmt.Sprintf("the service counts %d records and lists more", p.Total), wayOut: waitItOut}
 	}
 	for i, raw := range p.Raw {
 		r.countRecord(p.Events[i])

@@ -92,8 +92,8 @@ func open(t *testing.T, dir string) Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, ok := store.(*folder); ok {
-		t.Cleanup(f.close)
+	if f, ok := store.(*directory); ok {
+		t.Cleanup(f.closeRoot)
 	}
 	return store
 }
@@ -313,7 +313,7 @@ func TestSaveOfMovingHistory(t *testing.T) {
 				}
 				return
 			}
-			var notWhole *NotWholeError
+			var notWhole *IncompleteError
 			if !errors.As(err, &notWhole) || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("error %v, want a NotWholeError with %q", err, tt.want)
 			}
@@ -366,7 +366,7 @@ func TestUnchanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := c.Unchanged(t.Context(), still(tt.now).read); got != tt.want || err != nil {
+			if got, err := c.IsUnchanged(t.Context(), still(tt.now).read); got != tt.want || err != nil {
 				t.Errorf("Unchanged is %v, %v, want %v", got, err, tt.want)
 			}
 		})

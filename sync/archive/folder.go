@@ -15,7 +15,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/atomicfile"
 )
 
-// folder is a store in a local directory.
+// directory is a store in a local directory.
 //
 // All access goes through [os.Root], so that no link leads a write out of the
 // directory. An object is written under a temporary name that begins with
@@ -23,7 +23,7 @@ import (
 // fails if that name is taken. A run that is killed leaves temporary files. Nothing
 // depends on them and nothing removes them. They can be deleted by hand when no run
 // is in progress.
-type folder struct {
+type directory struct {
 	path string
 
 	mu   sync.Mutex
@@ -33,7 +33,7 @@ type folder struct {
 // tempPrefix begins the names of uncommitted objects.
 const tempPrefix = ".tmp-"
 
-func newFolder(path string) (*folder, error) {
+func newDirectory(path string) (*directory, error) {
 	path = filepath.Clean(path)
 	info, err := os.Stat(path)
 	switch {
@@ -42,14 +42,14 @@ func newFolder(path string) (*folder, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("archive folder: %w", err)
 	}
-	return &folder{path: path}, nil
+	return &directory{path: path}, nil
 }
 
 // Location returns the path of an object.
-func (f *folder) Location(name string) string { return filepath.Join(f.path, name) }
+func (f *directory) Location(name string) string { return filepath.Join(f.path, name) }
 
-// open returns the directory. With create it makes a missing directory.
-func (f *folder) open(create bool) (*os.Root, error) {
+// openRoot returns the directory. With create it makes a missing directory.
+func (f *directory) openRoot(create bool) (*os.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.root != nil {
@@ -68,8 +68,8 @@ func (f *folder) open(create bool) (*os.Root, error) {
 	return root, nil
 }
 
-// close closes the directory.
-func (f *folder) close() {
+// closeRoot closes the directory.
+func (f *directory) closeRoot() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.root != nil {
@@ -79,8 +79,8 @@ func (f *folder) close() {
 }
 
 // Open reads a committed object. It does not follow a link.
-func (f *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
-	root, err := f.open(false)
+func (f *directory) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	root, err := f.openRoot(false)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (f *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
 }
 
 // Create begins an object under a temporary name.
-func (f *folder) Create(_ context.Context, name string) (Writer, error) {
-	root, err := f.open(true)
+func (f *directory) Create(_ context.Context, name string) (Writer, error) {
+	root, err := f.openRoot(true)
 	if err != nil {
 		return nil, err
 	}
@@ -105,10 +105,10 @@ func (f *folder) Create(_ context.Context, name string) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folderWriter{File: file, root: root, temp: temp, name: name}, nil
+	return &directoryWriter{File: file, root: root, temp: temp, name: name}, nil
 }
 
-type folderWriter struct {
+type directoryWriter struct {
 	*os.File
 	root       *os.Root
 	temp, name string
@@ -116,7 +116,7 @@ type folderWriter struct {
 }
 
 // Commit makes the file durable, then its name.
-func (w *folderWriter) Commit(context.Context) error {
+func (w *directoryWriter) Commit(context.Context) error {
 	if err := errors.Join(w.Sync(), w.Close()); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (w *folderWriter) Commit(context.Context) error {
 }
 
 // Discard removes the temporary file. A file that can't be removed is harmless.
-func (w *folderWriter) Discard() {
+func (w *directoryWriter) Discard() {
 	if w.ended {
 		return
 	}

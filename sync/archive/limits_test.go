@@ -102,7 +102,7 @@ func TestStoppedHistoryLeavesNothing(t *testing.T) {
 	for name, src := range map[string]Source{"too long": endless, "has no place for a secret": held} {
 		dir := t.TempDir()
 		_, err := Save(t.Context(), open(t, dir), request(), src, patient())
-		var blocked *NotWholeError
+		var blocked *IncompleteError
 		if err == nil || !strings.Contains(err.Error(), name) || errors.As(err, &blocked) != (name != "too long") {
 			t.Errorf("%s: %v", name, err)
 		}

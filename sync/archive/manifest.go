@@ -53,8 +53,8 @@ type Manifest struct {
 	Sum string `json:"-"`
 }
 
-// encode returns the manifest as it is stored, with its checksum.
-func (m Manifest) encode() ([]byte, error) {
+// encodeJSON returns the manifest as it is stored, with its checksum.
+func (m Manifest) encodeJSON() ([]byte, error) {
 	m.Checksum = ""
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -81,8 +81,8 @@ func checksumOf(data []byte) (string, error) {
 	return sumOf(canonical), err
 }
 
-// check returns the problem of a manifest that was read from data, or "".
-func (m Manifest) check(data []byte, base string) string {
+// findProblem returns the problem of a manifest that was read from data, or "".
+func (m Manifest) findProblem(data []byte, base string) string {
 	sum, err := checksumOf(data)
 	switch {
 	case m.FormatVersion != FormatVersion:

@@ -15,9 +15,9 @@ func IsArchive(location string) bool {
 	return strings.HasSuffix(location, recordsSuffix) || strings.HasSuffix(location, manifestSuffix)
 }
 
-// Name returns the name of the object at a location. The object keeps this name
+// ObjectName returns the name of the object at a location. The object keeps this name
 // when it is moved. The location may be from another machine or operating system.
-func Name(location string) string {
+func ObjectName(location string) string {
 	if bucket.Is(location) {
 		location, _, _ = strings.Cut(location, "?")
 	}

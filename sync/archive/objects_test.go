@@ -30,7 +30,7 @@ func each(t *testing.T, test func(t *testing.T, s *buckettest.Store)) {
 
 // saveIn stores a small history. However that ends, it checks that every archive is
 // complete.
-func saveIn(t *testing.T, s *buckettest.Store) (*Copy, error) {
+func saveIn(t *testing.T, s *buckettest.Store) (*StoredHistory, error) {
 	t.Helper()
 	c, err := Save(t.Context(), open(t, s.Location("mkhooks")), request(), still(whole(records(3), 2)).read, patient())
 	s.Do(nil)

@@ -35,14 +35,14 @@ func NewPatience(limit time.Duration, sleep func(context.Context, time.Duration)
 	return &Patience{limit: limit, sleep: sleep, next: firstReadWait}
 }
 
-// Again waits until the history rests, and returns true if it may be read once
+// WaitForRest waits until the history rests, and returns true if it may be read once
 // more. It returns false if the readings or the time are used up, or if the run was
-// stopped; see [Patience.Stopped].
+// stopped; see [Patience.WasStopped].
 //
 // A reading of a long history is expensive, and wasted if it begins in a burst of
 // records. So Again reads the first page twice after each wait. While the two
 // differ, it spends only time.
-func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
+func (p *Patience) WaitForRest(ctx context.Context, src Source) (bool, error) {
 	if p.began.IsZero() {
 		p.began = time.Now()
 	}
@@ -59,7 +59,7 @@ func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
 		}
 		p.waited += wait
 		p.next = min(2*p.next, longReadWait)
-		rests, err := rests(ctx, src)
+		rests, err := isAtRest(ctx, src)
 		if err != nil {
 			return false, err
 		}
@@ -71,22 +71,22 @@ func (p *Patience) Again(ctx context.Context, src Source) (bool, error) {
 	return false, nil
 }
 
-// rests reports whether two reads of the first page in a row are equal.
-func rests(ctx context.Context, src Source) (bool, error) {
+// isAtRest reports whether two reads of the first page in a row are equal.
+func isAtRest(ctx context.Context, src Source) (bool, error) {
 	one, err := readFirstPage(ctx, src)
 	if err != nil {
 		return false, err
 	}
 	two, err := readFirstPage(ctx, src)
-	return one.same(two), err
+	return one.isEqual(two), err
 }
 
-// Stopped reports whether the run was stopped while it waited.
-func (p *Patience) Stopped() bool { return p.stopped }
+// WasStopped reports whether the run was stopped while it waited.
+func (p *Patience) WasStopped() bool { return p.stopped }
 
-// Spent describes the readings and the limit of time, for messages: "5 readings
+// Describe describes the readings and the limit of time, for messages: "5 readings
 // (waiting at most 30s)".
-func (p *Patience) Spent() string {
+func (p *Patience) Describe() string {
 	readings := "1 reading"
 	if p.again > 0 {
 		readings = fmt.Sprintf("%d readings", p.again+1)

@@ -41,22 +41,22 @@ func TestPatience(t *testing.T) {
 		src := &source{at: test.at}
 		for again := true; again; {
 			var err error
-			if again, err = p.Again(t.Context(), src.read); err != nil {
+			if again, err = p.WaitForRest(t.Context(), src.read); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if !slices.Equal(waits, test.want) || p.Spent() != test.spent || p.Stopped() != (test.stop > 0) {
-			t.Errorf("%s: waits %v, %s, stopped %t; want %v, %s", name, waits, p.Spent(), p.Stopped(), test.want, test.spent)
+		if !slices.Equal(waits, test.want) || p.Describe() != test.spent || p.WasStopped() != (test.stop > 0) {
+			t.Errorf("%s: waits %v, %s, stopped %t; want %v, %s", name, waits, p.Describe(), p.WasStopped(), test.want, test.spent)
 		}
 	}
 	p := NewPatience(time.Minute, func(context.Context, time.Duration) bool { return true })
 	p.began = time.Now().Add(-time.Hour)
-	if again, err := p.Again(t.Context(), still(rest).read); again || err != nil {
+	if again, err := p.WaitForRest(t.Context(), still(rest).read); again || err != nil {
 		t.Errorf("the time of the readings themselves does not count: %t, %v", again, err)
 	}
 	broken := errors.New("broken")
 	p = NewPatience(time.Minute, func(context.Context, time.Duration) bool { return true })
-	if again, err := p.Again(t.Context(), func(context.Context, func(Page) error) error { return broken }); again || !errors.Is(err, broken) {
+	if again, err := p.WaitForRest(t.Context(), func(context.Context, func(Page) error) error { return broken }); again || !errors.Is(err, broken) {
 		t.Errorf("a history that can't be looked at: %t, %v", again, err)
 	}
 }

@@ -25,8 +25,8 @@ import (
 // rule was enabled, the names of its authentication, and the number of its records.
 // So a forged note cannot send anything anywhere; at worst it blocks a delete.
 
-// Paused is a note about a rule that is about to be paused.
-type Paused struct {
+// PauseNote is a note about a rule that is about to be paused.
+type PauseNote struct {
 	FormatVersion int    `json:"formatVersion"`
 	Project       string `json:"project"`
 	// ID and Name identify the rule.
@@ -53,16 +53,16 @@ const (
 	maxNotes = 1000
 )
 
-// pausedName returns the name of the nth note about a rule, from 1.
-func pausedName(project string, rule webhook.Rule, live webhook.Digest, n int) string {
+// pauseNoteName returns the name of the nth note about a rule, from 1.
+func pauseNoteName(project string, rule webhook.Rule, live webhook.Digest, n int) string {
 	return fmt.Sprintf("%s%s_%d%s", namePrefix(project, rule), live, n, pausedSuffix)
 }
 
-// NotePause stores the state of r.Rule that a pause is about to remove. live is the
+// AddPauseNote stores the state of r.Rule that a pause is about to remove. live is the
 // digest of the rule once it is paused.
-func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest) error {
+func AddPauseNote(ctx context.Context, store Store, r Request, live webhook.Digest) error {
 	auth := webhook.AuthNames{Headers: slices.Clone(r.Rule.Spec.Auth.Headers), QueryParams: slices.Clone(r.Rule.Spec.Auth.QueryParams)}
-	data, err := json.MarshalIndent(Paused{
+	data, err := json.MarshalIndent(PauseNote{
 		FormatVersion: FormatVersion, Project: r.Project, ID: r.Rule.ID, Name: r.Rule.Name, Live: live,
 		Enabled: r.Rule.Spec.Enabled, Auth: auth, Records: r.Seen.Records(), When: r.When.UTC(), By: r.By, Host: r.Host, Commit: r.Commit,
 	}, "", "  ")
@@ -70,21 +70,21 @@ func NotePause(ctx context.Context, store Store, r Request, live webhook.Digest)
 		return fmt.Errorf("encode the note: %w", err)
 	}
 	for n := 1; n <= maxNotes; n++ {
-		err = storeObject(ctx, store, pausedName(r.Project, r.Rule, live, n), append(data, '\n'))
+		err = storeObject(ctx, store, pauseNoteName(r.Project, r.Rule, live, n), append(data, '\n'))
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
-	return fmt.Errorf("%s: %d notes about this rule are stored already: %w", store.Location(pausedName(r.Project, r.Rule, live, maxNotes)), maxNotes, fs.ErrExist)
+	return fmt.Errorf("%s: %d notes about this rule are stored already: %w", store.Location(pauseNoteName(r.Project, r.Rule, live, maxNotes)), maxNotes, fs.ErrExist)
 }
 
-// FindPause returns the latest note about a live rule in its current state, or nil.
+// FindPauseNote returns the latest note about a live rule in its current state, or nil.
 // It ignores a note whose content contradicts its name.
-func FindPause(ctx context.Context, store Store, project string, live webhook.Rule) (*Paused, error) {
+func FindPauseNote(ctx context.Context, store Store, project string, live webhook.Rule) (*PauseNote, error) {
 	digest := webhook.LiveDigest(&live)
-	var found *Paused
+	var found *PauseNote
 	for n := 1; n <= maxNotes; n++ {
-		data, err := readObject(ctx, store, pausedName(project, live, digest, n))
+		data, err := readObject(ctx, store, pauseNoteName(project, live, digest, n))
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			// A store refuses to reveal that an object is absent to users who may
@@ -93,7 +93,7 @@ func FindPause(ctx context.Context, store Store, project string, live webhook.Ru
 		case err != nil:
 			return nil, err
 		}
-		var p Paused
+		var p PauseNote
 		if json.Unmarshal(data, &p) == nil && p.FormatVersion == FormatVersion && p.Project == project &&
 			p.ID == live.ID && p.Name == live.Name && p.Live == digest {
 			found = &p

@@ -29,9 +29,9 @@ func pausing() (r Request, paused webhook.Rule) {
 // checkNotes checks everything that a store must do with notes about pauses.
 func checkNotes(t *testing.T, store Store) {
 	t.Helper()
-	find := func(live webhook.Rule) *Paused {
+	find := func(live webhook.Rule) *PauseNote {
 		t.Helper()
-		p, err := FindPause(t.Context(), store, "demo", live)
+		p, err := FindPauseNote(t.Context(), store, "demo", live)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func checkNotes(t *testing.T, store Store) {
 	}
 	note := func(r Request) {
 		t.Helper()
-		if err := NotePause(t.Context(), store, r, webhook.LiveDigest(&paused)); err != nil {
+		if err := AddPauseNote(t.Context(), store, r, webhook.LiveDigest(&paused)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +77,7 @@ func checkNotes(t *testing.T, store Store) {
 			t.Errorf("%s: found %+v", name, p)
 		}
 	}
-	if p, err := FindPause(t.Context(), store, "prod", paused); p != nil || err != nil {
+	if p, err := FindPauseNote(t.Context(), store, "prod", paused); p != nil || err != nil {
 		t.Errorf("another project: found %+v, %v", p, err)
 	}
 }
@@ -117,12 +117,12 @@ func TestForgedNotes(t *testing.T) {
 		dir := t.TempDir()
 		store := open(t, dir)
 		for range 2 {
-			if err := NotePause(t.Context(), store, r, digest); err != nil {
+			if err := AddPauseNote(t.Context(), store, r, digest); err != nil {
 				t.Fatal(err)
 			}
 		}
 		forge := func(n int) {
-			path := filepath.Join(dir, pausedName("demo", paused, digest, n))
+			path := filepath.Join(dir, pauseNoteName("demo", paused, digest, n))
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -132,24 +132,24 @@ func TestForgedNotes(t *testing.T) {
 			}
 		}
 		forge(2)
-		if p, err := FindPause(t.Context(), store, "demo", paused); p == nil || err != nil {
+		if p, err := FindPauseNote(t.Context(), store, "demo", paused); p == nil || err != nil {
 			t.Errorf("%s: the first note is not found: %+v, %v", name, p, err)
 		}
 		forge(1)
-		if p, err := FindPause(t.Context(), store, "demo", paused); p != nil || err != nil {
+		if p, err := FindPauseNote(t.Context(), store, "demo", paused); p != nil || err != nil {
 			t.Errorf("%s: found %+v, %v", name, p, err)
 		}
 	}
 
 	dir := t.TempDir()
 	store := open(t, dir)
-	if err := os.Mkdir(filepath.Join(dir, pausedName("demo", paused, digest, 1)), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, pauseNoteName("demo", paused, digest, 1)), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := FindPause(t.Context(), store, "demo", paused); p != nil || err == nil {
+	if p, err := FindPauseNote(t.Context(), store, "demo", paused); p != nil || err == nil {
 		t.Errorf("a folder as a note: %+v, %v", p, err)
 	}
-	if p, err := FindPause(t.Context(), refusing{store}, "demo", paused); p != nil || err != nil {
+	if p, err := FindPauseNote(t.Context(), refusing{store}, "demo", paused); p != nil || err != nil {
 		t.Errorf("a store that refuses to say that there is nothing: %+v, %v", p, err)
 	}
 }

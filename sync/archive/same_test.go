@@ -18,7 +18,7 @@ func TestSameSnapshot(t *testing.T) {
 		return s
 	}
 	was := shot(func(*snapshot) {})
-	if !was.same(shot(func(s *snapshot) { s.first[1].Created = at.In(time.FixedZone("east", 3600)) })) {
+	if !was.isEqual(shot(func(s *snapshot) { s.first[1].Created = at.In(time.FixedZone("east", 3600)) })) {
 		t.Error("the same moment in another zone counts as another one")
 	}
 	for name, edit := range map[string]func(*snapshot){
@@ -30,7 +30,7 @@ func TestSameSnapshot(t *testing.T) {
 		"type":     func(s *snapshot) { s.first[1].Type = "b" },
 		"status":   func(s *snapshot) { s.first[1].Status = "Failed" },
 	} {
-		if now := shot(edit); was.same(now) || now.same(was) {
+		if now := shot(edit); was.isEqual(now) || now.isEqual(was) {
 			t.Errorf("%s: not noticed", name)
 		}
 	}

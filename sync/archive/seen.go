@@ -71,7 +71,7 @@ func (s *Seen) add(shot snapshot) {
 // records of earlier reads that it did not list.
 func (s *Seen) lost(total int, missing map[recordKey]int) error {
 	if total < s.records {
-		out := &movedError{how: fmt.Sprintf("an earlier read counted %d records, and the service now counts %d", s.records, total), wayOut: mayExpire, fewer: total}
+		out := &changedError{how: fmt.Sprintf("an earlier read counted %d records, and the service now counts %d", s.records, total), wayOut: mayExpire, fewer: total}
 		if total == 0 {
 			out.wayOut = allLost
 		}
@@ -82,7 +82,7 @@ func (s *Seen) lost(total int, missing map[recordKey]int) error {
 		n += more
 	}
 	if n > 0 {
-		return &movedError{how: fmt.Sprintf("the service no longer lists %d of the records that an earlier read showed", n), wayOut: lookFirst}
+		return &changedError{how: fmt.Sprintf("the service no longer lists %d of the records that an earlier read showed", n), wayOut: lookFirst}
 	}
 	return nil
 }

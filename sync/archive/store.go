@@ -43,13 +43,13 @@ func Open(location string) (Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return objects{b}, nil
+		return bucketStore{b}, nil
 	}
-	path, err := folderPath(location)
+	path, err := directoryPath(location)
 	if err != nil {
 		return nil, err
 	}
-	return newFolder(path)
+	return newDirectory(path)
 }
 
 // CheckConfigured returns why a location is not allowed in a config file. Everyone
@@ -59,15 +59,15 @@ func CheckConfigured(location string) error {
 	if bucket.Is(location) {
 		return bucket.CheckShared(location)
 	}
-	_, err := folderPath(location)
+	_, err := directoryPath(location)
 	return err
 }
 
-// objects is a bucket as a [Store].
-type objects struct{ *bucket.Bucket }
+// bucketStore is a bucket as a [Store].
+type bucketStore struct{ *bucket.Bucket }
 
 // Create begins a new object.
-func (o objects) Create(ctx context.Context, name string) (Writer, error) {
+func (o bucketStore) Create(ctx context.Context, name string) (Writer, error) {
 	w, err := o.Bucket.Create(ctx, name)
 	if err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func (o objects) Create(ctx context.Context, name string) (Writer, error) {
 	return w, nil
 }
 
-// folderPath returns the directory that a location names.
-func folderPath(location string) (string, error) {
+// directoryPath returns the directory that a location names.
+func directoryPath(location string) (string, error) {
 	scheme, _, isURL := strings.Cut(location, ":")
 	switch {
 	case location == "":
@@ -142,7 +142,7 @@ const probeSize = 64 << 10
 // to deliver.
 func Probe(ctx context.Context, store Store) error {
 	name := "probe-" + randomPart()
-	if b, ok := store.(objects); ok {
+	if b, ok := store.(bucketStore); ok {
 		if err := b.Bucket.Probe(ctx, name); err != nil {
 			return fmt.Errorf("store in %s: %w", store.Location(name), err)
 		}

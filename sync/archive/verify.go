@@ -32,19 +32,19 @@ type limits struct{ stored, unpacked int64 }
 
 var readLimits = limits{stored: 6 << 30, unpacked: 6 << 30}
 
-// bounded is a reader of at most left bytes. A further byte is an error.
-type bounded struct {
+// limitedReader is a reader of at most left bytes. A further byte is an error.
+type limitedReader struct {
 	from io.Reader
 	left int64
 	what string
 	most int64
 }
 
-func bound(from io.Reader, most int64, what string) *bounded {
-	return &bounded{from, most, what, most}
+func limitReader(from io.Reader, most int64, what string) *limitedReader {
+	return &limitedReader{from, most, what, most}
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *limitedReader) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p[:min(int64(len(p)), b.left+1)])
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("its records are more than %d bytes %s; an archive of mkhooks has no more", b.most, b.what)
@@ -86,12 +86,12 @@ func (e *FileError) Unwrap() error { return e.cause }
 // manifest. Both must exist, and the records must match the manifest. It returns
 // the manifest as far as it can be relied on.
 func Verify(ctx context.Context, location string) (Manifest, error) {
-	store, base, err := archived(location)
+	store, base, err := openArchive(location)
 	if err != nil {
 		return Manifest{}, err
 	}
-	if f, ok := store.(*folder); ok {
-		defer f.close()
+	if f, ok := store.(*directory); ok {
+		defer f.closeRoot()
 	}
 	data, err := readObject(ctx, store, base+manifestSuffix)
 	if err != nil {
@@ -102,17 +102,17 @@ func Verify(ctx context.Context, location string) (Manifest, error) {
 		return m, fileError(store.Location(base+manifestSuffix), "is no manifest: it is not JSON of that shape, or cut short")
 	}
 	m.Sum = sumOf(data)
-	if wrong := m.check(data, base); wrong != "" {
+	if wrong := m.findProblem(data, base); wrong != "" {
 		return Manifest{}, fileError(store.Location(base+manifestSuffix), "%s", wrong)
 	}
 	return m, checkRecords(ctx, store, m, countRecords)
 }
 
-// At returns the location of an archive with the same name in another store. An
+// LocationIn returns the location of an archive with the same name in another store. An
 // archive keeps its name when it is moved, and a path may be relative to another
 // directory.
-func At(place, location string) (string, error) {
-	_, name, err := split(location)
+func LocationIn(place, location string) (string, error) {
+	_, name, err := splitLocation(location)
 	if err != nil {
 		return "", err
 	}
@@ -123,31 +123,31 @@ func At(place, location string) (string, error) {
 	return store.Location(name), nil
 }
 
-// Unreached reports whether an archive could not be checked, so that its state is
+// IsUnreached reports whether an archive could not be checked, so that its state is
 // unknown: its store can't be reached, or refuses.
-func Unreached(err error) bool {
+func IsUnreached(err error) bool {
 	var store *bucket.Error
 	var system syscall.Errno
 	return (errors.As(err, &store) || errors.As(err, &system)) && !errors.Is(err, fs.ErrNotExist)
 }
 
-// split splits the location of an object into the location of its store and its
+// splitLocation splits the location of an object into the location of its store and its
 // name.
-func split(location string) (dir, name string, err error) {
+func splitLocation(location string) (dir, name string, err error) {
 	if bucket.Is(location) {
 		return bucket.Split(location)
 	}
-	path, err := folderPath(location)
+	path, err := directoryPath(location)
 	if err != nil {
 		return "", "", err
 	}
 	return filepath.Dir(path), filepath.Base(path), nil
 }
 
-// archived returns the store that contains an archive, and its name without a
+// openArchive returns the store that contains an archive, and its name without a
 // suffix.
-func archived(location string) (store Store, base string, err error) {
-	dir, name, err := split(location)
+func openArchive(location string) (store Store, base string, err error) {
+	dir, name, err := splitLocation(location)
 	if err != nil {
 		return nil, "", err
 	}
@@ -166,11 +166,11 @@ func archived(location string) (store Store, base string, err error) {
 func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 	f, err := store.Open(ctx, name)
 	if err != nil {
-		return nil, unreadable(store.Location(name), err)
+		return nil, describeReadError(store.Location(name), err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, unreadable(store.Location(name), err)
+		return nil, describeReadError(store.Location(name), err)
 	}
 	if len(data) > maxManifest {
 		return nil, fileError(store.Location(name), "is larger than any manifest: %d MiB", maxManifest>>20)
@@ -178,8 +178,8 @@ func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
 	return data, nil
 }
 
-// unreadable describes for people why an object can't be read.
-func unreadable(at string, err error) error {
+// describeReadError describes for people why an object can't be read.
+func describeReadError(at string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err // the operation and a part of the path do not help
@@ -203,17 +203,17 @@ func checkWithin(ctx context.Context, store Store, m Manifest, limit limits, cou
 	at := store.Location(m.RecordsFile)
 	f, err := store.Open(ctx, m.RecordsFile)
 	if err != nil {
-		return unreadable(at, err)
+		return describeReadError(at, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hash := sha256.New()
-	in := io.TeeReader(bound(f, limit.stored, "as they are stored"), hash)
-	records, err := unpacked(in, limit, m.Records, count)
+	in := io.TeeReader(limitReader(f, limit.stored, "as they are stored"), hash)
+	records, err := countUnpacked(in, limit, m.Records, count)
 	if err != nil {
-		return unreadable(at, err)
+		return describeReadError(at, err)
 	}
 	if _, err := io.Copy(io.Discard, in); err != nil {
-		return unreadable(at, err)
+		return describeReadError(at, err)
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.SHA256 {
 		return fileError(at, "has the SHA-256 %s, its manifest says %s", sum, m.SHA256)
@@ -227,13 +227,13 @@ func checkWithin(ctx context.Context, store Store, m Manifest, limit limits, cou
 	return nil
 }
 
-// unpacked unpacks the input and counts its records.
-func unpacked(in io.Reader, limit limits, most int, count func(in io.Reader, most int) (int, error)) (int, error) {
+// countUnpacked unpacks the input and counts its records.
+func countUnpacked(in io.Reader, limit limits, most int, count func(in io.Reader, most int) (int, error)) (int, error) {
 	zip, err := gzip.NewReader(in)
 	if err != nil {
 		return 0, err
 	}
-	return count(bound(zip, limit.unpacked, "once they are unpacked"), most)
+	return count(limitReader(zip, limit.unpacked, "once they are unpacked"), most)
 }
 
 // countLines counts lines, and stops above most. That is enough if the records were

@@ -50,7 +50,7 @@ func (v *verification) checkArchive(ctx context.Context, path string, e *audit.E
 		if errors.Is(err, fs.ErrNotExist) && e != nil && v.options.place == "" {
 			hint = "a record tells paths as its apply saw them: where the archives are elsewhere now, --archive PLACE"
 		}
-		if archive.Unreached(err) {
+		if archive.IsUnreached(err) {
 			v.unreached++
 			hint = errorHint(err).String()
 		}
@@ -79,7 +79,7 @@ func (v *verification) readArchive(ctx context.Context, path string, byRecord bo
 		}
 	}
 	if v.options.place != "" {
-		other, otherErr := archive.At(v.options.place, path)
+		other, otherErr := archive.LocationIn(v.options.place, path)
 		if otherErr != nil {
 			return path, m, otherErr
 		}

@@ -167,7 +167,7 @@ func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history
 		return reading.Result(r.Name, r.Spec.Enabled, err)
 	}
 	s := &countingSource{h: h, rule: r.Name}
-	var c *archive.Copy
+	var c *archive.StoredHistory
 	err := h.callService(r.Name, func() (err error) {
 		c, err = archive.Save(ctx, h.store, h.archiveRequest(r), s.readPages, archive.NewPatience(defaultDrain, waitFor))
 		return err
@@ -232,7 +232,7 @@ func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) 
 func (s *countingSource) ruleResult(enabled bool, err error) history.Rule {
 	if s.complete != nil {
 		out := s.complete.Result(s.rule, enabled, nil)
-		var notWhole *archive.NotWholeError
+		var notWhole *archive.IncompleteError
 		switch {
 		case errors.As(err, &notWhole):
 			out.Error = notWhole.Reason // the remedy in the error applies only to a delete

@@ -44,7 +44,7 @@ func (o *restoreOptions) checkManifest(m archive.Manifest) (string, error) {
 func checkEntries(path string, chain *audit.Chain, m archive.Manifest) (string, error) {
 	checked, unchecked := 0, 0
 	for _, e := range chain.Entries {
-		if e.Result == nil || e.Result.Archive == nil || archive.Name(e.Result.Archive.Location) != m.RecordsFile {
+		if e.Result == nil || e.Result.Archive == nil || archive.ObjectName(e.Result.Archive.Location) != m.RecordsFile {
 			continue
 		}
 		if odd := archiveMismatch(e, m); odd != "" {
