@@ -9,7 +9,7 @@ import (
 // IsArchive reports whether the name in a path or location belongs to the records
 // or the manifest of an archive.
 func IsArchive(location string) bool {
-	if bucket.Is(location) {
+	if bucket.IsLocation(location) {
 		location, _, _ = strings.Cut(location, "?")
 	}
 	return strings.HasSuffix(location, recordsSuffix) || strings.HasSuffix(location, manifestSuffix)
@@ -18,7 +18,7 @@ func IsArchive(location string) bool {
 // ObjectName returns the name of the object at a location. The object keeps this name
 // when it is moved. The location may be from another machine or operating system.
 func ObjectName(location string) string {
-	if bucket.Is(location) {
+	if bucket.IsLocation(location) {
 		location, _, _ = strings.Cut(location, "?")
 	}
 	return location[strings.LastIndexAny(location, `/\`)+1:]

@@ -38,7 +38,7 @@ type Writer interface {
 // gs://bucket/folder. A directory is made when the first object is stored in it; a
 // bucket is never made. Open does not access either.
 func Open(location string) (Store, error) {
-	if bucket.Is(location) {
+	if bucket.IsLocation(location) {
 		b, err := bucket.New(location)
 		if err != nil {
 			return nil, err
@@ -56,7 +56,7 @@ func Open(location string) (Store, error) {
 // who may open a pull request can change that file. It may name a directory or a
 // bucket, but no other server and no other credentials.
 func CheckConfigured(location string) error {
-	if bucket.Is(location) {
+	if bucket.IsLocation(location) {
 		return bucket.CheckShared(location)
 	}
 	_, err := directoryPath(location)

@@ -134,8 +134,8 @@ func IsUnreached(err error) bool {
 // splitLocation splits the location of an object into the location of its store and its
 // name.
 func splitLocation(location string) (dir, name string, err error) {
-	if bucket.Is(location) {
-		return bucket.Split(location)
+	if bucket.IsLocation(location) {
+		return bucket.SplitLocation(location)
 	}
 	path, err := directoryPath(location)
 	if err != nil {

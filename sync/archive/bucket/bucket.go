@@ -35,8 +35,8 @@ const (
 
 // Bucket is a folder of a bucket. It connects on first use.
 type Bucket struct {
-	place place
-	stall time.Duration
+	location parsedLocation
+	stall    time.Duration
 
 	mu     sync.Mutex
 	opened *blob.Bucket
@@ -45,15 +45,15 @@ type Bucket struct {
 // New returns the bucket at a location such as s3://bucket/folder. It does not
 // connect yet.
 func New(location string) (*Bucket, error) {
-	l, err := parse(location)
+	l, err := parseLocation(location)
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{place: l, stall: stall}, nil
+	return &Bucket{location: l, stall: stall}, nil
 }
 
-// Location returns the location of an object, as [Split] expects it.
-func (b *Bucket) Location(name string) string { return b.place.objectLocation(name) }
+// Location returns the location of an object, as [SplitLocation] expects it.
+func (b *Bucket) Location(name string) string { return b.location.objectLocation(name) }
 
 // connect connects to the bucket.
 func (b *Bucket) connect(ctx context.Context) (*blob.Bucket, error) {
@@ -62,29 +62,29 @@ func (b *Bucket) connect(ctx context.Context) (*blob.Bucket, error) {
 	if b.opened != nil {
 		return b.opened, nil
 	}
-	opened, err := openers[b.place.scheme](ctx, b.place)
+	opened, err := openers[b.location.scheme](ctx, b.location)
 	if err != nil {
-		return nil, b.notOpened(err)
+		return nil, b.explainOpenError(err)
 	}
-	if b.place.prefix != "" {
-		opened = blob.PrefixedBucket(opened, b.place.prefix)
+	if b.location.prefix != "" {
+		opened = blob.PrefixedBucket(opened, b.location.prefix)
 	}
 	b.opened = opened
 	return opened, nil
 }
 
-// conditional reports whether the store must refuse a name that is taken. A few
+// isConditional reports whether the store must refuse a name that is taken. A few
 // S3-compatible stores do not support that. For them, the parameter
 // conditional=false makes mkhooks look up the name before the upload ends. Names
 // hold 64 random bits, which already keep objects apart; the condition is a second
 // safeguard.
-func (b *Bucket) conditional() bool { return b.place.query.Get("conditional") != "false" }
+func (b *Bucket) isConditional() bool { return b.location.query.Get("conditional") != "false" }
 
 // Open reads an object.
 func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	op := b.begin(ctx, false)
+	op := b.beginOperation(ctx, false)
 	var r *blob.Reader
-	err := op.step(func() error {
+	err := op.runStep(func() error {
 		opened, err := b.connect(op.ctx)
 		if err == nil {
 			r, err = opened.NewReader(op.ctx, name, nil)
@@ -92,7 +92,7 @@ func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return err
 	})
 	if err != nil {
-		op.end()
+		op.endOperation()
 		return nil, err
 	}
 	return &reader{op: op, from: r}, nil
@@ -105,7 +105,7 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (n int, err error) {
-	err = r.op.step(func() (err error) {
+	err = r.op.runStep(func() (err error) {
 		n, err = r.from.Read(p)
 		return err
 	})
@@ -113,7 +113,7 @@ func (r *reader) Read(p []byte) (n int, err error) {
 }
 
 func (r *reader) Close() error {
-	defer r.op.end()
+	defer r.op.endOperation()
 	return r.from.Close()
 }
 
@@ -137,23 +137,23 @@ var errDiscarded = errors.New("the upload was given up")
 
 // Create begins an object. The store does not show it before [Writer.Commit].
 func (b *Bucket) Create(ctx context.Context, name string) (*Writer, error) {
-	op := b.begin(ctx, true)
+	op := b.beginOperation(ctx, true)
 	var to *blob.Bucket
-	err := op.step(func() (err error) {
+	err := op.runStep(func() (err error) {
 		to, err = b.connect(op.ctx)
 		return err
 	})
 	if err != nil {
-		op.end()
+		op.endOperation()
 		return nil, err
 	}
 	from, pipe := io.Pipe()
 	w := &Writer{op: op, b: b, to: to, name: name, hash: sha256.New(), pipe: pipe, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
-		w.err = contained(func() error {
+		w.err = recoverPanic(func() error {
 			return to.Upload(op.ctx, name, from, &blob.WriterOptions{
-				ContentType: contentType(name), IfNotExist: b.conditional(), BufferSize: partSize, MaxConcurrency: partsMost,
+				ContentType: contentType(name), IfNotExist: b.isConditional(), BufferSize: partSize, MaxConcurrency: partsMost,
 			})
 		})
 		_ = from.CloseWithError(errDiscarded) // never fails; ends a Write that is in progress
@@ -173,7 +173,7 @@ func contentType(name string) string {
 
 // Write passes p to the upload and returns the number of bytes that it took.
 func (w *Writer) Write(p []byte) (n int, err error) {
-	err = w.op.step(func() error {
+	err = w.op.runStep(func() error {
 		n, err = w.pipe.Write(p)
 		if err != nil {
 			<-w.done
@@ -192,12 +192,12 @@ func (w *Writer) Commit(ctx context.Context) error {
 		return errDiscarded
 	}
 	w.ended = true
-	defer w.op.end()
+	defer w.op.endOperation()
 	defer context.AfterFunc(ctx, func() { w.op.cancel(context.Cause(ctx)) })()
-	err := w.op.step(func() error {
-		if !w.b.conditional() {
+	err := w.op.runStep(func() error {
+		if !w.b.isConditional() {
 			if taken, err := w.to.Exists(w.op.ctx, w.name); err != nil || taken {
-				w.abort()
+				w.abortUpload()
 				return errors.Join(err, errTaken(taken))
 			}
 		}
@@ -237,12 +237,12 @@ func (w *Writer) Discard() {
 		return
 	}
 	w.ended = true
-	w.abort()
-	w.op.end()
+	w.abortUpload()
+	w.op.endOperation()
 }
 
-// abort ends the upload without an object, and waits for its end.
-func (w *Writer) abort() {
+// abortUpload ends the upload without an object, and waits for its end.
+func (w *Writer) abortUpload() {
 	_ = w.pipe.CloseWithError(errDiscarded) // never fails
 	w.op.cancel(errDiscarded)
 	<-w.done
@@ -257,38 +257,38 @@ type operation struct {
 	writes bool
 }
 
-func (b *Bucket) begin(ctx context.Context, writes bool) *operation {
+func (b *Bucket) beginOperation(ctx context.Context, writes bool) *operation {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &operation{ctx: ctx, cancel: cancel, b: b, writes: writes}
 }
 
-func (o *operation) end() { o.cancel(context.Canceled) }
+func (o *operation) endOperation() { o.cancel(context.Canceled) }
 
-// step does one step within the time limit, and converts its error to an error that
+// runStep does one step within the time limit, and converts its error to an error that
 // can be shown.
-func (o *operation) step(do func() error) error {
+func (o *operation) runStep(do func() error) error {
 	timer := time.AfterFunc(o.b.stall, func() { o.cancel(errStalled) })
 	defer timer.Stop()
-	err := contained(do)
+	err := recoverPanic(do)
 	switch {
 	case err == nil || err == io.EOF: //nolint:errorlint // a reader ends with exactly this value
 		return err
 	case o.ctx.Err() != nil:
 		if cause := context.Cause(o.ctx); errors.Is(cause, errStalled) {
-			return o.b.stalled()
+			return o.b.stallError()
 		} else if !errors.Is(cause, errDiscarded) {
 			return cause
 		}
 	}
-	return o.b.explain(err, o.writes)
+	return o.b.explainError(err, o.writes)
 }
 
-// contained calls do, and converts a panic to an error. The driver of gocloud.dev
+// recoverPanic calls do, and converts a panic to an error. The driver of gocloud.dev
 // does not check the responses of stores, and a proxy may respond in their place.
-func contained(do func() error) (err error) {
+func recoverPanic(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Error{reason: "the answer is not one of this kind of store: " + tidy(fmt.Sprint(p)), hint: inPlace}
+			err = &Error{reason: "the answer is not one of this kind of store: " + tidyText(fmt.Sprint(p)), hint: inPlace}
 		}
 	}()
 	return do()
@@ -299,16 +299,16 @@ func contained(do func() error) (err error) {
 // checks the condition and then refuses. A store that ignores conditions writes an
 // empty object, which is then deleted.
 func (b *Bucket) Probe(ctx context.Context, name string) error {
-	op := b.begin(ctx, true)
-	defer op.end()
-	return op.step(func() error {
+	op := b.beginOperation(ctx, true)
+	defer op.endOperation()
+	return op.runStep(func() error {
 		to, err := b.connect(op.ctx)
 		if err != nil {
 			return err
 		}
 		o := &blob.WriterOptions{ContentType: contentType(name)}
-		if b.conditional() {
-			o.BeforeWrite = impossible
+		if b.isConditional() {
+			o.BeforeWrite = addImpossibleCondition
 		}
 		err = to.Upload(op.ctx, name, strings.NewReader(""), o)
 		switch {

@@ -40,8 +40,8 @@ func (e *Error) Unwrap() error { return e.kind }
 
 var errStalled = errors.New("stalled")
 
-func (b *Bucket) stalled() error {
-	return &Error{reason: fmt.Sprintf("the store did not take or give anything for %s", b.stall), hint: b.place.reach(), kind: context.DeadlineExceeded}
+func (b *Bucket) stallError() error {
+	return &Error{reason: fmt.Sprintf("the store did not take or give anything for %s", b.stall), hint: b.location.reachHint(), kind: context.DeadlineExceeded}
 }
 
 // Hints that do not depend on the store.
@@ -52,11 +52,13 @@ const (
 	inPlace = "see what answers in the store's place, such as a proxy"
 )
 
-// reach returns the hint for a store that does not respond.
-func (l place) reach() string { return "see whether " + l.server() + " can be reached from here" }
+// reachHint returns the hint for a store that does not respond.
+func (l parsedLocation) reachHint() string {
+	return "see whether " + l.serverName() + " can be reached from here"
+}
 
-// server names the server of the store.
-func (l place) server() string {
+// serverName names the server of the store.
+func (l parsedLocation) serverName() string {
 	if e := l.query.Get("endpoint"); e != "" {
 		return e
 	}
@@ -69,54 +71,54 @@ type credentialsError struct{ err error }
 func (e *credentialsError) Error() string { return e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
-// explain returns an error that can be shown. If a write reports "not found", the
+// explainError returns an error that can be shown. If a write reports "not found", the
 // bucket is absent.
-func (b *Bucket) explain(err error, writes bool) error {
+func (b *Bucket) explainError(err error, writes bool) error {
 	var ours *Error
 	switch {
 	case errors.As(err, &ours):
 		return err
 	case errors.Is(err, fs.ErrExist):
-		return b.taken()
+		return b.takenError()
 	}
-	if a := answerOf(err); a.status != 0 {
-		return b.answered(a, gcerrors.Code(err), writes)
+	if a := responseOf(err); a.status != 0 {
+		return b.explainResponse(a, gcerrors.Code(err), writes)
 	}
-	return b.unanswered(err)
+	return b.explainNoResponse(err)
 }
 
-// answered explains an error response of the store.
-func (b *Bucket) answered(a answer, code gcerrors.ErrorCode, writes bool) error {
+// explainResponse explains an error response of the store.
+func (b *Bucket) explainResponse(a storeResponse, code gcerrors.ErrorCode, writes bool) error {
 	reason := a.String()
 	switch {
 	case a.code == "NoSuchBucket" || a.code == "ContainerNotFound" || code == gcerrors.NotFound && (writes || strings.Contains(a.message, "bucket does not exist")):
-		return &Error{reason: "there is no " + b.place.container() + ": " + reason, hint: "make it, or correct the archive location: mkhooks makes none"}
+		return &Error{reason: "there is no " + b.location.containerName() + ": " + reason, hint: "make it, or correct the archive location: mkhooks makes none"}
 	case code == gcerrors.NotFound:
 		return &Error{reason: "there is no such object: " + reason, kind: fs.ErrNotExist}
 	case code == gcerrors.FailedPrecondition || a.code == "BlobAlreadyExists" || a.code == "ConditionNotMet":
-		return b.taken()
+		return b.takenError()
 	case writes && (a.code == "NotImplemented" || a.status == 501):
 		return &Error{reason: "the store does not take conditional writes: " + reason, hint: "add ?conditional=false to the archive location: then a name is looked up before it is taken"}
-	case code == gcerrors.PermissionDenied || a.status == 401 || a.status == 403 || a.denied():
-		return &Error{reason: "the store refused: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
+	case code == gcerrors.PermissionDenied || a.status == 401 || a.status == 403 || a.isDenied():
+		return &Error{reason: "the store refused: " + reason, hint: b.location.credentialsHint(), kind: fs.ErrPermission}
 	case a.status >= 500:
 		return &Error{reason: reason, hint: "the store is in trouble: wait until that is over"}
 	}
 	return &Error{reason: reason}
 }
 
-// unanswered explains an error without a response of the store. Network errors come
+// explainNoResponse explains an error without a response of the store. Network errors come
 // before errors that are recognized by their text, which can hold any name.
-func (b *Bucket) unanswered(err error) error {
-	reason := tidy(innermost(err))
+func (b *Bucket) explainNoResponse(err error) error {
+	reason := tidyText(innermostText(err))
 	var network net.Error
 	var unsent *smithy.OperationError
 	switch {
 	case asksElsewhere(err):
 		return b.noCredentials(reason)
 	case errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{reason: reason, hint: b.place.reach()}
-	case saysCredentials(reason):
+		return &Error{reason: reason, hint: b.location.reachHint()}
+	case mentionsCredentials(reason):
 		return b.noCredentials(reason)
 	case errors.As(err, &unsent):
 		return &Error{reason: reason, hint: together}
@@ -124,18 +126,18 @@ func (b *Bucket) unanswered(err error) error {
 	return &Error{reason: reason, hint: inPlace}
 }
 
-// notOpened explains why an SDK cannot open the bucket.
-func (b *Bucket) notOpened(err error) error {
-	reason := tidy(innermost(err))
+// explainOpenError explains why an SDK cannot open the bucket.
+func (b *Bucket) explainOpenError(err error) error {
+	reason := tidyText(innermostText(err))
 	var none *credentialsError
-	if errors.As(err, &none) || saysCredentials(reason) {
+	if errors.As(err, &none) || mentionsCredentials(reason) {
 		return b.noCredentials(reason)
 	}
 	return &Error{reason: reason, hint: together}
 }
 
 func (b *Bucket) noCredentials(reason string) error {
-	return &Error{reason: "no credentials: " + reason, hint: b.place.credentials(), kind: fs.ErrPermission}
+	return &Error{reason: "no credentials: " + reason, hint: b.location.credentialsHint(), kind: fs.ErrPermission}
 }
 
 // asksElsewhere reports whether an error is from another service than the store,
@@ -145,25 +147,25 @@ func asksElsewhere(err error) bool {
 	return errors.As(err, &s3) && errors.As(s3.Err, &other)
 }
 
-func (b *Bucket) taken() error {
+func (b *Bucket) takenError() error {
 	return &Error{reason: "the name is taken; nothing was overwritten", kind: fs.ErrExist}
 }
 
 // missesObject reports whether a condition on an object failed because the object
 // is absent.
 func missesObject(err error) bool {
-	a := answerOf(err)
+	a := responseOf(err)
 	return a.code == "NoSuchKey" || a.code == "BlobNotFound"
 }
 
-// answer is a store's response. Its status is 0 without a response.
-type answer struct {
+// storeResponse is a store's response. Its status is 0 without a response.
+type storeResponse struct {
 	status        int
 	code, message string
 }
 
-func answerOf(err error) answer {
-	var a answer
+func responseOf(err error) storeResponse {
+	var a storeResponse
 	var s3 smithy.APIError
 	var status interface{ HTTPStatusCode() int }
 	var azure *azcore.ResponseError
@@ -185,9 +187,9 @@ func answerOf(err error) answer {
 	return a
 }
 
-// denied reports whether S3 uses the code for invalid credentials, which come with
+// isDenied reports whether S3 uses the code for invalid credentials, which come with
 // several statuses.
-func (a answer) denied() bool {
+func (a storeResponse) isDenied() bool {
 	switch a.code {
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return true
@@ -195,20 +197,20 @@ func (a answer) denied() bool {
 	return false
 }
 
-func (a answer) String() string {
+func (a storeResponse) String() string {
 	parts := []string{fmt.Sprintf("HTTP %d", a.status)}
 	if a.code != "" {
 		parts = append(parts, a.code)
 	}
-	if m := tidy(a.message); m != "" && strings.ReplaceAll(m, " ", "") != a.code {
+	if m := tidyText(a.message); m != "" && strings.ReplaceAll(m, " ", "") != a.code {
 		parts = append(parts, m)
 	}
 	return strings.Join(parts, ", ")
 }
 
-// innermost returns the text of an error without the URL and the names of layers
+// innermostText returns the text of an error without the URL and the names of layers
 // around it.
-func innermost(err error) string {
+func innermostText(err error) string {
 	var op *net.OpError
 	var at *url.Error
 	switch {
@@ -234,9 +236,9 @@ var (
 	layers  = regexp.MustCompile(`(?i)\b(RequestID|HostID|request id|x-ms-request-id):? *[^\s,]*,? *`)
 )
 
-// tidy returns a text as one short line. It cuts URLs at the question mark, and
+// tidyText returns a text as one short line. It cuts URLs at the question mark, and
 // removes ids of requests.
-func tidy(s string) string {
+func tidyText(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	s = users.ReplaceAllString(queries.ReplaceAllString(s, "?…"), "//…@")
 	s = layers.ReplaceAllString(s, "")
@@ -246,28 +248,28 @@ func tidy(s string) string {
 	return s
 }
 
-// container returns the store's word for a bucket, and the bucket's name.
-func (l place) container() string {
+// containerName returns the store's word for a bucket, and the bucket's name.
+func (l parsedLocation) containerName() string {
 	if l.scheme == "azblob" {
 		return "container " + l.bucket
 	}
 	return "bucket " + l.bucket
 }
 
-// credentials returns where the SDK looks for credentials, and the permissions that
+// credentialsHint returns where the SDK looks for credentials, and the permissions that
 // they need.
-func (l place) credentials() string {
+func (l parsedLocation) credentialsHint() string {
 	what := map[string]string{
 		"s3":     "credentials are found as the AWS command line finds them (AWS_ACCESS_KEY_ID, AWS_PROFILE, a web identity, the machine's role); they need s3:PutObject and s3:GetObject",
 		"azblob": "credentials are AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_STORAGE_CONNECTION_STRING, otherwise what DefaultAzureCredential finds (a workload or managed identity, az login); they need the role Storage Blob Data Contributor",
 		"gs":     "credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIALS, gcloud auth application-default login, a workload identity); they need storage.objects.create and storage.objects.get",
 	}[l.scheme]
-	return what + " for " + place{scheme: l.scheme, bucket: l.bucket, prefix: l.prefix}.String()
+	return what + " for " + parsedLocation{scheme: l.scheme, bucket: l.bucket, prefix: l.prefix}.String()
 }
 
-// saysCredentials reports whether an SDK's text, which has no type, is about
+// mentionsCredentials reports whether an SDK's text, which has no type, is about
 // credentials that it did not find.
-func saysCredentials(text string) bool {
+func mentionsCredentials(text string) bool {
 	text = strings.ToLower(text)
 	return strings.Contains(text, "credential") || strings.Contains(text, "accountname is required")
 }

@@ -102,7 +102,7 @@ func TestTidy(t *testing.T) {
 		strings.Repeat("ü", maxReason):                     strings.Repeat("ü", maxReason),
 		strings.Repeat("ü", maxReason+1):                   strings.Repeat("ü", maxReason) + "…",
 	} {
-		if got := tidy(text); got != want {
+		if got := tidyText(text); got != want {
 			t.Errorf("tidy(%q) is %q, want %q", text, got, want)
 		}
 	}
@@ -119,7 +119,7 @@ func TestInnermost(t *testing.T) {
 		"blob: Upload requires WriterOptions.ContentType (code=InvalidArgument)": closed.Upload(t.Context(), "x", nil, nil),
 		"of two: %!w(<nil>), %!w(<nil>)":                                         fmt.Errorf("of two: %w, %w", none, none),
 	} {
-		if got := innermost(err); got != want {
+		if got := innermostText(err); got != want {
 			t.Errorf("innermost is %q, want %q", got, want)
 		}
 	}

@@ -31,7 +31,7 @@ type gcs struct {
 	bucket  string
 }
 
-func openGCS(ctx context.Context, l place) (*blob.Bucket, error) {
+func openGCS(ctx context.Context, l parsedLocation) (*blob.Bucket, error) {
 	options := []option.ClientOption{option.WithScopes(storage.DevstorageReadWriteScope), option.WithUserAgent("mkhooks")}
 	if endpoint := l.query.Get("endpoint"); endpoint != "" {
 		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/storage/v1/"))
@@ -100,10 +100,10 @@ const (
 	firstWait = 500 * time.Millisecond
 )
 
-// retries returns a function that decides whether to send a request again after an
+// newRetryPolicy returns a function that decides whether to send a request again after an
 // error: if the fault may pass, and attempts are left. The caller checks whether
 // the context ended.
-func retries() func(error) bool {
+func newRetryPolicy() func(error) bool {
 	sent := 0
 	return func(err error) bool {
 		if err == nil {
@@ -126,7 +126,7 @@ func (g *gcs) NewRangeReader(ctx context.Context, key string, offset, length int
 	get := g.objects.Get(g.bucket, key).Context(ctx)
 	res, err := get.Download()
 	// The client itself only retries uploads.
-	for again, wait := retries(), firstWait; again(err); wait *= 2 {
+	for again, wait := newRetryPolicy(), firstWait; again(err); wait *= 2 {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -155,7 +155,7 @@ func (*gcsReader) As(any) bool                            { return false }
 // of its upload.
 func (g *gcs) NewTypedWriter(ctx context.Context, key, contentType string, o *driver.WriterOptions) (driver.Writer, error) {
 	call := g.objects.Insert(g.bucket, &storage.Object{Name: key, ContentType: contentType}).Context(ctx).
-		WithRetry(&gax.Backoff{Initial: firstWait}, retries())
+		WithRetry(&gax.Backoff{Initial: firstWait}, newRetryPolicy())
 	if o.IfNotExist {
 		call.IfGenerationMatch(0)
 	}

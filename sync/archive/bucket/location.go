@@ -17,15 +17,15 @@ import (
 // the credentials, not an unencrypted connection. Those parameters are taken only
 // from the command line ([CheckShared]).
 
-// source names who may set a parameter.
-type source int
+// parameterSource names who may set a parameter.
+type parameterSource int
 
 const (
-	anyone source = iota
-	caller        // only the command line
+	anyone parameterSource = iota
+	caller                 // only the command line
 )
 
-var parameters = map[string]map[string]source{
+var parameters = map[string]map[string]parameterSource{
 	"s3": {
 		"region": anyone, "prefix": anyone, "conditional": anyone,
 		"use_path_style": anyone, "s3ForcePathStyle": anyone, "accelerate": anyone, "dualstack": anyone, "fips": anyone,
@@ -48,9 +48,9 @@ var switches = []string{
 	"conditional", "use_path_style", "s3ForcePathStyle", "accelerate", "dualstack", "fips", "hostname_immutable", "anonymous", "cdn", "localemu",
 }
 
-// Is reports whether a location names a bucket: whether it has the scheme of an
+// IsLocation reports whether a location names a bucket: whether it has the scheme of an
 // object store.
-func Is(location string) bool {
+func IsLocation(location string) bool {
 	_, ok := parameters[schemeOf(location)]
 	return ok
 }
@@ -63,7 +63,7 @@ func schemeOf(location string) string {
 // CheckShared returns why a location is not allowed in a file that other people may
 // change. Such a location must also be valid for [New].
 func CheckShared(location string) error {
-	l, err := parse(location)
+	l, err := parseLocation(location)
 	if err != nil {
 		return err
 	}
@@ -75,23 +75,23 @@ func CheckShared(location string) error {
 	return nil
 }
 
-// place is a parsed location.
-type place struct {
+// parsedLocation is a parsed location.
+type parsedLocation struct {
 	scheme, bucket string
 	prefix         string // empty, or ends with a slash
 	query          url.Values
 }
 
-// parse parses a location. Its errors repeat only the scheme and the names of
+// parseLocation parses a location. Its errors repeat only the scheme and the names of
 // parameters: anything else may be a key.
-func parse(location string) (place, error) {
+func parseLocation(location string) (parsedLocation, error) {
 	scheme := schemeOf(location)
-	wrong := func(format string, args ...any) (place, error) {
-		return place{}, fmt.Errorf("archive location %s:// %s; expected one such as %s://bucket/folder", scheme, fmt.Sprintf(format, args...), scheme)
+	wrong := func(format string, args ...any) (parsedLocation, error) {
+		return parsedLocation{}, fmt.Errorf("archive location %s:// %s; expected one such as %s://bucket/folder", scheme, fmt.Sprintf(format, args...), scheme)
 	}
 	known, ok := parameters[scheme]
 	if !ok {
-		return place{}, errors.New("archive location names no object store; expected s3://, azblob:// or gs://")
+		return parsedLocation{}, errors.New("archive location names no object store; expected s3://, azblob:// or gs://")
 	}
 	u, err := url.Parse(location)
 	if err != nil {
@@ -110,7 +110,7 @@ func parse(location string) (place, error) {
 	case err != nil:
 		return wrong("has parameters that can't be read")
 	}
-	l := place{scheme: scheme, bucket: u.Host, query: query}
+	l := parsedLocation{scheme: scheme, bucket: u.Host, query: query}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if _, ok := known[name]; !ok {
 			return wrong("has a parameter that it can't have, %s; it can have %s", printableName(name), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
@@ -161,10 +161,10 @@ func isServer(text string) bool {
 }
 
 // String returns the location, in one spelling.
-func (l place) String() string { return l.objectLocation("") }
+func (l parsedLocation) String() string { return l.objectLocation("") }
 
 // objectLocation returns the location of an object.
-func (l place) objectLocation(name string) string {
+func (l parsedLocation) objectLocation(name string) string {
 	u := url.URL{Scheme: l.scheme, Host: l.bucket, Path: "/" + l.prefix + name, RawQuery: l.query.Encode()}
 	if u.Path == "/" {
 		u.Path = ""
@@ -172,10 +172,10 @@ func (l place) objectLocation(name string) string {
 	return u.String()
 }
 
-// Split splits the location of an object into the location of its bucket and
+// SplitLocation splits the location of an object into the location of its bucket and
 // folder, and its name.
-func Split(location string) (dir, name string, err error) {
-	l, err := parse(location)
+func SplitLocation(location string) (dir, name string, err error) {
+	l, err := parseLocation(location)
 	if err != nil {
 		return "", "", err
 	}

@@ -67,7 +67,7 @@ func TestLocation(t *testing.T) {
 			if at != tt.object {
 				t.Errorf("an object is at %s, want %s", at, tt.object)
 			}
-			dir, name, err := Split(at)
+			dir, name, err := SplitLocation(at)
 			if err != nil || name != "x" {
 				t.Fatalf("Split(%q) is %q, %q, %v", at, dir, name, err)
 			}
@@ -76,7 +76,7 @@ func TestLocation(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := Split("s3://b"); err == nil {
+	if _, _, err := SplitLocation("s3://b"); err == nil {
 		t.Error("a bucket is an object")
 	}
 }
@@ -89,7 +89,7 @@ func TestServer(t *testing.T) {
 		"azblob://b": "the storage account's host",
 		"gs://b/f":   "storage.googleapis.com",
 	} {
-		if got := bucketAt(t, location).place.server(); got != want {
+		if got := bucketAt(t, location).location.serverName(); got != want {
 			t.Errorf("the server of %s is %q, want %q", location, got, want)
 		}
 	}

@@ -20,17 +20,17 @@ import (
 )
 
 // openers connect to a bucket as gocloud.dev does, or would do.
-var openers = map[string]func(context.Context, place) (*blob.Bucket, error){
+var openers = map[string]func(context.Context, parsedLocation) (*blob.Bucket, error){
 	"s3": openS3,
-	"azblob": func(ctx context.Context, l place) (*blob.Bucket, error) {
+	"azblob": func(ctx context.Context, l parsedLocation) (*blob.Bucket, error) {
 		// Only the default multiplexer has its opener.
-		return blob.DefaultURLMux().OpenBucketURL(ctx, l.url())
+		return blob.DefaultURLMux().OpenBucketURL(ctx, l.openerURL())
 	},
 	"gs": openGCS,
 }
 
-// url returns the location for gocloud.dev, without a path.
-func (l place) url() *url.URL {
+// openerURL returns the location for gocloud.dev, without a path.
+func (l parsedLocation) openerURL() *url.URL {
 	q := maps.Clone(l.query)
 	q.Del("conditional")
 	return &url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: q.Encode()}
@@ -38,8 +38,8 @@ func (l place) url() *url.URL {
 
 // openS3 does the same as gocloud.dev's opener, but with a client that does not
 // log. Its lines on standard error would not help users of mkhooks.
-func openS3(ctx context.Context, l place) (*blob.Bucket, error) {
-	q := l.url().Query()
+func openS3(ctx context.Context, l parsedLocation) (*blob.Bucket, error) {
+	q := l.openerURL().Query()
 	take := func(name string) string {
 		defer q.Del(name)
 		return q.Get(name)
@@ -62,8 +62,8 @@ func openS3(ctx context.Context, l place) (*blob.Bucket, error) {
 // never is an ETag that no object has.
 const never = `"mkhooks-probe"`
 
-// impossible adds a condition to a write that can't hold.
-func impossible(as func(any) bool) error {
+// addImpossibleCondition adds a condition to a write that can't hold.
+func addImpossibleCondition(as func(any) bool) error {
 	var s3 *transfermanager.UploadObjectInput
 	var azure *azblob.UploadStreamOptions
 	var gcs *storage.ObjectsInsertCall

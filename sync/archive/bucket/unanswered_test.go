@@ -49,7 +49,7 @@ func TestTrouble(t *testing.T) {
 				location = strings.NewReplacer(from, tt.to, url.QueryEscape(from), tt.to).Replace(location)
 			}
 			b := bucketAt(t, location)
-			hint := strings.Replace(tt.hint, "SERVER", b.place.server(), 1)
+			hint := strings.Replace(tt.hint, "SERVER", b.location.serverName(), 1)
 			all.Go(func() {
 				_, err := read(t.Context(), b, "x")
 				var e *Error
