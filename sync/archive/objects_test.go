@@ -33,7 +33,7 @@ func each(t *testing.T, test func(t *testing.T, s *buckettest.Store)) {
 func saveIn(t *testing.T, s *buckettest.Store) (*StoredHistory, error) {
 	t.Helper()
 	c, err := Save(t.Context(), open(t, s.Location("mkhooks")), request(), still(whole(records(3), 2)).read, patient())
-	s.Do(nil)
+	s.SetFault(nil)
 	for _, name := range s.Names(t) {
 		if !strings.HasSuffix(name, manifestSuffix) {
 			continue
@@ -98,7 +98,7 @@ func TestSaveInBuckets(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		var n atomic.Int32
-		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 			if uploads(r) && n.Add(1) == 1 {
 				real.ServeHTTP(discard{}, r)
 				cut()
@@ -122,7 +122,7 @@ func (discard) WriteHeader(int)             {}
 // TestUploadCut ends the connection of every upload in the middle.
 func TestUploadCut(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
-		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 			if uploads(r) {
 				_, _ = io.CopyN(io.Discard, r.Body, 20)
 				cut()
@@ -142,7 +142,7 @@ func TestUploadCut(t *testing.T) {
 // TestReadBackDiffers tests a store that returns other bytes than it got.
 func TestReadBackDiffers(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
-		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 			if r.Method == http.MethodGet {
 				for _, name := range s.Names(t) {
 					s.Put(t, name, "something else")
@@ -163,7 +163,7 @@ func TestReadBackDiffers(t *testing.T) {
 func TestStoreGone(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		var gone atomic.Bool
-		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 			if gone.Load() {
 				cut()
 			}

@@ -160,7 +160,7 @@ func TestNothingIsThereBeforeCommit(t *testing.T) {
 func TestProbe(t *testing.T) {
 	each(t, func(t *testing.T, s *buckettest.Store) {
 		var deletes atomic.Int32
-		s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 			if r.Method == http.MethodDelete {
 				deletes.Add(1)
 			}
@@ -212,7 +212,7 @@ func TestStall(t *testing.T) {
 		}
 		over := make(chan struct{})
 		defer close(over)
-		s.Do(func(http.ResponseWriter, *http.Request, http.Handler) { <-over })
+		s.SetFault(func(http.ResponseWriter, *http.Request, http.Handler) { <-over })
 		b.stall = 300 * time.Millisecond
 		_, readErr := read(t.Context(), b, "there")
 		w, err := bucketAt(t, s.Location("")).Create(t.Context(), "w")

@@ -30,7 +30,7 @@ func TestOddAnswers(t *testing.T) {
 			http.StatusBadRequest:     {"HTTP 400", "HTTP 400", "", nil},
 			http.StatusNotImplemented: {"the store does not take conditional writes: HTTP 501", "HTTP 501", "add ?conditional=false", nil},
 		} {
-			s.Do(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			s.SetFault(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 				w.Header().Set("X-Amz-Request-Id", "hunter2")
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, "<html>\x1b[31m https://h/?X-Amz-Signature=hunter2 </html>") // a test's response
@@ -54,7 +54,7 @@ func TestOddAnswers(t *testing.T) {
 				t.Errorf("%d: hint %q, want %q", status, e.Hint(), want.hint)
 			}
 		}
-		s.Do(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		s.SetFault(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			_, _ = io.WriteString(w, "welcome to this hotel")
 		})
 		if _, err := read(t.Context(), b, "x"); s.Kind == "azblob" && (err == nil || !strings.Contains(err.Error(), "not one of this kind of store")) {

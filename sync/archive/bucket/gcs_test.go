@@ -40,7 +40,7 @@ func TestTriesAgain(t *testing.T) {
 				"probe": func() error { return b.Probe(t.Context(), "p") },
 			} {
 				var asked atomic.Int32
-				s.Do(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+				s.SetFault(func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 					if int(asked.Add(1)) <= tt.bad {
 						w.WriteHeader(tt.status)
 						return

@@ -42,7 +42,7 @@ func TestTrouble(t *testing.T) {
 		for name, tt := range tests {
 			s := buckettest.New(t, first.Kind)
 			s.Put(t, "x", "0123")
-			s.Do(tt.answer)
+			s.SetFault(tt.answer)
 			from := strings.Replace(tt.from, "HOST", strings.TrimPrefix(s.URL, "http://"), 1)
 			location := s.Location("")
 			if from != "" {

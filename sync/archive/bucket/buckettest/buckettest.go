@@ -69,7 +69,7 @@ func Run(m *testing.M) {
 // Stop stops the servers, for programs that do not call [Run].
 func Stop() {
 	for _, s := range servers {
-		s.stop()
+		s.stopServer()
 	}
 }
 
@@ -113,8 +113,8 @@ var folder = sync.OnceValues(func() (string, error) {
 	return filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "mkhooks-servers"), err
 })
 
-// start starts the server, and waits until it responds.
-func (s *server) start() error {
+// startServer starts the server, and waits until it responds.
+func (s *server) startServer() error {
 	dir, err := folder()
 	if err != nil {
 		return err
@@ -156,8 +156,8 @@ func (s *server) start() error {
 	return fmt.Errorf("%s does not listen after five minutes", s.program)
 }
 
-// stop ends the server's process.
-func (s *server) stop() {
+// stopServer ends the server's process.
+func (s *server) stopServer() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Kill() // may have ended already
 	}
@@ -178,7 +178,7 @@ var made atomic.Int64
 func New(t testing.TB, kind string) *Store {
 	t.Helper()
 	s := servers[kind]
-	s.once.Do(func() { s.err = s.start() })
+	s.once.Do(func() { s.err = s.startServer() })
 	if errors.Is(s.err, errNotInstalled) {
 		t.Skipf("NOT TESTED against %s: %s %v", kind, filepath.Base(s.program), s.err)
 	}
@@ -186,7 +186,7 @@ func New(t testing.TB, kind string) *Store {
 		t.Fatal(s.err)
 	}
 	store := &Store{Kind: kind, Name: fmt.Sprintf("bucket-%d-%d", os.Getpid(), made.Add(1)), Proxy: newProxy(t, s.addr)}
-	if err := store.make(t.Context()); err != nil {
+	if err := store.createBucket(t.Context()); err != nil {
 		t.Fatalf("make a bucket of %s: %v", kind, err)
 	}
 	return store
@@ -208,7 +208,7 @@ func (s *Store) Location(folder string, more ...string) string {
 func (s *Store) Objects(t testing.TB) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	names, err := s.names(t.Context())
+	names, err := s.listNames(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,21 +231,21 @@ func (s *Store) Names(t testing.TB) []string {
 // Put writes an object directly to the server. It replaces an existing object.
 func (s *Store) Put(t testing.TB, name, content string) {
 	t.Helper()
-	if err := s.put(t.Context(), name, content); err != nil {
+	if err := s.putObject(t.Context(), name, content); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// direct opens the bucket without the proxy.
-func (s *Store) direct(ctx context.Context) (*blob.Bucket, error) {
+// openDirect opens the bucket without the proxy.
+func (s *Store) openDirect(ctx context.Context) (*blob.Bucket, error) {
 	d := *s
 	d.Proxy = &Proxy{URL: "http://" + s.target}
 	at := strings.Replace(d.Location(""), "/?", "?", 1)
 	return blob.OpenBucket(ctx, at)
 }
 
-// call sends one plain request to the server of gs.
-func (s *Store) call(ctx context.Context, method, path, body string) ([]byte, error) {
+// sendRequest sends one plain request to the server of gs.
+func (s *Store) sendRequest(ctx context.Context, method, path, body string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.target+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Proxy forwards requests to a server, and injects the faults of [Proxy.Do].
+// Proxy forwards requests to a server, and injects the faults of [Proxy.SetFault].
 type Proxy struct {
 	URL    string
 	target string
@@ -37,9 +37,9 @@ func newProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Do makes wrong respond to requests. wrong may also forward them to real. nil ends
+// SetFault makes wrong respond to requests. wrong may also forward them to real. nil ends
 // that.
-func (p *Proxy) Do(wrong func(w http.ResponseWriter, r *http.Request, real http.Handler)) {
+func (p *Proxy) SetFault(wrong func(w http.ResponseWriter, r *http.Request, real http.Handler)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wrong = wrong

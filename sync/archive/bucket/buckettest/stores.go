@@ -14,13 +14,13 @@ import (
 	_ "gocloud.dev/blob/s3blob"    // registers s3://
 )
 
-// make creates the bucket.
-func (s *Store) make(ctx context.Context) error {
+// createBucket creates the bucket.
+func (s *Store) createBucket(ctx context.Context) error {
 	if s.Kind == "gs" {
-		_, err := s.call(ctx, "POST", "/storage/v1/b?project=test", `{"name":"`+s.Name+`"}`)
+		_, err := s.sendRequest(ctx, "POST", "/storage/v1/b?project=test", `{"name":"`+s.Name+`"}`)
 		return err
 	}
-	b, err := s.direct(ctx)
+	b, err := s.openDirect(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,10 +38,10 @@ func (s *Store) make(ctx context.Context) error {
 	return err
 }
 
-func (s *Store) names(ctx context.Context) ([]string, error) {
+func (s *Store) listNames(ctx context.Context) ([]string, error) {
 	var out []string
 	if s.Kind == "gs" {
-		data, err := s.call(ctx, "GET", "/storage/v1/b/"+s.Name+"/o", "")
+		data, err := s.sendRequest(ctx, "GET", "/storage/v1/b/"+s.Name+"/o", "")
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func (s *Store) names(ctx context.Context) ([]string, error) {
 		}
 		return out, err
 	}
-	b, err := s.direct(ctx)
+	b, err := s.openDirect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +71,9 @@ func (s *Store) names(ctx context.Context) ([]string, error) {
 
 func (s *Store) getObject(ctx context.Context, name string) ([]byte, error) {
 	if s.Kind == "gs" {
-		return s.call(ctx, "GET", "/storage/v1/b/"+s.Name+"/o/"+url.PathEscape(name)+"?alt=media", "")
+		return s.sendRequest(ctx, "GET", "/storage/v1/b/"+s.Name+"/o/"+url.PathEscape(name)+"?alt=media", "")
 	}
-	b, err := s.direct(ctx)
+	b, err := s.openDirect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,12 +81,12 @@ func (s *Store) getObject(ctx context.Context, name string) ([]byte, error) {
 	return b.ReadAll(ctx, name)
 }
 
-func (s *Store) put(ctx context.Context, name, content string) error {
+func (s *Store) putObject(ctx context.Context, name, content string) error {
 	if s.Kind == "gs" {
-		_, err := s.call(ctx, "POST", "/upload/storage/v1/b/"+s.Name+"/o?uploadType=media&name="+url.QueryEscape(name), content)
+		_, err := s.sendRequest(ctx, "POST", "/upload/storage/v1/b/"+s.Name+"/o?uploadType=media&name="+url.QueryEscape(name), content)
 		return err
 	}
-	b, err := s.direct(ctx)
+	b, err := s.openDirect(ctx)
 	if err != nil {
 		return err
 	}
