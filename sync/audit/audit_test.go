@@ -83,7 +83,7 @@ func TestChain(t *testing.T) {
 	}
 	for _, r := range runs {
 		for _, w := range r.Writes {
-			if w.InFlight() || w.Of().Project != "demo" {
+			if w.InFlight() || w.Subject().Project != "demo" {
 				t.Errorf("run %s: %+v", r.ID, w)
 			}
 		}
@@ -124,7 +124,7 @@ func TestTampering(t *testing.T) {
 			if len(c.Faults) == 0 && !atEnd {
 				t.Errorf("line %d %s: nothing is said", i+1, name)
 			}
-			if c.Has(head) && len(c.Faults) == 0 {
+			if c.HasHead(head) && len(c.Faults) == 0 {
 				t.Errorf("line %d %s: head and chain are as before", i+1, name)
 			}
 		}
@@ -160,7 +160,7 @@ func TestTorn(t *testing.T) {
 		if torn {
 			want++
 			part := data[:n][bytes.LastIndexByte(data[:n], '\n')+1:]
-			if h := c.Entries[len(c.Entries)-2].Healed; h == nil || h.Text != string(part) || h.Bytes != len(part) || h.SHA256 != Sum(part) {
+			if h := c.Entries[len(c.Entries)-2].Healed; h == nil || h.Text != string(part) || h.Bytes != len(part) || h.SHA256 != LineSum(part) {
 				t.Fatalf("cut at %d: healed %+v, want %q", n, h, part)
 			}
 		}
@@ -321,7 +321,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, r := range c.Runs() {
 			for _, w := range r.Writes {
-				_ = w.Of().Rule
+				_ = w.Subject().Rule
 			}
 		}
 		if _, err := json.Marshal(c); err != nil {

@@ -169,8 +169,8 @@ const (
 	maxLine = 1 << 20
 )
 
-// cut shortens a text.
-func cut(s string) string {
+// shortenText shortens a text.
+func shortenText(s string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	if len(s) <= maxText {
 		return s
@@ -182,8 +182,8 @@ func cut(s string) string {
 	return s + "…"
 }
 
-// encode returns the entry as a line, without its newline.
-func (e *Entry) encode() ([]byte, error) {
+// encodeLine returns the entry as a line, without its newline.
+func (e *Entry) encodeLine() ([]byte, error) {
 	line, err := json.Marshal(e)
 	if err == nil && len(line) > maxLine {
 		err = fmt.Errorf("a line of %d bytes is too long for the record", len(line))
@@ -191,14 +191,14 @@ func (e *Entry) encode() ([]byte, error) {
 	return line, err
 }
 
-// Sum returns the SHA-256 of a line without its newline, in hex.
-func Sum(line []byte) string {
+// LineSum returns the SHA-256 of a line without its newline, in hex.
+func LineSum(line []byte) string {
 	sum := sha256.Sum256(line)
 	return hex.EncodeToString(sum[:])
 }
 
-// decode parses a line.
-func decode(line []byte) (*Entry, error) {
+// decodeLine parses a line.
+func decodeLine(line []byte) (*Entry, error) {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	var e Entry
@@ -208,11 +208,11 @@ func decode(line []byte) (*Entry, error) {
 	if dec.More() {
 		return nil, errors.New("has more on it than an entry")
 	}
-	return &e, e.check()
+	return &e, e.checkFields()
 }
 
-// check reports which part an entry lacks.
-func (e *Entry) check() error {
+// checkFields reports which part an entry lacks.
+func (e *Entry) checkFields() error {
 	there := map[Kind]bool{
 		KindStart: e.Start != nil, KindIntent: e.Write != nil, KindStep: e.Write != nil,
 		KindResult: e.Write != nil && e.Result != nil, KindEnd: e.End != nil, KindHealed: e.Healed != nil,
@@ -220,7 +220,7 @@ func (e *Entry) check() error {
 	ok, known := there[e.Kind]
 	switch {
 	case !known:
-		return fmt.Errorf("is of the kind %q, which this version does not know", cut(string(e.Kind)))
+		return fmt.Errorf("is of the kind %q, which this version does not know", shortenText(string(e.Kind)))
 	case !ok:
 		return fmt.Errorf("is a %s that does not say what a %s says", e.Kind, e.Kind)
 	case e.Start != nil && e.Start.FormatVersion != FormatVersion:

@@ -56,8 +56,8 @@ func sameFile(a, b interface{ Stat() (fs.FileInfo, error) }) bool {
 // file that the run wrote.
 func Replaced(err error) bool { return errors.Is(err, errReplaced) }
 
-// replaced returns [errReplaced] if path no longer leads to file.
-func replaced(path string, file *os.File) error {
+// checkReplaced returns [errReplaced] if path no longer leads to file.
+func checkReplaced(path string, file *os.File) error {
 	now, err := os.Lstat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -36,13 +36,13 @@ type Log struct {
 	faults  []Fault // of the earlier lines
 }
 
-// Check reports why an audit log can't be kept at path, as far as possible without
+// CheckPath reports why an audit log can't be kept at path, as far as possible without
 // changing anything. It runs before a run asks and sends.
-func Check(path string) error {
+func CheckPath(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return checkFolder(filepath.Dir(path))
+		return checkDir(filepath.Dir(path))
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -53,16 +53,16 @@ func Check(path string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = lastLine(f)
+	_, err = readLastLine(f)
 	return err
 }
 
-// checkFolder reports whether a file can be created in a directory, which itself
+// checkDir reports whether a file can be created in a directory, which itself
 // may be absent.
-func checkFolder(dir string) error {
+func checkDir(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
-		return checkFolder(filepath.Dir(dir))
+		return checkDir(filepath.Dir(dir))
 	}
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func Open(path string, now func() time.Time) (*Log, error) {
 	if err := atomicfile.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if err := Check(path); err != nil {
+	if err := CheckPath(path); err != nil {
 		return nil, err
 	}
 	file, lock, err := openLocked(path)
@@ -94,17 +94,17 @@ func Open(path string, now func() time.Time) (*Log, error) {
 	_, _ = rand.Read(id) // never fails
 	l := &Log{path: path, file: file, lock: lock, now: now, run: hex.EncodeToString(id)}
 	if err := l.resumeChain(); err != nil {
-		return nil, errors.Join(err, l.close()) // nothing was written
+		return nil, errors.Join(err, l.closeFiles()) // nothing was written
 	}
 	return l, nil
 }
 
-// close closes the file and releases the lock.
-func (l *Log) close() error { return errors.Join(l.file.Close(), l.lock.Close()) }
+// closeFiles closes the file and releases the lock.
+func (l *Log) closeFiles() error { return errors.Join(l.file.Close(), l.lock.Close()) }
 
 // resumeChain continues the chain at the end of the file.
 func (l *Log) resumeChain() error {
-	end, err := lastLine(l.file)
+	end, err := readLastLine(l.file)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (l *Log) resumeChain() error {
 		l.seq = end.last.Seq
 	}
 	c := &Chain{}
-	if err := c.read(io.NewSectionReader(l.file, 0, end.size)); err != nil {
+	if err := c.readLines(io.NewSectionReader(l.file, 0, end.size)); err != nil {
 		return err
 	}
 	l.faults = c.Faults
@@ -129,7 +129,7 @@ func (l *Log) resumeChain() error {
 	if err := os.Truncate(l.path, end.size); err != nil {
 		return err
 	}
-	l.healed = &Healed{Bytes: end.tornBytes, SHA256: Sum(end.torn), Text: cut(string(end.torn))}
+	l.healed = &Healed{Bytes: end.tornBytes, SHA256: LineSum(end.torn), Text: shortenText(string(end.torn))}
 	return l.appendSynced(&Entry{Kind: KindHealed, Healed: l.healed})
 }
 
@@ -162,7 +162,7 @@ func (l *Log) Start(s Start) error {
 // disk. of is for the result. If another file has replaced the log meanwhile,
 // Intent fails: nobody would find the entry in the old file.
 func (l *Log) Intent(w Write) (of int, err error) {
-	if err := replaced(l.path, l.file); errors.Is(err, errReplaced) { // the write reports any other error
+	if err := checkReplaced(l.path, l.file); errors.Is(err, errReplaced) { // the write reports any other error
 		return 0, err
 	}
 	e := &Entry{Kind: KindIntent, Write: &w}
@@ -172,21 +172,21 @@ func (l *Log) Intent(w Write) (of int, err error) {
 
 // Result records the result of a write.
 func (l *Log) Result(w Write, r Result) error {
-	return l.appendSynced(&Entry{Kind: KindResult, Write: &w, Result: short(r)})
+	return l.appendSynced(&Entry{Kind: KindResult, Write: &w, Result: shortenResult(r)})
 }
 
 // Step records a step that writes nothing. It may reach the disk later than its
 // return, with the next intent: everything that depends on it comes after that.
 func (l *Log) Step(w Write, r Result) error {
-	_, err := l.append(&Entry{Kind: KindStep, Write: &w, Result: short(r)})
+	_, err := l.appendEntry(&Entry{Kind: KindStep, Write: &w, Result: shortenResult(r)})
 	return err
 }
 
-// short cuts the texts of other programs.
-func short(r Result) *Result {
-	r.Ref = cut(r.Ref)
+// shortenResult cuts the texts of other programs.
+func shortenResult(r Result) *Result {
+	r.Ref = shortenText(r.Ref)
 	if r.Error != nil {
-		r.Error = &Error{Kind: r.Error.Kind, Message: cut(r.Error.Message)}
+		r.Error = &Error{Kind: r.Error.Kind, Message: shortenText(r.Error.Message)}
 	}
 	return &r
 }
@@ -195,30 +195,30 @@ func short(r Result) *Result {
 func (l *Log) Close(end End) error {
 	err := l.appendSynced(&Entry{Kind: KindEnd, End: &end})
 	if err == nil {
-		err = replaced(l.path, l.file)
+		err = checkReplaced(l.path, l.file)
 	}
-	return errors.Join(err, l.close())
+	return errors.Join(err, l.closeFiles())
 }
 
 // appendSynced adds an entry and makes it durable.
 func (l *Log) appendSynced(e *Entry) error {
-	n, err := l.append(e)
+	n, err := l.appendEntry(e)
 	if err != nil {
 		return err
 	}
-	return l.sync(n)
+	return l.syncLines(n)
 }
 
-// append writes an entry. It returns the number of lines of this run, this entry
+// appendEntry writes an entry. It returns the number of lines of this run, this entry
 // included.
-func (l *Log) append(e *Entry) (n int, err error) {
+func (l *Log) appendEntry(e *Entry) (n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {
 		return 0, fmt.Errorf("nothing could be added to it since an earlier line could not be written: %w", l.broken)
 	}
 	e.Seq, e.Time, e.Run, e.Prev = l.seq+1, l.now().UTC(), l.run, l.head
-	line, err := e.encode()
+	line, err := e.encodeLine()
 	if err != nil {
 		return 0, err
 	}
@@ -226,15 +226,15 @@ func (l *Log) append(e *Entry) (n int, err error) {
 		l.broken = err
 		return 0, err
 	}
-	l.seq, l.head = e.Seq, Sum(line)
+	l.seq, l.head = e.Seq, LineSum(line)
 	l.written++
 	return l.written, nil
 }
 
-// sync returns when n lines of this run are on disk. Callers that come while
+// syncLines returns when n lines of this run are on disk. Callers that come while
 // another caller waits for the disk share the next sync. Otherwise parallel writes
 // would queue for it.
-func (l *Log) sync(n int) error {
+func (l *Log) syncLines(n int) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
 	if l.synced >= n {
@@ -257,8 +257,8 @@ func (l *Log) sync(n int) error {
 	return nil
 }
 
-// ending is the end of a file.
-type ending struct {
+// logEnd is the end of a file.
+type logEnd struct {
 	size      int64  // up to the last complete line
 	head      string // [Genesis] of an empty file
 	last      *Entry
@@ -266,47 +266,47 @@ type ending struct {
 	tornBytes int
 }
 
-// file has the common methods of both kinds of files.
-type file interface {
+// logFile has the common methods of both kinds of files.
+type logFile interface {
 	io.ReaderAt
 	Stat() (fs.FileInfo, error)
 }
 
-// lastLine reads the last line of an audit log.
-func lastLine(f file) (ending, error) {
+// readLastLine reads the last line of an audit log.
+func readLastLine(f logFile) (logEnd, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return ending{}, err
+		return logEnd{}, err
 	}
 	size := info.Size()
 	from := max(0, size-2*(maxLine+1))
 	tail := make([]byte, size-from)
 	if _, err := f.ReadAt(tail, from); err != nil && !errors.Is(err, io.EOF) {
-		return ending{}, err
+		return logEnd{}, err
 	}
 	newline := bytes.LastIndexByte(tail, '\n')
 	if newline < 0 && from > 0 {
-		return ending{}, errors.New("its last line is longer than any of a record; is this the file?")
+		return logEnd{}, errors.New("its last line is longer than any of a record; is this the file?")
 	}
 	torn := tail[newline+1:]
-	end := ending{size: from + int64(newline) + 1, head: Genesis, torn: torn, tornBytes: len(torn)}
+	end := logEnd{size: from + int64(newline) + 1, head: Genesis, torn: torn, tornBytes: len(torn)}
 	if newline < 0 {
-		return end, notTorn(torn)
+		return end, checkTorn(torn)
 	}
 	line := tail[bytes.LastIndexByte(tail[:newline], '\n')+1 : newline]
 	if bytes.HasSuffix(line, []byte("\r")) {
-		return ending{}, errors.New(crlf + "; " + crlfHint)
+		return logEnd{}, errors.New(crlf + "; " + crlfHint)
 	}
-	if end.last, err = decode(line); err != nil {
-		return ending{}, fmt.Errorf("its last line %w; look at it with mkhooks audit verify", err)
+	if end.last, err = decodeLine(line); err != nil {
+		return logEnd{}, fmt.Errorf("its last line %w; look at it with mkhooks audit verify", err)
 	}
-	end.head = Sum(line)
+	end.head = LineSum(line)
 	return end, nil
 }
 
-// notTorn refuses a file of a single broken line that is not the beginning of an
+// checkTorn refuses a file of a single broken line that is not the beginning of an
 // entry. It is more likely another file altogether.
-func notTorn(line []byte) error {
+func checkTorn(line []byte) error {
 	if len(line) > 0 && !bytes.HasPrefix(line, []byte(`{"seq":`)) && !bytes.HasPrefix([]byte(`{"seq":`), line) {
 		return errors.New("it is no record: its first line is no entry")
 	}

@@ -33,7 +33,7 @@ type Fault struct {
 // returned error is an error of the reader.
 func Read(r io.Reader) (*Chain, error) {
 	c := &Chain{keep: true, sums: map[string]bool{Genesis: true}}
-	if err := c.read(r); err != nil {
+	if err := c.readLines(r); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -52,8 +52,8 @@ const (
 	crlfHint = "write *.jsonl -text into .gitattributes, and check the file out again"
 )
 
-// read does the work of [Read] for c, which keeps entries and heads if keep is set.
-func (c *Chain) read(r io.Reader) error {
+// readLines does the work of [Read] for c, which keeps entries and heads if keep is set.
+func (c *Chain) readLines(r io.Reader) error {
 	c.Head = Genesis
 	lines := bufio.NewReaderSize(r, 64<<10)
 	seq, returns := 0, false
@@ -65,63 +65,63 @@ func (c *Chain) read(r io.Reader) error {
 		line, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
-			if c.Torn = len(line) > 0; n == 1 && notTorn(line) != nil {
-				c.fault(n, "", "is no entry of a record; is this the file?")
+			if c.Torn = len(line) > 0; n == 1 && checkTorn(line) != nil {
+				c.addFault(n, "", "is no entry of a record; is this the file?")
 			}
 			return nil
 		case errors.Is(err, errLong):
-			c.fault(n, "", "is longer than any entry of a record; is this the file?")
+			c.addFault(n, "", "is longer than any entry of a record; is this the file?")
 			return nil
 		case err != nil:
 			return err
 		}
 		if bytes.HasSuffix(line, []byte("\r")) {
 			if !returns {
-				c.fault(n, crlfHint, crlf)
+				c.addFault(n, crlfHint, crlf)
 			}
 			// Other faults are searched in the lines without the carriage return.
 			line, returns = line[:len(line)-1], true
 		}
-		e, err := decode(line)
+		e, err := decodeLine(line)
 		if err != nil {
-			c.fault(n, "the lines behind it are judged by themselves", "%s", err)
-			c.ends(line)
+			c.addFault(n, "the lines behind it are judged by themselves", "%s", err)
+			c.setHead(line)
 			seq++
 			continue
 		}
-		c.link(n, e, seq)
+		c.checkLink(n, e, seq)
 		seq = e.Seq
-		c.ends(line)
+		c.setHead(line)
 		if c.keep {
 			c.Entries = append(c.Entries, e)
 		}
 	}
 }
 
-// ends makes line the last line.
-func (c *Chain) ends(line []byte) {
-	if c.Head = Sum(line); c.keep {
+// setHead makes line the last line.
+func (c *Chain) setHead(line []byte) {
+	if c.Head = LineSum(line); c.keep {
 		c.sums[c.Head] = true
 	}
 }
 
-// Has reports whether head was the head of the audit log at some time.
-func (c *Chain) Has(head string) bool { return c.sums[head] }
+// HasHead reports whether head was the head of the audit log at some time.
+func (c *Chain) HasHead(head string) bool { return c.sums[head] }
 
-// link checks that an entry follows from the line before it: its prev and its seq.
-func (c *Chain) link(n int, e *Entry, seq int) {
+// checkLink checks that an entry follows from the line before it: its prev and its seq.
+func (c *Chain) checkLink(n int, e *Entry, seq int) {
 	const hint = "compare with a copy of the file, such as an earlier commit's"
 	switch {
 	case n == 1 && e.Prev != Genesis:
-		c.fault(n, hint, "is entry %d, and not the first of its record: what stood before it is gone", e.Seq)
+		c.addFault(n, hint, "is entry %d, and not the first of its record: what stood before it is gone", e.Seq)
 	case e.Prev != c.Head:
-		c.fault(n, hint, "does not follow from the line before it, entry %d: that one was changed, or lines between them were removed or moved (this is entry %d)", seq, e.Seq)
+		c.addFault(n, hint, "does not follow from the line before it, entry %d: that one was changed, or lines between them were removed or moved (this is entry %d)", seq, e.Seq)
 	case e.Seq != seq+1:
-		c.fault(n, hint, "has number %d behind number %d", e.Seq, seq)
+		c.addFault(n, hint, "has number %d behind number %d", e.Seq, seq)
 	}
 }
 
-func (c *Chain) fault(line int, hint, format string, args ...any) {
+func (c *Chain) addFault(line int, hint, format string, args ...any) {
 	if len(c.Faults) >= maxFaults {
 		return
 	}
@@ -158,17 +158,17 @@ type Run struct {
 	// log at once.
 	followed bool
 	// Writes are in order of their intents, steps included.
-	Writes []Done
+	Writes []LoggedWrite
 }
 
-// Done is a write, or a step, and its result.
-type Done struct {
+// LoggedWrite is a write, or a step, and its result.
+type LoggedWrite struct {
 	Intent *Entry // nil for a step
 	Result *Entry // nil if no entry has the result
 }
 
-// Of returns the subject of the write or step.
-func (w Done) Of() *Write {
+// Subject returns the subject of the write or step.
+func (w LoggedWrite) Subject() *Write {
 	if w.Intent != nil {
 		return w.Intent.Write
 	}
@@ -177,10 +177,10 @@ func (w Done) Of() *Write {
 
 // InFlight reports whether the write had left, or was about to, when its run
 // crashed. It may have taken effect.
-func (w Done) InFlight() bool { return w.Intent != nil && w.Result == nil }
+func (w LoggedWrite) InFlight() bool { return w.Intent != nil && w.Result == nil }
 
-// Fate describes a run that has no end.
-func (r Run) Fate() string {
+// DescribeUnfinished describes a run that has no end.
+func (r Run) DescribeUnfinished() string {
 	if r.followed {
 		return "died"
 	}
@@ -191,7 +191,7 @@ func (r Run) Fate() string {
 func (c *Chain) Runs() []Run {
 	var order []string
 	runs := map[string]*Run{}
-	intents := map[int]*place{}
+	intents := map[int]*writePosition{}
 	for _, e := range c.Entries {
 		if e.Kind == KindHealed {
 			continue // it belongs to the run before
@@ -208,15 +208,15 @@ func (c *Chain) Runs() []Run {
 		case KindEnd:
 			r.End = e
 		case KindIntent:
-			intents[e.Seq] = &place{r, len(r.Writes)}
-			r.Writes = append(r.Writes, Done{Intent: e})
+			intents[e.Seq] = &writePosition{r, len(r.Writes)}
+			r.Writes = append(r.Writes, LoggedWrite{Intent: e})
 		case KindStep:
-			r.Writes = append(r.Writes, Done{Result: e})
+			r.Writes = append(r.Writes, LoggedWrite{Result: e})
 		case KindResult:
 			if p := intents[e.Result.Of]; p != nil && p.run == r {
 				r.Writes[p.at].Result = e
 			} else {
-				r.Writes = append(r.Writes, Done{Result: e})
+				r.Writes = append(r.Writes, LoggedWrite{Result: e})
 			}
 		}
 	}
@@ -229,13 +229,13 @@ func (c *Chain) Runs() []Run {
 	return out
 }
 
-type place struct {
+type writePosition struct {
 	run *Run
 	at  int
 }
 
-// Began returns the time of the run's first entry; zero without entries.
-func (r Run) Began() time.Time {
+// StartTime returns the time of the run's first entry; zero without entries.
+func (r Run) StartTime() time.Time {
 	if r.Start != nil {
 		return r.Start.Time
 	}
@@ -253,7 +253,7 @@ func (r Run) Began() time.Time {
 // Change is everything that a run did to one rule.
 type Change struct {
 	Project, Rule, Action string
-	Writes                []Done
+	Writes                []LoggedWrite
 }
 
 // Changes groups a run's writes by rule, in the order in which they began.
@@ -261,7 +261,7 @@ func (r Run) Changes() []Change {
 	var out []Change
 	at := map[[2]string]int{}
 	for _, w := range r.Writes {
-		of := w.Of()
+		of := w.Subject()
 		key := [2]string{of.Project, of.Rule}
 		i, ok := at[key]
 		if !ok {
@@ -274,16 +274,16 @@ func (r Run) Changes() []Change {
 	return out
 }
 
-// Last returns the write that determines the result of the change. That is the last
+// LastWrite returns the write that determines the result of the change. That is the last
 // write that left, or a later step in which the change ended, or else the last
 // step.
-func (c Change) Last() Done {
+func (c Change) LastWrite() LoggedWrite {
 	last := c.Writes[0]
 	for _, w := range c.Writes {
 		switch {
 		case w.Intent != nil, last.Intent == nil && !w.saysLeft():
 			last = w
-		case w.Result.Result != nil && w.Result.Result.Error != nil && w.Of().Step == "archive":
+		case w.Result.Result != nil && w.Result.Result.Error != nil && w.Subject().Step == "archive":
 			last = w
 		}
 	}
@@ -292,7 +292,7 @@ func (c Change) Last() Done {
 
 // saysLeft reports whether a step only records the state that the change left
 // behind.
-func (w Done) saysLeft() bool {
+func (w LoggedWrite) saysLeft() bool {
 	return w.Intent == nil && w.Result.Result != nil && w.Result.Result.Left != nil
 }
 

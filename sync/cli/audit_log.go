@@ -41,7 +41,7 @@ func (o *planOptions) newAuditRecorder() (*auditRecorder, error) {
 	if o.audit == "" {
 		return nil, nil
 	}
-	if err := audit.Check(o.audit); err != nil {
+	if err := audit.CheckPath(o.audit); err != nil {
 		return nil, invalidf("name a file with --audit FILE that is a record, or none yet, and can be written to", "the record can't be kept: %w", err)
 	}
 	return &auditRecorder{path: o.audit, intents: map[writeKey]int{}}, nil

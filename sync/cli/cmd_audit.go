@@ -234,7 +234,7 @@ func (v *verification) checkChain(path string, c *audit.Chain) {
 	for _, f := range c.Faults {
 		v.addProblem(schema.Error, path, f.Line, f.Hint, "%s", f.Message)
 	}
-	if h := v.options.head; h != "" && !c.Has(h) {
+	if h := v.options.head; h != "" && !c.HasHead(h) {
 		v.addProblem(schema.Error, path, 0, "compare with a copy of the file, such as an earlier commit's",
 			"holds no line with the head %s: the record was cut at its end, or rewritten", h)
 	}
@@ -262,6 +262,6 @@ func (v *verification) reportRun(path string, r audit.Run) {
 		}
 	}
 	if r.End == nil && r.Start != nil {
-		v.addProblem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it %s", r.Fate())
+		v.addProblem(schema.Warning, path, r.Start.Seq, "", "the run that begins here has no end: it %s", r.DescribeUnfinished())
 	}
 }

@@ -60,13 +60,13 @@ func runAuditShow(a *app, o auditShowOptions, f *pflag.FlagSet, args []string) e
 func (o *auditShowOptions) filterRuns(runs []audit.Run, from time.Time) []audit.Run {
 	var out []audit.Run
 	for _, r := range runs {
-		if at := r.Began(); at.Before(from) {
+		if at := r.StartTime(); at.Before(from) {
 			continue
 		}
 		if len(o.rules) > 0 {
-			var writes []audit.Done
+			var writes []audit.LoggedWrite
 			for _, w := range r.Writes {
-				if plan.MatchRule(o.rules, w.Of().Project, w.Of().Rule) {
+				if plan.MatchRule(o.rules, w.Subject().Project, w.Subject().Rule) {
 					writes = append(writes, w)
 				}
 			}

@@ -81,7 +81,7 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC
 // recordHead prints the actor, command, target and grounds of a run.
 func (p *printer) recordHead(run audit.Run) {
 	if run.Start == nil {
-		p.line(0, 2, styled(moment(run.Began()), styleBold), textSpan("  a run whose beginning is not in the record"))
+		p.line(0, 2, styled(moment(run.StartTime()), styleBold), textSpan("  a run whose beginning is not in the record"))
 		return
 	}
 	s := run.Start.Start
@@ -128,7 +128,7 @@ func grounds(s *audit.Start) []string {
 
 // recordStatus returns the status of a change according to the audit log.
 func recordStatus(c audit.Change) (status string, color style) {
-	last := c.Last()
+	last := c.LastWrite()
 	switch {
 	case last.InFlight():
 		return "in flight", styleYellow
@@ -153,7 +153,7 @@ func recordStatus(c audit.Change) (status string, color style) {
 
 func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 	status, color := recordStatus(c)
-	last := c.Last()
+	last := c.LastWrite()
 	about := ""
 	var failure *apply.Error
 	if last.Result != nil && last.Result.Result != nil {
@@ -212,13 +212,13 @@ func leftBy(c audit.Change) *apply.Left {
 
 // byEnd sorts steps by their end. The last precheck then precedes the delete
 // that waited for it, although the log has the delete's intent first.
-func byEnd(steps []audit.Done) []audit.Done {
-	return slices.SortedStableFunc(slices.Values(steps), func(a, b audit.Done) int { return cmp.Compare(endSeq(a), endSeq(b)) })
+func byEnd(steps []audit.LoggedWrite) []audit.LoggedWrite {
+	return slices.SortedStableFunc(slices.Values(steps), func(a, b audit.LoggedWrite) int { return cmp.Compare(endSeq(a), endSeq(b)) })
 }
 
 // endSeq returns the entry number of a step's end, or of its start if it has no
 // end.
-func endSeq(w audit.Done) int {
+func endSeq(w audit.LoggedWrite) int {
 	if w.Result != nil {
 		return w.Result.Seq
 	}
@@ -226,7 +226,7 @@ func endSeq(w audit.Done) int {
 }
 
 // stepLine formats a step of a change.
-func stepLine(w audit.Done) string {
+func stepLine(w audit.LoggedWrite) string {
 	e := w.Intent
 	if e == nil {
 		e = w.Result
@@ -263,7 +263,7 @@ func stepLine(w audit.Done) string {
 // endOf describes the end of a run.
 func endOf(run audit.Run) string {
 	if run.End == nil {
-		return "no end: the run " + run.Fate()
+		return "no end: the run " + run.DescribeUnfinished()
 	}
 	var counts list
 	for _, status := range slices.Sorted(maps.Keys(run.End.End.Summary)) {
@@ -297,7 +297,7 @@ func AuditLogMarkdown(w io.Writer, r AuditLog, o MarkdownOptions) error {
 	var b builder
 	b.addPart(partHead, "### mkhooks record: "+countNoun(len(r.Runs), "run", "runs")+"\n\n"+code(quoteName(r.File))+", head "+code(quoteName(r.Head))+"\n\n")
 	for _, run := range r.Runs {
-		title := "**" + moment(run.Began()) + "** "
+		title := "**" + moment(run.StartTime()) + "** "
 		if run.Start != nil {
 			s := run.Start.Start
 			title += prose(s.Command) + " by " + code(quoteName(orWords(s.Actor, "nobody known"))) + ", " + projectsOf(s) + "\n"

@@ -15,7 +15,7 @@ func someRecord() AuditLog {
 	line := func(run string, e audit.Entry) *audit.Entry {
 		seq++
 		at = at.Add(321 * time.Millisecond)
-		e.Seq, e.Time, e.Run, e.Prev = seq, at, run, audit.Sum([]byte{byte(seq)})
+		e.Seq, e.Time, e.Run, e.Prev = seq, at, run, audit.LineSum([]byte{byte(seq)})
 		return &e
 	}
 	write := func(rule, action, step string) *audit.Write {
@@ -26,14 +26,14 @@ func someRecord() AuditLog {
 		w.AuthRemoved = []string{"headers.X-Secret"}
 		return w
 	}
-	done := func(run string, w *audit.Write, r audit.Result) audit.Done {
-		d := audit.Done{Intent: line(run, audit.Entry{Kind: audit.KindIntent, Write: w})}
+	done := func(run string, w *audit.Write, r audit.Result) audit.LoggedWrite {
+		d := audit.LoggedWrite{Intent: line(run, audit.Entry{Kind: audit.KindIntent, Write: w})}
 		r.Of = d.Intent.Seq
 		d.Result = line(run, audit.Entry{Kind: audit.KindResult, Write: w, Result: &r})
 		return d
 	}
-	step := func(run string, w *audit.Write, r audit.Result) audit.Done {
-		return audit.Done{Result: line(run, audit.Entry{Kind: audit.KindStep, Write: w, Result: &r})}
+	step := func(run string, w *audit.Write, r audit.Result) audit.LoggedWrite {
+		return audit.LoggedWrite{Result: line(run, audit.Entry{Kind: audit.KindStep, Write: w, Result: &r})}
 	}
 	n := func(i int) *int { return &i }
 	ci, home := "0123456789abcdef", "fedcba9876543210"
@@ -42,7 +42,7 @@ func someRecord() AuditLog {
 		Commit: "0123456789abcdef0123456789abcdef01234567", PlanDigest: string(digestOf("p")), Tool: "mkhooks v1.2.3",
 		Project: "demo", BaseURL: "https://app.mk.io", Owner: "video-platform", Lifted: []string{"max-deletes=5"},
 	}})}
-	first.Writes = []audit.Done{
+	first.Writes = []audit.LoggedWrite{
 		done(ci, write("jobs", "create", "put"), audit.Result{HTTPStatus: 201, Attempts: 1, Live: string(digestOf("l"))}),
 		done(ci, write("channels", "update", "put"), audit.Result{HTTPStatus: 500, Attempts: 4, Ref: "7f3a", Error: &audit.Error{Kind: "service", Message: "500 Internal Server Error: try again (ref 7f3a)"}}),
 		step(ci, write("old", "delete", "read"), audit.Result{Live: string(digestOf("b"))}),
@@ -69,7 +69,7 @@ func someRecord() AuditLog {
 		FormatVersion: 1, Command: "release", Actor: "ada", Host: "desk", Commit: "abc", Dirty: true, PlanDigest: string(digestOf("q")), Tool: "mkhooks v1.2.3",
 		Project: "demo", BaseURL: "https://app.mk.io", Lifted: []string{},
 	}})}
-	second.Writes = []audit.Done{
+	second.Writes = []audit.LoggedWrite{
 		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: pause("killed")})},
 		done(home, pause("killed-later"), audit.Result{HTTPStatus: 200, Attempts: 1}),
 		{Intent: line(home, audit.Entry{Kind: audit.KindIntent, Write: write("killed-later", "delete", "delete")})},
