@@ -56,7 +56,7 @@ func (f *directory) openRoot(create bool) (*os.Root, error) {
 		return f.root, nil
 	}
 	if create {
-		if err := atomicfile.MakeFolder(f.path); err != nil {
+		if err := atomicfile.MakeDir(f.path); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +128,7 @@ func (w *directoryWriter) Commit(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(atomicfile.SyncOpen(d), d.Close())
+	return errors.Join(atomicfile.SyncOpenDir(d), d.Close())
 }
 
 // Discard removes the temporary file. A file that can't be removed is harmless.

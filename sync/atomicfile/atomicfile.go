@@ -45,7 +45,7 @@ func Replace(path string, old, data []byte) error {
 	if _, err := checkHolds(path, old); err != nil {
 		return err
 	}
-	return t.replace(path, old, data)
+	return t.replaceFile(path, old, data)
 }
 
 // checkHolds returns [ErrChanged] if a file does not hold old.
@@ -58,29 +58,29 @@ func checkHolds(path string, old []byte) (fs.FileInfo, error) {
 		return nil, &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
 	if info.Size() != int64(len(old)) { // checked before reading, because it may now be of any size
-		return nil, changed(path)
+		return nil, changedError(path)
 	}
 	now, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(now, old) {
-		return nil, changed(path)
+		return nil, changedError(path)
 	}
 	return info, nil
 }
 
-func changed(path string) error { return &fs.PathError{Op: "write", Path: path, Err: ErrChanged} }
+func changedError(path string) error { return &fs.PathError{Op: "write", Path: path, Err: ErrChanged} }
 
-// replace exchanges the file with the file at path, and checks the file that it
+// replaceFile exchanges the file with the file at path, and checks the file that it
 // got. If that is a change of the last moment, replace puts it back. If the system
 // can't exchange two files, it renames.
-func (t *Temp) replace(path string, old, data []byte) error {
+func (t *Temp) replaceFile(path string, old, data []byte) error {
 	if err := t.giveName(); err != nil {
 		return err
 	}
 	if swap(t.name, path) != nil {
-		return t.place(path)
+		return t.renameTo(path)
 	}
 	got, err := os.ReadFile(t.name)
 	if err == nil && !bytes.Equal(got, old) {
@@ -91,10 +91,10 @@ func (t *Temp) replace(path string, old, data []byte) error {
 		if got, err := os.ReadFile(t.name); err == nil && !bytes.Equal(got, data) {
 			_ = swap(t.name, path)
 		}
-		return changed(path)
+		return changedError(path)
 	}
-	t.Discard()           // the old file
-	_ = SyncFolder(t.dir) // the file is complete either way
+	t.Discard()        // the old file
+	_ = SyncDir(t.dir) // the file is complete either way
 	return nil
 }
 
@@ -112,7 +112,7 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 	if t.name == "" {
 		err := linkUnnamed(t.File, path)
 		if err == nil || errors.Is(err, fs.ErrExist) {
-			return t.created(path, err)
+			return t.finishCreate(path, err)
 		}
 		if err := t.giveName(); err != nil {
 			return err
@@ -121,10 +121,10 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 	// A rename would replace a file that was created meanwhile.
 	err = os.Link(t.name, path)
 	if err == nil || isLinked(t.name, path) {
-		return t.created(path, nil)
+		return t.finishCreate(path, nil)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return t.created(path, err)
+		return t.finishCreate(path, err)
 	}
 	// A file system without links: an empty file takes the name first.
 	taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -134,15 +134,15 @@ func Create(path string, data []byte, perm fs.FileMode) error {
 	if err := taken.Close(); err != nil {
 		return err
 	}
-	return t.place(path)
+	return t.renameTo(path)
 }
 
-// created makes the name of a new file durable.
-func (t *Temp) created(path string, err error) error {
+// finishCreate makes the name of a new file durable.
+func (t *Temp) finishCreate(path string, err error) error {
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	_ = SyncFolder(t.dir) // the file is complete either way
+	_ = SyncDir(t.dir) // the file is complete either way
 	return nil
 }
 
@@ -154,9 +154,9 @@ func isLinked(temp, path string) bool {
 	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// Put writes a file that is regenerated each time, whatever it held, and sets the
+// Overwrite writes a file that is regenerated each time, whatever it held, and sets the
 // mode. It refuses a link, as [Replace] does.
-func Put(path string, data []byte, perm fs.FileMode) error {
+func Overwrite(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "write", Path: path, Err: errNoFile}
 	}
@@ -165,7 +165,7 @@ func Put(path string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	defer t.Discard()
-	return t.place(path)
+	return t.renameTo(path)
 }
 
 // newFile makes the content durable in the directory of path, under no name or a
@@ -177,7 +177,7 @@ func newFile(path string, data []byte, perm fs.FileMode) (*Temp, error) {
 		return nil, err
 	}
 	if _, err = t.Write(data); err == nil {
-		err = t.finish(perm)
+		err = t.makeDurable(perm)
 	}
 	if err != nil {
 		t.Discard()

@@ -98,7 +98,7 @@ func TestPut(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.prom")
 	for _, text := range []string{"first", "second"} {
-		if err := Put(file, []byte(text), 0o644); err != nil {
+		if err := Overwrite(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		content(t, file, text)
@@ -106,14 +106,14 @@ func TestPut(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o644 {
 		t.Errorf("mode %v, error %v", info.Mode(), err)
 	}
-	if err := Put(dir, []byte("x"), 0o644); err == nil {
+	if err := Overwrite(dir, []byte("x"), 0o644); err == nil {
 		t.Error("a folder was written over")
 	}
 	link := filepath.Join(dir, "link.prom")
 	if err := os.Symlink(file, link); err != nil {
 		t.Skipf("no links here: %v", err)
 	}
-	if err := Put(link, []byte("third"), 0o644); err == nil {
+	if err := Overwrite(link, []byte("third"), 0o644); err == nil {
 		t.Error("a link was written over")
 	}
 	content(t, file, "second")
@@ -165,7 +165,7 @@ func TestChangedMeanwhile(t *testing.T) {
 		if err := save(file, "edited again\n"); err != nil {
 			t.Fatal(err)
 		}
-		if err := temp.replace(file, []byte("one\n"), []byte("three\n")); runtime.GOOS == "linux" && !errors.Is(err, ErrChanged) {
+		if err := temp.replaceFile(file, []byte("one\n"), []byte("three\n")); runtime.GOOS == "linux" && !errors.Is(err, ErrChanged) {
 			t.Errorf("%s: in the last moment: %v", name, err)
 		}
 		temp.Discard()
@@ -187,14 +187,14 @@ func TestRetryEnds(t *testing.T) {
 		if n++; n == 3 {
 			cancel()
 		}
-		return changed("a.yaml")
+		return changedError("a.yaml")
 	})
 	if !errors.Is(err, context.Canceled) || n != 3 {
 		t.Errorf("stopped: %d attempts, error %v", n, err)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		err := Retry(t.Context(), func() error { n++; return changed("a.yaml") })
+		err := Retry(t.Context(), func() error { n++; return changedError("a.yaml") })
 		if !errors.Is(err, ErrChanged) || n != maxAttempts {
 			t.Errorf("never at rest: %d attempts, error %v", n, err)
 		}
@@ -263,7 +263,7 @@ func TestTempHasNoName(t *testing.T) {
 	if _, err := temp.WriteString("text"); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(temp.copyNamed(), temp.place(filepath.Join(dir, "b"))); err != nil {
+	if err := errors.Join(temp.copyNamed(), temp.renameTo(filepath.Join(dir, "b"))); err != nil {
 		t.Fatal(err)
 	}
 	content(t, filepath.Join(dir, "b"), "text")
@@ -284,7 +284,7 @@ func TestLock(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				for range 5 {
-					unlock, err := lock(t.Context(), path)
+					unlock, err := lockPath(t.Context(), path)
 					if err != nil {
 						t.Error(err)
 						return
@@ -307,14 +307,14 @@ func TestLock(t *testing.T) {
 			t.Errorf("%s: %d holders at once", path, most.Load())
 		}
 	}
-	unlock, err := LockFolder(t.Context(), dir)
+	unlock, err := LockDir(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := LockFolder(ctx, dir); !errors.Is(err, context.Canceled) {
+	if _, err := LockDir(ctx, dir); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped while it waited: %v", err)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// MakeFolder makes path and its missing parents, only accessible to the owner, and
+// MakeDir makes path and its missing parents, only accessible to the owner, and
 // makes their names durable.
-func MakeFolder(path string) error {
+func MakeDir(path string) error {
 	var missing []string
 	for at := path; ; at = filepath.Dir(at) {
 		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
@@ -22,24 +22,24 @@ func MakeFolder(path string) error {
 		return err
 	}
 	for _, at := range missing {
-		if err := SyncFolder(filepath.Dir(at)); err != nil {
+		if err := SyncDir(filepath.Dir(at)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// SyncFolder makes the names in a directory durable, as far as the system can.
-func SyncFolder(path string) error {
+// SyncDir makes the names in a directory durable, as far as the system can.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(SyncOpen(d), d.Close())
+	return errors.Join(SyncOpenDir(d), d.Close())
 }
 
-// SyncOpen does the same as [SyncFolder] for an open directory.
-func SyncOpen(d *os.File) error {
+// SyncOpenDir does the same as [SyncDir] for an open directory.
+func SyncOpenDir(d *os.File) error {
 	if runtime.GOOS == "windows" { // Windows can't, and doesn't need to
 		return nil
 	}

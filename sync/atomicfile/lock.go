@@ -34,14 +34,14 @@ func Retry(ctx context.Context, do func() error) error {
 			return err
 		}
 		// An editor may be in the middle of writing.
-		if err := pause(ctx, min(n, 8)); err != nil {
+		if err := pauseBriefly(ctx, min(n, 8)); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits for some milliseconds, which differ from process to process.
-func pause(ctx context.Context, n int) error {
+// pauseBriefly waits for some milliseconds, which differ from process to process.
+func pauseBriefly(ctx context.Context, n int) error {
 	t := time.NewTimer(time.Duration(1+rand.IntN(n*4)) * time.Millisecond)
 	defer t.Stop()
 	select {
@@ -52,28 +52,28 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// LockFolder waits until no other process holds the lock of a directory, and takes
+// LockDir waits until no other process holds the lock of a directory, and takes
 // it. It is for a command whose new files depend on the content of the directory.
 // It leaves no file in the directory, and the end of the process releases it. If
 // the system has no locks, it locks nothing; then [Create] still replaces nothing.
-func LockFolder(ctx context.Context, dir string) (unlock func(), err error) {
-	return lock(ctx, dir)
+func LockDir(ctx context.Context, dir string) (unlock func(), err error) {
+	return lockPath(ctx, dir)
 }
 
 // lockFile locks one file for the time of a rename.
 func lockFile(path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
-	unlock, err = lock(ctx, path)
+	unlock, err = lockPath(ctx, path)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = &fs.PathError{Op: "write", Path: path, Err: fmt.Errorf("is locked by another process, for longer than %s; see that it ends, then try again", maxWait)}
 	}
 	return unlock, err
 }
 
-// lock locks the file or directory itself. So no lock file remains in a repository
+// lockPath locks the file or directory itself. So no lock file remains in a repository
 // or after the end of its process.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+func lockPath(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		f, err := openToLock(path)
 		if err != nil {
@@ -92,7 +92,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		if err := f.Close(); err != nil {
 			return nil, err
 		}
-		if err := pause(ctx, 2); err != nil {
+		if err := pauseBriefly(ctx, 2); err != nil {
 			return nil, err
 		}
 	}

@@ -44,8 +44,8 @@ func NewTemp(dir string) (*Temp, error) {
 	return &Temp{File: f, dir: dir, name: f.Name()}, nil
 }
 
-// CheckFolder reports whether a file can be created in a directory.
-func CheckFolder(dir string) error {
+// CheckDir reports whether a file can be created in a directory.
+func CheckDir(dir string) error {
 	t, err := NewTemp(dir)
 	if err != nil {
 		return err
@@ -124,9 +124,9 @@ func isTemp(name string) bool {
 	return ok && ok2 && err == nil && len(random) == 16
 }
 
-// finish makes the content durable. The file stays open, because that keeps its
+// makeDurable makes the content durable. The file stays open, because that keeps its
 // lock.
-func (t *Temp) finish(perm fs.FileMode) error {
+func (t *Temp) makeDurable(perm fs.FileMode) error {
 	if err := t.Chmod(perm); err != nil && perm != 0o600 {
 		return err
 	}
@@ -168,7 +168,7 @@ func (t *Temp) copyNamed() error {
 	if err != nil {
 		return err
 	}
-	return t.finish(info.Mode().Perm())
+	return t.makeDurable(info.Mode().Perm())
 }
 
 // Commit makes the content durable and puts it at path, in place of an existing
@@ -177,14 +177,14 @@ func (t *Temp) Commit(path string, perm fs.FileMode) error {
 	if perm == 0 {
 		perm = 0o600
 	}
-	if err := t.finish(perm); err != nil {
+	if err := t.makeDurable(perm); err != nil {
 		return err
 	}
-	return t.place(path)
+	return t.renameTo(path)
 }
 
-// place renames the file over path.
-func (t *Temp) place(path string) error {
+// renameTo renames the file over path.
+func (t *Temp) renameTo(path string) error {
 	if err := t.giveName(); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (t *Temp) place(path string) error {
 	}
 	t.name = "" // the file is now named path
 	_ = t.Close()
-	_ = SyncFolder(t.dir) // the file is complete either way
+	_ = SyncDir(t.dir) // the file is complete either way
 	return nil
 }
 

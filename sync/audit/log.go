@@ -70,7 +70,7 @@ func checkDir(dir string) error {
 	if !info.IsDir() {
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is no folder")}
 	}
-	if err := atomicfile.CheckFolder(dir); err != nil {
+	if err := atomicfile.CheckDir(dir); err != nil {
 		return &fs.PathError{Op: "write to", Path: dir, Err: errors.Unwrap(err)}
 	}
 	return nil
@@ -80,7 +80,7 @@ func checkDir(dir string) error {
 // runs never add to one file at once; the second run waits here. Open removes a
 // torn line of an earlier run, and adds an entry about it.
 func Open(path string, now func() time.Time) (*Log, error) {
-	if err := atomicfile.MakeFolder(filepath.Dir(path)); err != nil {
+	if err := atomicfile.MakeDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	if err := CheckPath(path); err != nil {
@@ -109,7 +109,7 @@ func (l *Log) resumeChain() error {
 		return err
 	}
 	if end.size == 0 { // its name may be new, and a power cut could remove it without a trace
-		if err := atomicfile.SyncFolder(filepath.Dir(l.path)); err != nil {
+		if err := atomicfile.SyncDir(filepath.Dir(l.path)); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ func (a *app) lockDirectory(ctx context.Context, dir string) (release func(), er
 	wait := time.AfterFunc(waitMessageAfter, func() {
 		a.printMessage("hint", "another mkhooks writes to "+report.Escape(dir)+"; waiting until it ends")
 	})
-	unlock, err := atomicfile.LockFolder(ctx, dir)
+	unlock, err := atomicfile.LockDir(ctx, dir)
 	wait.Stop()
 	if err != nil {
 		removeEmpty()

@@ -49,7 +49,7 @@ func Open(path string) (*File, error) {
 	if len(data) > 0 && !bytes.HasPrefix(data, []byte("# HELP mkhooks_")) {
 		return nil, errors.New("is there already, and holds something else than metrics of mkhooks; it is not replaced")
 	}
-	if err := atomicfile.CheckFolder(filepath.Dir(path)); err != nil {
+	if err := atomicfile.CheckDir(filepath.Dir(path)); err != nil {
 		return nil, withoutPath(err)
 	}
 	return &File{path, parseSuccesses(data)}, nil
@@ -94,7 +94,7 @@ func withoutPath(err error) error {
 // Write replaces the file.
 func (f *File) Write(r Run) error {
 	before := f.before.until(r.Finished)
-	if err := atomicfile.Put(f.path, Text(r, before), 0o644); err != nil {
+	if err := atomicfile.Overwrite(f.path, Text(r, before), 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, withoutPath(err))
 	}
 	return nil
