@@ -94,7 +94,7 @@ func newResult(p *plan.Plan) *Result {
 	for _, project := range p.Projects {
 		r.Order = append(r.Order, project.Name)
 	}
-	for _, project := range p.Unreadable() {
+	for _, project := range p.UnreadableProjects() {
 		r.Unreadable = append(r.Unreadable, Unreadable{Project: project.Name, Message: project.Unreadable})
 	}
 	return r

@@ -76,7 +76,7 @@ func (o *runOptions) loadApplySet(ctx context.Context, a *app, targets []*projec
 	t.toApply.Source = t.plan.Source
 	t.unmatched = slices.Concat(moved...)
 	if reviewed != nil {
-		t.unmatched = append(t.unmatched, plan.Elsewhere(reviewed, t.plan)...)
+		t.unmatched = append(t.unmatched, plan.UnmatchedElsewhere(reviewed, t.plan)...)
 	}
 	t.toApply.Digest = reportedDigest(reviewed, t.plan)
 	return t, nil

@@ -148,7 +148,7 @@ func isDigest(s string) bool {
 // again, because minutes may have passed. It keeps only the changes that still
 // match, and reuses the prepared secrets.
 func (o *applyOptions) confirmAndReread(ctx context.Context, a *app, t *applySet) (moved []plan.Unmatched, yes bool, err error) {
-	n := t.toApply.Doable()
+	n := t.toApply.CountUnblocked()
 	if n == 0 || o.yes {
 		return nil, true, nil
 	}

@@ -116,7 +116,7 @@ func runApply(a *app, o applyOptions, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if reviewed != nil {
-		for _, line := range plan.OtherGuards(reviewed, t.plan) {
+		for _, line := range plan.GuardDifferences(reviewed, t.plan) {
 			a.warn("%s was made with other guards, and those of this run hold; %s", o.planFile, line)
 		}
 	}

@@ -47,7 +47,7 @@ func scriptForge(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var p plan.Plan
 	ts.Check(json.Unmarshal(raw, &p))
-	sum, err := p.Sum()
+	sum, err := p.ComputeChecksum()
 	ts.Check(err)
 	doc.(map[string]any)["checksum"] = sum
 	raw, err = json.MarshalIndent(doc, "", "  ")

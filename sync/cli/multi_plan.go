@@ -167,7 +167,7 @@ func (s *multiPlan) planProject(ctx context.Context, a *app, i int, offline *ato
 		return err
 	case err != nil:
 		g.input.Now = a.Now().UTC()
-		f.err, f.plan = err, plan.Unread(g.input, err.Error())
+		f.err, f.plan = err, plan.NewUnreadable(g.input, err.Error())
 		return nil
 	}
 	o := s.flags

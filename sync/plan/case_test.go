@@ -72,13 +72,13 @@ func (s shortRule) authDigest(word string) webhook.Digest {
 	if word == "plaintext" {
 		return webhook.AuthUnknown
 	}
-	return webhook.AuthDigest(s.sealed(word))
+	return webhook.AuthDigest(s.sealedValues(word))
 }
 
-// sealed returns the values of a rule. A word represents their ciphertext.
+// sealedValues returns the values of a rule. A word represents their ciphertext.
 // Words separated by commas are for single values, in the order of the names.
 // The prefix shared: makes a value belong to a shared secrets file.
-func (s shortRule) sealed(words string) []webhook.SealedValue {
+func (s shortRule) sealedValues(words string) []webhook.SealedValue {
 	if words == "plaintext" {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (s shortRule) sealed(words string) []webhook.SealedValue {
 
 func (s shortRule) desired() webhook.Desired {
 	return webhook.Desired{
-		Rule: webhook.Rule{Name: s.Name, Spec: s.spec()}, AuthDigest: s.authDigest(s.Auth), Values: s.sealed(s.Auth), File: "rules/" + s.Name + ".yaml", Line: 2,
+		Rule: webhook.Rule{Name: s.Name, Spec: s.spec()}, AuthDigest: s.authDigest(s.Auth), Values: s.sealedValues(s.Auth), File: "rules/" + s.Name + ".yaml", Line: 2,
 	}
 }
 
@@ -120,7 +120,7 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 		return r
 	}
 	m := *s.Marker
-	applied := s.but(t, m.Spec)
+	applied := s.withFields(t, m.Spec)
 	if m.AuthNames != nil {
 		applied.AuthHeaders = m.AuthNames
 	}
@@ -135,15 +135,15 @@ func (s shortRule) live(t *testing.T, project string) webhook.Rule {
 		marker.Auth = applied.authDigest(m.Auth)
 	}
 	if m.Kept != nil {
-		marker.Kept = webhook.SpecDigest(s.but(t, m.Kept).spec())
+		marker.Kept = webhook.SpecDigest(s.withFields(t, m.Kept).spec())
 	}
 	r.Spec = r.Spec.WithMarker(marker)
 	return r
 }
 
-// but returns the rule with the given fields replaced; an empty header is
+// withFields returns the rule with the given fields replaced; an empty header is
 // removed.
-func (s shortRule) but(t *testing.T, fields json.RawMessage) shortRule {
+func (s shortRule) withFields(t *testing.T, fields json.RawMessage) shortRule {
 	t.Helper()
 	s.Headers = s.spec().Clone().Headers
 	if len(fields) > 0 {
@@ -263,7 +263,7 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 		decode(t, f.Data, &o)
 		p := New(caseInput(t, desired, live, o))
 		document(t, p) // checks it against its schema
-		got := map[string][]byte{"plan/" + name + ".txt": []byte(told(p))}
+		got := map[string][]byte{"plan/" + name + ".txt": []byte(planLines(p))}
 		if section("plan/"+name+".json") != nil {
 			doc, err := json.MarshalIndent(p, "", "  ")
 			if err != nil {
@@ -286,8 +286,8 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 	}
 }
 
-// told returns a plan in lines, without the digests.
-func told(p *Plan) string {
+// planLines returns a plan in lines, without the digests.
+func planLines(p *Plan) string {
 	var b strings.Builder
 	project := p.Projects[0]
 	fmt.Fprintf(&b, "prune %s\n", project.Guards.Prune)

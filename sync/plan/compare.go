@@ -159,14 +159,14 @@ func fieldOf(c diff.Change, from, to shape, mask webhook.Mask) Field {
 func droppedFields(live webhook.Spec, mask webhook.Mask) []Field {
 	fields := make([]Field, 0, len(live.Unknown))
 	for path, raw := range live.Unknown {
-		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decoded(mask.Unknown(path, raw))})
+		fields = append(fields, Field{Path: "spec." + path, Op: OpRemove, Before: decodeValue(mask.Unknown(path, raw))})
 	}
 	sortFields(fields)
 	return fields
 }
 
-// decoded decodes a JSON value. Numbers keep their digits.
-func decoded(raw json.RawMessage) any {
+// decodeValue decodes a JSON value. Numbers keep their digits.
+func decodeValue(raw json.RawMessage) any {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var value any
@@ -176,10 +176,10 @@ func decoded(raw json.RawMessage) any {
 	return value
 }
 
-// mask hides the values that are secret in a rule's live spec or in its files.
+// ruleMask hides the values that are secret in a rule's live spec or in its files.
 // A rule without a file may have been renamed while a value became a secret. So
 // the mask of such a rule covers all secret names of the project's files.
-func (b *planner) mask(f comparison) webhook.Mask {
+func (b *planner) ruleMask(f comparison) webhook.Mask {
 	switch {
 	case f.live == nil:
 		return webhook.MaskOf(nil, &f.desired.Spec)

@@ -29,14 +29,14 @@ func (b *planner) guardDestination(x *plannedChange) *Blocked {
 	case among(b.Options.AllowDestinations) || among(b.Options.Destinations):
 		return nil
 	case !to.IsKnown() && (listed || !same):
-		return blocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
-			receiver(x.desired.Spec.URL))
+		return newBlocked(GuardDestination, "programs disagree about the host of %s, so nothing says who would receive the secret; write the host in plain ASCII",
+			receiverOf(x.desired.Spec.URL))
 	case listed:
-		return blocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s%s",
-			to, strings.Join(inOrder(b.Options.Destinations), ", "), decide)
+		return newBlocked(GuardDestination, "would send a secret to %s, which is not among the destinations %s%s",
+			to, strings.Join(sortedUnique(b.Options.Destinations), ", "), decide)
 	case x.Action == Update && !same:
-		return blocked(GuardDestination, "would send the secret to %s instead of %s%s",
-			site(x.desired.Spec.URL), site(x.live.Spec.URL), decide)
+		return newBlocked(GuardDestination, "would send the secret to %s instead of %s%s",
+			schemeAndHost(x.desired.Spec.URL), schemeAndHost(x.live.Spec.URL), decide)
 	}
 	return b.guardCopied(x, to)
 }
@@ -50,23 +50,23 @@ func (b *planner) guardCopied(x *plannedChange, to webhook.Origin) *Blocked {
 	case !held:
 		return nil
 	case shared:
-		return blocked(GuardDestination, "would send to %s a shared secret that %s sends to %s%s", printable(to, x.desired.Spec.URL), b.nameOf(other), receiver(other.URL), decide)
+		return newBlocked(GuardDestination, "would send to %s a shared secret that %s sends to %s%s", printableReceiver(to, x.desired.Spec.URL), b.describeHolder(other), receiverOf(other.URL), decide)
 	}
-	return blocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to %s, which sends it to %s%s",
-		printable(to, x.desired.Spec.URL), b.nameOf(other), receiver(other.URL), decide)
+	return newBlocked(GuardDestination, "would send to %s a secret whose ciphertext belongs to %s, which sends it to %s%s",
+		printableReceiver(to, x.desired.Spec.URL), b.describeHolder(other), receiverOf(other.URL), decide)
 }
 
-// printable returns a receiver for a message, even if programs disagree about
+// printableReceiver returns a receiver for a message, even if programs disagree about
 // its host.
-func printable(to webhook.Origin, url string) string {
+func printableReceiver(to webhook.Origin, url string) string {
 	if to.IsKnown() {
 		return to.String()
 	}
-	return receiver(url)
+	return receiverOf(url)
 }
 
-// nameOf names a rule, and its project if that is another project.
-func (b *planner) nameOf(h webhook.Holding) string {
+// describeHolder names a rule, and its project if that is another project.
+func (b *planner) describeHolder(h webhook.Holding) string {
 	if h.Project != b.Project {
 		return fmt.Sprintf("rule %q of project %s", h.Rule, h.Project)
 	}
@@ -84,9 +84,9 @@ func sameReceiver(from, to string) bool {
 	return webhook.CanonicalURL(from) == webhook.CanonicalURL(to)
 }
 
-// site returns the scheme and host of url, or its redacted beginning if the
+// schemeAndHost returns the scheme and host of url, or its redacted beginning if the
 // host is ambiguous.
-func site(url string) string {
+func schemeAndHost(url string) string {
 	if o := webhook.OriginOf(url); o.IsKnown() {
 		return o.Scheme + "://" + o.String()
 	}

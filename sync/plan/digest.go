@@ -10,7 +10,7 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// digest returns the digest of everything that a reviewer approves. It covers
+// planDigest returns the digest of everything that a reviewer approves. It covers
 // service and project, owner, lifted guards and guard settings. Of each change
 // it covers the rule, action, desired and live digest, blocking guard and
 // receiver of secrets.
@@ -18,7 +18,7 @@ import (
 // It omits time, tool, commit and history, so that the main branch can require
 // the digest reviewed in a pull request. It depends on the document alone, and
 // not on the order of its lists.
-func digest(projects []Project) webhook.Digest {
+func planDigest(projects []Project) webhook.Digest {
 	projects = slices.SortedStableFunc(slices.Values(projects), func(a, b Project) int {
 		return cmp.Or(cmp.Compare(a.BaseURL, b.BaseURL), cmp.Compare(a.Name, b.Name))
 	})
@@ -30,7 +30,7 @@ func digest(projects []Project) webhook.Digest {
 				c.Rule, string(c.Action), string(c.DesiredDigest), string(c.LiveDigest), string(c.Blocked.bySetting()), c.SecretTo,
 			})
 		}
-		part := []any{p.BaseURL, p.Name, p.Owner, string(p.Guards.Prune), sorted(p.Guards.Lifted), p.Guards.Settings.canonical(), changes}
+		part := []any{p.BaseURL, p.Name, p.Owner, string(p.Guards.Prune), sortedValues(p.Guards.Lifted), p.Guards.Settings.canonicalValue(), changes}
 		if p.Unreadable != "" {
 			// An unreadable project must not equal a project without changes.
 			part = append(part, "unreadable")
@@ -40,8 +40,8 @@ func digest(projects []Project) webhook.Digest {
 	return webhook.DigestOfList("mkhooks plan v2", all)
 }
 
-// sorted returns a list in order, as JSON data.
-func sorted(list []string) []any {
+// sortedValues returns a list in order, as JSON data.
+func sortedValues(list []string) []any {
 	out := make([]any, 0, len(list))
 	for _, s := range slices.Sorted(slices.Values(list)) {
 		out = append(out, s)
@@ -58,9 +58,9 @@ func (b *Blocked) bySetting() Guard {
 	return b.Guard
 }
 
-// canonical returns the settings as JSON data with sorted lists. A setting
+// canonicalValue returns the settings as JSON data with sorted lists. A setting
 // added to the document also enters the digest.
-func (s Settings) canonical() any {
+func (s Settings) canonicalValue() any {
 	v := jsonValue(s)
 	object, _ := v.(map[string]any)
 	for name, value := range object {

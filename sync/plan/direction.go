@@ -18,9 +18,9 @@ type comparison struct {
 	// ours: a valid marker of this owner or a former owner name. foreign: a
 	// marker that counts as another owner's marker.
 	ours, foreign bool
-	// liveSame is true if the live spec is the spec that this owner last
+	// liveUnchanged is true if the live spec is the spec that this owner last
 	// applied, or the service's spelling of it.
-	liveSame bool
+	liveUnchanged bool
 
 	// wantSpec and haveSpec are the digests of both specs, computed once.
 	wantSpec, haveSpec webhook.Digest
@@ -36,7 +36,7 @@ func (b *planner) compareRule(d *webhook.Desired, live *webhook.Rule) comparison
 	if live == nil {
 		return f
 	}
-	if d != nil && identical(d.Spec, live.Spec) {
+	if d != nil && identicalSpecs(d.Spec, live.Spec) {
 		f.haveSpec = f.wantSpec
 	} else {
 		f.haveSpec = webhook.SpecDigest(live.Spec)
@@ -52,20 +52,20 @@ func (b *planner) compareRule(d *webhook.Desired, live *webhook.Rule) comparison
 		// Without an owner, every marker counts as another owner's marker.
 		f.foreign = b.Owner == ""
 	}
-	f.liveSame = f.ours && (f.haveSpec == f.marker.Spec || f.isKept())
+	f.liveUnchanged = f.ours && (f.haveSpec == f.marker.Spec || f.isSpellingOfApplied())
 	return f
 }
 
-// identical reports whether two specs are equal byte for byte, without the
+// identicalSpecs reports whether two specs are equal byte for byte, without the
 // marker. Most rules are, and a digest takes ten times as long.
-func identical(a, b webhook.Spec) bool {
+func identicalSpecs(a, b webhook.Spec) bool {
 	return a.URL == b.URL && a.Enabled == b.Enabled && slices.Equal(a.Events, b.Events) && maps.Equal(a.QueryParams, b.QueryParams) &&
 		slices.Equal(a.Auth.Headers, b.Auth.Headers) && slices.Equal(a.Auth.QueryParams, b.Auth.QueryParams) &&
-		within(a.Headers, b.Headers) && within(b.Headers, a.Headers)
+		headersWithin(a.Headers, b.Headers) && headersWithin(b.Headers, a.Headers)
 }
 
-// within reports whether b has all headers of a except the marker.
-func within(a, b map[string]string) bool {
+// headersWithin reports whether b has all headers of a except the marker.
+func headersWithin(a, b map[string]string) bool {
 	for name, value := range a {
 		if other, ok := b[name]; (!ok || other != value) && !webhook.IsMarkerHeader(name) {
 			return false
@@ -74,11 +74,11 @@ func within(a, b map[string]string) bool {
 	return true
 }
 
-// isKept reports whether the live spec is the service's spelling of the applied
+// isSpellingOfApplied reports whether the live spec is the service's spelling of the applied
 // spec, according to the marker. Another client can forge a marker. So if the
 // files still hold the applied spec, a different receiver or a paused rule is a
 // difference.
-func (f comparison) isKept() bool {
+func (f comparison) isSpellingOfApplied() bool {
 	if f.marker.Kept == "" || f.haveSpec != f.marker.Kept {
 		return false
 	}
@@ -92,25 +92,25 @@ func MayBeSpelling(live, applied webhook.Spec) bool {
 	return live.Enabled == applied.Enabled && sameReceiver(live.URL, applied.URL)
 }
 
-// kept reports whether the live spec is the service's spelling of the spec in
+// isSpellingOfDesired reports whether the live spec is the service's spelling of the spec in
 // the files, which is not a difference.
-func (f comparison) kept() bool {
-	return f.liveSame && f.wantSpec == f.marker.Spec && f.haveSpec != f.marker.Spec
+func (f comparison) isSpellingOfDesired() bool {
+	return f.liveUnchanged && f.wantSpec == f.marker.Spec && f.haveSpec != f.marker.Spec
 }
 
 // sameSpec reports whether files and live rule agree in all visible parts.
-func (f comparison) sameSpec() bool { return f.wantSpec == f.haveSpec || f.kept() }
+func (f comparison) sameSpec() bool { return f.wantSpec == f.haveSpec || f.isSpellingOfDesired() }
 
-// plaintext reports whether the files hold plaintext values. A digest says
+// hasPlaintext reports whether the files hold plaintext values. A digest says
 // nothing about those. After a plaintext apply, a file that is now encrypted
 // differs from the applied file: its ciphertext is then sent once.
-func (f comparison) plaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
+func (f comparison) hasPlaintext() bool { return f.desired.AuthDigest == webhook.AuthUnknown }
 
-// fileSame reports whether the files hold the state that was last applied, as
+// isFileUnchanged reports whether the files hold the state that was last applied, as
 // far as that can be known.
-func (f comparison) fileSame() bool {
+func (f comparison) isFileUnchanged() bool {
 	return f.wantSpec == f.marker.Spec &&
-		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.plaintext())
+		(f.desired.AuthDigest == f.marker.Auth || f.desired.Spec.Auth.Len() == 0 || f.hasPlaintext())
 }
 
 // authState returns the state of the authentication values of a rule that is
@@ -118,18 +118,18 @@ func (f comparison) fileSame() bool {
 func (f comparison) authState() AuthState {
 	want, have := f.desired.Spec.Auth, f.live.Spec.Auth
 	switch {
-	case want.Len() == 0 && (have.Len() == 0 || f.kept()):
+	case want.Len() == 0 && (have.Len() == 0 || f.isSpellingOfDesired()):
 		return AuthNone
-	case f.kept(): // the names are in the service's spelling: the digests decide
+	case f.isSpellingOfDesired(): // the names are in the service's spelling: the digests decide
 	case want.Len() == 0:
 		return AuthRemoved
 	case have.Len() == 0:
 		return AuthAdded
 	}
 	switch {
-	case !f.ours || f.plaintext():
+	case !f.ours || f.hasPlaintext():
 		return AuthUnverifiable
-	case f.desired.AuthDigest == f.marker.Auth && (f.kept() || sameNames(want, have)):
+	case f.desired.AuthDigest == f.marker.Auth && (f.isSpellingOfDesired() || sameNames(want, have)):
 		return AuthUnchanged
 	}
 	return AuthChanged
@@ -139,9 +139,9 @@ func sameNames(a, b webhook.AuthNames) bool {
 	return a.Without(b).Len() == 0 && b.Without(a).Len() == 0
 }
 
-// direction implements the table of the contract, section 4. The rule must be
+// directionOf implements the table of the contract, section 4. The rule must be
 // both desired and live. differs is false if nothing must be sent.
-func (b *planner) direction(f comparison, auth AuthState) (d Direction, differs bool) {
+func (b *planner) directionOf(f comparison, auth AuthState) (d Direction, differs bool) {
 	if b.Owner == "" {
 		return DirUnknown, !f.sameSpec()
 	}
@@ -151,9 +151,9 @@ func (b *planner) direction(f comparison, auth AuthState) (d Direction, differs 
 	switch {
 	case f.sameSpec() && auth != AuthChanged: // added or removed names are part of the spec
 		return "", false
-	case f.fileSame() && !f.liveSame:
+	case f.isFileUnchanged() && !f.liveUnchanged:
 		return DirDrift, true
-	case f.liveSame || f.sameSpec():
+	case f.liveUnchanged || f.sameSpec():
 		// If only the ciphertext changed, the write overwrites no live change.
 		return DirPending, true
 	}

@@ -39,20 +39,20 @@ func orPlanAgain(first string) diag.Hint {
 	return diag.Hint{Text: first + ", or " + planAgain.Text, Command: planAgain.Command}
 }
 
-// Sum returns the checksum of the document without its checksum member:
+// ComputeChecksum returns the checksum of the document without its checksum member:
 // SHA-256, in hex, of its JSON with sorted keys and without spaces.
-func (p *Plan) Sum() (string, error) {
+func (p *Plan) ComputeChecksum() (string, error) {
 	bare := *p
 	bare.Checksum = ""
 	raw, err := json.Marshal(&bare)
 	if err != nil {
 		return "", err
 	}
-	return sumOf(raw)
+	return checksumOf(raw)
 }
 
-// sumOf returns the checksum of a document in JSON.
-func sumOf(raw []byte) (string, error) {
+// checksumOf returns the checksum of a document in JSON.
+func checksumOf(raw []byte) (string, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var doc map[string]any // a map is marshalled with sorted keys
@@ -103,7 +103,7 @@ func Read(data []byte) (*Plan, error) {
 	if err := decodeDocument(data, &p); err != nil {
 		return nil, err
 	}
-	return &p, p.checkSums(data)
+	return &p, p.verifySums(data)
 }
 
 // hasSettings reports whether each project of a document has the settings of
@@ -125,9 +125,9 @@ func hasSettings(projects json.RawMessage) bool {
 	return true
 }
 
-// checkSums verifies the checksum and the digest of a document.
-func (p *Plan) checkSums(data []byte) error {
-	sum, err := sumOf(data)
+// verifySums verifies the checksum and the digest of a document.
+func (p *Plan) verifySums(data []byte) error {
+	sum, err := checksumOf(data)
 	switch {
 	case err != nil:
 		return &DocumentError{"is no JSON object", planAgain}
@@ -135,29 +135,29 @@ func (p *Plan) checkSums(data []byte) error {
 		return &DocumentError{"has no checksum, so it was not written by mkhooks, or was edited", planAgain}
 	case p.Checksum != sum:
 		return &DocumentError{"was changed after mkhooks wrote it: its content does not have its checksum", planAgain}
-	case p.Digest != digest(p.Projects):
+	case p.Digest != planDigest(p.Projects):
 		return &DocumentError{"was changed after mkhooks wrote it: its changes do not have its digest", planAgain}
 	}
-	if again, err := p.Sum(); err != nil || again != sum {
+	if again, err := p.ComputeChecksum(); err != nil || again != sum {
 		return &DocumentError{"was changed after mkhooks wrote it: it says something twice, or what no plan says", planAgain}
 	}
-	if wrong := p.contradiction(); wrong != "" {
+	if wrong := p.findContradiction(); wrong != "" {
 		return &DocumentError{"was changed after mkhooks wrote it: " + wrong, planAgain}
 	}
 	return nil
 }
 
-// contradiction describes a part of a document that contradicts another part,
+// findContradiction describes a part of a document that contradicts another part,
 // or returns "". A reader of only that part would be misled.
-func (p *Plan) contradiction() string {
+func (p *Plan) findContradiction() string {
 	if p.Summary != summarize(p.Projects) {
 		return "its summary does not count its changes"
 	}
 	for i, project := range p.Projects {
-		if slices.ContainsFunc(p.Projects[:i], project.same) {
+		if slices.ContainsFunc(p.Projects[:i], project.isSameProject) {
 			return fmt.Sprintf("it has project %q twice", project.Name)
 		}
-		if !slices.Equal(project.Guards.InForce, project.Guards.inForce()) {
+		if !slices.Equal(project.Guards.InForce, project.Guards.inForceEntries()) {
 			return fmt.Sprintf("the guards in force of project %q are not those of its settings", project.Name)
 		}
 		seen := map[string]bool{}

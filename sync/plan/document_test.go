@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// saved returns a plan as a file holds it, including the checksum.
-func saved(t *testing.T, p *Plan) []byte {
+// savedDocument returns a plan as a file holds it, including the checksum.
+func savedDocument(t *testing.T, p *Plan) []byte {
 	t.Helper()
 	doc := *p
-	sum, err := doc.Sum()
+	sum, err := doc.ComputeChecksum()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func documentPlan() *Plan {
 func TestReadGivesBackWhatWasSaved(t *testing.T) {
 	t.Parallel()
 	p := documentPlan()
-	got, err := Read(saved(t, p))
+	got, err := Read(savedDocument(t, p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestReadGivesBackWhatWasSaved(t *testing.T) {
 // each key. Read must refuse every edit.
 func TestReadFindsEveryEdit(t *testing.T) {
 	t.Parallel()
-	data := saved(t, documentPlan())
+	data := savedDocument(t, documentPlan())
 	n := 0
 	for i := range places(t, data) {
 		for _, edit := range []string{"change", "remove"} {
@@ -96,7 +96,7 @@ func TestReadFindsEveryEdit(t *testing.T) {
 // TestReadFindsEveryCut cuts a document at every byte.
 func TestReadFindsEveryCut(t *testing.T) {
 	t.Parallel()
-	data := saved(t, documentPlan())
+	data := savedDocument(t, documentPlan())
 	for n := range data {
 		_, err := Read(data[:n])
 		if err == nil || n > 0 && !strings.Contains(err.Error(), "cut short") {
@@ -158,7 +158,7 @@ func visit(v any, do func(set func(any), remove func(), path string) bool, path 
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
-	good := string(saved(t, documentPlan()))
+	good := string(savedDocument(t, documentPlan()))
 	for name, tt := range map[string]struct{ data, want string }{
 		"empty":              {"", "is empty"},
 		"white space":        {" \n", "is empty"},
@@ -190,7 +190,7 @@ func TestDigestIsChecked(t *testing.T) {
 	t.Parallel()
 	p := documentPlan()
 	p.Projects[0].Changes[0].DesiredDigest = "0123456789abcdef0123456789abcdef"
-	if _, err := Read(saved(t, p)); err == nil || !strings.Contains(err.Error(), "digest") {
+	if _, err := Read(savedDocument(t, p)); err == nil || !strings.Contains(err.Error(), "digest") {
 		t.Errorf("got error %v, want one about the digest", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 // match a change, the first in the order of guard is reported: the reader must
 // handle it first. A lifted guard is skipped, so that the next guard shows.
 
-// guard sets Blocked on every change that a guard blocks.
-func (b *planner) guard() {
+// runGuards sets Blocked on every change that a guard blocks.
+func (b *planner) runGuards() {
 	b.blockWith(b.guardForeign, b.guardProtect, b.guardEmpty, b.guardSecret, b.guardAdopt, b.guardMissingAuth, b.guardDestination, b.guardUnknown)
 	b.blockWith(b.guardDeletes())
 	b.blockWith(b.guardArchive)
@@ -33,7 +33,7 @@ func (b *planner) blockWith(guards ...func(*plannedChange) *Blocked) {
 	}
 }
 
-func blocked(g Guard, format string, args ...any) *Blocked {
+func newBlocked(g Guard, format string, args ...any) *Blocked {
 	return &Blocked{Guard: g, Reason: fmt.Sprintf(format, args...)}
 }
 
@@ -64,15 +64,15 @@ func (b *planner) guardForeign(x *plannedChange) *Blocked {
 	case webhook.CopiedMarker:
 		who = fmt.Sprintf("carries a marker of owner %q that was made for another rule or project", x.marker.Owner)
 	}
-	return blocked(GuardForeign, "the live rule %s", who).liftedBy(b.flagForRule("take-over", x.Rule))
+	return newBlocked(GuardForeign, "the live rule %s", who).liftedBy(b.flagForRule("take-over", x.Rule))
 }
 
 func (b *planner) guardProtect(x *plannedChange) *Blocked {
 	if x.Action != Delete {
 		return nil
 	}
-	if pattern := matching(b.Options.Protect, b.Project, x.Rule); pattern != "" {
-		return blocked(GuardProtect, "protected by %q: it is never deleted while that stands", pattern)
+	if pattern := matchingPattern(b.Options.Protect, b.Project, x.Rule); pattern != "" {
+		return newBlocked(GuardProtect, "protected by %q: it is never deleted while that stands", pattern)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (b *planner) guardEmpty(*plannedChange) *Blocked {
 	if len(b.Desired) > 0 || b.Options.AllowEmpty {
 		return nil
 	}
-	return blocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant").liftedBy("--allow-empty")
+	return newBlocked(GuardEmpty, "the files hold no rule at all, which is more often a wrong path than meant").liftedBy("--allow-empty")
 }
 
 // guardSecret blocks a rule whose file has placeholders. Only commands that
@@ -99,19 +99,19 @@ func (b *planner) guardSecret(x *plannedChange) *Blocked {
 	if slices.ContainsFunc(paths, func(p string) bool { return !strings.HasPrefix(p, "spec.authentication.") }) {
 		how = "write what belongs there"
 	}
-	return blocked(GuardSecret, "%s %s still to come; %s", strings.Join(paths, ", "), is, how)
+	return newBlocked(GuardSecret, "%s %s still to come; %s", strings.Join(paths, ", "), is, how)
 }
 
 func (b *planner) guardAdopt(x *plannedChange) *Blocked {
 	if x.Direction != DirAdopt || x.foreign || x.sameSpec() || MatchRule(b.Options.Adopt, b.Project, x.Rule) {
 		return nil
 	}
-	return blocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s",
+	return newBlocked(GuardAdopt, "the live rule was made elsewhere, and adopting it would change %s",
 		plural(len(x.Fields)-len(x.live.Spec.Unknown), "field", "fields")).liftedBy(b.flagForRule("adopt", x.Rule))
 }
 
 func (b *planner) guardMissingAuth(x *plannedChange) *Blocked {
-	if x.Action != Update || x.liveSame || MatchRule(b.Options.DropAuth, b.Project, x.Rule) {
+	if x.Action != Update || x.liveUnchanged || MatchRule(b.Options.DropAuth, b.Project, x.Rule) {
 		return nil
 	}
 	dropped := x.live.Spec.Auth.Without(x.desired.Spec.Auth)
@@ -125,7 +125,7 @@ func (b *planner) guardMissingAuth(x *plannedChange) *Blocked {
 	for _, name := range dropped.QueryParams {
 		paths = append(paths, partAuthParams+pathPart(name))
 	}
-	return blocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s",
+	return newBlocked(GuardMissingAuth, "would drop %s from a live rule that is not as %s",
 		strings.Join(paths, ", "), b.lastApplier()).liftedBy(b.flagForRule("drop-auth", x.Rule))
 }
 
@@ -144,7 +144,7 @@ func (b *planner) guardUnknown(x *plannedChange) *Blocked {
 	for _, f := range droppedFields(x.live.Spec, webhook.Mask{}) {
 		paths = append(paths, f.Path)
 	}
-	return blocked(GuardUnknown, "would drop %s, which this version does not know",
+	return newBlocked(GuardUnknown, "would drop %s, which this version does not know",
 		strings.Join(paths, ", ")).liftedBy("--drop-unknown")
 }
 
@@ -170,7 +170,7 @@ func (b *planner) guardDeletes() func(*plannedChange) *Blocked {
 		if x.Action != Delete || deletes <= limit {
 			return nil
 		}
-		return blocked(GuardDeletes, "%s would be deleted, the limit is %d%s",
+		return newBlocked(GuardDeletes, "%s would be deleted, the limit is %d%s",
 			plural(deletes, "rule", "rules"), limit, share).liftedBy(fmt.Sprintf("--max-deletes %d", deletes))
 	}
 }
@@ -181,9 +181,9 @@ func (b *planner) guardArchive(x *plannedChange) *Blocked {
 	case x.Action != Delete:
 		return nil
 	case !o.ArchiveSet:
-		return blocked(GuardArchive, "there is no place for the delivery history, which a delete destroys; give one with --archive DIR")
+		return newBlocked(GuardArchive, "there is no place for the delivery history, which a delete destroys; give one with --archive DIR")
 	case o.CI && o.ArchiveLocal && !o.ArchiveDurable:
-		return blocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow").liftedBy("--archive-is-durable")
+		return newBlocked(GuardArchive, "the archive is a folder of a CI runner, whose disk is gone tomorrow").liftedBy("--archive-is-durable")
 	}
 	return nil
 }
@@ -196,12 +196,12 @@ func (b *planner) guardDependence() func(*plannedChange) *Blocked {
 		if i < 0 || x.Action != Delete {
 			return nil
 		}
-		return dependsOn(b.planned[i].Rule, "is blocked")
+		return newDependence(b.planned[i].Rule, "is blocked")
 	}
 }
 
-func dependsOn(create, what string) *Blocked {
-	return blocked(GuardDependence, "deletes wait until every create is done, and the create of rule %q %s; settle that and run again", create, what)
+func newDependence(create, what string) *Blocked {
+	return newBlocked(GuardDependence, "deletes wait until every create is done, and the create of rule %q %s; settle that and run again", create, what)
 }
 
 // flagForRule returns the flag that lifts a guard for this rule alone.
@@ -239,7 +239,7 @@ func (p *Plan) SetHistory(project, rule string, h History, totalKnown bool) {
 			}
 			c.History = &h
 			if !totalKnown && c.Blocked == nil {
-				c.Blocked = blocked(GuardArchive, "the service does not say how many records the history has, so no copy can be proved whole; "+
+				c.Blocked = newBlocked(GuardArchive, "the service does not say how many records the history has, so no copy can be proved whole; "+
 					"delete the rule by hand if its history may be lost")
 				c.Blocked.FromHistory = true
 			}

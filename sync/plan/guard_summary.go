@@ -7,25 +7,25 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// guards returns the guards in force, the lifted guards and their settings.
-func (in Input) guards() Guards {
-	g := Guards{Prune: in.Options.prune(), Lifted: in.Options.lifted(), Settings: in.settings()}
-	g.InForce = g.inForce()
+// guardSummary returns the guards in force, the lifted guards and their settings.
+func (in Input) guardSummary() Guards {
+	g := Guards{Prune: in.Options.pruneMode(), Lifted: in.Options.liftedFlags(), Settings: in.guardSettings()}
+	g.InForce = g.inForceEntries()
 	return g
 }
 
-// settings returns the settings of the guards.
-func (in Input) settings() Settings {
+// guardSettings returns the settings of the guards.
+func (in Input) guardSettings() Settings {
 	o := in.Options
 	return Settings{
-		FormerOwners: inOrder(in.FormerOwners), MaxDeletes: o.MaxDeletes.String(), Protect: inOrder(o.Protect),
-		Destinations: inOrder(o.Destinations), KeyServices: inOrder(o.KeyServices), Archive: webhook.RedactURL(o.Archive),
+		FormerOwners: sortedUnique(in.FormerOwners), MaxDeletes: o.MaxDeletes.String(), Protect: sortedUnique(o.Protect),
+		Destinations: sortedUnique(o.Destinations), KeyServices: sortedUnique(o.KeyServices), Archive: webhook.RedactURL(o.Archive),
 	}
 }
 
-// lifted returns the lifting flags without dashes, in the order of the
+// liftedFlags returns the lifting flags without dashes, in the order of the
 // contract.
-func (o Options) lifted() []string {
+func (o Options) liftedFlags() []string {
 	out := []string{}
 	flag := func(set bool, name string) {
 		if set {
@@ -33,7 +33,7 @@ func (o Options) lifted() []string {
 		}
 	}
 	patterns := func(name string, patterns []string) {
-		for _, p := range inOrder(patterns) {
+		for _, p := range sortedUnique(patterns) {
 			out = append(out, name+"="+p)
 		}
 	}
@@ -101,8 +101,8 @@ func (g Guards) GuardsInForce() []GuardInForce {
 	return append(out, GuardInForce{Guard: GuardArchive}, GuardInForce{Guard: GuardDependence})
 }
 
-// inForce returns the guards in force in the form of the document.
-func (g Guards) inForce() []string {
+// inForceEntries returns the guards in force in the form of the document.
+func (g Guards) inForceEntries() []string {
 	out := []string{}
 	for _, guard := range g.GuardsInForce() {
 		out = append(out, guard.String())
@@ -110,8 +110,8 @@ func (g Guards) inForce() []string {
 	return out
 }
 
-// inOrder returns a sorted list of unique entries; never nil.
-func inOrder(list []string) []string {
+// sortedUnique returns a sorted list of unique entries; never nil.
+func sortedUnique(list []string) []string {
 	out := append([]string{}, list...)
 	slices.Sort(out)
 	return slices.Compact(out)

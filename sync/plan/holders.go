@@ -14,20 +14,20 @@ import (
 // Holders is an index of the encrypted values in files. Several plans may use
 // it at the same time.
 type Holders struct {
-	of map[webhook.ValueDigest][]webhook.Holding
+	byValue map[webhook.ValueDigest][]webhook.Holding
 }
 
 // NewHolders returns an index of holdings.
 func NewHolders(holdings []webhook.Holding) *Holders {
-	h := &Holders{of: make(map[webhook.ValueDigest][]webhook.Holding, len(holdings))}
+	h := &Holders{byValue: make(map[webhook.ValueDigest][]webhook.Holding, len(holdings))}
 	for _, x := range holdings {
-		h.of[x.Value] = append(h.of[x.Value], x)
+		h.byValue[x.Value] = append(h.byValue[x.Value], x)
 	}
 	return h
 }
 
-// held contains the known ciphertext of a plan.
-type held struct {
+// ciphertextIndex contains the known ciphertext of a plan.
+type ciphertextIndex struct {
 	own *Holders // holdings of the desired rules
 	// lists maps the digest of a list of values to the rules that hold the
 	// complete list. It keeps the first rule by name for each receiver.
@@ -37,16 +37,16 @@ type held struct {
 	live []webhook.AuthNames
 }
 
-// elsewhere selects the first holding by name among several.
-type elsewhere struct {
+// holdingSearch selects the first holding by name among several.
+type holdingSearch struct {
 	b     *planner
 	x     *plannedChange
 	to    webhook.Origin
 	found *webhook.Holding
 }
 
-// offer considers a holding of another rule with another receiver.
-func (e *elsewhere) offer(h webhook.Holding) {
+// consider considers a holding of another rule with another receiver.
+func (e *holdingSearch) consider(h webhook.Holding) {
 	if h.Project == e.b.Project && h.Rule == e.x.Rule || webhook.OriginOf(h.URL) == e.to {
 		return
 	}
@@ -68,11 +68,11 @@ func (e *elsewhere) offer(h webhook.Holding) {
 // receiver than to. It searches for each value alone and for all values as a
 // list. shared is true if the match concerns a value of a shared secrets file.
 func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webhook.Holding, shared, ok bool) {
-	if b.held == nil {
+	if b.ciphertexts == nil {
 		b.findHolders()
 	}
-	look := func(about func(e *elsewhere)) bool {
-		e := &elsewhere{b: b, x: x, to: to}
+	look := func(about func(e *holdingSearch)) bool {
+		e := &holdingSearch{b: b, x: x, to: to}
 		if about(e); e.found == nil {
 			return false
 		}
@@ -82,11 +82,11 @@ func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webh
 	whole := slices.ContainsFunc(x.desired.Values, func(v webhook.SealedValue) bool { return v.Shared })
 	for _, v := range x.desired.Values {
 		digest := webhook.DigestOfValue(v.Ciphertext)
-		if look(func(e *elsewhere) {
-			for _, index := range []*Holders{b.held.own, b.Held} {
+		if look(func(e *holdingSearch) {
+			for _, index := range []*Holders{b.ciphertexts.own, b.Held} {
 				if index != nil {
-					for _, h := range index.of[digest] {
-						e.offer(h)
+					for _, h := range index.byValue[digest] {
+						e.consider(h)
 					}
 				}
 			}
@@ -94,10 +94,10 @@ func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webh
 			return found, v.Shared, true
 		}
 	}
-	if look(func(e *elsewhere) {
-		for _, list := range b.listsOf(x) {
-			for _, h := range b.held.lists[list] {
-				e.offer(h)
+	if look(func(e *holdingSearch) {
+		for _, list := range b.listDigests(x) {
+			for _, h := range b.ciphertexts.lists[list] {
+				e.consider(h)
 			}
 		}
 	}) {
@@ -106,17 +106,17 @@ func (b *planner) heldElsewhere(x *plannedChange, to webhook.Origin) (found webh
 	return webhook.Holding{}, false, false
 }
 
-// listsOf returns the digests under which a live marker may cover values of a
+// listDigests returns the digests under which a live marker may cover values of a
 // change. These are the digest of all values and, for each live rule, the
 // digest of the values with its names. A value of a shared secrets file may
 // have any name.
-func (b *planner) listsOf(x *plannedChange) []webhook.Digest {
+func (b *planner) listDigests(x *plannedChange) []webhook.Digest {
 	var out []webhook.Digest
 	if x.desired.AuthDigest != webhook.AuthUnknown {
 		out = append(out, x.desired.AuthDigest)
 	}
-	for _, names := range b.held.live {
-		paths := pathsOf(names)
+	for _, names := range b.ciphertexts.live {
+		paths := valuePaths(names)
 		var some []webhook.SealedValue
 		for _, v := range x.desired.Values {
 			switch {
@@ -133,7 +133,7 @@ func (b *planner) listsOf(x *plannedChange) []webhook.Digest {
 	return out
 }
 
-func pathsOf(names webhook.AuthNames) []string {
+func valuePaths(names webhook.AuthNames) []string {
 	var out []string
 	for _, name := range names.Headers {
 		out = append(out, "headers/"+name)
@@ -153,18 +153,18 @@ func samePath(a, b string) bool {
 // findHolders collects the ciphertext of the desired rules and the live
 // markers.
 func (b *planner) findHolders() {
-	b.held = &held{lists: map[webhook.Digest]map[webhook.Origin]webhook.Holding{}}
+	b.ciphertexts = &ciphertextIndex{lists: map[webhook.Digest]map[webhook.Origin]webhook.Holding{}}
 	note := func(list webhook.Digest, r webhook.Rule) {
 		if list == webhook.AuthUnknown {
 			return
 		}
 		origin, h := webhook.OriginOf(r.Spec.URL), webhook.Holding{Project: b.Project, Rule: r.Name, URL: r.Spec.URL}
-		if b.held.lists[list] == nil {
-			b.held.lists[list] = map[webhook.Origin]webhook.Holding{}
+		if b.ciphertexts.lists[list] == nil {
+			b.ciphertexts.lists[list] = map[webhook.Origin]webhook.Holding{}
 		}
-		first, ok := b.held.lists[list][origin]
+		first, ok := b.ciphertexts.lists[list][origin]
 		if !ok || cmp.Or(cmp.Compare(h.Rule, first.Rule), cmp.Compare(h.URL, first.URL)) < 0 {
-			b.held.lists[list][origin] = h
+			b.ciphertexts.lists[list][origin] = h
 		}
 	}
 	var own []webhook.Holding
@@ -176,7 +176,7 @@ func (b *planner) findHolders() {
 			own = append(own, webhook.Holding{Value: webhook.DigestOfValue(v.Ciphertext), Project: b.Project, Rule: d.Name, URL: d.Spec.URL})
 		}
 	}
-	b.held.own = NewHolders(own)
+	b.ciphertexts.own = NewHolders(own)
 	known := map[string]bool{}
 	for _, r := range b.Live {
 		m, state := webhook.ReadMarker(b.Project, r)
@@ -184,9 +184,9 @@ func (b *planner) findHolders() {
 			continue
 		}
 		note(m.Auth, r)
-		if key := strings.Join(pathsOf(r.Spec.Auth), "\x00"); r.Spec.Auth.Len() > 0 && !known[key] {
+		if key := strings.Join(valuePaths(r.Spec.Auth), "\x00"); r.Spec.Auth.Len() > 0 && !known[key] {
 			known[key] = true
-			b.held.live = append(b.held.live, r.Spec.Auth)
+			b.ciphertexts.live = append(b.ciphertexts.live, r.Spec.Auth)
 		}
 	}
 }

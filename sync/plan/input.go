@@ -78,15 +78,15 @@ type Options struct {
 	ArchiveSet, ArchiveLocal, ArchiveDurable, CI bool
 }
 
-// prune returns the mode in force: a narrowed run deletes nothing.
-func (o Options) prune() Prune {
-	if o.narrowed() || o.Prune == "" {
+// pruneMode returns the mode in force: a narrowed run deletes nothing.
+func (o Options) pruneMode() Prune {
+	if o.isNarrowed() || o.Prune == "" {
 		return PruneNone
 	}
 	return o.Prune
 }
 
-func (o Options) narrowed() bool { return o.Narrowed != nil || len(o.Only) > 0 }
+func (o Options) isNarrowed() bool { return o.Narrowed != nil || len(o.Only) > 0 }
 
 // Limit is a number of rules, or a share of the rules of this owner. The zero
 // Limit allows none.

@@ -1,11 +1,11 @@
 package plan
 
-// Unread returns the plan of a project that could not be read completely, with
+// NewUnreadable returns the plan of a project that could not be read completely, with
 // the reason. It changes nothing.
-func Unread(in Input, why string) *Plan {
+func NewUnreadable(in Input, why string) *Plan {
 	return in.planOf(Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
-		Paths: nonNil(in.Paths), Only: in.Options.Only, Guards: in.guards(),
+		Paths: nonNil(in.Paths), Only: in.Options.Only, Guards: in.guardSummary(),
 		Unreadable: why,
 		Changes:    []Change{}, Unmanaged: []Unmanaged{}, Uncertain: []Uncertain{}, Warnings: nonNil(in.Warnings),
 	})
@@ -14,7 +14,7 @@ func Unread(in Input, why string) *Plan {
 // planOf returns a plan with one project.
 func (in Input) planOf(project Project) *Plan {
 	p := &Plan{FormatVersion: FormatVersion, CreatedAt: in.Now, Tool: in.Tool, Source: in.Source, Projects: []Project{project}}
-	p.tally()
+	p.updateTotals()
 	return p
 }
 
@@ -27,18 +27,18 @@ func Join(parts []*Plan) *Plan {
 	for _, p := range parts {
 		out.Projects = append(out.Projects, p.Projects...)
 	}
-	out.tally()
+	out.updateTotals()
 	return &out
 }
 
-// tally recomputes the summary and the digest.
-func (p *Plan) tally() {
+// updateTotals recomputes the summary and the digest.
+func (p *Plan) updateTotals() {
 	p.Summary = summarize(p.Projects)
-	p.Digest = digest(p.Projects)
+	p.Digest = planDigest(p.Projects)
 }
 
-// Unreadable returns the projects that could not be read completely.
-func (p *Plan) Unreadable() []Project {
+// UnreadableProjects returns the projects that could not be read completely.
+func (p *Plan) UnreadableProjects() []Project {
 	var out []Project
 	for _, project := range p.Projects {
 		if project.Unreadable != "" {
@@ -48,8 +48,8 @@ func (p *Plan) Unreadable() []Project {
 	return out
 }
 
-// Doable counts the changes that no guard blocks.
-func (p *Plan) Doable() int {
+// CountUnblocked counts the changes that no guard blocks.
+func (p *Plan) CountUnblocked() int {
 	n := 0
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {

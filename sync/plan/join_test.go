@@ -7,17 +7,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// parts returns the plans of three projects, the second of which can't be read.
-func parts() []*Plan {
+// threePlans returns the plans of three projects, the second of which can't be read.
+func threePlans() []*Plan {
 	a, b, c := baseInput(), baseInput(), baseInput()
 	a.Project, b.Project, c.Project = "a", "b", "c"
 	c.Desired = c.Desired[:1]
-	return []*Plan{New(a), Unread(b, "GET rules: 500"), New(c)}
+	return []*Plan{New(a), NewUnreadable(b, "GET rules: 500"), New(c)}
 }
 
 func TestJoin(t *testing.T) {
 	t.Parallel()
-	all := parts()
+	all := threePlans()
 	p := Join(all)
 	if len(p.Projects) != 3 || p.Projects[0].Name != "a" || p.Projects[1].Name != "b" || p.Projects[2].Name != "c" {
 		t.Fatalf("projects: %+v", p.Projects)
@@ -31,15 +31,15 @@ func TestJoin(t *testing.T) {
 		want.Blocked += part.Summary.Blocked
 		want.InSync += part.Summary.InSync
 		want.Unmanaged += part.Summary.Unmanaged
-		doable += part.Doable()
+		doable += part.CountUnblocked()
 	}
 	if diff := cmp.Diff(want, p.Summary); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
-	if p.Doable() != doable || doable == 0 {
-		t.Errorf("doable: got %d, want %d", p.Doable(), doable)
+	if p.CountUnblocked() != doable || doable == 0 {
+		t.Errorf("doable: got %d, want %d", p.CountUnblocked(), doable)
 	}
-	if got := p.Unreadable(); len(got) != 1 || got[0].Name != "b" || got[0].Unreadable != "GET rules: 500" {
+	if got := p.UnreadableProjects(); len(got) != 1 || got[0].Name != "b" || got[0].Unreadable != "GET rules: 500" {
 		t.Errorf("unreadable: %+v", got)
 	}
 	if alone := Join(all[:1]); alone.Digest != all[0].Digest {
@@ -54,14 +54,14 @@ func TestUnreadableIsNotEmpty(t *testing.T) {
 	in := baseInput()
 	in.Desired, in.Live = nil, nil
 	in.Options.AllowEmpty = true
-	read, unread := New(in), Unread(in, "no answer")
+	read, unread := New(in), NewUnreadable(in, "no answer")
 	if read.HasDifferences() || unread.HasDifferences() {
 		t.Fatal("neither has a difference")
 	}
 	if read.Digest == unread.Digest {
 		t.Error("a project that could not be read has the digest of an empty one")
 	}
-	if again := Unread(in, "another reason"); again.Digest != unread.Digest {
+	if again := NewUnreadable(in, "another reason"); again.Digest != unread.Digest {
 		t.Error("the reason is in the digest")
 	}
 }
@@ -70,7 +70,7 @@ func TestNarrowUnreadable(t *testing.T) {
 	t.Parallel()
 	in := baseInput()
 	saved := New(in)
-	got, moved, unreviewed := Narrow(saved, Unread(in, "no answer"), nil)
+	got, moved, unreviewed := Narrow(saved, NewUnreadable(in, "no answer"), nil)
 	if len(got.Projects[0].Changes) != 0 || unreviewed != 0 || len(moved) != len(saved.Projects[0].Changes) {
 		t.Fatalf("kept %d, moved %d of %d", len(got.Projects[0].Changes), len(moved), len(saved.Projects[0].Changes))
 	}

@@ -13,14 +13,14 @@ import (
 // ? (one character). A backslash before such a character makes it literal.
 // PROJECT/ may precede the pattern.
 func MatchRule(patterns []string, project, rule string) bool {
-	return matching(patterns, project, rule) != ""
+	return matchingPattern(patterns, project, rule) != ""
 }
 
 // Match reports whether a pattern matches a name, see [MatchRule].
 func Match(pattern, name string) bool { return matchesPattern(pattern, name) }
 
-// matching returns the first pattern that matches the rule, or "".
-func matching(patterns []string, project, rule string) string {
+// matchingPattern returns the first pattern that matches the rule, or "".
+func matchingPattern(patterns []string, project, rule string) string {
 	for _, p := range patterns {
 		if matchesPattern(p, rule) {
 			return p
@@ -55,29 +55,29 @@ func PatternIn(project, rule string, several bool) string {
 	return Pattern(rule)
 }
 
-// wild is a literal character of a pattern, or a * or ? with its special
+// patternRune is a literal character of a pattern, or a * or ? with its special
 // meaning.
-type wild struct {
+type patternRune struct {
 	r          rune
 	many, once bool
 }
 
-// wilds parses a pattern. A backslash makes the next character literal.
-func wilds(pattern string) []wild {
-	var out []wild
+// parsePattern parses a pattern. A backslash makes the next character literal.
+func parsePattern(pattern string) []patternRune {
+	var out []patternRune
 	escaped := false
 	for _, r := range pattern {
 		switch {
 		case escaped:
-			out, escaped = append(out, wild{r: r}), false
+			out, escaped = append(out, patternRune{r: r}), false
 		case r == '\\':
 			escaped = true
 		default:
-			out = append(out, wild{r: r, many: r == '*', once: r == '?'})
+			out = append(out, patternRune{r: r, many: r == '*', once: r == '?'})
 		}
 	}
 	if escaped {
-		out = append(out, wild{r: '\\'})
+		out = append(out, patternRune{r: '\\'})
 	}
 	return out
 }
@@ -85,7 +85,7 @@ func wilds(pattern string) []wild {
 // glob matches * and ?. Its time is at most proportional to pattern × name,
 // because another person may have written the pattern.
 func glob(pattern, name string) bool {
-	p, n := wilds(pattern), []rune(name)
+	p, n := parsePattern(pattern), []rune(name)
 	star, mark := -1, 0
 	i, j := 0, 0
 	for j < len(n) {

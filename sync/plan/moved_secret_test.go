@@ -58,7 +58,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 			if p.Summary.Update+p.Summary.Delete == 0 {
 				t.Fatalf("%s: no change of a live rule: %+v", name, p.Summary)
 			}
-			doc := saved(t, p)
+			doc := savedDocument(t, p)
 			if strings.Contains(string(doc), value) {
 				t.Errorf("%s: the plan shows it:\n%s", name, doc)
 			}
@@ -87,7 +87,7 @@ func TestMovedSecretIsNotShown(t *testing.T) {
 				}
 			}
 			released, _ := Release(Input{Project: in.Project, Owner: "video", Desired: in.Desired, Live: in.Live, Options: Options{Only: []string{"*"}}})
-			if doc := saved(t, released); strings.Contains(string(doc), value) && tt.file.Name == tt.live.Name {
+			if doc := savedDocument(t, released); strings.Contains(string(doc), value) && tt.file.Name == tt.live.Name {
 				t.Errorf("%s: the release shows it:\n%s", name, doc)
 			}
 		}

@@ -32,7 +32,7 @@ type Unmatched struct {
 //
 // moved contains the reviewed changes that the fresh plan's projects no longer
 // contain unchanged. unreviewed counts the changes since the review.
-// [Elsewhere] returns the reviewed changes of other projects.
+// [UnmatchedElsewhere] returns the reviewed changes of other projects.
 //
 // mask hides the secrets that this run knows in a change and returns their number;
 // nil hides nothing. A reviewed change may be masked in this way.
@@ -42,35 +42,35 @@ func Narrow(reviewed, fresh *Plan, mask func(*Change) int) (narrowed *Plan, move
 	for _, project := range fresh.Projects {
 		var seen []Change
 		for _, p := range reviewed.Projects {
-			if project.same(p) {
+			if project.isSameProject(p) {
 				seen = p.Changes
 			}
 		}
 		n := newNarrowing(project, mask)
-		kept := n.keep(seen)
+		kept := n.keepReviewed(seen)
 		for _, c := range project.Changes {
 			if !n.reviewed[c.Rule] {
 				unreviewed++
 			}
 			if !n.kept[c.Rule] {
-				n.waits(c, "came up since the review")
+				n.addWaiting(c, "came up since the review")
 			}
 		}
-		n.block(kept)
-		moved = append(moved, n.moved...)
+		n.blockDeletes(kept)
+		moved = append(moved, n.unmatched...)
 		project.Changes = kept
 		out.Projects = append(out.Projects, project)
 	}
-	out.tally()
+	out.updateTotals()
 	return &out, moved, unreviewed
 }
 
-// Elsewhere returns the reviewed changes of projects that the fresh plan does
+// UnmatchedElsewhere returns the reviewed changes of projects that the fresh plan does
 // not cover.
-func Elsewhere(reviewed, fresh *Plan) []Unmatched {
+func UnmatchedElsewhere(reviewed, fresh *Plan) []Unmatched {
 	var moved []Unmatched
 	for _, p := range reviewed.Projects {
-		if !slices.ContainsFunc(fresh.Projects, p.same) {
+		if !slices.ContainsFunc(fresh.Projects, p.isSameProject) {
 			for _, c := range p.Changes {
 				moved = append(moved, Unmatched{Project: p.Name, Change: c, Why: "this run is not for project " + p.Name + " at " + p.BaseURL})
 			}
@@ -79,20 +79,22 @@ func Elsewhere(reviewed, fresh *Plan) []Unmatched {
 	return moved
 }
 
-// same reports whether two plans mean the same project of the same service.
-func (p Project) same(other Project) bool { return p.Name == other.Name && p.BaseURL == other.BaseURL }
+// isSameProject reports whether two plans mean the same project of the same service.
+func (p Project) isSameProject(other Project) bool {
+	return p.Name == other.Name && p.BaseURL == other.BaseURL
+}
 
 // narrowing narrows one project of a fresh plan.
 type narrowing struct {
-	fresh    Project
-	mask     func(*Change) int // see [Narrow]
-	old      map[string]Change // as reviewed
-	changes  map[string]*Change
-	live     map[string]bool // live rules without a change
-	reviewed map[string]bool
-	kept     map[string]bool // reviewed changes that still match
-	moved    []Unmatched
-	waiting  *Blocked // the reason that blocks deletes
+	fresh     Project
+	mask      func(*Change) int // see [Narrow]
+	old       map[string]Change // as reviewed
+	changes   map[string]*Change
+	live      map[string]bool // live rules without a change
+	reviewed  map[string]bool
+	kept      map[string]bool // reviewed changes that still match
+	unmatched []Unmatched
+	waiting   *Blocked // the reason that blocks deletes
 }
 
 func newNarrowing(fresh Project, mask func(*Change) int) *narrowing {
@@ -109,9 +111,9 @@ func newNarrowing(fresh Project, mask func(*Change) int) *narrowing {
 	return n
 }
 
-// keep returns the fresh form of the reviewed changes that still match. It adds
+// keepReviewed returns the fresh form of the reviewed changes that still match. It adds
 // the others to moved.
-func (n *narrowing) keep(reviewed []Change) []Change {
+func (n *narrowing) keepReviewed(reviewed []Change) []Change {
 	kept := make([]Change, 0, len(reviewed))
 	for _, old := range reviewed {
 		n.old[old.Rule] = old
@@ -121,32 +123,32 @@ func (n *narrowing) keep(reviewed []Change) []Change {
 			continue // a rule has one change; a second change was edited in
 		}
 		n.reviewed[old.Rule] = true
-		if now := n.changes[old.Rule]; now != nil && len(n.unlike(old, *now)) == 0 && !unblocked(old, *now) {
+		if now := n.changes[old.Rule]; now != nil && len(n.differingMembers(old, *now)) == 0 && !wasUnblocked(old, *now) {
 			c := *now
 			if c.Blocked == nil {
 				c.Blocked = old.Blocked
 			}
 			if c.Blocked != nil {
-				n.waits(c, "is blocked")
+				n.addWaiting(c, "is blocked")
 			}
 			kept = append(kept, c)
 			n.kept[c.Rule] = true
 			continue
 		}
-		m := Unmatched{Project: n.fresh.Name, Change: old, Now: n.changes[old.Rule], Done: n.done(old)}
+		m := Unmatched{Project: n.fresh.Name, Change: old, Now: n.changes[old.Rule], Done: n.isDone(old)}
 		if !m.Done {
 			m.Why = n.staleReason(m)
 		}
 		if !m.Done {
-			n.waits(old, "is stale")
+			n.addWaiting(old, "is stale")
 		}
-		n.moved = append(n.moved, m)
+		n.unmatched = append(n.unmatched, m)
 	}
 	return kept
 }
 
-// done reports whether the live side is already as a reviewed change wanted it.
-func (n *narrowing) done(old Change) bool {
+// isDone reports whether the live side is already as a reviewed change wanted it.
+func (n *narrowing) isDone(old Change) bool {
 	if n.changes[old.Rule] != nil || n.fresh.Unreadable != "" {
 		return false
 	}
@@ -154,7 +156,7 @@ func (n *narrowing) done(old Change) bool {
 		return !n.live[old.Rule]
 	}
 	d := n.fresh.InSyncRules[old.Rule]
-	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest && shows(old.After, d.Spec)
+	return d != nil && webhook.DesiredDigest(*d, n.fresh.Owner) == old.DesiredDigest && showsSpec(old.After, d.Spec)
 }
 
 // staleReason returns what changed since the review of a change.
@@ -162,7 +164,7 @@ func (n *narrowing) staleReason(m Unmatched) string {
 	old, now := m.Change, m.Now
 	settled, known := n.fresh.InSyncRules[old.Rule]
 	if now != nil && now.LiveDigest == old.LiveDigest && now.DesiredDigest == old.DesiredDigest {
-		if parts := n.unlike(old, *now); len(parts) > 0 {
+		if parts := n.differingMembers(old, *now); len(parts) > 0 {
 			return "the reviewed plan does not show the change as it is: " + strings.Join(parts, ", ")
 		}
 		return fmt.Sprintf("the guard %q blocked the change when it was reviewed, and does not now", old.Blocked.Guard)
@@ -224,15 +226,15 @@ func changedFields(from, to *webhook.Spec, nothing string, changes ...Change) st
 	return ": " + strings.Join(out, ", ")
 }
 
-// waits records a create that this run does not carry out: deletes wait for it.
-func (n *narrowing) waits(c Change, why string) {
+// addWaiting records a create that this run does not carry out: deletes wait for it.
+func (n *narrowing) addWaiting(c Change, why string) {
 	if c.Action == Create && n.waiting == nil {
-		n.waiting = dependsOn(c.Rule, why)
+		n.waiting = newDependence(c.Rule, why)
 		n.waiting.Since = true
 	}
 }
 
-func (n *narrowing) block(changes []Change) {
+func (n *narrowing) blockDeletes(changes []Change) {
 	for i := range changes {
 		if c := &changes[i]; c.Action == Delete && c.Blocked == nil {
 			c.Blocked = n.waiting

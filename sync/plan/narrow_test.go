@@ -11,8 +11,8 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// reviewed returns a plan as it is read back from its file.
-func reviewed(t *testing.T, p *Plan) *Plan {
+// readBack returns a plan as it is read back from its file.
+func readBack(t *testing.T, p *Plan) *Plan {
 	t.Helper()
 	doc, err := json.Marshal(p)
 	if err != nil {
@@ -25,9 +25,9 @@ func reviewed(t *testing.T, p *Plan) *Plan {
 	return &out
 }
 
-// narrowed returns the result of Narrow in one line: + for kept changes, ! for
+// narrowLines returns the result of Narrow in one line: + for kept changes, ! for
 // kept and blocked changes, then the unmatched changes.
-func narrowed(p *Plan, moved []Unmatched) string {
+func narrowLines(p *Plan, moved []Unmatched) string {
 	var lines []string
 	for _, c := range p.Projects[0].Changes {
 		if c.Blocked != nil {
@@ -63,11 +63,11 @@ func TestNarrow(t *testing.T) {
 	}{
 		{name: "nothing has changed", want: "+ gone; + moved; + new"},
 		{name: "a live rule moved", since: func(in *Input) { in.Live[0].ID = "x" }, want: "+ gone; + new; stale moved"},
-		{name: "all is done", since: func(in *Input) { *in = applied(*in, New(*in)) }, want: "done gone; done moved; done new"},
+		{name: "all is done", since: func(in *Input) { *in = afterApply(*in, New(*in)) }, want: "done gone; done moved; done new"},
 		{name: "a create was done", since: func(in *Input) {
 			p := New(*in)
 			p.Projects[0].Changes = p.Projects[0].Changes[2:]
-			*in = applied(*in, p)
+			*in = afterApply(*in, p)
 		}, want: "+ gone; + moved; done new"},
 		{name: "the file of a create is gone", since: func(in *Input) { dropFile(in, "new") },
 			want: "! gone dependence; + moved; stale new"},
@@ -77,7 +77,7 @@ func TestNarrow(t *testing.T) {
 			in.Desired[0].Spec.URL += "x"
 			p := New(*in)
 			p.Projects[0].Changes = p.Projects[0].Changes[2:]
-			*in = applied(*in, p)
+			*in = afterApply(*in, p)
 		}, want: "! gone dependence; + moved; stale new"},
 		{name: "the file of an update is gone", since: func(in *Input) { dropFile(in, "moved") },
 			want: "+ gone; + new; stale moved", unreviewed: 0},
@@ -105,12 +105,12 @@ func TestNarrow(t *testing.T) {
 		{name: "the run looks at one rule", since: func(in *Input) { in.Options.Only = []string{"moved"} }, want: "+ moved; stale gone; stale new"},
 		{name: "the run looks at one file", since: func(in *Input) { in.Options.Narrowed = map[string]bool{"new": true} }, want: "+ new; stale gone; stale moved"},
 		{name: "another owner", since: func(in *Input) { in.Owner, in.FormerOwners = "audio", []string{"video"} }, want: "! gone dependence; stale moved; stale new"},
-		{name: "a change was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "x") },
+		{name: "a change was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[0].Blocked = newBlocked(GuardProtect, "x") },
 			want: "+ moved; + new; stale gone"},
 		{name: "the history blocked a change at the review", edit: func(p *Plan) {
 			p.Projects[0].Changes[0].Blocked = &Blocked{Guard: GuardArchive, Reason: "x", FromHistory: true}
 		}, want: "! gone archive; + moved; + new"},
-		{name: "a create was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[2].Blocked = blocked(GuardDestination, "x") },
+		{name: "a create was blocked at the review", edit: func(p *Plan) { p.Projects[0].Changes[2].Blocked = newBlocked(GuardDestination, "x") },
 			want: "! gone dependence; + moved; stale new"},
 		{name: "a change was edited out", edit: func(p *Plan) { p.Projects[0].Changes = p.Projects[0].Changes[:2] },
 			want: "! gone dependence; + moved", unreviewed: 1},
@@ -124,7 +124,7 @@ func TestNarrow(t *testing.T) {
 		{name: "another service", edit: func(p *Plan) { p.Projects[0].BaseURL = "https://elsewhere.example" },
 			want: "stale gone; stale moved; stale new", unreviewed: 3},
 	} {
-		saved := reviewed(t, New(baseInput()))
+		saved := readBack(t, New(baseInput()))
 		if tt.edit != nil {
 			tt.edit(saved)
 		}
@@ -135,8 +135,8 @@ func TestNarrow(t *testing.T) {
 		fresh := New(in)
 		whole := document(t, fresh)
 		got, moved, unreviewed := Narrow(saved, fresh, nil)
-		moved = append(moved, Elsewhere(saved, fresh)...)
-		if told := narrowed(got, moved); told != tt.want || unreviewed != tt.unreviewed {
+		moved = append(moved, UnmatchedElsewhere(saved, fresh)...)
+		if told := narrowLines(got, moved); told != tt.want || unreviewed != tt.unreviewed {
 			t.Errorf("%s:\n got %s, %d unreviewed\nwant %s, %d unreviewed", tt.name, told, unreviewed, tt.want, tt.unreviewed)
 		}
 		if diff := cmp.Diff(whole, document(t, fresh)); diff != "" {
@@ -172,7 +172,7 @@ func TestNarrowSaysWhatMoved(t *testing.T) {
 		{"file gone", "moved", func(in *Input) { in.Desired = in.Desired[:1] }, "no file names the rule any more"},
 	} {
 		in := baseInput()
-		saved := reviewed(t, New(in))
+		saved := readBack(t, New(in))
 		tt.since(&in)
 		_, moved, _ := Narrow(saved, New(in), nil)
 		i := slices.IndexFunc(moved, func(m Unmatched) bool { return m.Change.Rule == tt.rule })

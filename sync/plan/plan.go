@@ -31,7 +31,7 @@ type Plan struct {
 	// Base lists the guards that a plan loosens compared with a commit. It is
 	// nil in documents of commands that do not compare.
 	Base *Base `json:"base,omitempty"`
-	// Checksum is [Plan.Sum], set when the document is written.
+	// Checksum is [Plan.ComputeChecksum], set when the document is written.
 	Checksum string `json:"checksum,omitempty"`
 }
 

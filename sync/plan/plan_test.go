@@ -338,7 +338,7 @@ func TestDigestOfGuards(t *testing.T) {
 		if p.Digest == q.Digest {
 			t.Errorf("%s: the digest that was reviewed fits the plan that blocks less", name)
 		}
-		if again, err := Read(saved(t, q)); err != nil || again.Digest != q.Digest {
+		if again, err := Read(savedDocument(t, q)); err != nil || again.Digest != q.Digest {
 			t.Errorf("%s: read again: %v", name, err)
 		}
 	}
@@ -373,11 +373,11 @@ func TestSetHistory(t *testing.T) {
 	if p.Digest != digest || Join([]*Plan{p}).Digest != digest {
 		t.Error("a history changed the digest")
 	}
-	if again, err := Read(saved(t, p)); err != nil || again.Digest != digest {
+	if again, err := Read(savedDocument(t, p)); err != nil || again.Digest != digest {
 		t.Errorf("a saved plan with a block by the history: %v", err)
 	}
 	was := gone.Blocked
-	p.Projects[0].Changes[0].Blocked = blocked(GuardProtect, "protected")
+	p.Projects[0].Changes[0].Blocked = newBlocked(GuardProtect, "protected")
 	p.SetHistory("demo", "gone", History{}, false)
 	if got := p.Projects[0].Changes[0].Blocked; got.Guard != GuardProtect || was.Guard == got.Guard {
 		t.Errorf("a guard that was told before is told no more: %v", got)

@@ -12,25 +12,25 @@ import (
 // New returns the plan of one project: the changes with which the live rules
 // match the files.
 func New(in Input) *Plan {
-	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
-	b.match()
-	b.guard()
-	return b.document(in)
+	b := &planner{Input: in, inSyncRules: map[string]*webhook.Desired{}}
+	b.classifyRules()
+	b.runGuards()
+	return b.buildPlan(in)
 }
 
-// document returns the plan as a document.
-func (b *planner) document(in Input) *Plan {
+// buildPlan returns the plan as a document.
+func (b *planner) buildPlan(in Input) *Plan {
 	project := Project{
 		Name: in.Project, BaseURL: in.BaseURL, Owner: in.Owner,
 		Paths:       nonNil(in.Paths),
 		Only:        in.Options.Only,
-		Guards:      in.guards(),
+		Guards:      in.guardSummary(),
 		Changes:     make([]Change, 0, len(b.planned)),
 		Unmanaged:   nonNil(b.unmanaged),
-		Uncertain:   nonNil(b.unsettled),
+		Uncertain:   nonNil(b.uncertain),
 		Warnings:    nonNil(slices.Concat(in.Warnings, b.warnings)),
 		InSync:      b.inSync,
-		InSyncRules: b.settled,
+		InSyncRules: b.inSyncRules,
 	}
 	for _, x := range b.planned {
 		project.Changes = append(project.Changes, x.Change)
@@ -49,16 +49,16 @@ func nonNil[T any](s []T) []T {
 // planner makes the plan of one project.
 type planner struct {
 	Input
-	planned   []plannedChange
-	unmanaged []Unmanaged
-	unsettled []Uncertain
-	settled   map[string]*webhook.Desired
-	warnings  []string
-	inSync    int
-	owned     int // live rules with our marker
-	unmarked  int // live rules without a marker
+	planned     []plannedChange
+	unmanaged   []Unmanaged
+	uncertain   []Uncertain
+	inSyncRules map[string]*webhook.Desired
+	warnings    []string
+	inSync      int
+	owned       int // live rules with our marker
+	unmarked    int // live rules without a marker
 
-	held        *held              // see heldElsewhere; nil until needed
+	ciphertexts *ciphertextIndex   // see heldElsewhere; nil until needed
 	secretNames *webhook.AuthNames // names in all files; nil until needed
 }
 
@@ -72,11 +72,11 @@ func (b *planner) addWarning(format string, args ...any) {
 	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
 }
 
-// match pairs files and live rules by name and classifies every rule: change,
+// classifyRules pairs files and live rules by name and classifies every rule: change,
 // in sync, unsettled or unmanaged. Its output is sorted by rule name, whatever
 // the order of the input.
-func (b *planner) match() {
-	if b.Options.narrowed() && b.Options.Prune != PruneNone && b.Options.Prune != "" {
+func (b *planner) classifyRules() {
+	if b.Options.isNarrowed() && b.Options.Prune != PruneNone && b.Options.Prune != "" {
 		b.addWarning("this run looks at a part of the files only, so it deletes nothing")
 	}
 	live := make(map[string]*webhook.Rule, len(b.Live))
@@ -87,8 +87,8 @@ func (b *planner) match() {
 	for i := range b.Desired {
 		d := &b.Desired[i]
 		wanted[d.Name] = true
-		if !b.looksAt(d.Name) {
-			b.settled[d.Name] = nil
+		if !b.isSelected(d.Name) {
+			b.inSyncRules[d.Name] = nil
 			continue
 		}
 		b.planListed(b.compareRule(d, live[d.Name]))
@@ -96,21 +96,21 @@ func (b *planner) match() {
 	for i := range b.Live {
 		switch name := b.Live[i].Name; {
 		case wanted[name]:
-		case b.looksAt(name):
+		case b.isSelected(name):
 			b.planUnlisted(b.compareRule(nil, &b.Live[i]))
 		default:
-			b.settled[name] = nil
+			b.inSyncRules[name] = nil
 		}
 	}
 	slices.SortFunc(b.planned, func(x, y plannedChange) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.SortFunc(b.unmanaged, func(x, y Unmanaged) int { return cmp.Compare(x.Rule, y.Rule) })
-	slices.SortFunc(b.unsettled, func(x, y Uncertain) int { return cmp.Compare(x.Rule, y.Rule) })
+	slices.SortFunc(b.uncertain, func(x, y Uncertain) int { return cmp.Compare(x.Rule, y.Rule) })
 	slices.Sort(b.warnings)
-	b.renames()
+	b.linkRenames()
 }
 
-// looksAt reports whether the run covers a rule.
-func (b *planner) looksAt(rule string) bool {
+// isSelected reports whether the run covers a rule.
+func (b *planner) isSelected(rule string) bool {
 	if b.Options.Narrowed != nil && !b.Options.Narrowed[rule] {
 		return false
 	}
@@ -130,18 +130,18 @@ func (b *planner) countOwner(f comparison) {
 // planListed plans a rule that a file defines.
 func (b *planner) planListed(f comparison) {
 	if f.live == nil {
-		b.addChange(f, b.create(f))
+		b.addChange(f, b.newCreate(f))
 		return
 	}
 	b.countOwner(f)
 	if f.state == webhook.CopiedMarker {
 		b.addWarning("rule %q carries a marker that was made for another rule or project; it counts as made elsewhere", f.live.Name)
 	}
-	if f.kept() {
+	if f.isSpellingOfDesired() {
 		b.warnKept(f)
 	}
 	auth := f.authState()
-	direction, differs := b.direction(f, auth)
+	direction, differs := b.directionOf(f, auth)
 	if b.Options.ResendAuth && f.desired.Spec.Auth.Len() > 0 && !differs {
 		direction, differs = DirUnknown, true
 	}
@@ -149,7 +149,7 @@ func (b *planner) planListed(f comparison) {
 		b.markInSync(f, auth)
 		return
 	}
-	b.addChange(f, b.update(f, auth, direction))
+	b.addChange(f, b.newUpdate(f, auth, direction))
 }
 
 // warnKept warns about fields that the service keeps in its own spelling.
@@ -164,14 +164,14 @@ func (b *planner) warnKept(f comparison) {
 
 // markInSync records a rule without a visible difference.
 func (b *planner) markInSync(f comparison, auth AuthState) {
-	b.settled[f.desired.Name] = f.desired
+	b.inSyncRules[f.desired.Name] = f.desired
 	u := Uncertain{Rule: f.desired.Name, Auth: auth == AuthUnverifiable}
 	for path := range f.live.Spec.Unknown {
 		u.Unknown = append(u.Unknown, "spec."+path)
 	}
 	slices.Sort(u.Unknown)
 	if u.Auth || len(u.Unknown) > 0 {
-		b.unsettled = append(b.unsettled, u)
+		b.uncertain = append(b.uncertain, u)
 		return
 	}
 	b.inSync++
@@ -181,8 +181,8 @@ func (b *planner) addChange(f comparison, c Change) {
 	b.planned = append(b.planned, plannedChange{c, f})
 }
 
-func (b *planner) create(f comparison) Change {
-	d, mask := f.desired, b.mask(f)
+func (b *planner) newCreate(f comparison) Change {
+	d, mask := f.desired, b.ruleMask(f)
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
 		auth = AuthAdded
@@ -194,8 +194,8 @@ func (b *planner) create(f comparison) Change {
 	}
 }
 
-func (b *planner) update(f comparison, auth AuthState, direction Direction) Change {
-	d, mask := f.desired, b.mask(f)
+func (b *planner) newUpdate(f comparison, auth AuthState, direction Direction) Change {
+	d, mask := f.desired, b.ruleMask(f)
 	fields := []Field{}
 	if !f.sameSpec() {
 		fields = compare(&f.live.Spec, &d.Spec, mask)
@@ -216,11 +216,11 @@ func secretTo(s webhook.Spec) string {
 	if s.Auth.Len() == 0 {
 		return ""
 	}
-	return receiver(s.URL)
+	return receiverOf(s.URL)
 }
 
-// receiver names the receiver of url, even if its host is ambiguous.
-func receiver(url string) string {
+// receiverOf names the receiver of url, even if its host is ambiguous.
+func receiverOf(url string) string {
 	if o := webhook.OriginOf(url); o.IsKnown() {
 		return o.String()
 	}
@@ -237,7 +237,7 @@ func (b *planner) planUnlisted(f comparison) {
 	if f.ours && webhook.LeftPaused(b.Project, *f.live) {
 		b.addWarning("rule %q is paused and has no auth values: a delete that broke off leaves a rule so, or someone did it by hand; to keep the rule, bring its file back: mkhooks apply then restores it with its auth values", rule)
 	}
-	prune := b.Options.prune()
+	prune := b.Options.pruneMode()
 	takenOver := f.foreign && MatchRule(b.Options.TakeOver, b.Project, rule)
 	switch {
 	case f.state == webhook.CopiedMarker:
@@ -250,11 +250,11 @@ func (b *planner) planUnlisted(f comparison) {
 	case !f.ours && prune != PruneAll:
 		leave(ReasonUnmanaged)
 	default:
-		b.addChange(f, b.remove(f))
+		b.addChange(f, b.newDelete(f))
 	}
 }
 
-func (b *planner) remove(f comparison) Change {
+func (b *planner) newDelete(f comparison) Change {
 	direction := DirUnknown
 	if f.ours || f.foreign && b.Owner != "" {
 		direction = DirGone
@@ -264,19 +264,19 @@ func (b *planner) remove(f comparison) Change {
 		auth = AuthRemoved
 	}
 	return Change{
-		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: redactSpec(f.live.Spec, b.mask(f)),
+		Rule: f.live.Name, Action: Delete, Direction: direction, Auth: auth, Fields: []Field{}, Before: redactSpec(f.live.Spec, b.ruleMask(f)),
 		DesiredDigest: webhook.Absent, LiveDigest: webhook.LiveDigest(f.live),
 	}
 }
 
-// renames links creates and deletes with equal specs. Changes are in name
+// linkRenames links creates and deletes with equal specs. Changes are in name
 // order, so the same candidate always wins.
-func (b *planner) renames() {
+func (b *planner) linkRenames() {
 	deletes := map[webhook.Digest][]*plannedChange{}
 	for i := range b.planned {
 		if x := &b.planned[i]; x.Action == Delete {
 			spec := x.haveSpec
-			if x.liveSame {
+			if x.liveUnchanged {
 				spec = x.marker.Spec // not the service's spelling of it
 			}
 			deletes[spec] = append(deletes[spec], x)

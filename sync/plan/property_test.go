@@ -81,8 +81,8 @@ func (w world) input(owner string) Input {
 	return in
 }
 
-// lifted lifts every guard that can be lifted.
-func lifted(in Input) Input {
+// liftEveryGuard lifts every guard that can be lifted.
+func liftEveryGuard(in Input) Input {
 	all := []string{"*"}
 	in.Options.AllowEmpty, in.Options.DropUnknown = true, true
 	in.Options.DropAuth, in.Options.TakeOver, in.Options.Adopt = all, all, all
@@ -90,8 +90,8 @@ func lifted(in Input) Input {
 	return in
 }
 
-// applied returns in after the unblocked changes of p.
-func applied(in Input, p *Plan) Input {
+// afterApply returns in after the unblocked changes of p.
+func afterApply(in Input, p *Plan) Input {
 	live := map[string]webhook.Rule{}
 	for _, r := range in.Live {
 		live[r.Name] = r
@@ -134,7 +134,7 @@ func eachWorld(t *testing.T, check func(t *testing.T, w world, in Input)) {
 
 func TestPlanOfAppliedIsEmpty(t *testing.T) {
 	eachWorld(t, func(t *testing.T, _ world, in Input) {
-		in = lifted(in)
+		in = liftEveryGuard(in)
 		p := New(in)
 		held := map[string]bool{}
 		for _, c := range p.Projects[0].Changes {
@@ -143,7 +143,7 @@ func TestPlanOfAppliedIsEmpty(t *testing.T) {
 				t.Errorf("%s %s is blocked by %s with every guard lifted", c.Action, c.Rule, c.Blocked.Guard)
 			}
 		}
-		second := New(applied(in, p))
+		second := New(afterApply(in, p))
 		for _, c := range second.Projects[0].Changes {
 			// Changes that no flag allows remain: an invalid host, and changes
 			// that wait for it. A blocked change may be free now, if the rule that
@@ -158,7 +158,7 @@ func TestPlanOfAppliedIsEmpty(t *testing.T) {
 func TestOrderOfInputNeverShows(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w world, in Input) {
 		if w.IntN(2) == 0 {
-			in = lifted(in)
+			in = liftEveryGuard(in)
 		}
 		before := document(t, New(in))
 		shuffle := func(n int, swap func(i, j int)) { w.Shuffle(n, swap) }

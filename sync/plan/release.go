@@ -15,24 +15,24 @@ import (
 // desired contains the rules to send: the rules of the files, and live rules
 // without a file that are fully known.
 func Release(in Input) (p *Plan, desired []webhook.Desired) {
-	b := &planner{Input: in, settled: map[string]*webhook.Desired{}}
+	b := &planner{Input: in, inSyncRules: map[string]*webhook.Desired{}}
 	files := make(map[string]*webhook.Desired, len(in.Desired))
 	for i := range in.Desired {
 		files[in.Desired[i].Name] = &in.Desired[i]
 	}
 	for i := range in.Live {
 		live := &in.Live[i]
-		if len(in.Options.Only) == 0 || !b.looksAt(live.Name) {
+		if len(in.Options.Only) == 0 || !b.isSelected(live.Name) {
 			continue
 		}
 		f := b.compareRule(files[live.Name], live)
-		d := asItIs(live)
+		d := desiredFromLive(live)
 		if f.desired != nil {
 			d = *f.desired
 		}
 		desired = append(desired, d)
-		b.addChange(f, released(d, live))
-		b.planned[len(b.planned)-1].Blocked = b.notReleasable(f)
+		b.addChange(f, releaseChange(d, live))
+		b.planned[len(b.planned)-1].Blocked = b.releaseBlock(f)
 	}
 	b.blockWith(func(x *plannedChange) *Blocked {
 		if x.desired == nil {
@@ -43,19 +43,19 @@ func Release(in Input) (p *Plan, desired []webhook.Desired) {
 	slices.SortFunc(b.planned, func(x, y plannedChange) int { return cmp.Compare(x.Rule, y.Rule) })
 	// Without an owner in the plan, the sent rules carry no marker.
 	in.Owner = ""
-	p = b.document(in)
+	p = b.buildPlan(in)
 	return p, desired
 }
 
-// asItIs returns a desired rule that equals a live rule without a secret.
-func asItIs(live *webhook.Rule) webhook.Desired {
+// desiredFromLive returns a desired rule that equals a live rule without a secret.
+func desiredFromLive(live *webhook.Rule) webhook.Desired {
 	spec := live.Spec.WithoutMarker()
 	spec.Unknown = nil // guardUnknown handles unknown fields
 	return webhook.Desired{Rule: webhook.Rule{Name: live.Name, Spec: spec}, AuthDigest: webhook.AuthDigest(nil)}
 }
 
-// released returns the change that writes a rule without its marker.
-func released(d webhook.Desired, live *webhook.Rule) Change {
+// releaseChange returns the change that writes a rule without its marker.
+func releaseChange(d webhook.Desired, live *webhook.Rule) Change {
 	auth := AuthNone
 	if d.Spec.Auth.Len() > 0 {
 		auth = AuthUnchanged
@@ -68,18 +68,18 @@ func released(d webhook.Desired, live *webhook.Rule) Change {
 	}
 }
 
-// notReleasable returns why a rule can't be released, or nil.
-func (b *planner) notReleasable(f comparison) *Blocked {
+// releaseBlock returns why a rule can't be released, or nil.
+func (b *planner) releaseBlock(f comparison) *Blocked {
 	switch {
 	case !f.ours:
-		return blocked(GuardForeign, "carries no marker of owner %q, so there is nothing to release", b.Owner)
+		return newBlocked(GuardForeign, "carries no marker of owner %q, so there is nothing to release", b.Owner)
 	case f.desired == nil && f.live.Spec.Auth.Len() > 0:
-		return blocked(GuardMissingAuth, "has a secret and no file: a PUT would lose the secret; put the rule's file back, or write one with mkhooks import")
+		return newBlocked(GuardMissingAuth, "has a secret and no file: a PUT would lose the secret; put the rule's file back, or write one with mkhooks import")
 	case f.desired == nil:
 		return nil
 	}
-	if direction, differs := b.direction(f, f.authState()); differs {
-		return blocked(GuardRelease, "differs from its file (%s): release leaves a rule as it is, so apply the file first, or take the live rule over with mkhooks import", direction)
+	if direction, differs := b.directionOf(f, f.authState()); differs {
+		return newBlocked(GuardRelease, "differs from its file (%s): release leaves a rule as it is, so apply the file first, or take the live rule over with mkhooks import", direction)
 	}
 	return nil
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// unlike returns the names of the document members in which a reviewed change
+// differingMembers returns the names of the document members in which a reviewed change
 // differs from the fresh change. Every visible member counts, not only the
 // digests: an edited plan could otherwise show one change under the digests of
 // another. The exceptions are:
 //
 //   - history: its counts change by themselves, and a delete stores all records that
 //     exist at that time.
-//   - blocked: the fresh plan's guards decide, see [unblocked].
+//   - blocked: the fresh plan's guards decide, see [wasUnblocked].
 //   - renameOf, if the other rule was reviewed in the same plan and is done.
 //   - texts that contain a secret known to this run: the reviewed plan may show
 //     them masked. Only the same mask over the same texts counts, so an edited plan
 //     can't hide others.
-func (n *narrowing) unlike(old, now Change) []string {
-	if old.RenameOf != now.RenameOf && now.RenameOf == "" && n.renamed(old) {
+func (n *narrowing) differingMembers(old, now Change) []string {
+	if old.RenameOf != now.RenameOf && now.RenameOf == "" && n.isRenameDone(old) {
 		old.RenameOf = ""
 	}
 	parts := differing(old, now)
@@ -58,7 +58,7 @@ func masked(c Change, mask func(*Change) int) (Change, bool) {
 // differing returns the names of the document members in which two changes differ.
 func differing(old, now Change) []string {
 	var parts []string
-	a, b := members(old), members(now)
+	a, b := comparedMembers(old), comparedMembers(now)
 	for name := range maps.Keys(a) {
 		if _, ok := b[name]; !ok {
 			parts = append(parts, name)
@@ -73,9 +73,9 @@ func differing(old, now Change) []string {
 	return parts
 }
 
-// members returns a change as JSON data, without members that change by
+// comparedMembers returns a change as JSON data, without members that change by
 // themselves.
-func members(c Change) map[string]any {
+func comparedMembers(c Change) map[string]any {
 	c.History, c.Blocked = nil, nil
 	if c.Fields == nil {
 		c.Fields = []Field{}
@@ -84,45 +84,45 @@ func members(c Change) map[string]any {
 	return out
 }
 
-// renamed reports whether the other half of a rename was also reviewed and is
+// isRenameDone reports whether the other half of a rename was also reviewed and is
 // done. The fresh plan then has no rule to link to.
-func (n *narrowing) renamed(c Change) bool {
+func (n *narrowing) isRenameDone(c Change) bool {
 	other, ok := n.old[c.RenameOf]
-	if !ok || other.RenameOf != c.Rule || !n.done(other) {
+	if !ok || other.RenameOf != c.Rule || !n.isDone(other) {
 		return false
 	}
 	from, to := c.Before, other.After
 	if c.Action == Create {
 		from, to = other.Before, c.After
 	}
-	return from != nil && to != nil && shows(from, *to)
+	return from != nil && to != nil && showsSpec(from, *to)
 }
 
-// unblocked reports whether a guard blocked a change during the review and no
+// wasUnblocked reports whether a guard blocked a change during the review and no
 // guard blocks it now. A block by only this run or by the history stays.
-func unblocked(old, now Change) bool {
+func wasUnblocked(old, now Change) bool {
 	return now.Blocked == nil && old.Blocked != nil && !old.Blocked.FromHistory && !old.Blocked.Since
 }
 
-// shows reports whether a spec in a document equals the visible part of s. A
+// showsSpec reports whether a spec in a document equals the visible part of s. A
 // masked value matches any value.
-func shows(doc *webhook.Spec, s webhook.Spec) bool {
+func showsSpec(doc *webhook.Spec, s webhook.Spec) bool {
 	return doc != nil && !slices.ContainsFunc(compare(doc, &s, webhook.Mask{}), func(f Field) bool {
 		return !strings.Contains(fmt.Sprint(f.Before), webhook.Redacted)
 	})
 }
 
-// OtherGuards returns a line for each project whose guards differ between the
+// GuardDifferences returns a line for each project whose guards differ between the
 // reviewed and the fresh plan, with the differences. The fresh plan's guards
 // apply.
-func OtherGuards(reviewed, fresh *Plan) []string {
+func GuardDifferences(reviewed, fresh *Plan) []string {
 	var out []string
 	for _, p := range fresh.Projects {
 		for _, old := range reviewed.Projects {
-			if !p.same(old) {
+			if !p.isSameProject(old) {
 				continue
 			}
-			if parts := p.otherGuards(old); len(parts) > 0 {
+			if parts := p.guardDifferences(old); len(parts) > 0 {
 				out = append(out, fmt.Sprintf("project %s: %s", p.Name, strings.Join(parts, ", ")))
 			}
 		}
@@ -130,7 +130,7 @@ func OtherGuards(reviewed, fresh *Plan) []string {
 	return out
 }
 
-func (p Project) otherGuards(old Project) []string {
+func (p Project) guardDifferences(old Project) []string {
 	var parts []string
 	differ := func(name string, a, b any) {
 		if !reflect.DeepEqual(a, b) {
@@ -139,9 +139,9 @@ func (p Project) otherGuards(old Project) []string {
 	}
 	differ("owner", p.Owner, old.Owner)
 	differ("prune", p.Guards.Prune, old.Guards.Prune)
-	differ("lifted", sorted(p.Guards.Lifted), sorted(old.Guards.Lifted))
-	a, _ := p.Guards.Settings.canonical().(map[string]any)
-	b, _ := old.Guards.Settings.canonical().(map[string]any)
+	differ("lifted", sortedValues(p.Guards.Lifted), sortedValues(old.Guards.Lifted))
+	a, _ := p.Guards.Settings.canonicalValue().(map[string]any)
+	b, _ := old.Guards.Settings.canonicalValue().(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(a)) {
 		differ(name, a[name], b[name])
 	}
@@ -155,13 +155,13 @@ func Masks(reviewed, fresh *Plan, mask func(*Change) int) bool {
 	for _, project := range fresh.Projects {
 		n := newNarrowing(project, mask)
 		for _, p := range reviewed.Projects {
-			if !project.same(p) {
+			if !project.isSameProject(p) {
 				continue
 			}
 			for _, old := range p.Changes {
 				now := n.changes[old.Rule]
 				if now != nil && old.DesiredDigest == now.DesiredDigest && old.LiveDigest == now.LiveDigest &&
-					len(n.unlike(old, *now)) > 0 && strings.Contains(fmt.Sprint(members(old)), webhook.Redacted) {
+					len(n.differingMembers(old, *now)) > 0 && strings.Contains(fmt.Sprint(comparedMembers(old)), webhook.Redacted) {
 					return true
 				}
 			}

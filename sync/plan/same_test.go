@@ -13,9 +13,9 @@ import (
 	"github.com/mkhooks/mkhooks/sync/webhook"
 )
 
-// forged returns a document as edited by a person who recomputes digest and
+// forgedDocument returns a document as edited by a person who recomputes digest and
 // checksum.
-func forged(t *testing.T, doc any) []byte {
+func forgedDocument(t *testing.T, doc any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -31,12 +31,12 @@ func forged(t *testing.T, doc any) []byte {
 	if !ok {
 		return raw
 	}
-	object["digest"] = string(digest(p.Projects))
+	object["digest"] = string(planDigest(p.Projects))
 	delete(object, "checksum")
 	if raw, err = json.Marshal(object); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := sumOf(raw)
+	sum, err := checksumOf(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +98,8 @@ func plannedAll(in Input) *Plan {
 	return p
 }
 
-// doable returns the changes that a narrowed plan would carry out.
-func doable(p *Plan) []string {
+// unblockedRules returns the changes that a narrowed plan would carry out.
+func unblockedRules(p *Plan) []string {
 	var out []string
 	for _, project := range p.Projects {
 		for _, c := range project.Changes {
@@ -120,8 +120,8 @@ func TestEditedPlan(t *testing.T) {
 	t.Parallel()
 	in := everyChange(t)
 	p := plannedAll(in)
-	data := saved(t, p)
-	all := doable(p)
+	data := savedDocument(t, p)
+	all := unblockedRules(p)
 	if len(all) < 6 || p.Summary.Blocked == 0 || p.Summary.Blocked == len(all) {
 		t.Fatalf("changes %v, %d blocked: the plan shows too little", all, p.Summary.Blocked)
 	}
@@ -151,7 +151,7 @@ func TestEditedPlan(t *testing.T) {
 				continue
 			}
 			tried++
-			q, err := Read(forged(t, doc))
+			q, err := Read(forgedDocument(t, doc))
 			if err != nil {
 				refused++
 				continue
@@ -165,7 +165,7 @@ func TestEditedPlan(t *testing.T) {
 					}
 				}
 				rule := p.Projects[0].Changes[n].Rule
-				if slices.Contains(doable(narrowed), rule) && slices.Contains(all, rule) {
+				if slices.Contains(unblockedRules(narrowed), rule) && slices.Contains(all, rule) {
 					t.Errorf("%s of %s: %s is carried out, and the saved plan shows something else", edit, place, rule)
 				}
 				if len(moved) > 0 {
@@ -175,11 +175,11 @@ func TestEditedPlan(t *testing.T) {
 			}
 			// An edit of the project: its changes are the reviewed changes, and
 			// the run reports the differing guards.
-			if len(OtherGuards(q, fresh)) > 0 {
+			if len(GuardDifferences(q, fresh)) > 0 {
 				told++
 				continue
 			}
-			if got := doable(narrowed); len(got) > 0 {
+			if got := unblockedRules(narrowed); len(got) > 0 {
 				t.Errorf("%s of %s passes: %v are carried out, and nothing is told", edit, place, got)
 			}
 		}
@@ -203,10 +203,10 @@ func forgeAt(doc any, i int, edit string) (place string) {
 			remove()
 			return true
 		case edit == "more":
-			place = more(at(doc, path), set, path)
+			place = addItem(valueAt(doc, path), set, path)
 			return true
 		}
-		switch v := at(doc, path).(type) { // already empty
+		switch v := valueAt(doc, path).(type) { // already empty
 		case []any:
 			if len(v) == 0 {
 				place = ""
@@ -216,14 +216,14 @@ func forgeAt(doc any, i int, edit string) (place string) {
 				place = ""
 			}
 		}
-		set(otherValue(at(doc, path)))
+		set(otherValue(valueAt(doc, path)))
 		return true
 	}, "")
 	return place
 }
 
-// at returns the value at a path in the form that visit makes.
-func at(doc any, path string) any {
+// valueAt returns the value at a path in the form that visit makes.
+func valueAt(doc any, path string) any {
 	for _, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
 		switch v := doc.(type) {
 		case map[string]any:
@@ -264,8 +264,8 @@ func otherValue(v any) any {
 	return "x"
 }
 
-// more adds an item to a list, or a member to a mapping.
-func more(v any, set func(any), path string) string {
+// addItem adds an item to a list, or a member to a mapping.
+func addItem(v any, set func(any), path string) string {
 	switch v := v.(type) {
 	case []any:
 		if len(v) == 0 {
@@ -296,15 +296,15 @@ func TestReadFindsContradictions(t *testing.T) {
 		"a limit": {func(p *Plan) { p.Projects[0].Guards.InForce[0] = "too many deletes (limit 0)" }, "guards in force"},
 		"a change twice": {func(p *Plan) {
 			p.Projects[0].Changes = append(p.Projects[0].Changes, p.Projects[0].Changes[0])
-			p.tally()
+			p.updateTotals()
 		}, "twice"},
-		"a project twice":   {func(p *Plan) { p.Projects = append(p.Projects, p.Projects[0]); p.tally() }, "twice"},
+		"a project twice":   {func(p *Plan) { p.Projects = append(p.Projects, p.Projects[0]); p.updateTotals() }, "twice"},
 		"an unread project": {func(p *Plan) { p.Projects[0].InSync = 9 }, "summary"},
 	} {
 		p := plannedAll(everyChange(t))
 		tt.edit(p)
-		p.Digest = digest(p.Projects)
-		if _, err := Read(saved(t, p)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		p.Digest = planDigest(p.Projects)
+		if _, err := Read(savedDocument(t, p)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, tt.want)
 		}
 	}
@@ -317,8 +317,8 @@ func TestReadFindsContradictions(t *testing.T) {
 		{`"warnings": [`, `"remark": "fine", "warnings": [`},
 	} {
 		p.Checksum = ""
-		raw := strings.Replace(string(saved(t, p)), edit[0], edit[1], 1)
-		sum, err := sumOf([]byte(raw))
+		raw := strings.Replace(string(savedDocument(t, p)), edit[0], edit[1], 1)
+		sum, err := checksumOf([]byte(raw))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,13 +339,13 @@ func TestRenameRunsAgain(t *testing.T) {
 	created := *p
 	created.Projects = slices.Clone(p.Projects)
 	created.Projects[0].Changes = slices.DeleteFunc(slices.Clone(p.Projects[0].Changes), func(c Change) bool { return c.Rule != "after" })
-	since := applied(in, &created)
-	review, err := Read(saved(t, p))
+	since := afterApply(in, &created)
+	review, err := Read(savedDocument(t, p))
 	if err != nil {
 		t.Fatal(err)
 	}
 	narrowed, moved, _ := Narrow(review, plannedAll(since), nil)
-	if !slices.Contains(doable(narrowed), "gone") && !slices.ContainsFunc(narrowed.Projects[0].Changes, func(c Change) bool { return c.Rule == "before" }) {
+	if !slices.Contains(unblockedRules(narrowed), "gone") && !slices.ContainsFunc(narrowed.Projects[0].Changes, func(c Change) bool { return c.Rule == "before" }) {
 		t.Errorf("the delete of the old name is not left: %+v", moved)
 	}
 	for _, m := range moved {
@@ -355,7 +355,7 @@ func TestRenameRunsAgain(t *testing.T) {
 	}
 	// The reviewed plan does not show a rename.
 	for _, rule := range []string{"before", "after"} {
-		review, err := Read(saved(t, p))
+		review, err := Read(savedDocument(t, p))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,12 +365,12 @@ func TestRenameRunsAgain(t *testing.T) {
 			}
 		}
 		narrowed, _, _ := Narrow(review, plannedAll(in), nil)
-		if slices.Contains(doable(narrowed), rule) {
+		if slices.Contains(unblockedRules(narrowed), rule) {
 			t.Errorf("%s is carried out, and was not shown as a rename", rule)
 		}
 	}
 	// The reviewed plan shows a rename that does not exist.
-	review, err = Read(saved(t, p))
+	review, err = Read(savedDocument(t, p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestRenameRunsAgain(t *testing.T) {
 		}
 	}
 	narrowed, _, _ = Narrow(review, plannedAll(in), nil)
-	if slices.Contains(doable(narrowed), "gone") {
+	if slices.Contains(unblockedRules(narrowed), "gone") {
 		t.Error("a delete is carried out that was shown as a rename")
 	}
 }
@@ -391,9 +391,9 @@ func TestDoneIsWhatWasShown(t *testing.T) {
 	t.Parallel()
 	in := everyChange(t)
 	p := plannedAll(in)
-	done := plannedAll(applied(in, p))
+	done := plannedAll(afterApply(in, p))
 	for _, edited := range []bool{false, true} {
-		review, err := Read(saved(t, p))
+		review, err := Read(savedDocument(t, p))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -430,13 +430,13 @@ func TestMaskedPlan(t *testing.T) {
 	scrubber := secrets.NewScrubber(secrets.NewString(value))
 	mask := func(c *Change) int { return scrubber.Mask(c, webhook.Redacted) }
 	fresh := plannedAll(in)
-	all := doable(fresh)
-	before := saved(t, fresh)
+	all := unblockedRules(fresh)
+	before := savedDocument(t, fresh)
 	masked := plannedAll(in)
 	if scrubber.Mask(masked, webhook.Redacted) < 4 {
 		t.Fatal("too little is masked")
 	}
-	data := saved(t, masked)
+	data := savedDocument(t, masked)
 	if strings.Contains(string(data), value) {
 		t.Fatalf("not masked: %s", data)
 	}
@@ -453,15 +453,15 @@ func TestMaskedPlan(t *testing.T) {
 	}
 	for name, p := range map[string]*Plan{"masked": review, "not masked": unmasked} {
 		narrowed, moved, _ := Narrow(p, fresh, mask)
-		if got := doable(narrowed); !slices.Equal(got, all) {
+		if got := unblockedRules(narrowed); !slices.Equal(got, all) {
 			t.Errorf("%s: %v are carried out, want %v: %+v", name, got, all, moved)
 		}
 	}
-	if got := doable(fresh); !slices.Equal(got, all) || !bytes.Equal(before, saved(t, fresh)) {
+	if got := unblockedRules(fresh); !slices.Equal(got, all) || !bytes.Equal(before, savedDocument(t, fresh)) {
 		t.Error("comparing changed the fresh plan")
 	}
 	narrowed, _, _ := Narrow(review, fresh, nil)
-	if slices.Contains(doable(narrowed), "update") {
+	if slices.Contains(unblockedRules(narrowed), "update") {
 		t.Error("a masked change is carried out, and nothing shows that the mask is right")
 	}
 
@@ -476,7 +476,7 @@ func TestMaskedPlan(t *testing.T) {
 			if n++; n <= i {
 				return false
 			}
-			if text, ok := at(doc, path).(string); ok && text != webhook.Redacted {
+			if text, ok := valueAt(doc, path).(string); ok && text != webhook.Redacted {
 				place = path
 				set(webhook.Redacted)
 			}
@@ -487,13 +487,13 @@ func TestMaskedPlan(t *testing.T) {
 			continue
 		}
 		tried++
-		q, err := Read(forged(t, doc))
+		q, err := Read(forgedDocument(t, doc))
 		if err != nil {
 			continue
 		}
 		narrowed, _, _ := Narrow(q, fresh, mask)
 		rule := fresh.Projects[0].Changes[change].Rule
-		if slices.Contains(all, rule) && slices.Contains(doable(narrowed), rule) {
+		if slices.Contains(all, rule) && slices.Contains(unblockedRules(narrowed), rule) {
 			t.Errorf("a mask over %s of %s: the change is carried out", place, rule)
 		}
 	}

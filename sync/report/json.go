@@ -22,7 +22,7 @@ const ProblemsFormatVersion = 1
 // PlanJSON writes the plan document with its checksum, as plan --out saves it.
 func PlanJSON(w io.Writer, p *plan.Plan) error {
 	doc := withoutAuthValues(p)
-	sum, err := doc.Sum()
+	sum, err := doc.ComputeChecksum()
 	if err != nil {
 		return err
 	}

@@ -149,7 +149,7 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 		what = "mkhooks drift: "
 	}
 	var unread list
-	n := len(doc.Unreadable())
+	n := len(doc.UnreadableProjects())
 	unread.addCount(n, pluralOf(n, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
 		switch {

@@ -295,7 +295,7 @@ func (p *printer) planSum(doc *plan.Plan) {
 	rest.addCount(doc.Summary.InSync, "in sync")
 	rest.addCount(unsettled, "unsettled")
 	rest.addCount(doc.Summary.Unmanaged, "unmanaged")
-	unread := len(doc.Unreadable())
+	unread := len(doc.UnreadableProjects())
 	rest.addCount(unread, pluralOf(unread, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
 		nothing := styled("Nothing to do", styleGreen)
