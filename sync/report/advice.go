@@ -31,12 +31,12 @@ type Commands struct {
 // remedy is a command line and its effect.
 type remedy struct{ does, command string }
 
-// remedies returns the commands that end a difference, for a drift report. For
+// driftRemedies returns the commands that end a difference, for a drift report. For
 // a change on the live side it returns both directions, and for an absent live
 // rule the create. An apply that a guard would block is not returned.
-func (c Commands) remedies(project string, change *plan.Change) []remedy {
+func (c Commands) driftRemedies(project string, change *plan.Change) []remedy {
 	var out []remedy
-	moved := liveMoved(change) || change.Direction == plan.DirUnknown && change.Action == plan.Update
+	moved := hasLiveChanged(change) || change.Direction == plan.DirUnknown && change.Action == plan.Update
 	switch {
 	case c.Apply == nil || change.Blocked != nil:
 	case moved:
@@ -44,7 +44,7 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	case change.Action == plan.Create:
 		out = append(out, remedy{"create it", c.Apply(project, change.Rule)})
 	}
-	if !moved || !takeable(change) {
+	if !moved || !canTakeOver(change) {
 		return out
 	}
 	switch {
@@ -56,14 +56,14 @@ func (c Commands) remedies(project string, change *plan.Change) []remedy {
 	return out
 }
 
-// takeable reports whether a file can be changed to match the live rule. A
+// canTakeOver reports whether a file can be changed to match the live rule. A
 // difference only in the names of secrets can't, because that takes a value and
 // a key.
-func takeable(c *plan.Change) bool {
+func canTakeOver(c *plan.Change) bool {
 	return slices.ContainsFunc(c.Fields, func(f plan.Field) bool { return !strings.HasPrefix(f.Path, "spec.authentication") })
 }
 
-// liveMoved reports whether the live rule changed since the last apply.
-func liveMoved(c *plan.Change) bool {
+// hasLiveChanged reports whether the live rule changed since the last apply.
+func hasLiveChanged(c *plan.Change) bool {
 	return c.Direction == plan.DirDrift || c.Direction == plan.DirBoth
 }

@@ -38,30 +38,30 @@ func Annotations(w io.Writer, problems []schema.Problem, o AnnotationOptions) er
 		if shown > maxAnnotations {
 			shown = maxAnnotations - 1
 		}
-		for i, turn := range turns(those) {
+		for i, turn := range problemTurns(those) {
 			if turn < shown {
-				b.WriteString(annotation(severity, those[i], o))
+				b.WriteString(formatAnnotation(severity, those[i], o))
 			}
 		}
 		if n := len(those) - shown; n > 0 {
-			b.WriteString("::" + string(severity) + " title=mkhooks::and " + count(n) + " more " + string(severity) + "s; the log has all of them\n")
+			b.WriteString("::" + string(severity) + " title=mkhooks::and " + formatCount(n) + " more " + string(severity) + "s; the log has all of them\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func annotation(severity schema.Severity, p schema.Problem, o AnnotationOptions) string {
+func formatAnnotation(severity schema.Severity, p schema.Problem, o AnnotationOptions) string {
 	properties := []string{}
 	if p.File != "" {
-		properties = append(properties, "file="+property(o.relativePath(p.File)))
+		properties = append(properties, "file="+escapeProperty(o.relativePath(p.File)))
 		if p.Line > 0 {
 			properties = append(properties, "line="+strconv.Itoa(p.Line), "col="+strconv.Itoa(max(p.Column, 1)))
 		}
 	}
-	message := data(truncateText(p.Message))
+	message := escapeData(truncateText(p.Message))
 	if p.Hint != "" {
-		message += "%0A" + data("hint: "+truncateText(p.Hint))
+		message += "%0A" + escapeData("hint: "+truncateText(p.Hint))
 	}
 	return "::" + string(severity) + " " + strings.Join(append(properties, "title=mkhooks"), ",") + "::" + message + "\n"
 }
@@ -81,12 +81,12 @@ func (o AnnotationOptions) relativePath(name string) string {
 	return filepath.ToSlash(name)
 }
 
-// data escapes the message of a workflow command. property also escapes commas
+// escapeData escapes the message of a workflow command. property also escapes commas
 // and colons, which end the value of a property.
-func data(s string) string {
+func escapeData(s string) string {
 	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(Escape(s))
 }
 
-func property(s string) string {
-	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(data(s))
+func escapeProperty(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escapeData(s))
 }

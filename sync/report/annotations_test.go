@@ -80,7 +80,7 @@ func TestHostileAnnotations(t *testing.T) {
 			t.Errorf("%s: %d lines, want 2", name, n)
 		}
 		for line := range strings.Lines(out.String()) {
-			if !workflowCommand.MatchString(line) || strings.Contains(line, "##") || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), hidden) {
+			if !workflowCommand.MatchString(line) || strings.Contains(line, "##") || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), isHidden) {
 				t.Errorf("%s: %.200q", name, line)
 			}
 		}

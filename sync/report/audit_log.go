@@ -61,27 +61,27 @@ func AuditLogJSON(w io.Writer, r AuditLog) error {
 func AuditLogText(w io.Writer, r AuditLog, o TextOptions) error {
 	p := newPrinter(o)
 	for _, run := range r.Runs {
-		p.recordHead(run)
+		p.printRunHead(run)
 		for _, c := range run.Changes() {
-			p.recorded(run, c, r.Steps)
+			p.printAuditChange(run, c, r.Steps)
 		}
-		p.line(statusIndent, statusIndent+2, textSpan(endOf(run)))
-		p.blank()
+		p.printLine(statusIndent, statusIndent+2, textSpan(runEnd(run)))
+		p.printBlank()
 	}
 	if len(r.Runs) == 0 {
-		p.line(0, 2, textSpan("No run in the record is what was asked for."))
+		p.printLine(0, 2, textSpan("No run in the record is what was asked for."))
 	}
-	p.line(0, 2, textSpan("Record "+quoteName(r.File)+", "+countNoun(len(r.Runs), "run", "runs")+", head "+quoteName(r.Head)))
+	p.printLine(0, 2, textSpan("Record "+quoteName(r.File)+", "+countNoun(len(r.Runs), "run", "runs")+", head "+quoteName(r.Head)))
 	return p.flush(w)
 }
 
-// moment formats a time so that it sorts as text.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+// formatTime formats a time so that it sorts as text.
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// recordHead prints the actor, command, target and grounds of a run.
-func (p *printer) recordHead(run audit.Run) {
+// printRunHead prints the actor, command, target and grounds of a run.
+func (p *printer) printRunHead(run audit.Run) {
 	if run.Start == nil {
-		p.line(0, 2, styled(moment(run.StartTime()), styleBold), textSpan("  a run whose beginning is not in the record"))
+		p.printLine(0, 2, styledSpan(formatTime(run.StartTime()), styleBold), textSpan("  a run whose beginning is not in the record"))
 		return
 	}
 	s := run.Start.Start
@@ -93,14 +93,14 @@ func (p *printer) recordHead(run audit.Run) {
 	if len(s.Projects) > 0 {
 		word, projects = "projects ", p.joinNames(s.Projects, maxNames)
 	}
-	p.line(0, 4, styled(moment(run.Start.Time), styleBold), textSpan("  "+by+", "), textSpan(word), styled(projects, styleBold), textSpan(" at "+host(s.BaseURL)))
-	for _, l := range grounds(s) {
-		p.line(4, 6, textSpan(l))
+	p.printLine(0, 4, styledSpan(formatTime(run.Start.Time), styleBold), textSpan("  "+by+", "), textSpan(word), styledSpan(projects, styleBold), textSpan(" at "+serviceHost(s.BaseURL)))
+	for _, l := range runGrounds(s) {
+		p.printLine(4, 6, textSpan(l))
 	}
 }
 
-// grounds returns the commit, the plan and the lifted guards, one line each.
-func grounds(s *audit.Start) []string {
+// runGrounds returns the commit, the plan and the lifted guards, one line each.
+func runGrounds(s *audit.Start) []string {
 	var out []string
 	if s.Commit != "" {
 		about := "commit " + quoteName(s.Commit)
@@ -126,8 +126,8 @@ func grounds(s *audit.Start) []string {
 	return out
 }
 
-// recordStatus returns the status of a change according to the audit log.
-func recordStatus(c audit.Change) (status string, color style) {
+// auditStatus returns the status of a change according to the audit log.
+func auditStatus(c audit.Change) (status string, color style) {
 	last := c.LastWrite()
 	switch {
 	case last.InFlight():
@@ -151,8 +151,8 @@ func recordStatus(c audit.Change) (status string, color style) {
 	return string(apply.StatusApplied), styleGreen
 }
 
-func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
-	status, color := recordStatus(c)
+func (p *printer) printAuditChange(run audit.Run, c audit.Change, steps bool) {
+	status, color := auditStatus(c)
 	last := c.LastWrite()
 	about := ""
 	var failure *apply.Error
@@ -161,33 +161,33 @@ func (p *printer) recorded(run audit.Run, c audit.Change, steps bool) {
 		if r.Error != nil {
 			failure = &apply.Error{Kind: apply.ErrorKind(r.Error.Kind), Message: r.Error.Message}
 		}
-		about = facts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: failure})
+		about = writeFacts(&apply.Change{Status: apply.Status(status), HTTPStatus: r.HTTPStatus, Ref: r.Ref, Attempts: r.Attempts, Error: failure})
 	}
-	p.line(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
-		signOf(plan.Action(c.Action)), textSpan(quoteName(c.Action)+" "), styled(ruleIn(run, c), styleBold), textSpan(about))
+	p.printLine(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		signOf(plan.Action(c.Action)), textSpan(quoteName(c.Action)+" "), styledSpan(ruleIn(run, c), styleBold), textSpan(about))
 	if failure != nil && failure.Message != "" {
-		p.said(failure.Message)
+		p.printMessage(failure.Message)
 	}
 	if last.InFlight() {
-		p.said("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
+		p.printMessage("step " + last.Intent.Write.Step + " was under way when the run died, and may have taken effect")
 	}
-	if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
-		p.said(leftWords(left, quoteName))
+	if left := leftRule(c); left != nil && status != string(apply.StatusApplied) {
+		p.printMessage(leftWords(left, quoteName))
 	}
 	if a := c.Archive(); a != nil {
-		p.raw(saidIndent, textSpan("archived "+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
+		p.printUnwrapped(saidIndent, textSpan("archived "+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
 	}
 	if steps {
-		for _, w := range byEnd(c.Writes) {
-			p.line(saidIndent, saidIndent+2, textSpan(stepLine(w)))
+		for _, w := range sortByEnd(c.Writes) {
+			p.printLine(saidIndent, saidIndent+2, textSpan(stepLine(w)))
 		}
 	}
 }
 
-// leftBy returns the state of a live rule that a run paused and did not delete,
+// leftRule returns the state of a live rule that a run paused and did not delete,
 // according to the audit log; otherwise nil. A crashed run has no line about
 // that state, so its pause determines it.
-func leftBy(c audit.Change) *apply.Left {
+func leftRule(c audit.Change) *apply.Left {
 	var left *apply.Left
 	for _, w := range c.Writes {
 		switch {
@@ -210,9 +210,9 @@ func leftBy(c audit.Change) *apply.Left {
 	return left
 }
 
-// byEnd sorts steps by their end. The last precheck then precedes the delete
+// sortByEnd sorts steps by their end. The last precheck then precedes the delete
 // that waited for it, although the log has the delete's intent first.
-func byEnd(steps []audit.LoggedWrite) []audit.LoggedWrite {
+func sortByEnd(steps []audit.LoggedWrite) []audit.LoggedWrite {
 	return slices.SortedStableFunc(slices.Values(steps), func(a, b audit.LoggedWrite) int { return cmp.Compare(endSeq(a), endSeq(b)) })
 }
 
@@ -231,25 +231,25 @@ func stepLine(w audit.LoggedWrite) string {
 	if e == nil {
 		e = w.Result
 	}
-	line := e.Time.UTC().Format("15:04:05.000") + "  " + pad(e.Write.Step, len(apply.StepHistory)) + "  entry " + count(e.Seq)
+	line := e.Time.UTC().Format("15:04:05.000") + "  " + pad(e.Write.Step, len(apply.StepHistory)) + "  entry " + formatCount(e.Seq)
 	if w.Result == nil {
 		return line + ", no result"
 	}
 	r := w.Result.Result
 	if w.Intent != nil {
-		line += " to " + count(w.Result.Seq)
+		line += " to " + formatCount(w.Result.Seq)
 	}
 	if r == nil {
 		return line
 	}
 	if r.HTTPStatus > 0 {
-		line += ", HTTP " + count(r.HTTPStatus)
+		line += ", HTTP " + formatCount(r.HTTPStatus)
 	}
 	if r.Records != nil {
 		line += ", " + countNoun(*r.Records, "record", "records")
 	}
 	if r.Active != nil {
-		line += ", " + count(*r.Active) + " on their way"
+		line += ", " + formatCount(*r.Active) + " on their way"
 	}
 	if r.Left != nil {
 		line += ": the rule as it was left"
@@ -260,12 +260,12 @@ func stepLine(w audit.LoggedWrite) string {
 	return line
 }
 
-// endOf describes the end of a run.
-func endOf(run audit.Run) string {
+// runEnd describes the end of a run.
+func runEnd(run audit.Run) string {
 	if run.End == nil {
 		return "no end: the run " + run.DescribeUnfinished()
 	}
-	var counts list
+	var counts countList
 	for _, status := range slices.Sorted(maps.Keys(run.End.End.Summary)) {
 		counts.addCount(run.End.End.Summary[status], quoteName(status))
 	}
@@ -276,8 +276,8 @@ func endOf(run audit.Run) string {
 	return out
 }
 
-// projectsOf names the projects of a run.
-func projectsOf(s *audit.Start) string {
+// runProjects names the projects of a run.
+func runProjects(s *audit.Start) string {
 	if len(s.Projects) == 0 {
 		return "project " + code(quoteName(s.Project))
 	}
@@ -297,11 +297,11 @@ func AuditLogMarkdown(w io.Writer, r AuditLog, o MarkdownOptions) error {
 	var b builder
 	b.addPart(partHead, "### mkhooks record: "+countNoun(len(r.Runs), "run", "runs")+"\n\n"+code(quoteName(r.File))+", head "+code(quoteName(r.Head))+"\n\n")
 	for _, run := range r.Runs {
-		title := "**" + moment(run.StartTime()) + "** "
+		title := "**" + formatTime(run.StartTime()) + "** "
 		if run.Start != nil {
 			s := run.Start.Start
-			title += prose(s.Command) + " by " + code(quoteName(orWords(s.Actor, "nobody known"))) + ", " + projectsOf(s) + "\n"
-			for _, g := range grounds(s) {
+			title += prose(s.Command) + " by " + code(quoteName(orWords(s.Actor, "nobody known"))) + ", " + runProjects(s) + "\n"
+			for _, g := range runGrounds(s) {
 				title += "<br>" + prose(g) + "\n"
 			}
 		}
@@ -311,9 +311,9 @@ func AuditLogMarkdown(w io.Writer, r AuditLog, o MarkdownOptions) error {
 			b.addPart(partTitle, tableHead("Status", "What", "Rule"))
 		}
 		for _, c := range changes {
-			status, _ := recordStatus(c)
+			status, _ := auditStatus(c)
 			what := code(strings.TrimSpace(signOf(plan.Action(c.Action)).text)) + "&nbsp;" + prose(c.Action)
-			if left := leftBy(c); left != nil && status != string(apply.StatusApplied) {
+			if left := leftRule(c); left != nil && status != string(apply.StatusApplied) {
 				what += ", " + leftWords(left, func(path string) string { return code(quoteName(path)) })
 			}
 			if a := c.Archive(); a != nil {
@@ -323,9 +323,9 @@ func AuditLogMarkdown(w io.Writer, r AuditLog, o MarkdownOptions) error {
 			if c.Action != string(plan.Delete) && (status == string(apply.StatusApplied) || status == string(apply.StatusDone)) {
 				kind = partRowLess
 			}
-			b.addPart(kind, tableRow(prose(status), what, code(middle(ruleIn(run, c)))))
+			b.addPart(kind, tableRow(prose(status), what, code(omitMiddle(ruleIn(run, c)))))
 		}
-		b.addPart(partTitle, "\n"+prose(endOf(run))+"\n\n")
+		b.addPart(partTitle, "\n"+prose(runEnd(run))+"\n\n")
 	}
-	return writeAll(w, b.fit(o.Limit, o.Show))
+	return writeAll(w, b.fitParts(o.Limit, o.Show))
 }

@@ -32,7 +32,7 @@ type row struct {
 	value, more string
 }
 
-func fact(label, value string) row {
+func factRow(label, value string) row {
 	return row{sign: solidSpan("  ", styleNone), label: label, value: value}
 }
 
@@ -45,41 +45,41 @@ const (
 // remedyWidth is the width of the words before a command line.
 const remedyWidth = len("bring it back:") + 1
 
-func (p *printer) changes(project *plan.Project) {
+func (p *printer) printChanges(project *plan.Project) {
 	var last *plan.Blocked
 	for _, arranged := range arrangeChanges(project) {
 		c := arranged.change
-		p.blank()
+		p.printBlank()
 		sign, verb := signOf(c.Action), ""
 		if c.Blocked != nil {
 			sign, verb = blockedSign, string(c.Action)+" "
 		}
-		p.line(ruleIndent, rowIndent, sign, textSpan(verb), styled(quoteName(c.Rule), styleBold), textSpan(": "+p.directionText(c)))
-		p.blocked(c.Blocked, last)
-		p.rows(p.rowsOf(c))
+		p.printLine(ruleIndent, rowIndent, sign, textSpan(verb), styledSpan(quoteName(c.Rule), styleBold), textSpan(": "+p.directionText(c)))
+		p.printBlocked(c.Blocked, last)
+		p.printRows(p.changeRows(c))
 		if p.Drift {
-			for _, r := range p.Commands.remedies(project.Name, c) {
-				p.raw(rowIndent, styled(pad(r.does+":", remedyWidth), styleDim), textSpan(r.command))
+			for _, r := range p.Commands.driftRemedies(project.Name, c) {
+				p.printUnwrapped(rowIndent, styledSpan(pad(r.does+":", remedyWidth), styleDim), textSpan(r.command))
 			}
 		}
 		last = c.Blocked
 	}
 }
 
-// blocked prints the guard that blocks a change and its flag. If a limit blocks
+// printBlocked prints the guard that blocks a change and its flag. If a limit blocks
 // several changes in a row, only the first shows the reason.
-func (p *printer) blocked(b, last *plan.Blocked) {
+func (p *printer) printBlocked(b, last *plan.Blocked) {
 	if b == nil {
 		return
 	}
-	by := styled("blocked by "+string(b.Guard), styleBlock)
+	by := styledSpan("blocked by "+string(b.Guard), styleBlock)
 	if last != nil && *last == *b {
-		p.line(rowIndent, rowIndent, by, textSpan(", as above"))
+		p.printLine(rowIndent, rowIndent, by, textSpan(", as above"))
 		return
 	}
-	p.line(rowIndent, rowIndent, by, textSpan(": "+b.Reason))
+	p.printLine(rowIndent, rowIndent, by, textSpan(": "+b.Reason))
 	if lift := liftOf(b); lift != "" {
-		p.raw(rowIndent, textSpan("lift with "+lift))
+		p.printUnwrapped(rowIndent, textSpan("lift with "+lift))
 	}
 }
 
@@ -93,22 +93,22 @@ func liftOf(b *plan.Blocked) string {
 	return b.Lift
 }
 
-// rotated reports whether only a secret's value differs.
-func rotated(c *plan.Change) bool { return c.Auth == plan.AuthChanged && !visible(c) }
+// isRotated reports whether only a secret's value differs.
+func isRotated(c *plan.Change) bool { return c.Auth == plan.AuthChanged && !hasVisibleField(c) }
 
-// visible reports whether a field differs that this version knows.
-func visible(c *plan.Change) bool {
+// hasVisibleField reports whether a field differs that this version knows.
+func hasVisibleField(c *plan.Change) bool {
 	for _, f := range c.Fields {
-		if !unknownField(c, f) {
+		if !isUnknownField(c, f) {
 			return true
 		}
 	}
 	return false
 }
 
-// unknownField reports whether this version does not know a field, so that a
+// isUnknownField reports whether this version does not know a field, so that a
 // PUT would lose it.
-func unknownField(c *plan.Change, f plan.Field) bool {
+func isUnknownField(c *plan.Change, f plan.Field) bool {
 	if f.Op != plan.OpRemove || c.Before == nil {
 		return false
 	}
@@ -116,8 +116,8 @@ func unknownField(c *plan.Change, f plan.Field) bool {
 	return ok
 }
 
-// rowsOf returns the rows of a change, field by field.
-func (p *printer) rowsOf(c *plan.Change) []row {
+// changeRows returns the rows of a change, field by field.
+func (p *printer) changeRows(c *plan.Change) []row {
 	var rows []row
 	switch c.Action {
 	case plan.Delete:
@@ -134,7 +134,7 @@ func (p *printer) rowsOf(c *plan.Change) []row {
 		rows = append(rows, renameRow(c))
 	}
 	if c.File != "" {
-		rows = append(rows, fact("file", describeFiles(c, quoteName)))
+		rows = append(rows, factRow("file", describeFiles(c, quoteName)))
 	}
 	return receiverFirst(rows)
 }
@@ -184,21 +184,21 @@ func renameRow(c *plan.Change) row {
 	if c.Action == plan.Delete {
 		what = "which this plan creates"
 	}
-	return fact("rename?", "same spec as "+quoteName(c.RenameOf)+", "+what)
+	return factRow("rename?", "same spec as "+quoteName(c.RenameOf)+", "+what)
 }
 
 func (p *printer) deleteRows(c *plan.Change) []row {
 	var rows []row
 	if c.Before != nil {
-		rows = append(rows, fact("url", truncateValue(c.Before.URL, p.limit())))
+		rows = append(rows, factRow("url", truncateValue(c.Before.URL, p.valueLimit())))
 		if !c.Before.Enabled {
-			rows = append(rows, fact("enabled", "false"))
+			rows = append(rows, factRow("enabled", "false"))
 		}
 	}
 	if words := p.pauseWords(c); words != "" {
-		rows = append(rows, fact("pause", words))
+		rows = append(rows, factRow("pause", words))
 	}
-	return append(rows, fact("history", historyWords(c.History)))
+	return append(rows, factRow("history", historyWords(c.History)))
 }
 
 // pauseWords describes the changes that a delete makes to the live rule before
@@ -217,7 +217,7 @@ func (p *printer) pauseWords(c *plan.Change) string {
 	if len(names) == 0 {
 		return "the rule is paused first"
 	}
-	return "the rule is paused first, which takes out " + p.some(names, maxNames)
+	return "the rule is paused first, which takes out " + p.joinSome(names, maxNames)
 }
 
 func historyWords(h *plan.History) string {
@@ -229,7 +229,7 @@ func historyWords(h *plan.History) string {
 	}
 	out := countNoun(h.Records, "record", "records") + " to archive before the delete"
 	if h.Pending > 0 {
-		out += ", " + count(h.Pending) + " still on their way"
+		out += ", " + formatCount(h.Pending) + " still on their way"
 	}
 	return out
 }
@@ -241,14 +241,14 @@ func (p *printer) createRows(c *plan.Change) []row {
 	events := -1
 	for _, f := range c.Fields {
 		switch {
-		case authPath(f.Path):
+		case isAuthPath(f.Path):
 		case f.Path == "spec.events" && events >= 0:
-			rows[events].value += ", " + truncateValue(f.After, p.limit())
+			rows[events].value += ", " + truncateValue(f.After, p.valueLimit())
 		default:
 			if f.Path == "spec.events" {
 				events = len(rows)
 			}
-			r := fact(label(f.Path), truncateValue(f.After, p.limit()))
+			r := factRow(fieldLabel(f.Path), truncateValue(f.After, p.valueLimit()))
 			if !apiField(r.label) {
 				r.sign = signs[plan.Create] // a line must not begin with foreign text
 			}
@@ -271,23 +271,23 @@ func apiField(label string) bool {
 func (p *printer) fieldRows(c *plan.Change) []row {
 	var rows []row
 	for _, f := range c.Fields {
-		r := row{label: label(f.Path)}
+		r := row{label: fieldLabel(f.Path)}
 		switch f.Op {
 		case plan.OpAdd:
-			r.sign, r.value = signs[plan.Create], truncateValue(f.After, p.limit())
+			r.sign, r.value = signs[plan.Create], truncateValue(f.After, p.valueLimit())
 		case plan.OpRemove:
-			r.sign, r.value = signs[plan.Delete], truncateValue(f.Before, p.limit())
+			r.sign, r.value = signs[plan.Delete], truncateValue(f.Before, p.valueLimit())
 		default:
 			r.sign = signs[plan.Update]
-			r.value, r.more = cutPair(f.Before, f.After, p.limit())
+			r.value, r.more = cutPair(f.Before, f.After, p.valueLimit())
 			if f.Before == webhook.Redacted && f.After == webhook.Redacted {
 				r.value, r.more = "changed "+webhook.Redacted, ""
 			}
 		}
-		switch unknown := unknownField(c, f); {
-		case authPath(f.Path) && !unknown:
+		switch unknown := isUnknownField(c, f); {
+		case isAuthPath(f.Path) && !unknown:
 			continue // authRow covers it
-		case authPath(f.Path):
+		case isAuthPath(f.Path):
 			r.value, r.more = "not shown (unknown to this version, a PUT drops it)", ""
 		case unknown:
 			r.value += " (unknown to this version, a PUT drops it)"
@@ -304,7 +304,7 @@ func authRow(c *plan.Change) (row, bool) {
 	}
 	var added, dropped []string
 	for _, f := range c.Fields {
-		if !authPath(f.Path) || unknownField(c, f) {
+		if !isAuthPath(f.Path) || isUnknownField(c, f) {
 			continue
 		}
 		n := strings.TrimPrefix(f.Path, "spec.authentication.")
@@ -341,7 +341,7 @@ func authRow(c *plan.Change) (row, bool) {
 		words = append(words, "removed "+authNames(dropped))
 	}
 	if c.SecretTo != "" {
-		words = append(words, "sent to "+Escape(middle(c.SecretTo)))
+		words = append(words, "sent to "+Escape(omitMiddle(c.SecretTo)))
 	}
 	r.value = strings.Join(words, "; ")
 	return r, len(words) > 0
@@ -350,19 +350,19 @@ func authRow(c *plan.Change) (row, bool) {
 // authNames lists names of authentication; of very many only the first.
 func authNames(all []string) string {
 	if n := len(all) - manyRows; n > 1 {
-		return strings.Join(all[:manyRows], ", ") + " and " + count(n) + " more"
+		return strings.Join(all[:manyRows], ", ") + " and " + formatCount(n) + " more"
 	}
 	return strings.Join(all, ", ")
 }
 
-// label returns a field's path below spec.
-func label(path string) string { return truncateLabel(strings.TrimPrefix(path, "spec.")) }
+// fieldLabel returns a field's path below spec.
+func fieldLabel(path string) string { return truncateLabel(strings.TrimPrefix(path, "spec.")) }
 
 // truncateLabel shortens a path that is too long for a label, and appends the
 // number of omitted characters.
 func truncateLabel(s string) string {
 	if runes := []rune(s); len(runes) > maxLabel {
-		return Escape(string(runes[:maxLabel])) + "… (" + count(len(runes)-maxLabel) + " more)"
+		return Escape(string(runes[:maxLabel])) + "… (" + formatCount(len(runes)-maxLabel) + " more)"
 	}
 	return Escape(s)
 }
@@ -370,10 +370,10 @@ func truncateLabel(s string) string {
 // maxColumn is the widest label to which other labels are aligned.
 const maxColumn = 32
 
-func (p *printer) rows(rows []row) {
+func (p *printer) printRows(rows []row) {
 	wide := 0
 	for _, r := range rows {
-		if n := columns(r.label); n <= maxColumn {
+		if n := countColumns(r.label); n <= maxColumn {
 			wide = max(wide, n)
 		}
 	}
@@ -381,14 +381,14 @@ func (p *printer) rows(rows []row) {
 	for _, r := range rows {
 		head := []span{r.sign, solidSpan(pad(r.label, wide)+"  ", styleNone)}
 		if r.more == "" {
-			p.line(rowIndent, start, append(head, textSpan(r.value))...)
+			p.printLine(rowIndent, start, append(head, textSpan(r.value))...)
 			continue
 		}
-		if p.Width == 0 || start+columns(r.value)+columns(r.more)+3 <= p.Width {
-			p.line(rowIndent, start, append(head, textSpan(r.value), styled(" → ", styleDim), textSpan(r.more))...)
+		if p.Width == 0 || start+countColumns(r.value)+countColumns(r.more)+3 <= p.Width {
+			p.printLine(rowIndent, start, append(head, textSpan(r.value), styledSpan(" → ", styleDim), textSpan(r.more))...)
 			continue
 		}
-		p.line(rowIndent, start, append(head, textSpan(r.value))...)
-		p.line(min(start, p.Width/2), start+2, solidSpan("→ ", styleDim), textSpan(r.more))
+		p.printLine(rowIndent, start, append(head, textSpan(r.value))...)
+		p.printLine(min(start, p.Width/2), start+2, solidSpan("→ ", styleDim), textSpan(r.more))
 	}
 }

@@ -8,7 +8,7 @@ const pausedWords = "paused since the last apply, by hand or by a delete that br
 // directionText describes how a change came about.
 func (p *printer) directionText(c *plan.Change) string {
 	if p.Drift {
-		return driftWhy(c)
+		return driftText(c)
 	}
 	switch c.Direction {
 	case plan.DirNew:
@@ -16,7 +16,7 @@ func (p *printer) directionText(c *plan.Change) string {
 	case plan.DirGone:
 		return "no file names it any more"
 	case plan.DirPending:
-		if rotated(c) {
+		if isRotated(c) {
 			return "secret rotated"
 		}
 		return "the files moved on"
@@ -29,7 +29,7 @@ func (p *printer) directionText(c *plan.Change) string {
 		return "changed by hand, and the files moved on, too"
 	case plan.DirAdopt:
 		switch {
-		case visible(c):
+		case hasVisibleField(c):
 			return "adopt: exists, made elsewhere"
 		case c.SecretTo != "":
 			return "adopt: made elsewhere; the marker is added, its secret sent"
@@ -39,20 +39,20 @@ func (p *printer) directionText(c *plan.Change) string {
 	switch {
 	case c.Action == plan.Delete:
 		return "no file names it, and prune is all"
-	case c.Action == plan.Update && !visible(c):
+	case c.Action == plan.Update && !hasVisibleField(c):
 		return "no difference seen; its secret is sent again"
 	}
 	return "differs; without an owner nothing says which side moved"
 }
 
-func driftWhy(c *plan.Change) string {
+func driftText(c *plan.Change) string {
 	switch c.Direction {
 	case plan.DirNew:
 		return "pending: no live rule (not applied yet, or deleted by hand)"
 	case plan.DirGone:
 		return "pending: no file names it any more"
 	case plan.DirPending:
-		if rotated(c) {
+		if isRotated(c) {
 			return "pending: the secret was rotated in the files"
 		}
 		return "pending: the files moved since the last apply"

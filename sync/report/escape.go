@@ -18,7 +18,7 @@ import (
 //
 // It is idempotent: escaped text does not change.
 func Escape(s string) string {
-	if plain(s) {
+	if isPlain(s) {
 		return s
 	}
 	var b strings.Builder
@@ -30,7 +30,7 @@ func Escape(s string) string {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
 			last = 0
-		case hidden(r) || r == '#' && last == '#':
+		case isHidden(r) || r == '#' && last == '#':
 			fmt.Fprintf(&b, `\u{%x}`, r)
 			last = 0
 		default:
@@ -42,8 +42,8 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// plain reports whether s needs no escape, which holds for nearly all text.
-func plain(s string) bool {
+// isPlain reports whether s needs no escape, which holds for nearly all text.
+func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '#' && i > 0 && s[i-1] == '#' {
 			return false
@@ -52,10 +52,10 @@ func plain(s string) bool {
 	return true
 }
 
-// hidden reports whether a character is invisible or changes the appearance of
+// isHidden reports whether a character is invisible or changes the appearance of
 // other characters. Unicode's printable characters are letters, marks, numbers,
 // punctuation, symbols and the plain space. A few of those letters are blank.
-func hidden(r rune) bool {
+func isHidden(r rune) bool {
 	if 0x20 <= r && r <= 0x7e {
 		return false
 	}
@@ -66,13 +66,13 @@ func hidden(r rune) bool {
 // the name could be mistaken for other text.
 func quoteName(s string) string {
 	if s == "" || s[0] == '-' || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@-") != "" {
-		return quote(s)
+		return quoteText(s)
 	}
 	return s
 }
 
-// quote escapes s and adds quotes.
-func quote(s string) string {
+// quoteText escapes s and adds quotes.
+func quoteText(s string) string {
 	return `"` + Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
 }
 
@@ -81,19 +81,19 @@ func quote(s string) string {
 func formatValue(v any) string {
 	s, ok := v.(string)
 	if !ok {
-		return compact(v)
+		return compactJSON(v)
 	}
 	if s == webhook.Redacted {
 		return s
 	}
 	if s == "" || strings.ContainsAny(s, " \"\\") || Escape(s) != s {
-		return quote(s)
+		return quoteText(s)
 	}
 	return s
 }
 
-// compact returns the JSON of a value that is not text.
-func compact(v any) string {
+// compactJSON returns the JSON of a value that is not text.
+func compactJSON(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -140,13 +140,13 @@ func textOf(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
-	return compact(v)
+	return compactJSON(v)
 }
 
 // excerptAround formats limit characters of a value, starting at from.
 func excerptAround(runes []rune, from, limit int) string {
 	to := min(from+limit, len(runes))
-	var left list
+	var left countList
 	left.addCount(from, "characters before")
 	left.addCount(len(runes)-to, "characters after")
 	out := formatValue(string(runes[from:to]))
@@ -162,9 +162,9 @@ func excerptAround(runes []rune, from, limit int) string {
 	return out
 }
 
-// authPath reports whether a field is authentication or below it: only its name
+// isAuthPath reports whether a field is authentication or below it: only its name
 // may be shown.
-func authPath(path string) bool {
+func isAuthPath(path string) bool {
 	path = strings.TrimPrefix(strings.ToLower(path), "spec")
 	return strings.HasPrefix(strings.TrimLeft(path, `.["`), "authentication")
 }

@@ -79,7 +79,7 @@ func TestCut(t *testing.T) {
 func TestCount(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := count(n); got != want {
+		if got := formatCount(n); got != want {
 			t.Errorf("count(%d) = %s, want %s", n, got, want)
 		}
 	}
@@ -93,13 +93,13 @@ func FuzzEscape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		out := Escape(s)
-		if !utf8.ValidString(out) || strings.Contains(out, "##") || strings.ContainsFunc(out, hidden) {
+		if !utf8.ValidString(out) || strings.Contains(out, "##") || strings.ContainsFunc(out, isHidden) {
 			t.Errorf("Escape(%q) = %q", s, out)
 		}
 		if again := Escape(out); again != out {
 			t.Errorf("not idempotent: %q, then %q", out, again)
 		}
-		if utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) && !strings.Contains(s, "##") && out != s {
+		if utf8.ValidString(s) && !strings.ContainsFunc(s, isHidden) && !strings.Contains(s, "##") && out != s {
 			t.Errorf("Escape(%q) = %q, though nothing is to be escaped", s, out)
 		}
 		if len(quoteName(s)) == 0 || len(formatValue(s)) == 0 {

@@ -13,14 +13,14 @@ func (p *printer) printFailing(rules []plan.Failing) {
 	if len(rules) == 0 {
 		return
 	}
-	p.blank()
-	p.line(0, 2, styled(failingTitle+failingWhy, styleRed))
+	p.printBlank()
+	p.printLine(0, 2, styledSpan(failingTitle+failingWhy, styleRed))
 	wide := 0
 	for _, f := range rules {
-		wide = max(wide, min(columns(quoteName(f.Rule)), maxRuleColumn))
+		wide = max(wide, min(countColumns(quoteName(f.Rule)), maxRuleColumn))
 	}
 	for _, f := range rules {
-		p.line(2, 4, solidSpan("! ", styleRed), textSpan(pad(quoteName(f.Rule), wide)+"  "+failingWords(f)+minute(f.From)))
+		p.printLine(2, 4, solidSpan("! ", styleRed), textSpan(pad(quoteName(f.Rule), wide)+"  "+failingWords(f)+formatMinute(f.From)))
 	}
 }
 
@@ -39,6 +39,6 @@ func failingWords(f plan.Failing) string {
 // failingList adds the list of [printer.printFailing] in Markdown.
 func (b *builder) failingList(rules []plan.Failing) {
 	addList(b, "**"+failingTitle+"**"+failingWhy, rules, func(f plan.Failing) string {
-		return short(f.Rule) + ": " + failingWords(f) + code(minute(f.From))
+		return shortCode(f.Rule) + ": " + failingWords(f) + code(formatMinute(f.From))
 	})
 }

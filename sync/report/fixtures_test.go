@@ -214,7 +214,7 @@ func blockedByEach() []plan.Change {
 		{Guard: plan.GuardDependence, Reason: `deletes wait until every create is done, and the create of "rule-1" is blocked`},
 	} {
 		c := plan.Change{
-			Rule: "rule-" + count(len(out)+1), Action: plan.Delete, Direction: plan.DirUnknown, Auth: plan.AuthNone,
+			Rule: "rule-" + formatCount(len(out)+1), Action: plan.Delete, Direction: plan.DirUnknown, Auth: plan.AuthNone,
 			Before: live(hooks, true), Blocked: &b,
 		}
 		if b.Guard == plan.GuardForeign || b.Guard == plan.GuardDestination || b.Guard == plan.GuardAdopt {

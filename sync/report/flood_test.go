@@ -232,7 +232,7 @@ func TestHostsThatAreNotNamed(t *testing.T) {
 	// Destinations separate expected hosts from unexpected hosts.
 	doc = document(project(sends("b", "", "b.example.com"), sends("a", "", "a.media.example.org"), sends("c", "c.example.com", "c.example.com")))
 	doc.Projects[0].Guards.Settings.Destinations = []string{"*.media.example.org", "c.example.com"}
-	if got, want := strings.Join(planReceivers(doc).lines(planHostWords, 0, Escape), "\n"), "Secrets go to: b.example.com (1 rule, not in destinations), a.media.example.org (1 rule), c.example.com (1 rule)."; got != want {
+	if got, want := strings.Join(planReceivers(doc).hostLines(planHostWords, 0, Escape), "\n"), "Secrets go to: b.example.com (1 rule, not in destinations), a.media.example.org (1 rule), c.example.com (1 rule)."; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	// The end of a long host shows its owner.

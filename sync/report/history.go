@@ -14,33 +14,33 @@ import (
 // line a rule if brief is set.
 func HistoryText(w io.Writer, doc *history.Document, brief bool, o TextOptions) error {
 	p := newPrinter(o)
-	p.historyHead(doc)
+	p.printHistoryHead(doc)
 	if brief {
-		p.historyTable(doc)
+		p.printHistoryTable(doc)
 	} else {
 		for i := range doc.Rules {
-			p.blank()
-			p.historyRule(&doc.Rules[i])
+			p.printBlank()
+			p.printHistoryRule(&doc.Rules[i])
 		}
 	}
-	p.blank()
-	p.historySum(doc)
+	p.printBlank()
+	p.printHistorySum(doc)
 	return p.flush(w)
 }
 
-func (p *printer) historyHead(doc *history.Document) {
+func (p *printer) printHistoryHead(doc *history.Document) {
 	window := ", all records"
 	if doc.Since != nil {
-		window = ", records since " + moment(*doc.Since)
+		window = ", records since " + formatTime(*doc.Since)
 	}
-	p.line(0, 2, textSpan("Project "), styled(quoteName(doc.Project), styleBold), textSpan(" at "+host(doc.BaseURL)+window))
+	p.printLine(0, 2, textSpan("Project "), styledSpan(quoteName(doc.Project), styleBold), textSpan(" at "+serviceHost(doc.BaseURL)+window))
 }
 
-// minute formats a time without seconds.
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+// formatMinute formats a time without seconds.
+func formatMinute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// day formats a time without the zone, beside a time with the zone.
-func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+// formatWithoutZone formats a time without the zone, beside a time with the zone.
+func formatWithoutZone(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 // stateStyles are the styles of the states of a history.
 var stateStyles = map[history.State]style{
@@ -60,7 +60,7 @@ func stateWords(r *history.Rule, at func(time.Time) string) string {
 			return "the last delivery failed"
 		}
 		if n := r.Failing.Records; n > 1 {
-			return "the last " + count(n) + " deliveries failed, since " + at(r.Failing.From)
+			return "the last " + formatCount(n) + " deliveries failed, since " + at(r.Failing.From)
 		}
 		return "the last delivery failed, at " + at(r.Failing.To)
 	case history.StateRetrying:
@@ -79,48 +79,48 @@ func stateWords(r *history.Rule, at func(time.Time) string) string {
 // historyWide is the column at which a rule's facts begin.
 const historyWide = 13
 
-func (p *printer) historyRule(r *history.Rule) {
+func (p *printer) printHistoryRule(r *history.Rule) {
 	paused := ""
 	if !r.Enabled {
 		paused = " (paused)"
 	}
-	p.line(0, 2, textSpan("Rule "), styled(quoteName(r.Rule), styleBold), textSpan(paused+": "), styled(stateWords(r, minute), stateStyles[r.State]))
+	p.printLine(0, 2, textSpan("Rule "), styledSpan(quoteName(r.Rule), styleBold), textSpan(paused+": "), styledSpan(stateWords(r, formatMinute), stateStyles[r.State]))
 	fact := func(label string, spans ...span) {
-		p.line(2, 2+historyWide, append([]span{solidSpan(pad(label, historyWide), styleNone)}, spans...)...)
+		p.printLine(2, 2+historyWide, append([]span{solidSpan(pad(label, historyWide), styleNone)}, spans...)...)
 	}
 	if r.Error != "" {
-		fact("error", styled(r.Error, styleRed))
+		fact("error", styledSpan(r.Error, styleRed))
 	}
 	if r.Records > 0 {
 		label := "records"
 		if r.Error != "" {
 			label = "read so far"
 		}
-		fact(label, textSpan(count(r.Records)+": "+statusCounts(r.Status)))
+		fact(label, textSpan(formatCount(r.Records)+": "+statusCounts(r.Status)))
 		if r.SuccessRate != nil {
-			fact("success", textSpan(percent(*r.SuccessRate)+" of "+countNoun(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
+			fact("success", textSpan(formatPercent(*r.SuccessRate)+" of "+countNoun(r.Status.Sent+r.Status.Failed, "delivery that ended", "deliveries that ended")))
 		}
 		if run := r.LongestFailure; run != nil {
-			fact("failures", textSpan("longest run "+count(run.Records)+", "+between(run.From, run.To)))
+			fact("failures", textSpan("longest run "+formatCount(run.Records)+", "+timeRange(run.From, run.To)))
 		}
 		if r.First != nil {
-			fact("first, last", textSpan(day(*r.First)+", "+moment(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
+			fact("first, last", textSpan(formatWithoutZone(*r.First)+", "+formatTime(*r.Last)+" ("+Escape(string(r.LastStatus))+")"))
 		}
-		p.historyTypes(r, fact)
+		p.printHistoryTypes(r, fact)
 		if r.Timeline != nil {
-			p.spark(r.Timeline, fact)
+			p.printSpark(r.Timeline, fact)
 		}
 	}
-	for _, why := range notExact(r) {
-		fact("not exact", styled(why, styleYellow))
+	for _, why := range inexactReasons(r) {
+		fact("not exact", styledSpan(why, styleYellow))
 	}
 	if a := r.Archive; a != nil {
-		fact("stored", textSpan(stored(a)))
+		fact("stored", textSpan(archiveWords(a)))
 	}
 }
 
-// notExact returns why the counts of a rule may be wrong.
-func notExact(r *history.Rule) []string {
+// inexactReasons returns why the counts of a rule may be wrong.
+func inexactReasons(r *history.Rule) []string {
 	var out []string
 	if r.NotWhole != "" {
 		out = append(out, r.NotWhole)
@@ -131,27 +131,27 @@ func notExact(r *history.Rule) []string {
 	return out
 }
 
-// stored describes an archive and its location.
-func stored(a *history.Archive) string { return activeWords(a) + " in " + Escape(a.Location) }
+// archiveWords describes an archive and its location.
+func archiveWords(a *history.Archive) string { return activeWords(a) + " in " + Escape(a.Location) }
 
 func activeWords(a *history.Archive) string {
 	s := countNoun(a.Records, "record", "records")
 	if a.Active > 0 {
-		s += " (" + count(a.Active) + " still on their way)"
+		s += " (" + formatCount(a.Active) + " still on their way)"
 	}
 	return s
 }
 
-func (p *printer) historyTypes(r *history.Rule, fact func(string, ...span)) {
+func (p *printer) printHistoryTypes(r *history.Rule, fact func(string, ...span)) {
 	wide := 0
 	for _, t := range r.Types {
-		wide = max(wide, min(columns(string(t.Type)), maxLabel))
+		wide = max(wide, min(countColumns(string(t.Type)), maxLabel))
 	}
 	label := "types"
 	for _, t := range r.Types {
-		line := pad(string(t.Type), wide) + "  " + count(t.Records)
+		line := pad(string(t.Type), wide) + "  " + formatCount(t.Records)
 		if t.Failed > 0 {
-			line += ", " + count(t.Failed) + " failed"
+			line += ", " + formatCount(t.Failed) + " failed"
 		}
 		fact(label, textSpan(line))
 		label = ""
@@ -159,7 +159,7 @@ func (p *printer) historyTypes(r *history.Rule, fact func(string, ...span)) {
 }
 
 func statusCounts(c history.Counts) string {
-	var l list
+	var l countList
 	l.addCount(c.Sent, string(webhook.Sent))
 	l.addCount(c.Failed, string(webhook.Failed))
 	l.addCount(c.Retrying, string(webhook.Retrying))
@@ -168,8 +168,8 @@ func statusCounts(c history.Counts) string {
 	return l.String()
 }
 
-// percent formats a share. It returns 100 and 0 only for all and nothing.
-func percent(share float64) string {
+// formatPercent formats a share. It returns 100 and 0 only for all and nothing.
+func formatPercent(share float64) string {
 	s := strconv.FormatFloat(share*100, 'f', 1, 64)
 	switch {
 	case share == 1 || share == 0:
@@ -182,15 +182,15 @@ func percent(share float64) string {
 	return s + " %"
 }
 
-func between(from, to time.Time) string {
+func timeRange(from, to time.Time) string {
 	if from.Equal(to) {
-		return "at " + moment(from)
+		return "at " + formatTime(from)
 	}
-	return day(from) + " to " + moment(to)
+	return formatWithoutZone(from) + " to " + formatTime(to)
 }
 
-// age formats a duration in one unit, or returns nothing if it is negative.
-func age(d time.Duration) string {
+// formatAge formats a duration in one unit, or returns nothing if it is negative.
+func formatAge(d time.Duration) string {
 	switch {
 	case d < 0:
 		return ""
@@ -201,24 +201,24 @@ func age(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%dh", d/time.Hour)
 	}
-	return count(int(d/(24*time.Hour))) + "d"
+	return formatCount(int(d/(24*time.Hour))) + "d"
 }
 
-// historySum prints the totals at the end.
-func (p *printer) historySum(doc *history.Document) {
+// printHistorySum prints the totals at the end.
+func (p *printer) printHistorySum(doc *history.Document) {
 	s := doc.Summary
-	var l list
+	var l countList
 	l.addCount(s.Failing, "failing")
 	l.addCount(s.Errors, "not read or stored")
-	p.line(0, 2, styled(countNoun(s.Rules, "rule", "rules")+": ", styleBold), textSpan(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
+	p.printLine(0, 2, styledSpan(countNoun(s.Rules, "rule", "rules")+": ", styleBold), textSpan(orWords(l.String(), "none is failing")+"; "+historyRecords(s)+"."))
 	switch {
 	case undecidedWords(doc) != "":
-		p.line(0, 2, textSpan("Exit code 1 means that "+undecidedWords(doc)+"."))
+		p.printLine(0, 2, textSpan("Exit code 1 means that "+undecidedWords(doc)+"."))
 		if s.Alerts > 0 {
-			p.line(0, 2, textSpan("For certain, "+alertWords(doc)+"."))
+			p.printLine(0, 2, textSpan("For certain, "+alertWords(doc)+"."))
 		}
 	case s.Alerts > 0:
-		p.line(0, 2, textSpan("Exit code 2 means that "+alertWords(doc)+"."))
+		p.printLine(0, 2, textSpan("Exit code 2 means that "+alertWords(doc)+"."))
 	}
 }
 

@@ -28,15 +28,15 @@ func HistoryMarkdown(w io.Writer, doc *history.Document, o MarkdownOptions) erro
 	m.addPart(partTitle, "\n")
 	for _, t := range lines {
 		if len(t.Columns) > 0 {
-			m.addPart(partNote, "Deliveries: "+stretch(t.Seconds)+" a column, from "+code(minute(t.From))+"; × "+mostlyFailed+".\n\n")
+			m.addPart(partNote, "Deliveries: "+formatStretch(t.Seconds)+" a column, from "+code(formatMinute(t.From))+"; × "+mostlyFailed+".\n\n")
 			break
 		}
 	}
-	addList(&m.builder, "", m.notes(doc), func(s string) string { return s })
+	addList(&m.builder, "", m.ruleNotes(doc), func(s string) string { return s })
 	if o.Show == "" {
 		o.Show = "mkhooks history --all"
 	}
-	return writeAll(w, m.fit(o.Limit, o.Show))
+	return writeAll(w, m.fitParts(o.Limit, o.Show))
 }
 
 type historyMarkdown struct {
@@ -47,13 +47,13 @@ type historyMarkdown struct {
 func (m *historyMarkdown) headline(doc *history.Document) string {
 	var b strings.Builder
 	s := doc.Summary
-	var l list
+	var l countList
 	l.addCount(s.Failing, "failing")
 	l.addCount(s.Errors, "not read or stored")
 	b.WriteString("### mkhooks history: " + orWords(l.String(), "none is failing") + "\n\n")
-	b.WriteString("Project " + code(quoteName(doc.Project)) + " at " + code(host(doc.BaseURL)) + ", " + countNoun(s.Rules, "rule", "rules") + ", " + historyRecords(s))
+	b.WriteString("Project " + code(quoteName(doc.Project)) + " at " + code(serviceHost(doc.BaseURL)) + ", " + countNoun(s.Rules, "rule", "rules") + ", " + historyRecords(s))
 	if doc.Since != nil {
-		b.WriteString(", since " + code(moment(*doc.Since)))
+		b.WriteString(", since " + code(formatTime(*doc.Since)))
 	}
 	b.WriteString(".\n\n")
 	var alerts []string
@@ -69,16 +69,16 @@ func (m *historyMarkdown) headline(doc *history.Document) string {
 }
 
 func (m *historyMarkdown) ruleRow(r *history.Rule, line history.Timeline) string {
-	cells := []string{short(r.Rule), stateCell(r), count(r.Records), count(r.Status.Failed), "", "", ""}
+	cells := []string{shortCode(r.Rule), stateCell(r), formatCount(r.Records), formatCount(r.Status.Failed), "", "", ""}
 	if r.SuccessRate != nil && r.State != history.StateUnreadable {
-		cells[4] = strings.ReplaceAll(percent(*r.SuccessRate), " ", "&nbsp;")
+		cells[4] = strings.ReplaceAll(formatPercent(*r.SuccessRate), " ", "&nbsp;")
 	}
 	if r.Last != nil {
-		cells[5] = code(moment(*r.Last))
+		cells[5] = code(formatTime(*r.Last))
 	}
 	if len(line.Columns) > 0 {
 		var b strings.Builder
-		for _, s := range m.brief(line) {
+		for _, s := range m.briefSpark(line) {
 			b.WriteString(s.text)
 		}
 		cells[6] = code(b.String())
@@ -97,21 +97,21 @@ func stateCell(r *history.Rule) string {
 	return cell
 }
 
-// notes returns the notes on single rules that do not fit in a table. The kinds
+// ruleNotes returns the notes on single rules that do not fit in a table. The kinds
 // take turns: errors, failures, inexact counts, archives.
-func (m *historyMarkdown) notes(doc *history.Document) []string {
+func (m *historyMarkdown) ruleNotes(doc *history.Document) []string {
 	type note struct{ kind, text string }
 	var notes []note
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
-		rule := short(r.Rule) + ": "
+		rule := shortCode(r.Rule) + ": "
 		if r.Error != "" {
 			notes = append(notes, note{"error", rule + "**error**: " + prose(r.Error)})
 		}
 		if r.State == history.StateFailing {
-			notes = append(notes, note{"failing", rule + stateWords(r, func(t time.Time) string { return code(minute(t)) })})
+			notes = append(notes, note{"failing", rule + stateWords(r, func(t time.Time) string { return code(formatMinute(t)) })})
 		}
-		for _, why := range notExact(r) {
+		for _, why := range inexactReasons(r) {
 			notes = append(notes, note{"not exact", rule + "not exact: " + prose(why)})
 		}
 		if a := r.Archive; a != nil {

@@ -23,8 +23,8 @@ const (
 	cross, asciiCross       = '×', 'x'
 )
 
-// bar returns one character of a spark line.
-func (p *printer) bar(n, most int, none rune) rune {
+// barRune returns one character of a spark line.
+func (p *printer) barRune(n, most int, none rune) rune {
 	set := blocks
 	if p.ASCII {
 		set = asciiBlocks
@@ -35,22 +35,22 @@ func (p *printer) bar(n, most int, none rune) rune {
 	return set[min((n*len(set)-1)/most, len(set)-1)]
 }
 
-func (p *printer) none() rune {
+func (p *printer) noRecordRune() rune {
 	if p.ASCII {
 		return asciiNoRecord
 	}
 	return noRecord
 }
 
-func (p *printer) cross() rune {
+func (p *printer) crossRune() rune {
 	if p.ASCII {
 		return asciiCross
 	}
 	return cross
 }
 
-// tallest returns the largest number of records in a column.
-func tallest(t history.Timeline) int {
+// mostRecords returns the largest number of records in a column.
+func mostRecords(t history.Timeline) int {
 	most := 1
 	for _, c := range t.Columns {
 		most = max(most, c.Records)
@@ -58,29 +58,31 @@ func tallest(t history.Timeline) int {
 	return most
 }
 
-// spark prints a rule's spark lines, with their scale.
-func (p *printer) spark(whole *history.Timeline, fact func(string, ...span)) {
+// printSpark prints a rule's spark lines, with their scale.
+func (p *printer) printSpark(whole *history.Timeline, fact func(string, ...span)) {
 	if whole == nil {
 		return
 	}
 	t := whole.Fit(p.sparkRoom(2 + historyWide))
-	most := tallest(t)
+	most := mostRecords(t)
 	var all, failed []rune
 	failures := 0
 	for _, c := range t.Columns {
-		all = append(all, p.bar(c.Records, most, p.none()))
-		failed = append(failed, p.bar(c.Failed, most, ' '))
+		all = append(all, p.barRune(c.Records, most, p.noRecordRune()))
+		failed = append(failed, p.barRune(c.Failed, most, ' '))
 		failures += c.Failed
 	}
 	fact("deliveries", solidSpan(string(all), styleNone))
 	if failures > 0 {
 		fact("failed", solidSpan(string(failed), styleRed))
 	}
-	fact("", styled(axis(t)+", highest "+count(most), styleDim))
+	fact("", styledSpan(axisWords(t)+", highest "+formatCount(most), styleDim))
 }
 
-// axis describes the columns of a spark line.
-func axis(t history.Timeline) string { return stretch(t.Seconds) + " a column, from " + minute(t.From) }
+// axisWords describes the columns of a spark line.
+func axisWords(t history.Timeline) string {
+	return formatStretch(t.Seconds) + " a column, from " + formatMinute(t.From)
+}
 
 // sparkRoom returns the number of columns that a spark line may have after an
 // indent.
@@ -94,22 +96,22 @@ func (p *printer) sparkRoom(indent int) int {
 // mostlyFailed explains a cross in a table's spark line.
 const mostlyFailed = "where at least half failed"
 
-// brief returns a spark line as spans of a line, with its own scale.
-func (p *printer) brief(t history.Timeline) []span {
-	most := tallest(t)
+// briefSpark returns a spark line as spans of a line, with its own scale.
+func (p *printer) briefSpark(t history.Timeline) []span {
+	most := mostRecords(t)
 	var out []span
 	for _, c := range t.Columns {
-		s := solidSpan(string(p.bar(c.Records, most, p.none())), styleNone)
+		s := solidSpan(string(p.barRune(c.Records, most, p.noRecordRune())), styleNone)
 		if c.Failed > 0 && 2*c.Failed >= c.Records {
-			s = solidSpan(string(p.cross()), styleRed)
+			s = solidSpan(string(p.crossRune()), styleRed)
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-// stretch formats a length of time in whole units.
-func stretch(seconds int64) string {
+// formatStretch formats a length of time in whole units.
+func formatStretch(seconds int64) string {
 	for _, u := range []struct {
 		seconds   int64
 		one, many string

@@ -27,9 +27,9 @@ type table struct {
 func newTable(head []string, right []bool, rows [][]string) *table {
 	t := &table{head: head, right: right}
 	for i := range head {
-		t.wide = append(t.wide, columns(head[i]))
+		t.wide = append(t.wide, countColumns(head[i]))
 		for _, row := range rows {
-			t.wide[i] = max(t.wide[i], columns(row[i]))
+			t.wide[i] = max(t.wide[i], countColumns(row[i]))
 		}
 	}
 	return t
@@ -42,7 +42,7 @@ func (t *table) narrowColumn(column, most int, rows [][]string) {
 	}
 	t.wide[column] = most
 	for _, row := range rows {
-		if columns(row[column]) <= most {
+		if countColumns(row[column]) <= most {
 			continue
 		}
 		used, kept := 0, strings.Builder{}
@@ -56,8 +56,8 @@ func (t *table) narrowColumn(column, most int, rows [][]string) {
 	}
 }
 
-// width returns the number of columns of a row, including the space after it.
-func (t *table) width() int {
+// rowWidth returns the number of columns of a row, including the space after it.
+func (t *table) rowWidth() int {
 	n := 0
 	for _, w := range t.wide {
 		n += w + 2
@@ -65,11 +65,11 @@ func (t *table) width() int {
 	return n
 }
 
-func (t *table) row(cells []string) string {
+func (t *table) formatRow(cells []string) string {
 	var b strings.Builder
 	for i, c := range cells {
 		if t.right[i] {
-			b.WriteString(strings.Repeat(" ", max(0, t.wide[i]-columns(c))) + c)
+			b.WriteString(strings.Repeat(" ", max(0, t.wide[i]-countColumns(c))) + c)
 		} else {
 			b.WriteString(pad(c, t.wide[i]))
 		}
@@ -78,9 +78,9 @@ func (t *table) row(cells []string) string {
 	return b.String()
 }
 
-// historyTable prints a line for each rule, in the document's order. The spark
+// printHistoryTable prints a line for each rule, in the document's order. The spark
 // lines share an axis, so that they can be compared.
-func (p *printer) historyTable(doc *history.Document) {
+func (p *printer) printHistoryTable(doc *history.Document) {
 	if len(doc.Rules) == 0 {
 		return
 	}
@@ -96,46 +96,46 @@ func (p *printer) historyTable(doc *history.Document) {
 			if p.Width >= wideTerminal {
 				spark = sparkColumn
 			}
-			most = max(minRuleColumn, min(most, p.Width-tableIndent-(t.width()-t.wide[0])-spark))
+			most = max(minRuleColumn, min(most, p.Width-tableIndent-(t.rowWidth()-t.wide[0])-spark))
 		}
 		t.narrowColumn(0, most, rows)
 	}
 	if p.Width > 0 {
-		room = max(minSpark, min(room, p.Width-tableIndent-t.width()))
+		room = max(minSpark, min(room, p.Width-tableIndent-t.rowWidth()))
 	}
 	lines := history.Align(doc.Rules, room)
-	p.blank()
-	p.line(0, tableHang, solidSpan("  "+t.row(t.head)+"deliveries", styleDim))
+	p.printBlank()
+	p.printLine(0, tableHang, solidSpan("  "+t.formatRow(t.head)+"deliveries", styleDim))
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
 		sign := "  "
 		if r.State == history.StateFailing || r.Error != "" {
 			sign = "! "
 		}
-		p.line(0, tableHang, append([]span{solidSpan(sign+t.row(rows[i]), stateStyles[r.State])}, p.brief(lines[i])...)...)
+		p.printLine(0, tableHang, append([]span{solidSpan(sign+t.formatRow(rows[i]), stateStyles[r.State])}, p.briefSpark(lines[i])...)...)
 	}
-	p.tableNotes(doc, lines)
+	p.printTableNotes(doc, lines)
 }
 
-// tableNotes prints the scale of the spark lines, and notes on inexact counts.
-func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
-	p.blank()
+// printTableNotes prints the scale of the spark lines, and notes on inexact counts.
+func (p *printer) printTableNotes(doc *history.Document, lines []history.Timeline) {
+	p.printBlank()
 	for _, t := range lines {
 		if len(t.Columns) > 0 {
-			p.line(0, 2, styled("Deliveries: "+axis(t)+"; "+string(p.cross())+" "+mostlyFailed+".", styleDim))
+			p.printLine(0, 2, styledSpan("Deliveries: "+axisWords(t)+"; "+string(p.crossRune())+" "+mostlyFailed+".", styleDim))
 			break
 		}
 	}
 	for i := range doc.Rules {
 		r := &doc.Rules[i]
 		if r.Error != "" {
-			p.line(0, 2, styled("error: ", styleRed), textSpan(quoteName(r.Rule)+": "+r.Error))
+			p.printLine(0, 2, styledSpan("error: ", styleRed), textSpan(quoteName(r.Rule)+": "+r.Error))
 		}
-		for _, why := range notExact(r) {
-			p.line(0, 2, styled("not exact: ", styleYellow), textSpan(quoteName(r.Rule)+": "+why))
+		for _, why := range inexactReasons(r) {
+			p.printLine(0, 2, styledSpan("not exact: ", styleYellow), textSpan(quoteName(r.Rule)+": "+why))
 		}
 		if r.Archive != nil {
-			p.line(0, 2, textSpan("stored: "+quoteName(r.Rule)+": "+stored(r.Archive)))
+			p.printLine(0, 2, textSpan("stored: "+quoteName(r.Rule)+": "+archiveWords(r.Archive)))
 		}
 	}
 }
@@ -144,20 +144,20 @@ func (p *printer) tableNotes(doc *history.Document, lines []history.Timeline) {
 func historyCells(doc *history.Document, r *history.Rule) []string {
 	failed, success, last := "", "", string(r.State)
 	if r.Status.Failed > 0 {
-		failed = count(r.Status.Failed)
+		failed = formatCount(r.Status.Failed)
 	}
 	if r.SuccessRate != nil && r.State != history.StateUnreadable {
-		success = percent(*r.SuccessRate)
+		success = formatPercent(*r.SuccessRate)
 	}
 	switch {
 	case r.State == history.StateFailing && r.Failing != nil: // how long it has been failing
-		last += " " + age(doc.CreatedAt.Sub(r.Failing.From))
+		last += " " + formatAge(doc.CreatedAt.Sub(r.Failing.From))
 	case r.Last != nil && r.State != history.StateUnreadable: // how long ago
-		last += " " + age(doc.CreatedAt.Sub(*r.Last))
+		last += " " + formatAge(doc.CreatedAt.Sub(*r.Last))
 	}
 	last = strings.TrimSpace(last)
 	if !r.Enabled {
 		last += ", paused"
 	}
-	return []string{quoteName(r.Rule), count(r.Records), failed, success, last}
+	return []string{quoteName(r.Rule), formatCount(r.Records), failed, success, last}
 }

@@ -202,7 +202,7 @@ func TestNoFormula(t *testing.T) {
 func checkWidth(t *testing.T, name, text string, o TextOptions) {
 	t.Helper()
 	for line := range strings.Lines(sgr.ReplaceAllString(text, "")) {
-		if n := columns(strings.TrimSuffix(line, "\n")); n > o.Width {
+		if n := countColumns(strings.TrimSuffix(line, "\n")); n > o.Width {
 			t.Fatalf("%s: a line of %d columns at width %d: %.100q", name, n, o.Width, line)
 		}
 	}
@@ -260,13 +260,13 @@ func TestBars(t *testing.T) {
 	t.Parallel()
 	p := newPrinter(TextOptions{})
 	for n, want := range map[int]rune{0: '·', 1: '▁', 500: '▄', 501: '▅', 999: '█', 1000: '█'} {
-		if got := p.bar(n, 1000, p.none()); got != want {
+		if got := p.barRune(n, 1000, p.noRecordRune()); got != want {
 			t.Errorf("bar of %d in 1000 is %c, want %c", n, got, want)
 		}
 	}
 	p.ASCII = true
 	for n, want := range map[int]rune{0: ' ', 1: '_', 1000: '@'} {
-		if got := p.bar(n, 1000, p.none()); got != want {
+		if got := p.barRune(n, 1000, p.noRecordRune()); got != want {
 			t.Errorf("ASCII bar of %d in 1000 is %c, want %c", n, got, want)
 		}
 	}
@@ -275,7 +275,7 @@ func TestBars(t *testing.T) {
 func TestPercent(t *testing.T) {
 	t.Parallel()
 	for share, want := range map[float64]string{0: "0 %", 1: "100 %", 0.5: "50.0 %", 0.9999: "99.9 %", 0.00001: "0.1 %"} {
-		if got := percent(share); got != want {
+		if got := formatPercent(share); got != want {
 			t.Errorf("percent(%v) is %s, want %s", share, got, want)
 		}
 	}

@@ -138,7 +138,7 @@ func checkLines(t testing.TB, out string, o TextOptions) {
 			t.Fatalf("not UTF-8: %q", short)
 		}
 		for _, r := range line {
-			if hidden(r) {
+			if isHidden(r) {
 				t.Fatalf("%q in a line: %q", r, short)
 			}
 		}
@@ -150,8 +150,8 @@ func checkLines(t testing.TB, out string, o TextOptions) {
 			t.Fatalf("begins with text of others: %q", short)
 		}
 		pasted := strings.HasPrefix(start, "hint: ") || strings.HasPrefix(start, "lift with ") || strings.Contains(start, "archived ")
-		if o.Width > 0 && !pasted && columns(line) > max(o.Width, minWidth) {
-			t.Fatalf("%d columns, want at most %d: %q", columns(line), o.Width, short)
+		if o.Width > 0 && !pasted && countColumns(line) > max(o.Width, minWidth) {
+			t.Fatalf("%d columns, want at most %d: %q", countColumns(line), o.Width, short)
 		}
 	}
 }

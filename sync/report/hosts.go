@@ -41,7 +41,7 @@ func planReceivers(doc *plan.Plan) receivers {
 			if c.Blocked != nil {
 				into = kept
 			}
-			r := note(into, c.SecretTo, secretImportance(p, c, live))
+			r := countRule(into, c.SecretTo, secretImportance(p, c, live))
 			r.moved = r.moved || hasMoved(c)
 			r.unlisted = r.unlisted || isUnlisted(p, originTo(c))
 		}
@@ -57,18 +57,18 @@ func resultReceivers(r *apply.Result) receivers {
 		switch {
 		case c.SecretTo == "":
 		case c.Status == apply.StatusApplied || c.Status == apply.StatusUnverified:
-			note(told, c.SecretTo, sendsSecret)
+			countRule(told, c.SecretTo, sendsSecret)
 		case c.InDoubt():
-			note(doubtful, c.SecretTo, sendsSecret)
+			countRule(doubtful, c.SecretTo, sendsSecret)
 		case c.Status != apply.StatusDone:
-			note(kept, c.SecretTo, blockedChange)
+			countRule(kept, c.SecretTo, blockedChange)
 		}
 	}
 	return receivers{told: byImportance(told), doubtful: byImportance(doubtful), kept: byImportance(kept)}
 }
 
-// note counts a rule for a host.
-func note(into map[string]*receiver, host string, class importance) *receiver {
+// countRule counts a rule for a host.
+func countRule(into map[string]*receiver, host string, class importance) *receiver {
 	r := into[host]
 	if r == nil {
 		r = &receiver{host: host, class: class}
@@ -90,9 +90,9 @@ func byImportance(hosts map[string]*receiver) []receiver {
 	return out
 }
 
-// words returns the facts about a host.
-func (r *receiver) words() string {
-	l := list{countNoun(r.rules, "rule", "rules")}
+// factWords returns the facts about a host.
+func (r *receiver) factWords() string {
+	l := countList{countNoun(r.rules, "rule", "rules")}
 	if r.unlisted {
 		l = append(l, "not in destinations")
 	}
@@ -107,7 +107,7 @@ func (r *receiver) words() string {
 func hostLine(hosts []receiver, room int, show func(string) string) string {
 	var b strings.Builder
 	for i := range hosts {
-		item := show(middle(hosts[i].host)) + hosts[i].words()
+		item := show(omitMiddle(hosts[i].host)) + hosts[i].factWords()
 		if room > 0 && i > 0 && b.Len()+len(item) > room {
 			b.WriteString(", and " + countNoun(len(hosts)-i, "more host that is not named here", "more hosts that are not named here"))
 			break
@@ -120,10 +120,10 @@ func hostLine(hosts []receiver, room int, show func(string) string) string {
 	return b.String()
 }
 
-// lines returns the lines near the top of every document that names hosts: the
+// hostLines returns the lines near the top of every document that names hosts: the
 // effect, and its hosts. Each list has its own room, so that no list hides
 // another.
-func (r receivers) lines(words [3]string, room int, show func(string) string) []string {
+func (r receivers) hostLines(words [3]string, room int, show func(string) string) []string {
 	var out []string
 	for i, hosts := range [][]receiver{r.told, r.doubtful, r.kept} {
 		if len(hosts) > 0 {
@@ -156,9 +156,9 @@ const (
 	middleTail = 100
 )
 
-// middle omits the middle of an overlong text and counts the omitted
+// omitMiddle omits the middle of an overlong text and counts the omitted
 // characters.
-func middle(s string) string {
+func omitMiddle(s string) string {
 	if len(Escape(s)) <= maxMiddle {
 		return s
 	}
@@ -175,5 +175,5 @@ func middle(s string) string {
 			break
 		}
 	}
-	return string(runes[:from]) + "…(" + count(to-from) + " characters left out)…" + string(runes[to:])
+	return string(runes[:from]) + "…(" + formatCount(to-from) + " characters left out)…" + string(runes[to:])
 }

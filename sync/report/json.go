@@ -67,7 +67,7 @@ func escapeJSON(raw []byte) []byte {
 	for len(raw) > 0 {
 		r, size := utf8.DecodeRune(raw)
 		switch {
-		case r != '\n' && hidden(r) || r == '#' && last == '#':
+		case r != '\n' && isHidden(r) || r == '#' && last == '#':
 			out = appendJSONEscape(out, r)
 			last = 0
 		default:
@@ -99,8 +99,8 @@ func withoutAuthValues(p *plan.Plan) *plan.Plan {
 			c.Before, c.After = specWithoutAuthValues(c.Before), specWithoutAuthValues(c.After)
 			c.Fields = slices.Clone(c.Fields)
 			for k := range c.Fields {
-				if f := &c.Fields[k]; authPath(f.Path) {
-					f.Before, f.After = redacted(f.Before), redacted(f.After)
+				if f := &c.Fields[k]; isAuthPath(f.Path) {
+					f.Before, f.After = redactValue(f.Before), redactValue(f.After)
 				}
 			}
 		}
@@ -109,7 +109,7 @@ func withoutAuthValues(p *plan.Plan) *plan.Plan {
 	return &out
 }
 
-func redacted(v any) any {
+func redactValue(v any) any {
 	if v == nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func specWithoutAuthValues(s *webhook.Spec) *webhook.Spec {
 	out := *s
 	out.Unknown = maps.Clone(s.Unknown)
 	for path := range out.Unknown {
-		if authPath("spec." + path) {
+		if isAuthPath("spec." + path) {
 			out.Unknown[path] = json.RawMessage(strconv.Quote(webhook.Redacted))
 		}
 	}

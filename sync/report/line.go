@@ -31,9 +31,9 @@ type span struct {
 	solid bool
 }
 
-func textSpan(s string) span           { return span{text: s} }
-func styled(s string, c style) span    { return span{text: s, style: c} }
-func solidSpan(s string, c style) span { return span{text: s, style: c, solid: true} }
+func textSpan(s string) span            { return span{text: s} }
+func styledSpan(s string, c style) span { return span{text: s, style: c} }
+func solidSpan(s string, c style) span  { return span{text: s, style: c, solid: true} }
 
 // cell is a character of a line.
 type cell struct {
@@ -64,8 +64,8 @@ func newPrinter(o TextOptions) *printer {
 	return &printer{TextOptions: o}
 }
 
-// limit returns the number of characters of a value to show; 0 means all.
-func (p *printer) limit() int {
+// valueLimit returns the number of characters of a value to show; 0 means all.
+func (p *printer) valueLimit() int {
 	if p.Verbose {
 		return 0
 	}
@@ -78,41 +78,41 @@ func (p *printer) flush(w io.Writer) error {
 	return err
 }
 
-func (p *printer) blank() {
+func (p *printer) printBlank() {
 	if p.buf.Len() > 0 {
 		p.buf.WriteByte('\n')
 	}
 }
 
-// line prints spans after indent spaces and wraps them; wrapped lines are
+// printLine prints spans after indent spaces and wraps them; wrapped lines are
 // indented by hang. The first span must be text of mkhooks.
-func (p *printer) line(indent, hang int, spans ...span) {
-	p.lines(indent, hang, p.Width, spans)
+func (p *printer) printLine(indent, hang int, spans ...span) {
+	p.printWrapped(indent, hang, p.Width, spans)
 }
 
-// raw prints a line that is never wrapped.
-func (p *printer) raw(indent int, spans ...span) { p.lines(indent, indent, 0, spans) }
+// printUnwrapped prints a line that is never wrapped.
+func (p *printer) printUnwrapped(indent int, spans ...span) { p.printWrapped(indent, indent, 0, spans) }
 
-func (p *printer) lines(indent, hang, width int, spans []span) {
-	rest := cells(spans)
+func (p *printer) printWrapped(indent, hang, width int, spans []span) {
+	rest := splitCells(spans)
 	hang = min(hang, max(indent, width/2))
 	lead := strings.Repeat(" ", indent)
 	for first := true; first || len(rest) > 0; first = false {
 		room := 0
 		if width > 0 {
-			room = width - columns(lead)
+			room = width - countColumns(lead)
 		}
 		var now []cell
 		now, rest = breakLine(rest, room)
 		p.buf.WriteString(lead)
-		p.cells(now)
+		p.printCells(now)
 		p.buf.WriteByte('\n')
 		lead = strings.Repeat(" ", hang) + continuation
 	}
 }
 
-// cells escapes spans and splits them into characters.
-func cells(spans []span) []cell {
+// splitCells escapes spans and splits them into characters.
+func splitCells(spans []span) []cell {
 	n := 0
 	for _, s := range spans {
 		n += len(s.text)
@@ -163,7 +163,7 @@ func breakLine(all []cell, room int) (line, rest []cell) {
 	return line, rest
 }
 
-func (p *printer) cells(line []cell) {
+func (p *printer) printCells(line []cell) {
 	now := styleNone
 	set := func(s style) {
 		if !p.Color || s == now {
@@ -184,8 +184,8 @@ func (p *printer) cells(line []cell) {
 	set(styleNone)
 }
 
-// columns returns the number of terminal columns of s after escaping.
-func columns(s string) int {
+// countColumns returns the number of terminal columns of s after escaping.
+func countColumns(s string) int {
 	n := 0
 	for _, r := range Escape(s) {
 		n += runeColumns(r)
@@ -209,5 +209,5 @@ func runeColumns(r rune) int {
 
 // pad fills s with spaces up to n columns.
 func pad(s string, n int) string {
-	return s + strings.Repeat(" ", max(0, n-columns(s)))
+	return s + strings.Repeat(" ", max(0, n-countColumns(s)))
 }

@@ -23,7 +23,7 @@ func TestLine(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPrinter(TextOptions{Width: tc.width})
-			p.line(2, tc.hang, tc.spans...)
+			p.printLine(2, tc.hang, tc.spans...)
 			if got := p.buf.String(); got != tc.want {
 				t.Errorf("got:\n%swant:\n%s", got, tc.want)
 			}

@@ -48,26 +48,26 @@ const maxClip = 600
 // truncateText escapes s, and cuts it if it is too long to read.
 func truncateText(s string) string {
 	if runes := []rune(s); len(runes) > maxClip {
-		s = string(runes[:maxClip]) + "… (" + count(len(runes)-maxClip) + " more characters)"
+		s = string(runes[:maxClip]) + "… (" + formatCount(len(runes)-maxClip) + " more characters)"
 	}
 	return Escape(s)
 }
 
-// lazily returns an expression that is compiled on first use: most runs write
+// lazyRegexp returns an expression that is compiled on first use: most runs write
 // no Markdown, and start-up must not pay for it.
-func lazily(expression string) func() *regexp.Regexp {
+func lazyRegexp(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
 // longTicks matches runs of backticks that renderers do not handle.
-var longTicks = lazily("`{9,}")
+var longTicks = lazyRegexp("`{9,}")
 
-func fewTicks(s string) string {
+func escapeTicks(s string) string {
 	return longTicks().ReplaceAllStringFunc(s, func(run string) string { return strings.Repeat(`\u{60}`, len(run)) })
 }
 
-// ticks returns a run of backticks longer than any in s, of at least least.
-func ticks(s string, least int) string {
+// fenceTicks returns a run of backticks longer than any in s, of at least least.
+func fenceTicks(s string, least int) string {
 	longest, run := least-1, 0
 	for i := range len(s) {
 		if run++; s[i] != '`' {
@@ -80,43 +80,43 @@ func ticks(s string, least int) string {
 
 // code returns s as a code span.
 func code(s string) string {
-	s = fewTicks(truncateText(s))
+	s = escapeTicks(truncateText(s))
 	if s == "" {
 		s = `""`
 	}
-	fence := ticks(s, 1)
+	fence := fenceTicks(s, 1)
 	if strings.ContainsAny(s[:1]+s[len(s)-1:], "` ") {
 		s = " " + s + " "
 	}
 	return fence + s + fence
 }
 
-// short returns a name as code, without the middle of a long name.
-func short(s string) string { return code(quoteName(middle(s))) }
+// shortCode returns a name as code, without the middle of a long name.
+func shortCode(s string) string { return code(quoteName(omitMiddle(s))) }
 
 // codes lists names as code, at most limit of them, and counts the rest.
 func codes(names []string, limit int) string {
 	var b strings.Builder
 	for i, n := range names {
 		if i >= limit && len(names) > limit+1 {
-			b.WriteString(" and " + count(len(names)-i) + " more")
+			b.WriteString(" and " + formatCount(len(names)-i) + " more")
 			break
 		}
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(short(n))
+		b.WriteString(shortCode(n))
 	}
 	return b.String()
 }
 
-// fenced returns lines as a code block; language may be empty.
-func fenced(language string, lines []string) string {
+// codeBlock returns lines as a code block; language may be empty.
+func codeBlock(language string, lines []string) string {
 	var b strings.Builder
 	for _, l := range lines {
-		b.WriteString(strings.TrimRight(fewTicks(Escape(l)), " ") + "\n")
+		b.WriteString(strings.TrimRight(escapeTicks(Escape(l)), " ") + "\n")
 	}
-	fence := ticks(b.String(), 3)
+	fence := fenceTicks(b.String(), 3)
 	return fence + language + "\n" + b.String() + fence + "\n"
 }
 
@@ -125,9 +125,9 @@ func fenced(language string, lines []string) string {
 func htmlCode(s string) string { return "<code>" + html.EscapeString(truncateText(s)) + "</code>" }
 
 var (
-	tokens    = lazily(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
-	plainWord = lazily(`^(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,3}(?:,[0-9]{3}){0,3}%?)$`)
-	hexWord   = lazily(`^[0-9a-fA-F]{7,40}$`)
+	tokens    = lazyRegexp(`"(?:[^"\\]|\\.)*"[,.;:!?)]*|[^ ]+`)
+	plainWord = lazyRegexp(`^(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,3}(?:,[0-9]{3}){0,3}%?)$`)
+	hexWord   = lazyRegexp(`^[0-9a-fA-F]{7,40}$`)
 )
 
 // prose formats a sentence that may contain foreign names and values. Plain
@@ -214,7 +214,7 @@ func commandLines(title string, commands ...string) string {
 	if len(commands) == 0 {
 		return ""
 	}
-	return title + "\n" + strings.Repeat("\n", min(1, len(title))) + fenced("sh", commands) + "\n"
+	return title + "\n" + strings.Repeat("\n", min(1, len(title))) + codeBlock("sh", commands) + "\n"
 }
 
 // maxNext limits the command lines that come next: they are never omitted.

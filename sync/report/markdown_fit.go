@@ -18,7 +18,7 @@ type part struct {
 }
 
 // partKind is the kind of a part, which decides when it is omitted: see
-// [part.level].
+// [part.omitLevel].
 type partKind int
 
 // The kinds of parts.
@@ -33,9 +33,9 @@ const (
 	partDetailLess                 // the fields of another change
 )
 
-// level returns when a part is omitted: the greatest level first, so that minor
+// omitLevel returns when a part is omitted: the greatest level first, so that minor
 // parts never take the room of parts that matter.
-func (p *part) level() int {
+func (p *part) omitLevel() int {
 	switch p.kind {
 	case partRowLess, partDetailLess:
 		return 3
@@ -47,10 +47,10 @@ func (p *part) level() int {
 	return 0
 }
 
-// rank returns the position among the parts of a level. Rows, items and details
+// omitRank returns the position among the parts of a level. Rows, items and details
 // share the room, so that many of one kind don't take the room of another. For
 // each change with its fields there are a few items and some more rows.
-func (p *part) rank() int {
+func (p *part) omitRank() int {
 	switch p.kind {
 	case partItem:
 		return 4 * p.turn
@@ -105,9 +105,9 @@ const maxItems = 200
 // noteRoom is reserved for the line that counts the omitted parts, in bytes.
 const noteRoom = 3000
 
-// fit joins the parts in at most limit bytes. If parts must be omitted, a line
+// fitParts joins the parts in at most limit bytes. If parts must be omitted, a line
 // after the first part counts them and tells how to see them.
-func (b *builder) fit(limit int, show string) string {
+func (b *builder) fitParts(limit int, show string) string {
 	if limit <= 0 {
 		limit = MaxMarkdown
 	}
@@ -117,7 +117,7 @@ func (b *builder) fit(limit int, show string) string {
 	}
 	size += len(b.unwritten) * len(moreItems(len(b.parts)))
 	if size <= limit {
-		return b.join(len(b.parts), "")
+		return b.joinParts(len(b.parts), "")
 	}
 	// order is the sequence in which parts are omitted.
 	order := make([]int, 0, len(b.parts))
@@ -128,7 +128,7 @@ func (b *builder) fit(limit int, show string) string {
 	}
 	slices.SortFunc(order, func(x, y int) int {
 		p, q := &b.parts[x], &b.parts[y]
-		return cmp.Or(cmp.Compare(q.level(), p.level()), cmp.Compare(q.rank(), p.rank()), cmp.Compare(q.kind, p.kind), cmp.Compare(y, x))
+		return cmp.Or(cmp.Compare(q.omitLevel(), p.omitLevel()), cmp.Compare(q.omitRank(), p.omitRank()), cmp.Compare(q.kind, p.kind), cmp.Compare(y, x))
 	})
 	gone := map[[2]string]int{}
 	for _, i := range order {
@@ -149,14 +149,14 @@ func (b *builder) fit(limit int, show string) string {
 	if show != "" {
 		how = "To see all of it: " + code(show)
 	}
-	return b.join(1, alert("IMPORTANT", "**Left out, because a comment has room for so much only:** "+strings.Join(left, ", ")+".", how))
+	return b.joinParts(1, alert("IMPORTANT", "**Left out, because a comment has room for so much only:** "+strings.Join(left, ", ")+".", how))
 }
 
 // moreItems counts the items of a list that are not shown.
-func moreItems(n int) string { return "- and " + count(n) + " more\n" }
+func moreItems(n int) string { return "- and " + formatCount(n) + " more\n" }
 
-// join joins the parts, with a note before the part at index at.
-func (b *builder) join(at int, note string) string {
+// joinParts joins the parts, with a note before the part at index at.
+func (b *builder) joinParts(at int, note string) string {
 	var out strings.Builder
 	lost := 0
 	for i, p := range b.parts {

@@ -24,7 +24,7 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 	var still []string
 	var shown []*plan.Project
 	for i := range doc.Projects {
-		if m.several && quiet(&doc.Projects[i]) {
+		if m.several && isQuiet(&doc.Projects[i]) {
 			still = append(still, doc.Projects[i].Name)
 			continue
 		}
@@ -41,7 +41,7 @@ func PlanMarkdown(w io.Writer, doc *plan.Plan, o MarkdownOptions) error {
 		m.addPart(partTitle, countNoun(len(still), "project", "projects")+" without a difference: "+codes(still, maxList)+"\n\n")
 	}
 	m.addPart(partHead, nextLines(m.Next)+madeBy(doc))
-	return writeAll(w, m.fit(o.Limit, o.Show))
+	return writeAll(w, m.fitParts(o.Limit, o.Show))
 }
 
 // withRoom returns the projects whose heads fit in the room. Projects with more
@@ -60,7 +60,7 @@ func (m *planMarkdown) withRoom(projects []*plan.Project, room int) []*plan.Proj
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(best[a], best[b]) })
 	for n, i := range order {
-		if room -= len(m.about(projects[i])); room < 0 && n > 0 {
+		if room -= len(m.projectHead(projects[i])); room < 0 && n > 0 {
 			order = order[:n]
 			break
 		}
@@ -98,7 +98,7 @@ func roomFor(limit int) int {
 // overlooked. It is never omitted, so room limits each of its lists.
 func (m *planMarkdown) headline(doc *plan.Plan, room int) string {
 	var b strings.Builder
-	b.WriteString("### " + m.title(doc) + "\n\n")
+	b.WriteString("### " + m.planTitle(doc) + "\n\n")
 	b.WriteString(loosenedAlert(doc.Base, room))
 	b.WriteString(hostParagraphs(planReceivers(doc), m.hostWords(), room))
 	b.WriteString("Digest " + code(string(doc.Digest)) + "\n\n")
@@ -111,7 +111,7 @@ func hostParagraphs(r receivers, words [3]string, room int) string {
 	for i := range words {
 		words[i] = "**" + words[i] + "**"
 	}
-	for _, line := range r.lines(words, room, code) {
+	for _, line := range r.hostLines(words, room, code) {
 		b.WriteString(line + "\n\n")
 	}
 	return b.String()
@@ -133,9 +133,9 @@ func loosenedAlert(base *plan.Base, room int) string {
 	// 100 new .sops.yaml files would push out the file that adds a reader.
 	kind := func(l plan.Loosening) string { return fair.Shape(l.What) + "\x00" + fair.Shape(l.Text) }
 	for i, l := range fair.Order(base.Loosened, kind) {
-		line := "- " + prose(middle(l.String()))
+		line := "- " + prose(omitMiddle(l.String()))
 		if used += len(line); i > 0 && used > room {
-			lines = append(lines, "- and "+count(len(base.Loosened)-i)+" more")
+			lines = append(lines, "- and "+formatCount(len(base.Loosened)-i)+" more")
 			break
 		}
 		lines = append(lines, line)
@@ -143,12 +143,12 @@ func loosenedAlert(base *plan.Base, room int) string {
 	return alert("CAUTION", lines...)
 }
 
-func (m *planMarkdown) title(doc *plan.Plan) string {
+func (m *planMarkdown) planTitle(doc *plan.Plan) string {
 	what := "mkhooks plan: "
 	if m.Drift {
 		what = "mkhooks drift: "
 	}
-	var unread list
+	var unread countList
 	n := len(doc.UnreadableProjects())
 	unread.addCount(n, pluralOf(n, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
@@ -160,7 +160,7 @@ func (m *planMarkdown) title(doc *plan.Plan) string {
 		}
 		return what + "nothing to do"
 	}
-	var l list
+	var l countList
 	if m.Drift {
 		l = driftCounts(doc)
 	} else {
@@ -199,7 +199,7 @@ func hintBehind(command string) string {
 }
 
 func (m *planMarkdown) addProject(p *plan.Project) {
-	m.addPart(partTitle, m.about(p))
+	m.addPart(partTitle, m.projectHead(p))
 	if p.Unreadable != "" {
 		m.addPart(partTitle, unreadAlert(p.Name, p.Unreadable))
 		return
@@ -226,42 +226,42 @@ func (m *planMarkdown) addProject(p *plan.Project) {
 			if c.class.matters() {
 				kind = partDetail
 			}
-			m.addTurn(kind, m.detail(p, c.change), c.turn)
+			m.addTurn(kind, m.changeDetail(p, c.change), c.turn)
 		}
 	}
 	m.failingList(p.Failing)
 	m.warningList(p.Warnings)
 	m.addPart(partNote, m.leftAlone(p))
-	m.addPart(partTitle, m.rest(p))
+	m.addPart(partTitle, m.unchangedCounts(p))
 }
 
-// about describes the location, the owner and the guards in force; lifted
+// projectHead describes the location, the owner and the guards in force; lifted
 // guards are highlighted.
-func (m *planMarkdown) about(p *plan.Project) string {
+func (m *planMarkdown) projectHead(p *plan.Project) string {
 	var b strings.Builder
 	if m.several {
-		b.WriteString("#### Project " + short(p.Name) + "\n\nAt ")
+		b.WriteString("#### Project " + shortCode(p.Name) + "\n\nAt ")
 	} else {
-		b.WriteString("Project " + short(p.Name) + " at ")
+		b.WriteString("Project " + shortCode(p.Name) + " at ")
 	}
 	owner := "no owner"
 	if p.Owner != "" {
-		owner = "owner " + short(p.Owner)
+		owner = "owner " + shortCode(p.Owner)
 	}
-	b.WriteString(code(host(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
+	b.WriteString(code(serviceHost(p.BaseURL)) + ", " + owner + ", prune " + code(string(p.Guards.Prune)))
 	if len(p.Paths) > 0 {
 		b.WriteString(", files " + codes(p.Paths, maxPaths))
 	}
 	if len(p.Only) > 0 {
 		b.WriteString(", only " + codes(p.Only, maxNames))
 	}
-	b.WriteString("  \nGuards in force: " + prose(m.inForce(p.Guards.GuardsInForce())) + "\n\n")
+	b.WriteString("  \nGuards in force: " + prose(m.guardWords(p.Guards.GuardsInForce())) + "\n\n")
 	if len(p.Guards.Lifted) > 0 {
 		var lifted []string
 		for _, l := range firstOf(p.Guards.Lifted, maxList) {
-			lifted = append(lifted, code("--"+middle(l)))
+			lifted = append(lifted, code("--"+omitMiddle(l)))
 		}
-		b.WriteString(alert("WARNING", "**Guards lifted:** "+strings.Join(lifted, ", ")+more(p.Guards.Lifted)))
+		b.WriteString(alert("WARNING", "**Guards lifted:** "+strings.Join(lifted, ", ")+moreCount(p.Guards.Lifted)))
 	}
 	return b.String()
 }
@@ -271,12 +271,12 @@ const maxList = 20
 
 func firstOf[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 
-// more counts the items of a list that are not shown.
-func more(all []string) string {
+// moreCount counts the items of a list that are not shown.
+func moreCount(all []string) string {
 	if len(all) <= maxList {
 		return ""
 	}
-	return " and " + count(len(all)-maxList) + " more"
+	return " and " + formatCount(len(all)-maxList) + " more"
 }
 
 func signCode(c *plan.Change) string {
@@ -297,12 +297,12 @@ func (m *planMarkdown) changeRow(c *plan.Change, secrets bool) string {
 		why += "; " + blockedBy(c)
 	}
 	if c.SecretTo != "" {
-		to = code(middle(c.SecretTo))
+		to = code(omitMiddle(c.SecretTo))
 	}
 	if c.File != "" {
-		file = describeFiles(c, short)
+		file = describeFiles(c, shortCode)
 	}
-	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), short(c.Rule), why, file}
+	cells := []string{signCode(c) + "&nbsp;" + prose(string(c.Action)), shortCode(c.Rule), why, file}
 	if secrets {
 		cells = slices.Insert(cells, 3, to)
 	}
@@ -334,31 +334,31 @@ func (b *builder) blockedList(p *plan.Project) {
 	})
 }
 
-// detail returns a change's fields, as a diff from live to file.
-func (m *planMarkdown) detail(p *plan.Project, c *plan.Change) string {
+// changeDetail returns a change's fields, as a diff from live to file.
+func (m *planMarkdown) changeDetail(p *plan.Project, c *plan.Change) string {
 	sign, why := strings.TrimSpace(signOf(c.Action).text), m.directionText(c)
 	if c.Blocked != nil {
 		sign, why = "!", why+"; <b>blocked</b>"
 	}
-	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(quoteName(middle(c.Rule))) + "</b>: " + why
-	body := fenced("diff", m.diff(c))
+	summary := htmlCode(sign+" "+string(c.Action)) + " <b>" + htmlCode(quoteName(omitMiddle(c.Rule))) + "</b>: " + why
+	body := codeBlock("diff", m.diffLines(c))
 	var commands []string
 	if m.Drift {
-		for _, r := range m.Commands.remedies(p.Name, c) {
+		for _, r := range m.Commands.driftRemedies(p.Name, c) {
 			commands = append(commands, "# "+r.does, r.command)
 		}
 	}
 	body += strings.TrimSuffix(commandLines("", commands...), "\n")
-	return details(summary, body, m.open || m.Drift && liveMoved(c))
+	return details(summary, body, m.open || m.Drift && hasLiveChanged(c))
 }
 
 // maxDetail is roughly the largest size of a change's details, in bytes. With
 // it, even a rule with very many fields can be shown.
 const maxDetail = 4000
 
-// diff returns the lines of a change's details. A replaced field has a line for
+// diffLines returns the lines of a change's details. A replaced field has a line for
 // each value. A row without a sign of a diff gets a "!".
-func (m *planMarkdown) diff(c *plan.Change) []string {
+func (m *planMarkdown) diffLines(c *plan.Change) []string {
 	var rows []row
 	if c.Action == plan.Delete {
 		rows = m.deleteRows(c)
@@ -378,11 +378,11 @@ func (m *planMarkdown) diff(c *plan.Change) []string {
 	}
 	rows = receiverFirst(rows)
 	if len(rows) == 0 {
-		rows = append(rows, fact("marker", "added; nothing else differs"))
+		rows = append(rows, factRow("marker", "added; nothing else differs"))
 	}
 	wide := 0
 	for _, r := range rows {
-		if n := columns(r.label); n <= maxColumn {
+		if n := countColumns(r.label); n <= maxColumn {
 			wide = max(wide, n)
 		}
 	}
@@ -426,7 +426,7 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 			}
 		}
 		if len(rules) > 0 {
-			items = append(items, count(len(rules))+" "+r.words+": "+codes(rules, maxList))
+			items = append(items, formatCount(len(rules))+" "+r.words+": "+codes(rules, maxList))
 		}
 	}
 	var out string
@@ -436,10 +436,10 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 	items = nil
 	for _, u := range p.Uncertain {
 		if len(items) == maxList {
-			items = append(items, "and "+count(len(p.Uncertain)-maxList)+" more")
+			items = append(items, "and "+formatCount(len(p.Uncertain)-maxList)+" more")
 			break
 		}
-		var why list
+		var why countList
 		if u.Auth {
 			why = append(why, "its secret can't be verified")
 		}
@@ -454,9 +454,9 @@ func (m *planMarkdown) leftAlone(p *plan.Project) string {
 	return out
 }
 
-// rest counts the rules without a change.
-func (m *planMarkdown) rest(p *plan.Project) string {
-	var l list
+// unchangedCounts counts the rules without a change.
+func (m *planMarkdown) unchangedCounts(p *plan.Project) string {
+	var l countList
 	l.addCount(p.InSync, "in sync")
 	l.addCount(len(p.Uncertain), "unsettled")
 	l.addCount(len(p.Unmanaged), "unmanaged")

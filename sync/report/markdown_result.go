@@ -65,7 +65,7 @@ func ResultMarkdown(w io.Writer, r *apply.Result, o MarkdownOptions) error {
 	if r.Audit != nil {
 		b.addPart(partHead, "\nRecord "+code(quoteName(r.Audit.File))+", head "+code(quoteName(r.Audit.Head))+"\n")
 	}
-	return writeAll(w, b.fit(o.Limit, o.Show))
+	return writeAll(w, b.fitParts(o.Limit, o.Show))
 }
 
 // unreadAlert returns a warning that a project could not be read, with the
@@ -102,12 +102,12 @@ func resultRow(c *apply.Change, several bool) string {
 		status = "**" + status + "**"
 	}
 	what := code(sign) + "&nbsp;" + prose(string(c.Action))
-	if f := facts(c); f != "" {
+	if f := writeFacts(c); f != "" {
 		what += " " + prose(strings.TrimSpace(f))
 	}
-	cells := []string{status, what, short(c.Rule)}
+	cells := []string{status, what, shortCode(c.Rule)}
 	if several {
-		cells = append(cells, short(c.Project))
+		cells = append(cells, shortCode(c.Project))
 	}
 	return tableRow(cells...)
 }
@@ -150,7 +150,7 @@ func resultDetail(c *apply.Change, hints map[string]bool) string {
 	if len(said) == 0 {
 		return ""
 	}
-	return "- " + short(c.Rule) + " (" + prose(string(c.Status)) + "): " + strings.Join(said, "; ") + "\n"
+	return "- " + shortCode(c.Rule) + " (" + prose(string(c.Status)) + "): " + strings.Join(said, "; ") + "\n"
 }
 
 // ProblemsMarkdown writes the problems of input files as a table.
@@ -160,14 +160,14 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 	if len(problems) > 0 {
 		b.addPart(partTitle, tableHead("", "Where", "Problem", "Hint"))
 	}
-	turn := turns(problems)
+	turn := problemTurns(problems)
 	for i, p := range problems {
 		severity, where, hint := "error", "", ""
 		if p.Severity == schema.Warning {
 			severity = "warning"
 		}
 		if p.File != "" {
-			where = code(middle(p.Position.String()))
+			where = code(omitMiddle(p.Position.String()))
 		}
 		if p.Hint != "" {
 			hint = hintProse(p.Advice())
@@ -179,12 +179,12 @@ func ProblemsMarkdown(w io.Writer, problems []schema.Problem, o MarkdownOptions)
 		b.addTurn(kind, tableRow(severity, where, prose(p.Message), hint), turn[i])
 	}
 	b.addPart(partHead, "\n"+nextLines(o.Next))
-	return writeAll(w, b.fit(o.Limit, o.Show))
+	return writeAll(w, b.fitParts(o.Limit, o.Show))
 }
 
-// turns returns for each problem the position in which it keeps its room: files
+// problemTurns returns for each problem the position in which it keeps its room: files
 // and kinds of problems take turns.
-func turns(problems []schema.Problem) []int {
+func problemTurns(problems []schema.Problem) []int {
 	order := make([]int, len(problems))
 	for i := range order {
 		order[i] = i
@@ -199,7 +199,7 @@ func turns(problems []schema.Problem) []int {
 }
 
 func problemsTitle(problems []schema.Problem) string {
-	var l list
+	var l countList
 	errors := 0
 	for _, p := range problems {
 		if p.Severity != schema.Warning {

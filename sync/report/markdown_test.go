@@ -209,7 +209,7 @@ func checkMarkdown(t testing.TB, render renderer, source string) page {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "##vso") {
 			t.Errorf("a runner would obey: %.200q", line)
 		}
-		if strings.ContainsFunc(line, hidden) {
+		if strings.ContainsFunc(line, isHidden) {
 			t.Errorf("a hidden character in a line: %.200q", line)
 		}
 	}
@@ -231,7 +231,7 @@ func checkMarkdown(t testing.TB, render renderer, source string) page {
 
 // inCell returns s as a table cell shows it.
 func inCell(s string) string {
-	s = fewTicks(truncateText(quoteName(s)))
+	s = escapeTicks(truncateText(quoteName(s)))
 	return strings.ReplaceAll(s, `\|`, `\\u{7c}`)
 }
 
@@ -339,11 +339,11 @@ func TestTakeable(t *testing.T) {
 	names := []plan.Field{{Path: "spec.authentication.headers.X-A", Op: plan.OpRemove}}
 	for want, fields := range map[int][]plan.Field{0: names, 1: append(names, plan.Field{Path: "spec.url", Op: plan.OpReplace})} {
 		change := &plan.Change{Rule: "a", Action: plan.Update, Direction: plan.DirDrift, Fields: fields}
-		if got := c.remedies("demo", change); len(got) != want {
+		if got := c.driftRemedies("demo", change); len(got) != want {
 			t.Errorf("%d fields: %v, want %d commands", len(fields), got, want)
 		}
 		change.Over = []string{"base.yaml"} // import does not edit layered files
-		if got := c.remedies("demo", change); len(got) != want || want > 0 && got[0].command != "show-rule a" {
+		if got := c.driftRemedies("demo", change); len(got) != want || want > 0 && got[0].command != "show-rule a" {
 			t.Errorf("%d fields, several files: %v, want %d commands", len(fields), got, want)
 		}
 	}

@@ -28,7 +28,7 @@ type OriginField struct {
 	Line  int
 }
 
-func (f OriginField) path() string        { return strings.Join(f.Path, ".") }
+func (f OriginField) dottedPath() string  { return strings.Join(f.Path, ".") }
 func (f OriginField) fileAndLine() string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
 
 // OriginsJSON writes the document of a rule's origins.
@@ -52,7 +52,7 @@ func OriginsJSON(w io.Writer, o Origins) error {
 		if f.Value == nil {
 			to = &doc.Removed
 		}
-		*to = append(*to, field{f.path(), f.Value, f.File, f.Line})
+		*to = append(*to, field{f.dottedPath(), f.Value, f.File, f.Line})
 	}
 	return writeJSON(w, doc)
 }
@@ -61,8 +61,8 @@ func OriginsJSON(w io.Writer, o Origins) error {
 // comment.
 func OriginsText(w io.Writer, o Origins, t TextOptions) error {
 	p := newPrinter(t)
-	for _, l := range o.lines() {
-		p.raw(0, textSpan(l.yaml), styled(l.comment, styleDim))
+	for _, l := range o.originLines() {
+		p.printUnwrapped(0, textSpan(l.yaml), styledSpan(l.comment, styleDim))
 	}
 	return p.flush(w)
 }
@@ -76,11 +76,11 @@ func OriginsMarkdown(w io.Writer, o Origins, m MarkdownOptions) error {
 	}
 	b.addPart(partHead, title+"\n\n")
 	var lines []string
-	for _, l := range o.lines() {
+	for _, l := range o.originLines() {
 		lines = append(lines, l.yaml+l.comment)
 	}
-	b.addPart(partRow, fenced("yaml", lines))
-	return writeAll(w, b.fit(m.Limit, m.Show))
+	b.addPart(partRow, codeBlock("yaml", lines))
+	return writeAll(w, b.fitParts(m.Limit, m.Show))
 }
 
 // originLine is a line of YAML and its comment.
@@ -89,7 +89,7 @@ type originLine struct{ yaml, comment string }
 // maxOriginColumn is the largest column to which comments are aligned.
 const maxOriginColumn = 64
 
-func (o Origins) lines() []originLine {
+func (o Origins) originLines() []originLine {
 	about := "# Rule " + quoteName(o.Rule)
 	if o.Project != "" {
 		about += " of project " + quoteName(o.Project)
@@ -105,33 +105,33 @@ func (o Origins) lines() []originLine {
 		if f.Value == nil {
 			continue
 		}
-		for depth := common(above, f.Path); depth < len(f.Path)-1; depth++ {
+		for depth := commonKeys(above, f.Path); depth < len(f.Path)-1; depth++ {
 			out = append(out, originLine{yaml: strings.Repeat("  ", depth) + yamlText(f.Path[depth]) + ":"})
 		}
 		above = f.Path
 		depth := len(f.Path) - 1
 		line := strings.Repeat("  ", depth) + yamlText(f.Path[depth]) + ": " + yamlValue(f.Value)
-		if n := columns(line); n <= maxOriginColumn {
+		if n := countColumns(line); n <= maxOriginColumn {
 			column = max(column, n)
 		}
 		out = append(out, originLine{line, "# " + Escape(f.fileAndLine())})
 	}
 	for i := from; i < len(out); i++ {
 		if l := &out[i]; l.comment != "" {
-			l.comment = strings.Repeat(" ", max(0, column-columns(l.yaml))+2) + l.comment
+			l.comment = strings.Repeat(" ", max(0, column-countColumns(l.yaml))+2) + l.comment
 		}
 	}
 	for _, f := range o.Fields {
 		if f.Value == nil {
-			out = append(out, originLine{comment: "# " + Escape(f.path()) + " removed by " + Escape(f.fileAndLine())})
+			out = append(out, originLine{comment: "# " + Escape(f.dottedPath()) + " removed by " + Escape(f.fileAndLine())})
 		}
 	}
 	return out
 }
 
-// common returns the number of leading keys that two paths share, without the
+// commonKeys returns the number of leading keys that two paths share, without the
 // last key of each path.
-func common(a, b []string) int {
+func commonKeys(a, b []string) int {
 	n := 0
 	for n < len(a)-1 && n < len(b)-1 && a[n] == b[n] {
 		n++
@@ -175,7 +175,7 @@ func yamlText(s string) string {
 		switch {
 		case r == '"' || r == '\\':
 			b.WriteString(`\` + string(r))
-		case hidden(r) || r == '#' && last == '#':
+		case isHidden(r) || r == '#' && last == '#':
 			fmt.Fprintf(&b, `\U%08X`, r)
 			r = 0
 		default:

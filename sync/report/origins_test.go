@@ -76,7 +76,7 @@ func TestOriginsAreYAML(t *testing.T) {
 		t.Errorf("got %#v\nwant %#v", got, want)
 	}
 	for l := range strings.Lines(text.String()) {
-		if l = strings.TrimLeft(l, " "); strings.HasPrefix(l, "::") || strings.Contains(l, "##") || strings.ContainsFunc(strings.TrimSuffix(l, "\n"), hidden) {
+		if l = strings.TrimLeft(l, " "); strings.HasPrefix(l, "::") || strings.Contains(l, "##") || strings.ContainsFunc(strings.TrimSuffix(l, "\n"), isHidden) {
 			t.Errorf("a line of others: %q", l)
 		}
 	}

@@ -12,74 +12,74 @@ import (
 // readers who ask which side changed.
 func PlanText(w io.Writer, doc *plan.Plan, o TextOptions) error {
 	p := newPrinter(o)
-	p.loosened(doc.Base)
-	p.source(doc.Source)
-	p.hosts(planReceivers(doc), p.hostWords())
+	p.printLoosened(doc.Base)
+	p.printSource(doc.Source)
+	p.printHosts(planReceivers(doc), p.hostWords())
 	var still []string
 	for i := range doc.Projects {
-		if len(doc.Projects) > 1 && !p.Verbose && quiet(&doc.Projects[i]) {
+		if len(doc.Projects) > 1 && !p.Verbose && isQuiet(&doc.Projects[i]) {
 			still = append(still, quoteName(doc.Projects[i].Name))
 			continue
 		}
-		p.blank()
+		p.printBlank()
 		p.printProject(&doc.Projects[i])
 	}
 	if len(still) > 0 {
-		p.blank()
-		p.line(0, 2, textSpan(countNoun(len(still), "project", "projects")+" without a difference: "+p.some(still, maxNames)))
+		p.printBlank()
+		p.printLine(0, 2, textSpan(countNoun(len(still), "project", "projects")+" without a difference: "+p.joinSome(still, maxNames)))
 	}
-	p.blank()
-	p.planSum(doc)
+	p.printBlank()
+	p.printPlanSum(doc)
 	p.printNext(o.Next)
 	return p.flush(w)
 }
 
 // printProject prints the part of a project.
 func (p *printer) printProject(project *plan.Project) {
-	p.head(project)
+	p.printHead(project)
 	if project.Unreadable != "" {
-		p.line(2, 4, blockedSign, styled("could not be read, so nothing in it is known or changed", styleRed))
-		p.said(project.Unreadable)
+		p.printLine(2, 4, blockedSign, styledSpan("could not be read, so nothing in it is known or changed", styleRed))
+		p.printMessage(project.Unreadable)
 		return
 	}
-	p.changes(project)
-	p.unmanaged(project.Unmanaged)
-	p.unsettled(project.Uncertain)
+	p.printChanges(project)
+	p.printUnmanaged(project.Unmanaged)
+	p.printUnsettled(project.Uncertain)
 	p.printFailing(project.Failing)
 	if len(project.Warnings) > 0 {
-		p.blank()
-		p.warnings(project.Warnings)
+		p.printBlank()
+		p.printWarnings(project.Warnings)
 	}
 }
 
-// quiet reports whether a project, among several, has nothing to report.
-func quiet(p *plan.Project) bool {
+// isQuiet reports whether a project, among several, has nothing to report.
+func isQuiet(p *plan.Project) bool {
 	return p.Unreadable == "" && len(p.Changes)+len(p.Unmanaged)+len(p.Uncertain)+len(p.Failing)+len(p.Warnings)+len(p.Guards.Lifted) == 0
 }
 
 // printNext prints the next command lines, each on a line to be pasted.
 func (p *printer) printNext(commands []string) {
 	for _, c := range commands {
-		p.raw(0, styled("Next: ", styleBold), textSpan(c))
+		p.printUnwrapped(0, styledSpan("Next: ", styleBold), textSpan(c))
 	}
 }
 
-// loosened lists the guards that are weaker than in the base. It comes first
+// printLoosened lists the guards that are weaker than in the base. It comes first
 // because it changes the value of the rest.
-func (p *printer) loosened(base *plan.Base) {
+func (p *printer) printLoosened(base *plan.Base) {
 	switch {
 	case base == nil:
 		return
 	case !base.Compared:
-		p.line(0, 2, textSpan(notCompared(base)+"."))
+		p.printLine(0, 2, textSpan(notCompared(base)+"."))
 		return
 	case len(base.Loosened) == 0:
-		p.line(0, 2, textSpan("Against commit "+shortCommit(base.Commit)+", the config file and .sops.yaml loosen nothing."))
+		p.printLine(0, 2, textSpan("Against commit "+shortCommit(base.Commit)+", the config file and .sops.yaml loosen nothing."))
 		return
 	}
-	p.line(0, 2, styled("Against commit "+shortCommit(base.Commit)+", this loosens what protects the rules:", styleBlock))
+	p.printLine(0, 2, styledSpan("Against commit "+shortCommit(base.Commit)+", this loosens what protects the rules:", styleBlock))
 	for _, l := range base.Loosened {
-		p.line(2, 4, solidSpan("- ", styleNone), textSpan(l.String()))
+		p.printLine(2, 4, solidSpan("- ", styleNone), textSpan(l.String()))
 	}
 }
 
@@ -88,8 +88,8 @@ func notCompared(base *plan.Base) string {
 	return "Config file and .sops.yaml: not compared with another commit, because " + base.Reason
 }
 
-// source prints why the commit of the files is unknown.
-func (p *printer) source(s plan.Source) {
+// printSource prints why the commit of the files is unknown.
+func (p *printer) printSource(s plan.Source) {
 	if s.Problem == "" {
 		return
 	}
@@ -97,23 +97,23 @@ func (p *printer) source(s plan.Source) {
 	if s.Hint != "" {
 		line += "; run " + s.Hint // a saved plan may be from anyone, so the hint is not offered for pasting
 	}
-	p.line(0, 2, styled(line, styleYellow))
+	p.printLine(0, 2, styledSpan(line, styleYellow))
 }
 
-// hosts names the receivers of secrets, before text that could push them out of
+// printHosts names the receivers of secrets, before text that could push them out of
 // sight.
-func (p *printer) hosts(r receivers, words [3]string) {
-	for _, line := range r.lines(words, 0, Escape) {
-		p.line(0, 2, textSpan(line))
+func (p *printer) printHosts(r receivers, words [3]string) {
+	for _, line := range r.hostLines(words, 0, Escape) {
+		p.printLine(0, 2, textSpan(line))
 	}
 }
 
 // shortCommit returns the part of a commit that people read.
 func shortCommit(commit string) string { return commit[:min(len(commit), 12)] }
 
-// head prints the location, the owner, the guards in force and the lifted
+// printHead prints the location, the owner, the guards in force and the lifted
 // guards: the rest depends on them.
-func (p *printer) head(project *plan.Project) {
+func (p *printer) printHead(project *plan.Project) {
 	owner := "no owner"
 	if project.Owner != "" {
 		owner = "owner " + quoteName(project.Owner)
@@ -125,18 +125,18 @@ func (p *printer) head(project *plan.Project) {
 	if len(project.Only) > 0 {
 		about += ", only " + p.joinNames(project.Only, maxNames)
 	}
-	p.line(0, 2, textSpan("Project "), styled(quoteName(project.Name), styleBold), textSpan(" at "+host(project.BaseURL)+about))
-	p.line(0, 2, textSpan("Guards in force: "+p.inForce(project.Guards.GuardsInForce())))
+	p.printLine(0, 2, textSpan("Project "), styledSpan(quoteName(project.Name), styleBold), textSpan(" at "+serviceHost(project.BaseURL)+about))
+	p.printLine(0, 2, textSpan("Guards in force: "+p.guardWords(project.Guards.GuardsInForce())))
 	if len(project.Guards.Lifted) > 0 {
-		p.line(0, 2, styled("Guards lifted: --"+strings.Join(project.Guards.Lifted, ", --"), styleYellow))
+		p.printLine(0, 2, styledSpan("Guards lifted: --"+strings.Join(project.Guards.Lifted, ", --"), styleYellow))
 	}
 	if p.Drift && len(project.Changes) > 0 {
-		p.line(0, 2, textSpan("Signs and values go from live to file: what apply would do."))
+		p.printLine(0, 2, textSpan("Signs and values go from live to file: what apply would do."))
 	}
 }
 
-// host returns the part of a base URL that identifies a service, without https.
-func host(baseURL string) string {
+// serviceHost returns the part of a base URL that identifies a service, without https.
+func serviceHost(baseURL string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(baseURL, "https://"), "/")
 }
 
@@ -147,9 +147,9 @@ var guards = []plan.Guard{
 	plan.GuardAdopt, plan.GuardUnknown, plan.GuardActive, plan.GuardArchive, plan.GuardDependence,
 }
 
-// inForce describes the guards: as "all", or all but a few, with the settings
+// guardWords describes the guards: as "all", or all but a few, with the settings
 // that some have. Verbose lists each guard.
-func (p *printer) inForce(inForce []plan.GuardInForce) string {
+func (p *printer) guardWords(inForce []plan.GuardInForce) string {
 	there := map[plan.Guard]bool{}
 	var all, settings, missing []string
 	for _, g := range inForce {
@@ -197,14 +197,14 @@ func (p *printer) joinNames(all []string, limit int) string {
 	for _, n := range all {
 		shown = append(shown, quoteName(n))
 	}
-	return p.some(shown, limit)
+	return p.joinSome(shown, limit)
 }
 
-func (p *printer) some(all []string, limit int) string {
+func (p *printer) joinSome(all []string, limit int) string {
 	if p.Verbose || len(all) <= limit+1 { // "and 1 more" is no shorter than a name
 		return strings.Join(all, ", ")
 	}
-	return strings.Join(all[:limit], ", ") + " and " + count(len(all)-limit) + " more"
+	return strings.Join(all[:limit], ", ") + " and " + formatCount(len(all)-limit) + " more"
 }
 
 // group is a line of rules with the same reason.
@@ -213,24 +213,24 @@ type group struct {
 	rules []string
 }
 
-func (g group) label() string { return count(len(g.rules)) + " " + g.why }
+func (g group) label() string { return formatCount(len(g.rules)) + " " + g.why }
 
-// groups prints the groups that have rules, aligned, below a title.
-func (p *printer) groups(title string, groups []group) {
+// printGroups prints the groups that have rules, aligned, below a title.
+func (p *printer) printGroups(title string, groups []group) {
 	wide := 0
 	for _, g := range groups {
 		if len(g.rules) > 0 {
-			wide = max(wide, columns(g.label()))
+			wide = max(wide, countColumns(g.label()))
 		}
 	}
 	if wide == 0 {
 		return
 	}
-	p.blank()
-	p.line(0, 2, textSpan(title))
+	p.printBlank()
+	p.printLine(0, 2, textSpan(title))
 	for _, g := range groups {
 		if len(g.rules) > 0 {
-			p.line(2, 2+wide+2, solidSpan(pad(g.label(), wide)+"  ", styleNone), textSpan(p.some(g.rules, maxNames)))
+			p.printLine(2, 2+wide+2, solidSpan(pad(g.label(), wide)+"  ", styleNone), textSpan(p.joinSome(g.rules, maxNames)))
 		}
 	}
 }
@@ -246,7 +246,7 @@ var reasons = []struct {
 	{plan.ReasonKept, "ours, but nothing is pruned"},
 }
 
-func (p *printer) unmanaged(rules []plan.Unmanaged) {
+func (p *printer) printUnmanaged(rules []plan.Unmanaged) {
 	var groups []group
 	for _, r := range reasons {
 		g := group{why: r.words}
@@ -257,10 +257,10 @@ func (p *printer) unmanaged(rules []plan.Unmanaged) {
 		}
 		groups = append(groups, g)
 	}
-	p.groups("Unmanaged: live rules that no file names, left alone", groups)
+	p.printGroups("Unmanaged: live rules that no file names, left alone", groups)
 }
 
-func (p *printer) unsettled(rules []plan.Uncertain) {
+func (p *printer) printUnsettled(rules []plan.Uncertain) {
 	auth, unknown := group{why: "whose secret can't be verified"}, group{why: "with unknown fields"}
 	for _, u := range rules {
 		if u.Auth {
@@ -270,17 +270,17 @@ func (p *printer) unsettled(rules []plan.Uncertain) {
 			unknown.rules = append(unknown.rules, quoteName(u.Rule)+" ("+strings.Join(u.Unknown, ", ")+")")
 		}
 	}
-	p.groups("Unsettled: no difference seen, but not all is known", []group{auth, unknown})
+	p.printGroups("Unsettled: no difference seen, but not all is known", []group{auth, unknown})
 }
 
-func (p *printer) warnings(warnings []string) {
+func (p *printer) printWarnings(warnings []string) {
 	for _, w := range warnings {
-		p.line(0, 2, solidSpan("warning: ", styleYellow), textSpan(w))
+		p.printLine(0, 2, solidSpan("warning: ", styleYellow), textSpan(w))
 	}
 }
 
-// planSum prints the totals and the digest of the plan.
-func (p *printer) planSum(doc *plan.Plan) {
+// printPlanSum prints the totals and the digest of the plan.
+func (p *printer) printPlanSum(doc *plan.Plan) {
 	unsettled := 0
 	blocked := map[plan.Action]int{}
 	for _, project := range doc.Projects {
@@ -291,54 +291,54 @@ func (p *printer) planSum(doc *plan.Plan) {
 			}
 		}
 	}
-	var rest list
+	var rest countList
 	rest.addCount(doc.Summary.InSync, "in sync")
 	rest.addCount(unsettled, "unsettled")
 	rest.addCount(doc.Summary.Unmanaged, "unmanaged")
 	unread := len(doc.UnreadableProjects())
 	rest.addCount(unread, pluralOf(unread, "project", "projects")+" could not be read")
 	if !doc.HasDifferences() {
-		nothing := styled("Nothing to do", styleGreen)
+		nothing := styledSpan("Nothing to do", styleGreen)
 		if p.Drift {
-			nothing = styled("No difference", styleGreen)
+			nothing = styledSpan("No difference", styleGreen)
 		}
 		if unread > 0 {
-			nothing = styled("No difference where it could be looked", styleYellow)
+			nothing = styledSpan("No difference where it could be looked", styleYellow)
 		}
-		p.line(0, 2, nothing, textSpan(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
+		p.printLine(0, 2, nothing, textSpan(": "+orWords(rest.String(), "no rule in the files, and no live one")+"."))
 		return
 	}
 	if p.Drift {
-		p.line(0, 2, styled("Drift: ", styleBold), textSpan(append(driftCounts(doc), rest...).String()+"."))
+		p.printLine(0, 2, styledSpan("Drift: ", styleBold), textSpan(append(driftCounts(doc), rest...).String()+"."))
 		if p.Exit != "" {
-			p.line(0, 2, textSpan(p.Exit))
+			p.printLine(0, 2, textSpan(p.Exit))
 		}
 		return
 	}
-	var todo list
+	var todo countList
 	for _, a := range []struct {
 		action plan.Action
 		n      int
 	}{{plan.Create, doc.Summary.Create}, {plan.Update, doc.Summary.Update}, {plan.Delete, doc.Summary.Delete}} {
 		what := "to " + string(a.action)
 		if n := blocked[a.action]; n > 0 {
-			what += " (" + count(n) + " blocked)"
+			what += " (" + formatCount(n) + " blocked)"
 		}
 		todo.addCount(a.n, what)
 	}
-	p.line(0, 2, styled("Plan: ", styleBold), textSpan(append(todo, rest...).String()+"."))
-	p.line(0, 2, styled("Digest "+string(doc.Digest), styleDim))
+	p.printLine(0, 2, styledSpan("Plan: ", styleBold), textSpan(append(todo, rest...).String()+"."))
+	p.printLine(0, 2, styledSpan("Digest "+string(doc.Digest), styleDim))
 }
 
 // driftCounts counts differences by the side that changed.
-func driftCounts(doc *plan.Plan) list {
+func driftCounts(doc *plan.Plan) countList {
 	by := map[plan.Direction]int{}
 	for _, project := range doc.Projects {
 		for _, c := range project.Changes {
 			by[c.Direction]++
 		}
 	}
-	var out list
+	var out countList
 	out.addCount(by[plan.DirDrift], "drifted")
 	out.addCount(by[plan.DirPending]+by[plan.DirNew]+by[plan.DirGone]+by[plan.DirAdopt], "pending")
 	out.addCount(by[plan.DirBoth], "on both sides")

@@ -22,14 +22,14 @@ func ProblemsText(w io.Writer, problems []schema.Problem, o TextOptions) error {
 		at.File = escapeFileName(at.File)
 		switch {
 		case at.File != "":
-			p.raw(0, styled(at.String()+": ", styleBold), styled(severity, color), textSpan(problem.Message))
+			p.printUnwrapped(0, styledSpan(at.String()+": ", styleBold), styledSpan(severity, color), textSpan(problem.Message))
 		case severity != "":
-			p.raw(0, styled(severity, color), textSpan(problem.Message))
+			p.printUnwrapped(0, styledSpan(severity, color), textSpan(problem.Message))
 		default:
-			p.raw(0, styled("error: ", color), textSpan(problem.Message))
+			p.printUnwrapped(0, styledSpan("error: ", color), textSpan(problem.Message))
 		}
 		if problem.Hint != "" {
-			p.raw(4, styled("hint: ", styleDim), textSpan(problem.Hint))
+			p.printUnwrapped(4, styledSpan("hint: ", styleDim), textSpan(problem.Hint))
 		}
 	}
 	return p.flush(w)

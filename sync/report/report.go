@@ -54,7 +54,7 @@ type TextOptions struct {
 }
 
 // countNoun returns a number with its noun.
-func countNoun(n int, one, many string) string { return count(n) + " " + pluralOf(n, one, many) }
+func countNoun(n int, one, many string) string { return formatCount(n) + " " + pluralOf(n, one, many) }
 
 // pluralOf returns the noun for a number.
 func pluralOf(n int, one, many string) string {
@@ -64,8 +64,8 @@ func pluralOf(n int, one, many string) string {
 	return many
 }
 
-// count formats a number with commas: 1,203.
-func count(n int) string {
+// formatCount formats a number with commas: 1,203.
+func formatCount(n int) string {
 	s := strconv.Itoa(n)
 	sign := ""
 	if n < 0 {
@@ -77,13 +77,13 @@ func count(n int) string {
 	return sign + s
 }
 
-// list joins counts that are not 0: "2 created, 1 failed".
-type list []string
+// countList joins counts that are not 0: "2 created, 1 failed".
+type countList []string
 
-func (l *list) addCount(n int, what string) {
+func (l *countList) addCount(n int, what string) {
 	if n != 0 {
-		*l = append(*l, count(n)+" "+what)
+		*l = append(*l, formatCount(n)+" "+what)
 	}
 }
 
-func (l list) String() string { return strings.Join(l, ", ") }
+func (l countList) String() string { return strings.Join(l, ", ") }

@@ -15,29 +15,29 @@ import (
 func ResultText(w io.Writer, r *apply.Result, o TextOptions) error {
 	p := newPrinter(o)
 	several := severalProjects(r)
-	p.hosts(resultReceivers(r), resultHostWords)
+	p.printHosts(resultReceivers(r), resultHostWords)
 	hints := map[string]bool{}
 	last := ""
 	for i, arranged := range arrangeResults(r) {
 		c := arranged.change
 		if several && (i == 0 || c.Project != last) {
-			p.blank()
-			p.line(0, 2, textSpan("Project "), styled(quoteName(c.Project), styleBold))
+			p.printBlank()
+			p.printLine(0, 2, textSpan("Project "), styledSpan(quoteName(c.Project), styleBold))
 		}
 		last = c.Project
-		p.result(c, hints)
+		p.printResult(c, hints)
 	}
 	for _, u := range r.Unreadable {
-		p.blank()
-		p.line(0, 2, textSpan("Project "), styled(quoteName(u.Project), styleBold), styled(" could not be read, so nothing in it was changed", styleRed))
-		p.said(u.Message)
+		p.printBlank()
+		p.printLine(0, 2, textSpan("Project "), styledSpan(quoteName(u.Project), styleBold), styledSpan(" could not be read, so nothing in it was changed", styleRed))
+		p.printMessage(u.Message)
 	}
 	if len(r.Warnings) > 0 {
-		p.blank()
-		p.warnings(r.Warnings)
+		p.printBlank()
+		p.printWarnings(r.Warnings)
 	}
-	p.blank()
-	p.resultSum(r)
+	p.printBlank()
+	p.printResultSum(r)
 	return p.flush(w)
 }
 
@@ -59,9 +59,9 @@ const (
 	saidIndent   = statusIndent + len(apply.StatusUnverified) + 2
 )
 
-// result prints the result of a change. A hint only appears at its first
+// printResult prints the result of a change. A hint only appears at its first
 // change.
-func (p *printer) result(c *apply.Change, hints map[string]bool) {
+func (p *printer) printResult(c *apply.Change, hints map[string]bool) {
 	sign := signOf(c.Action)
 	if c.Status == apply.StatusBlocked {
 		sign = blockedSign
@@ -71,28 +71,28 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 	if !known {
 		status = "status " + quoteName(status) // of a later version
 	}
-	p.line(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
-		sign, textSpan(string(c.Action)+" "), styled(quoteName(c.Rule), styleBold), textSpan(facts(c)))
+	p.printLine(statusIndent, saidIndent, solidSpan(pad(status, saidIndent-statusIndent-2)+"  ", color),
+		sign, textSpan(string(c.Action)+" "), styledSpan(quoteName(c.Rule), styleBold), textSpan(writeFacts(c)))
 	lead, hint := "hint: ", ""
 	switch {
 	case c.Blocked != nil:
-		p.said(string(c.Blocked.Guard) + ": " + c.Blocked.Reason)
+		p.printMessage(string(c.Blocked.Guard) + ": " + c.Blocked.Reason)
 		if lift := liftOf(c.Blocked); lift != "" {
 			lead, hint = "lift with ", lift
 		}
 	case c.Error != nil:
-		p.said(c.Error.Message)
+		p.printMessage(c.Error.Message)
 		hint = c.Error.Hint
 	}
 	if hint != "" && !hints[hint] {
 		hints[hint] = true
-		p.raw(saidIndent, styled(lead, styleDim), textSpan(hint))
+		p.printUnwrapped(saidIndent, styledSpan(lead, styleDim), textSpan(hint))
 	}
 	if c.Left != nil {
-		p.said(leftWords(c.Left, quoteName))
+		p.printMessage(leftWords(c.Left, quoteName))
 		if !hints[keepIt] {
 			hints[keepIt] = true
-			p.raw(saidIndent, styled("hint: ", styleDim), textSpan(keepIt))
+			p.printUnwrapped(saidIndent, styledSpan("hint: ", styleDim), textSpan(keepIt))
 		}
 	}
 	if a := c.Archive; a != nil {
@@ -100,23 +100,23 @@ func (p *printer) result(c *apply.Change, hints map[string]bool) {
 		if c.Status != apply.StatusApplied {
 			what = "not deleted, but archived "
 		}
-		p.raw(saidIndent, textSpan(what+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
+		p.printUnwrapped(saidIndent, textSpan(what+countNoun(a.Records, "record", "records")+" in "+quoteName(a.Location)))
 	}
 }
 
-// said prints a message, each of its lines after a bar.
-func (p *printer) said(message string) {
+// printMessage prints a message, each of its lines after a bar.
+func (p *printer) printMessage(message string) {
 	for _, l := range strings.Split(strings.TrimRight(message, "\n"), "\n") {
-		p.line(saidIndent, saidIndent, solidSpan(continuation, styleDim), textSpan(l))
+		p.printLine(saidIndent, saidIndent, solidSpan(continuation, styleDim), textSpan(l))
 	}
 }
 
-// facts returns details of the write. It contains the number of attempts. It
+// writeFacts returns details of the write. It contains the number of attempts. It
 // also contains the status and the reference for the service's support, unless
 // the change is simply applied or the message contains them.
-func facts(c *apply.Change) string {
+func writeFacts(c *apply.Change) string {
 	named := c.Error != nil && c.Error.NamesResponse()
-	var l list
+	var l countList
 	usual := 1
 	if c.Action == plan.Delete {
 		usual = 2 // the pause counts
@@ -138,15 +138,15 @@ func facts(c *apply.Change) string {
 
 // outcomes are the outcomes of a run in words.
 var outcomes = map[apply.Outcome]span{
-	apply.Applied:     styled("Applied", styleGreen),
-	apply.Nothing:     styled("Nothing to do", styleGreen),
-	apply.Partial:     styled("Partly applied", styleYellow),
-	apply.Refused:     styled("Refused", styleYellow),
-	apply.Failed:      styled("Failed", styleRed),
-	apply.Interrupted: styled("Interrupted", styleYellow),
+	apply.Applied:     styledSpan("Applied", styleGreen),
+	apply.Nothing:     styledSpan("Nothing to do", styleGreen),
+	apply.Partial:     styledSpan("Partly applied", styleYellow),
+	apply.Refused:     styledSpan("Refused", styleYellow),
+	apply.Failed:      styledSpan("Failed", styleRed),
+	apply.Interrupted: styledSpan("Interrupted", styleYellow),
 }
 
-func (p *printer) resultSum(r *apply.Result) {
+func (p *printer) printResultSum(r *apply.Result) {
 	s := r.Summary
 	counts := resultCounts(r)
 	end := "."
@@ -163,20 +163,20 @@ func (p *printer) resultSum(r *apply.Result) {
 	if !ok {
 		word = textSpan("Outcome " + string(r.Outcome)) // of a later version
 	}
-	p.line(0, 2, word, textSpan(end))
+	p.printLine(0, 2, word, textSpan(end))
 	if next := nextStep(r); next != "" && len(p.Next) == 0 {
-		p.line(0, 2, textSpan("Next: "+next))
+		p.printLine(0, 2, textSpan("Next: "+next))
 	}
 	p.printNext(p.Next)
 	if r.Audit != nil {
-		p.line(0, 2, textSpan("Record "+quoteName(r.Audit.File)+", head "+quoteName(r.Audit.Head)))
+		p.printLine(0, 2, textSpan("Record "+quoteName(r.Audit.File)+", head "+quoteName(r.Audit.Head)))
 	}
 }
 
 // resultCounts returns the number of changes by result, and leftovers that must
 // not be overlooked.
-func resultCounts(r *apply.Result) list {
-	var counts list
+func resultCounts(r *apply.Result) countList {
+	var counts countList
 	s := r.Summary
 	counts.addCount(s.Applied, "applied")
 	counts.addCount(s.Done, "done already")

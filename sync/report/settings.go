@@ -38,25 +38,25 @@ func SettingsJSON(w io.Writer, s *Settings) error { return writeJSON(w, s) }
 func SettingsText(w io.Writer, s *Settings, o TextOptions) error {
 	p := newPrinter(o)
 	wide, value := 0, 0
-	for _, x := range s.all() {
-		wide = max(wide, columns(x.Name))
-		value = max(value, columns(x.formatValue()))
+	for _, x := range s.allSettings() {
+		wide = max(wide, countColumns(x.Name))
+		value = max(value, countColumns(x.formatValue()))
 	}
 	value = min(value, 40) // a long list must not push the sources out of sight
 	list := func(settings []Setting) {
 		for _, x := range settings {
-			p.line(2, 2+wide+2, solidSpan(pad(x.Name, wide)+"  ", styleNone), textSpan(pad(x.formatValue(), value)), styled("  "+strings.Join(escaped(x.From), ", "), styleDim))
+			p.printLine(2, 2+wide+2, solidSpan(pad(x.Name, wide)+"  ", styleNone), textSpan(pad(x.formatValue(), value)), styledSpan("  "+strings.Join(escapeAll(x.From), ", "), styleDim))
 		}
 	}
 	file := "none"
 	if s.Config != "" {
 		file = quoteName(s.Config)
 	}
-	p.line(0, 2, textSpan("Config file: "+file))
+	p.printLine(0, 2, textSpan("Config file: "+file))
 	list(s.Settings)
 	for _, project := range s.Projects {
-		p.blank()
-		p.line(0, 2, textSpan("Project "), styled(quoteName(project.Name), styleBold))
+		p.printBlank()
+		p.printLine(0, 2, textSpan("Project "), styledSpan(quoteName(project.Name), styleBold))
 		list(project.Settings)
 	}
 	return p.flush(w)
@@ -81,10 +81,10 @@ func SettingsMarkdown(w io.Writer, s *Settings, o MarkdownOptions) error {
 	for _, project := range s.Projects {
 		table("#### Project "+code(quoteName(project.Name)), project.Settings)
 	}
-	return writeAll(w, b.fit(o.Limit, o.Show))
+	return writeAll(w, b.fitParts(o.Limit, o.Show))
 }
 
-func (s *Settings) all() []Setting {
+func (s *Settings) allSettings() []Setting {
 	out := s.Settings
 	for _, p := range s.Projects {
 		out = append(out[:len(out):len(out)], p.Settings...)
@@ -99,7 +99,7 @@ func (s Setting) formatValue() string {
 		if len(v) == 0 {
 			return "none"
 		}
-		return strings.Join(escaped(v), ", ")
+		return strings.Join(escapeAll(v), ", ")
 	case string:
 		if v == "" {
 			return "none"
@@ -109,7 +109,7 @@ func (s Setting) formatValue() string {
 	return fmt.Sprint(s.Value)
 }
 
-func escaped(all []string) []string {
+func escapeAll(all []string) []string {
 	out := make([]string, 0, len(all))
 	for _, s := range all {
 		out = append(out, Escape(s))
