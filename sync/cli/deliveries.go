@@ -58,7 +58,7 @@ func (g *projectInput) readDeliveries(ctx context.Context) error {
 // this version does not know.
 func newestFailures(rule string, page mkio.EventPage) (f *plan.Failing, known bool) {
 	reading := history.NewReading(time.Time{}, time.Time{})
-	reading.Page(page.Events, page.Total, page.HasTotal)
+	reading.AddPage(page.Events, page.Total, page.HasTotal)
 	reading.Contradict(page.Contradiction)
 	r := reading.Result(rule, true, nil)
 	more := page.More || r.NotWhole != ""

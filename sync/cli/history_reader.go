@@ -65,7 +65,7 @@ func (h *historyReader) writeSummary(ctx context.Context, doc *history.Document,
 	if brief {
 		history.SortWorstFirst(doc.Rules)
 	}
-	doc.Close()
+	doc.Summarize()
 	return h.a.writeDocument(historyDocument(doc, brief))
 }
 
@@ -82,10 +82,10 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 		var broken error
 		err := h.callService(r.Name, func() error {
 			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
-				reading.Page(p.Events, p.Total, p.HasTotal)
+				reading.AddPage(p.Events, p.Total, p.HasTotal)
 				reading.Contradict(p.Contradiction)
 				for _, e := range p.Events {
-					if broken != nil || !reading.Looks(e) {
+					if broken != nil || !reading.Includes(e) {
 						continue
 					}
 					record := history.RecordOf(r.Name, e)
@@ -103,7 +103,7 @@ func (h *historyReader) listRecords(ctx context.Context, doc *history.Document) 
 		}
 		doc.Rules = append(doc.Rules, reading.Result(r.Name, r.Spec.Enabled, err))
 	}
-	doc.Close()
+	doc.Summarize()
 	h.client.Mask(doc)
 	if err := out.Close(doc); err != nil {
 		return failed(fmt.Errorf("write standard output: %w", err))
@@ -159,7 +159,7 @@ func (h *historyReader) readHistory(ctx context.Context, r webhook.Rule) history
 		reading := history.NewReading(h.since, h.now)
 		err := h.callService(r.Name, func() error {
 			return h.readEvents(ctx, r.Name, func(p mkio.EventPage) error {
-				reading.Page(p.Events, p.Total, p.HasTotal)
+				reading.AddPage(p.Events, p.Total, p.HasTotal)
 				reading.Contradict(p.Contradiction)
 				return nil
 			})
@@ -214,7 +214,7 @@ func (s *countingSource) readPages(ctx context.Context, each func(archive.Page) 
 	reading, active := history.NewReading(s.h.since, s.h.now), 0
 	s.partial = reading
 	err := s.h.readEvents(ctx, s.rule, func(p mkio.EventPage) error {
-		reading.Page(p.Events, p.Total, p.HasTotal)
+		reading.AddPage(p.Events, p.Total, p.HasTotal)
 		reading.Contradict(p.Contradiction)
 		for _, e := range p.Events {
 			if e.Status.IsActive() {

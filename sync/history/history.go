@@ -151,8 +151,8 @@ type Counts struct {
 	Other int `json:"other"`
 }
 
-// add counts a record by its status.
-func (c *Counts) add(s webhook.Status) {
+// addStatus counts a record by its status.
+func (c *Counts) addStatus(s webhook.Status) {
 	switch s {
 	case webhook.Sent:
 		c.Sent++
@@ -201,17 +201,17 @@ const (
 	OnRetrying FailOn = "retrying" // a Failed or Retrying record
 )
 
-// holds reports whether the records alert.
-func (f FailOn) holds(c Counts) bool {
+// isAlert reports whether the records alert.
+func (f FailOn) isAlert(c Counts) bool {
 	return f != "" && c.Failed > 0 || f == OnRetrying && c.Retrying > 0
 }
 
-// Close computes the alerts and the summary from the rules.
-func (d *Document) Close() {
+// Summarize computes the alerts and the summary from the rules.
+func (d *Document) Summarize() {
 	d.Summary = Summary{Rules: len(d.Rules)}
 	for i := range d.Rules {
 		r := &d.Rules[i]
-		r.Alert = d.FailOn.holds(r.Status)
+		r.Alert = d.FailOn.isAlert(r.Status)
 		if r.Error != "" {
 			d.Summary.Errors++
 		}
@@ -237,8 +237,8 @@ func SortWorstFirst(rules []Rule) {
 		return cmp.Or(
 			compareBool(a.Error != "", b.Error != ""),
 			compareBool(a.State == StateFailing, b.State == StateFailing),
-			cmp.Compare(b.failing(), a.failing()),
-			cmp.Compare(a.rate(), b.rate()),
+			cmp.Compare(b.failingRecords(), a.failingRecords()),
+			cmp.Compare(a.successRate(), b.successRate()),
 			cmp.Compare(b.Status.Retrying, a.Status.Retrying),
 			strings.Compare(a.Rule, b.Rule),
 		)
@@ -261,15 +261,15 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-func (r *Rule) failing() int {
+func (r *Rule) failingRecords() int {
 	if r.Failing == nil {
 		return 0
 	}
 	return r.Failing.Records
 }
 
-// rate returns the success rate, or 1 if no delivery has ended.
-func (r *Rule) rate() float64 {
+// successRate returns the success rate, or 1 if no delivery has ended.
+func (r *Rule) successRate() float64 {
 	if r.SuccessRate == nil {
 		return 1
 	}

@@ -39,7 +39,7 @@ func reversed(events []webhook.Event) []webhook.Event {
 func read(events []webhook.Event, size int, since time.Time) Rule {
 	r := NewReading(since, start.Add(24*time.Hour))
 	for i := 0; i == 0 || i < len(events); i += size {
-		r.Page(events[i:min(i+size, len(events))], len(events), true)
+		r.AddPage(events[i:min(i+size, len(events))], len(events), true)
 	}
 	return r.Result("jobs", true, nil)
 }
@@ -188,16 +188,16 @@ func TestNotWhole(t *testing.T) {
 		pages func(*Reading)
 		want  string
 	}{
-		"no total":       {func(r *Reading) { r.Page(events, 0, false) }, "does not say how many"},
-		"a total lost":   {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 0, false) }, "does not say how many"},
-		"moved":          {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 5, true) }, "went from 4 to 5"},
-		"more listed":    {func(r *Reading) { r.Page(events, 3, true) }, "counts 3 records and lists 4"},
-		"fewer listed":   {func(r *Reading) { r.Page(events, 40, true) }, "counts 40 records and lists 4"},
+		"no total":       {func(r *Reading) { r.AddPage(events, 0, false) }, "does not say how many"},
+		"a total lost":   {func(r *Reading) { r.AddPage(events[:2], 4, true); r.AddPage(events[2:], 0, false) }, "does not say how many"},
+		"moved":          {func(r *Reading) { r.AddPage(events[:2], 4, true); r.AddPage(events[2:], 5, true) }, "went from 4 to 5"},
+		"more listed":    {func(r *Reading) { r.AddPage(events, 3, true) }, "counts 3 records and lists 4"},
+		"fewer listed":   {func(r *Reading) { r.AddPage(events, 40, true) }, "counts 40 records and lists 4"},
 		"no page":        {func(*Reading) {}, "does not say how many"},
-		"whole":          {func(r *Reading) { r.Page(events, 4, true) }, ""},
-		"whole in two":   {func(r *Reading) { r.Page(events[:2], 4, true); r.Page(events[2:], 4, true) }, ""},
-		"empty, whole":   {func(r *Reading) { r.Page(nil, 0, true) }, ""},
-		"a page of none": {func(r *Reading) { r.Page(nil, 4, true); r.Page(events, 4, true) }, ""},
+		"whole":          {func(r *Reading) { r.AddPage(events, 4, true) }, ""},
+		"whole in two":   {func(r *Reading) { r.AddPage(events[:2], 4, true); r.AddPage(events[2:], 4, true) }, ""},
+		"empty, whole":   {func(r *Reading) { r.AddPage(nil, 0, true) }, ""},
+		"a page of none": {func(r *Reading) { r.AddPage(nil, 4, true); r.AddPage(events, 4, true) }, ""},
 	} {
 		r := NewReading(time.Time{}, start)
 		tc.pages(r)
@@ -206,7 +206,7 @@ func TestNotWhole(t *testing.T) {
 		}
 	}
 	r := NewReading(time.Time{}, start)
-	r.Page(events, 5, true)
+	r.AddPage(events, 5, true)
 	if got := r.Result("jobs", true, errors.New("cut")); got.State != StateUnreadable || got.Error != "cut" || got.NotWhole != "" || got.Records != 4 {
 		t.Errorf("ended early: %+v", got)
 	}
@@ -228,61 +228,61 @@ func TestUndecided(t *testing.T) {
 		pages func(*Reading)
 		want  string
 	}{
-		"whole":                    {func(r *Reading) { r.Page(events, 6, true) }, ""},
-		"empty":                    {func(r *Reading) { r.Page(nil, 0, true) }, ""},
-		"an empty page first":      {func(r *Reading) { r.Page(nil, 6, true); r.Page(events, 6, true) }, ""},
-		"an empty page last":       {func(r *Reading) { r.Page(events, 6, true); r.Page(nil, 6, true) }, ""},
-		"records came, shifted":    {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:5], 6, true) }, ""},
-		"records came, at the end": {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[3:], 6, true) }, ""},
-		"records came, not listed": {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[3:5], 9, true) }, ""},
-		"records came, some lost":  {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[4:5], 9, true) }, "counts 5 records, then 9, and lists 4"},
-		"records came, too many":   {func(r *Reading) { r.Page(events[:3], 3, true); r.Page(events[3:], 4, true) }, "counts 3 records, then 4, and lists 6"},
-		"records went":             {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[3:], 5, true) }, "went from 6 to 5"},
+		"whole":                    {func(r *Reading) { r.AddPage(events, 6, true) }, ""},
+		"empty":                    {func(r *Reading) { r.AddPage(nil, 0, true) }, ""},
+		"an empty page first":      {func(r *Reading) { r.AddPage(nil, 6, true); r.AddPage(events, 6, true) }, ""},
+		"an empty page last":       {func(r *Reading) { r.AddPage(events, 6, true); r.AddPage(nil, 6, true) }, ""},
+		"records came, shifted":    {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[2:5], 6, true) }, ""},
+		"records came, at the end": {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[3:], 6, true) }, ""},
+		"records came, not listed": {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[3:5], 9, true) }, ""},
+		"records came, some lost":  {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[4:5], 9, true) }, "counts 5 records, then 9, and lists 4"},
+		"records came, too many":   {func(r *Reading) { r.AddPage(events[:3], 3, true); r.AddPage(events[3:], 4, true) }, "counts 3 records, then 4, and lists 6"},
+		"records went":             {func(r *Reading) { r.AddPage(events[:3], 6, true); r.AddPage(events[3:], 5, true) }, "went from 6 to 5"},
 		"records went and came": {func(r *Reading) {
-			r.Page(events[:2], 6, true)
-			r.Page(events[2:4], 5, true)
-			r.Page(events[4:], 6, true)
+			r.AddPage(events[:2], 6, true)
+			r.AddPage(events[2:4], 5, true)
+			r.AddPage(events[4:], 6, true)
 		}, "moved"},
-		"half":                {func(r *Reading) { r.Page(events, 500, true) }, "counts 500 records and lists 6"},
-		"none of some":        {func(r *Reading) { r.Page(nil, 1, true) }, "counts 1 records and lists 0"},
-		"more than counted":   {func(r *Reading) { r.Page(events, 5, true) }, "counts 5 records and lists 6"},
-		"more than none":      {func(r *Reading) { r.Page(events, 0, true) }, "counts 0 records and lists 6"},
-		"no total":            {func(r *Reading) { r.Page(events, 0, false) }, "does not say how many"},
-		"no total of nothing": {func(r *Reading) { r.Page(nil, 0, false) }, "does not say how many"},
-		"no total at first":   {func(r *Reading) { r.Page(events[:3], 0, false); r.Page(events[3:], 6, true) }, "does not say how many"},
+		"half":                {func(r *Reading) { r.AddPage(events, 500, true) }, "counts 500 records and lists 6"},
+		"none of some":        {func(r *Reading) { r.AddPage(nil, 1, true) }, "counts 1 records and lists 0"},
+		"more than counted":   {func(r *Reading) { r.AddPage(events, 5, true) }, "counts 5 records and lists 6"},
+		"more than none":      {func(r *Reading) { r.AddPage(events, 0, true) }, "counts 0 records and lists 6"},
+		"no total":            {func(r *Reading) { r.AddPage(events, 0, false) }, "does not say how many"},
+		"no total of nothing": {func(r *Reading) { r.AddPage(nil, 0, false) }, "does not say how many"},
+		"no total at first":   {func(r *Reading) { r.AddPage(events[:3], 0, false); r.AddPage(events[3:], 6, true) }, "does not say how many"},
 		"no page":             {func(*Reading) {}, "does not say how many"},
-		"a page for another":  {func(r *Reading) { r.Page(events[:3], 6, true); r.Page(events[:3], 6, true) }, "3 records on two pages"},
+		"a page for another":  {func(r *Reading) { r.AddPage(events[:3], 6, true); r.AddPage(events[:3], 6, true) }, "3 records on two pages"},
 		"a page for another, later": {func(r *Reading) {
-			r.Page(events[:2], 6, true)
-			r.Page(events[2:4], 6, true)
-			r.Page(events[:2], 6, true)
+			r.AddPage(events[:2], 6, true)
+			r.AddPage(events[2:4], 6, true)
+			r.AddPage(events[:2], 6, true)
 		}, "2 records on two pages"},
-		"alike, one a page":  {func(r *Reading) { r.Page(events[:1], 2, true); r.Page(events[:1], 2, true) }, "1 record on two pages"},
-		"alike, on one page": {func(r *Reading) { r.Page([]webhook.Event{events[0], events[0], events[1]}, 3, true) }, ""},
-		"pages overlap":      {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:4], 5, true) }, "1 record on two pages"},
+		"alike, one a page":  {func(r *Reading) { r.AddPage(events[:1], 2, true); r.AddPage(events[:1], 2, true) }, "1 record on two pages"},
+		"alike, on one page": {func(r *Reading) { r.AddPage([]webhook.Event{events[0], events[0], events[1]}, 3, true) }, ""},
+		"pages overlap":      {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[2:4], 5, true) }, "1 record on two pages"},
 		"pages overlap, and it ended meanwhile": {func(r *Reading) {
-			r.Page(some(3, func(e *webhook.Event) { e.Status = webhook.Pending })[:3], 5, true)
-			r.Page(events[2:4], 5, true)
+			r.AddPage(some(3, func(e *webhook.Event) { e.Status = webhook.Pending })[:3], 5, true)
+			r.AddPage(events[2:4], 5, true)
 		}, "1 record on two pages"},
 		"a page is there three times": {func(r *Reading) {
-			r.Page(events[:2], 6, true)
-			r.Page(events[:2], 6, true)
-			r.Page(events[:2], 6, true)
+			r.AddPage(events[:2], 6, true)
+			r.AddPage(events[:2], 6, true)
+			r.AddPage(events[:2], 6, true)
 		}, "4 records on two pages"},
-		"records came, more come twice": {func(r *Reading) { r.Page(events[:3], 4, true); r.Page(events[1:3], 5, true) }, "2 records on two pages"},
-		"records came, one is lost":     {func(r *Reading) { r.Page(events[:3], 5, true); r.Page(events[2:4], 6, true) }, "1 record on two pages"},
-		"counts contradict":             {func(r *Reading) { r.Page(events, 6, true); r.Contradict("contradiction") }, "contradiction"},
-		"another word":                  {func(r *Reading) { r.Page(some(2, func(e *webhook.Event) { e.Status = "Dropped" }), 6, true) }, "the status of 2 records"},
-		"another spelling":              {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "failed" }), 6, true) }, "the status of 1 record"},
-		"no status":                     {func(r *Reading) { r.Page(some(1, func(e *webhook.Event) { e.Status = "" }), 6, true) }, "the status of 1 record"},
-		"no time":                       {func(r *Reading) { r.Page(some(3, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 3 records"},
-		"no time at all":                {func(r *Reading) { r.Page(some(6, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 6 records"},
+		"records came, more come twice": {func(r *Reading) { r.AddPage(events[:3], 4, true); r.AddPage(events[1:3], 5, true) }, "2 records on two pages"},
+		"records came, one is lost":     {func(r *Reading) { r.AddPage(events[:3], 5, true); r.AddPage(events[2:4], 6, true) }, "1 record on two pages"},
+		"counts contradict":             {func(r *Reading) { r.AddPage(events, 6, true); r.Contradict("contradiction") }, "contradiction"},
+		"another word":                  {func(r *Reading) { r.AddPage(some(2, func(e *webhook.Event) { e.Status = "Dropped" }), 6, true) }, "the status of 2 records"},
+		"another spelling":              {func(r *Reading) { r.AddPage(some(1, func(e *webhook.Event) { e.Status = "failed" }), 6, true) }, "the status of 1 record"},
+		"no status":                     {func(r *Reading) { r.AddPage(some(1, func(e *webhook.Event) { e.Status = "" }), 6, true) }, "the status of 1 record"},
+		"no time":                       {func(r *Reading) { r.AddPage(some(3, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 3 records"},
+		"no time at all":                {func(r *Reading) { r.AddPage(some(6, func(e *webhook.Event) { e.Created = time.Time{} }), 6, true) }, "the time of 6 records"},
 	} {
 		for since, zero := range map[string]time.Time{"all": {}, "since": start.Add(-time.Hour)} {
 			r := NewReading(zero, start.Add(24*time.Hour))
 			tc.pages(r)
 			doc := Document{FailOn: OnFailed, Rules: []Rule{r.Result("jobs", true, nil)}}
-			doc.Close()
+			doc.Summarize()
 			got := doc.Rules[0]
 			if tc.want == "" && got.Undecided != "" || !strings.Contains(got.Undecided, tc.want) {
 				t.Errorf("%s, %s: undecided %q, want %q", name, since, got.Undecided, tc.want)
@@ -295,7 +295,7 @@ func TestUndecided(t *testing.T) {
 
 	// A failed record without a time counts in any time range.
 	r := NewReading(start.Add(time.Hour), start.Add(2*time.Hour))
-	r.Page([]webhook.Event{{Status: webhook.Failed}}, 1, true)
+	r.AddPage([]webhook.Event{{Status: webhook.Failed}}, 1, true)
 	if got := r.Result("jobs", true, nil); got.Status.Failed != 1 || got.First != nil {
 		t.Errorf("without a time: %+v", got)
 	}
@@ -307,7 +307,7 @@ func TestBounded(t *testing.T) {
 	r := NewReading(time.Time{}, start)
 	for i := range 5000 {
 		at := time.Date(i+1, 1, 1, 0, 0, 0, 0, time.UTC)
-		r.Page([]webhook.Event{{Created: at, Type: webhook.EventType(fmt.Sprintf("%d %s", i, strings.Repeat("x", 5000))), Status: webhook.Status(strings.Repeat("y", 5000))}}, 5000, true)
+		r.AddPage([]webhook.Event{{Created: at, Type: webhook.EventType(fmt.Sprintf("%d %s", i, strings.Repeat("x", 5000))), Status: webhook.Status(strings.Repeat("y", 5000))}}, 5000, true)
 	}
 	got := r.Result("jobs", true, nil)
 	if n := len(got.Types); n != maxTypes+1 || got.Types[0].Type != OtherTypes || got.Types[0].Records != 5000-maxTypes {
@@ -368,7 +368,7 @@ func TestAlign(t *testing.T) {
 				if random.IntN(2) == 0 {
 					s = webhook.Failed
 				}
-				r.Page([]webhook.Event{{Created: base.Add(time.Duration(random.Int64N(int64(span)))), Status: s}}, 1, true)
+				r.AddPage([]webhook.Event{{Created: base.Add(time.Duration(random.Int64N(int64(span)))), Status: s}}, 1, true)
 			}
 			rules = append(rules, r.Result("x", true, nil))
 		}
@@ -399,7 +399,7 @@ func TestClose(t *testing.T) {
 	t.Parallel()
 	for on, want := range map[FailOn][]bool{"": {false, false, false}, OnFailed: {true, false, false}, OnRetrying: {true, true, false}} {
 		d := Document{FailOn: on, Rules: []Rule{read(statuses("FS"), 9, time.Time{}), read(statuses("SR"), 9, time.Time{}), read(statuses("SP"), 9, time.Time{})}}
-		d.Close()
+		d.Summarize()
 		alerts := 0
 		for i := range d.Rules {
 			if d.Rules[i].Alert != want[i] {
@@ -421,7 +421,7 @@ func TestSortWorstFirst(t *testing.T) {
 	var rules []Rule
 	add := func(name, letters string, err error) {
 		r := NewReading(time.Time{}, start)
-		r.Page(statuses(letters), len(letters), true)
+		r.AddPage(statuses(letters), len(letters), true)
 		rules = append(rules, r.Result(name, true, err))
 	}
 	add("b fine", "SSSS", nil)

@@ -34,7 +34,7 @@ type Reading struct {
 	first      time.Time
 	last       time.Time
 	lastInList [2]webhook.Status // first and last in list order among the records of the latest time
-	runs       runs
+	runs       failureRuns
 	spread     spread
 }
 
@@ -44,15 +44,15 @@ func NewReading(since, now time.Time) *Reading {
 	return &Reading{since: since, now: now, types: map[webhook.EventType]*TypeCount{}}
 }
 
-// Page adds a page. total is the size of the complete history according to this
+// AddPage adds a page. total is the size of the complete history according to this
 // page.
-func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
+func (r *Reading) AddPage(events []webhook.Event, total int, hasTotal bool) {
 	r.whole.Page(events, total, hasTotal)
 	for i := range events {
 		if !events[i].Created.IsZero() {
-			r.order(events[i].Created)
+			r.countStep(events[i].Created)
 		}
-		if r.Looks(events[i]) {
+		if r.Includes(events[i]) {
 			r.addRecord(&events[i])
 		}
 	}
@@ -61,13 +61,13 @@ func (r *Reading) Page(events []webhook.Event, total int, hasTotal bool) {
 // Contradict adds a contradiction within the service's own counts; "" adds none.
 func (r *Reading) Contradict(why string) { r.whole.Contradict(why) }
 
-// Looks reports whether a record is in the inspected time. A record without a
+// Includes reports whether a record is in the inspected time. A record without a
 // time may be in it, so it counts.
-func (r *Reading) Looks(e webhook.Event) bool {
+func (r *Reading) Includes(e webhook.Event) bool {
 	return r.since.IsZero() || e.Created.IsZero() || !e.Created.Before(r.since)
 }
 
-func (r *Reading) order(t time.Time) {
+func (r *Reading) countStep(t time.Time) {
 	if r.started {
 		switch c := t.Compare(r.before); {
 		case c > 0:
@@ -83,7 +83,7 @@ func (r *Reading) order(t time.Time) {
 // 1 in maxStray. Records created during the reading shift the pages by a few.
 const maxStray = 20
 
-func (r *Reading) ordered() Order {
+func (r *Reading) listOrder() Order {
 	switch {
 	case r.rising == 0 && r.falling == 0:
 		return UnknownOrder
@@ -97,7 +97,7 @@ func (r *Reading) ordered() Order {
 
 func (r *Reading) addRecord(e *webhook.Event) {
 	r.records++
-	r.status.add(e.Status)
+	r.status.addStatus(e.Status)
 	failed := e.Status == webhook.Failed
 	r.noteType(e.Type, failed)
 	if e.Created.IsZero() {
@@ -135,7 +135,7 @@ const OtherTypes webhook.EventType = "(other types)"
 func (r *Reading) noteType(name webhook.EventType, failed bool) {
 	c := r.types[name]
 	if c == nil {
-		kept := webhook.EventType(short(string(name)))
+		kept := webhook.EventType(truncateName(string(name)))
 		if c = r.types[kept]; c == nil && len(r.types) >= maxTypes {
 			kept = OtherTypes
 			c = r.types[kept]
@@ -151,24 +151,24 @@ func (r *Reading) noteType(name webhook.EventType, failed bool) {
 	}
 }
 
-// short truncates overlong text. It returns a copy, so that the page can be
+// truncateName truncates overlong text. It returns a copy, so that the page can be
 // freed.
-func short(s string) string {
+func truncateName(s string) string {
 	if runes := []rune(s); len(runes) > maxTypeName {
 		return string(runes[:maxTypeName]) + "…"
 	}
 	return strings.Clone(s)
 }
 
-// runs counts failures in a row, in list order. A record in flight neither
+// failureRuns counts failures in a row, in list order. A record in flight neither
 // extends a run nor ends it.
-type runs struct {
+type failureRuns struct {
 	now, longest Run
 	head         Run // failures before the first success
 	succeeded    bool
 }
 
-func (r *runs) addRecord(e *webhook.Event) {
+func (r *failureRuns) addRecord(e *webhook.Event) {
 	switch e.Status {
 	case webhook.Sent:
 		r.succeeded = true
@@ -200,43 +200,43 @@ func (r *Run) extend(t time.Time) {
 // Result returns the summary of the reading. err is the error that ended the
 // reading early, or nil.
 func (r *Reading) Result(rule string, enabled bool, err error) Rule {
-	out := Rule{Rule: rule, Enabled: enabled, Order: r.ordered(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.Incomplete(), Undecided: r.undecided()}
+	out := Rule{Rule: rule, Enabled: enabled, Order: r.listOrder(), Records: r.records, Status: r.status, Types: r.typeCounts(), NotWhole: r.whole.Incomplete(), Undecided: r.undecidedReason()}
 	if err != nil {
 		out.Error, out.NotWhole, out.Undecided = err.Error(), "", ""
 	}
 	if r.records > r.untimed {
 		first, last := r.first, r.last
-		out.First, out.Last, out.LastStatus = &first, &last, webhook.Status(short(string(r.lastStatus(out.Order))))
+		out.First, out.Last, out.LastStatus = &first, &last, webhook.Status(truncateName(string(r.lastStatus(out.Order))))
 	}
 	if ended := r.status.Sent + r.status.Failed; ended > 0 {
 		rate := float64(r.status.Sent) / float64(ended)
 		out.SuccessRate = &rate
 	}
 	if out.Order != MixedOrder {
-		out.LongestFailure = orNone(r.runs.longest)
-		out.Failing = orNone(r.failing(out.Order))
+		out.LongestFailure = runOrNil(r.runs.longest)
+		out.Failing = runOrNil(r.failingRun(out.Order))
 	}
 	if !r.since.IsZero() {
 		r.spread.columnAt(r.since)
 		r.spread.columnAt(r.now.Add(-1)) // a slot that begins at now has no record yet
 	}
 	if r.records > r.untimed {
-		out.Timeline = r.spread.timeline()
+		out.Timeline = r.spread.toTimeline()
 	}
-	out.State = r.state(&out)
+	out.State = r.ruleState(&out)
 	return out
 }
 
-func orNone(r Run) *Run {
+func runOrNil(r Run) *Run {
 	if r.Records == 0 {
 		return nil
 	}
 	return &r
 }
 
-// failing returns the run of failures that has not ended. Records of the same
+// failingRun returns the run of failures that has not ended. Records of the same
 // time have no order, so their run only counts if none of them is a success.
-func (r *Reading) failing(o Order) Run {
+func (r *Reading) failingRun(o Order) Run {
 	switch {
 	case o == NewestFirst || o == UnknownOrder && !r.runs.succeeded:
 		return r.runs.head
@@ -265,7 +265,7 @@ func (r *Reading) lastStatus(o Order) webhook.Status {
 	return first
 }
 
-func (r *Reading) state(out *Rule) State {
+func (r *Reading) ruleState(out *Rule) State {
 	switch {
 	case out.Error != "":
 		return StateUnreadable

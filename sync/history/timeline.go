@@ -39,7 +39,7 @@ type spread struct {
 	slots  []Column
 }
 
-func (s *spread) seconds() int64 {
+func (s *spread) slotSeconds() int64 {
 	last := len(lengths) - 1
 	if s.length <= last {
 		return lengths[s.length]
@@ -50,14 +50,14 @@ func (s *spread) seconds() int64 {
 // columnAt returns the slot of a time and creates it if necessary.
 func (s *spread) columnAt(t time.Time) *Column {
 	for {
-		i := floorDiv(t.Unix(), s.seconds())
+		i := floorDiv(t.Unix(), s.slotSeconds())
 		if len(s.slots) == 0 {
 			s.first, s.slots = i, append(s.slots, Column{})
 		}
 		before, behind := s.first-i, i-(s.first+int64(len(s.slots))-1)
 		switch {
 		case max(before, behind)+int64(len(s.slots)) > slots:
-			s.widen()
+			s.mergeSlots()
 			continue
 		case before > 0:
 			s.slots = append(make([]Column, before, int(before)+len(s.slots)), s.slots...)
@@ -69,11 +69,11 @@ func (s *spread) columnAt(t time.Time) *Column {
 	}
 }
 
-// widen merges slots into longer slots.
-func (s *spread) widen() {
-	old := s.seconds()
+// mergeSlots merges slots into longer slots.
+func (s *spread) mergeSlots() {
+	old := s.slotSeconds()
 	s.length++
-	by := s.seconds() / old
+	by := s.slotSeconds() / old
 	first := floorDiv(s.first, by)
 	merged := make([]Column, 0, len(s.slots))
 	for i, c := range s.slots {
@@ -87,13 +87,13 @@ func (s *spread) widen() {
 	s.first, s.slots = first, merged
 }
 
-// timeline returns the counts in at most [maxColumns] columns, or nil if
+// toTimeline returns the counts in at most [maxColumns] columns, or nil if
 // nothing was counted.
-func (s *spread) timeline() *Timeline {
+func (s *spread) toTimeline() *Timeline {
 	if len(s.slots) == 0 {
 		return nil
 	}
-	t := Timeline{From: time.Unix(s.first*s.seconds(), 0).UTC(), Seconds: s.seconds(), Columns: s.slots}
+	t := Timeline{From: time.Unix(s.first*s.slotSeconds(), 0).UTC(), Seconds: s.slotSeconds(), Columns: s.slots}
 	t = t.Fit(maxColumns)
 	return &t
 }
@@ -155,8 +155,8 @@ func Align(rules []Rule, n int) []Timeline {
 // that, unequal lengths would cause a moiré pattern. Rounding loses no record.
 func (t *Timeline) resample(first, seconds, n int64) Timeline {
 	out := Timeline{From: time.Unix(first*seconds, 0).UTC(), Seconds: seconds, Columns: make([]Column, n)}
-	records := t.share(func(c Column) int { return c.Records })
-	failed := t.share(func(c Column) int { return c.Failed })
+	records := t.sumBefore(func(c Column) int { return c.Records })
+	failed := t.sumBefore(func(c Column) int { return c.Failed })
 	recordsBefore, failedBefore := 0, 0
 	for i := range out.Columns {
 		end := (first + int64(i) + 1) * seconds
@@ -167,9 +167,9 @@ func (t *Timeline) resample(first, seconds, n int64) Timeline {
 	return out
 }
 
-// share returns a function that sums n over the columns before a time.
+// sumBefore returns a function that sums n over the columns before a time.
 // Successive calls must pass rising times.
-func (t *Timeline) share(n func(Column) int) func(until int64) int {
+func (t *Timeline) sumBefore(n func(Column) int) func(until int64) int {
 	i, sum := 0, 0
 	return func(until int64) int {
 		begin := t.From.Unix() + int64(i)*t.Seconds

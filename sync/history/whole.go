@@ -7,21 +7,21 @@ import "fmt"
 // run. But a record that may be missing, or that has no known status or time,
 // must not count as a success.
 
-// undecided returns why it is unknown whether a record failed, or "".
-func (r *Reading) undecided() string {
+// undecidedReason returns why it is unknown whether a record failed, or "".
+func (r *Reading) undecidedReason() string {
 	if why := r.whole.MayMiss(); why != "" {
 		return why
 	}
 	if n := r.status.Other; n > 0 {
-		return fmt.Sprintf("the status of %s is not one that this version knows", ofRecords(n))
+		return fmt.Sprintf("the status of %s is not one that this version knows", recordsPhrase(n))
 	}
 	if n := r.untimed; n > 0 {
-		return fmt.Sprintf("the time of %s is missing", ofRecords(n))
+		return fmt.Sprintf("the time of %s is missing", recordsPhrase(n))
 	}
 	return ""
 }
 
-func ofRecords(n int) string {
+func recordsPhrase(n int) string {
 	if n == 1 {
 		return "1 record"
 	}

@@ -48,7 +48,7 @@ func someHistory() *history.Document {
 			}
 			events = append(events, webhook.Event{Created: now.Add(-time.Duration(i+1) * every), Type: kind, Status: status(i), Source: "/jobs/7"})
 		}
-		r.Page(events, n, true)
+		r.AddPage(events, n, true)
 		doc.Rules = append(doc.Rules, r.Result(name, enabled, nil))
 		return &doc.Rules[len(doc.Rules)-1]
 	}
@@ -81,13 +81,13 @@ func someHistory() *history.Document {
 	broken := add("unreadable", true, 5, time.Hour, sent)
 	broken.State, broken.Error = history.StateUnreadable, "read the delivery history of rule \"unreadable\": 503 Service Unavailable (ref 7f3a)"
 	history.SortWorstFirst(doc.Rules)
-	doc.Close()
+	doc.Summarize()
 	return doc
 }
 
 func noHistory() *history.Document {
 	doc := &history.Document{FormatVersion: history.FormatVersion, Project: "demo", BaseURL: "https://app.mk.io", Rules: []history.Rule{}}
-	doc.Close()
+	doc.Summarize()
 	return doc
 }
 
