@@ -20,7 +20,7 @@ func text() string {
 	var sent metrics.Requests
 	sent.Add("GET", 200, 1)
 	now := time.Unix(1_800_000_000, 0)
-	return string(metrics.Text(metrics.Run{Version: "v1", Began: now, Finished: now, Projects: []metrics.Project{{
+	return string(metrics.FormatRun(metrics.Run{Version: "v1", Began: now, Finished: now, Projects: []metrics.Project{{
 		Name: "prod", Plan: &plan.Project{}, Deliveries: true, Duration: time.Second, Requests: &sent, TokenExpiry: now,
 	}}}, metrics.Successes{}))
 }

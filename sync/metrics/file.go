@@ -93,8 +93,8 @@ func withoutPath(err error) error {
 
 // Write replaces the file.
 func (f *File) Write(r Run) error {
-	before := f.before.until(r.Finished)
-	if err := atomicfile.Overwrite(f.path, Text(r, before), 0o644); err != nil {
+	before := f.before.withoutFuture(r.Finished)
+	if err := atomicfile.Overwrite(f.path, FormatRun(r, before), 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, withoutPath(err))
 	}
 	return nil
@@ -103,9 +103,9 @@ func (f *File) Write(r Run) error {
 // skew is how far a clock may have been set back since the previous run.
 const skew = time.Minute
 
-// until clears times in the future. They come from a wrong clock, and an alert
+// withoutFuture clears times in the future. They come from a wrong clock, and an alert
 // on the age of the last success would be silent until then.
-func (s Successes) until(now time.Time) Successes {
+func (s Successes) withoutFuture(now time.Time) Successes {
 	out := Successes{run: s.run, projects: map[string]time.Time{}}
 	if out.run.After(now.Add(skew)) {
 		out.run = time.Time{}
@@ -119,7 +119,7 @@ func (s Successes) until(now time.Time) Successes {
 	return out
 }
 
-// parseSuccesses reads back the successes that [Text] wrote. It ignores lines
+// parseSuccesses reads back the successes that [FormatRun] wrote. It ignores lines
 // that Text would not write.
 func parseSuccesses(data []byte) Successes {
 	s := Successes{projects: map[string]time.Time{}}
@@ -132,7 +132,7 @@ func parseSuccesses(data []byte) Successes {
 		if metric == lastSuccess {
 			s.run = time.Unix(at, 0)
 		} else if name, ok := strings.CutPrefix(metric, projectLastSuccess+`{project="`); ok && strings.HasSuffix(name, `"}`) {
-			s.projects[unescape(strings.TrimSuffix(name, `"}`))] = time.Unix(at, 0)
+			s.projects[unescapeLabel(strings.TrimSuffix(name, `"}`))] = time.Unix(at, 0)
 		}
 	}
 	return s

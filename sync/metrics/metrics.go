@@ -46,8 +46,8 @@ type Project struct {
 	TokenExpiry time.Time
 }
 
-// readable reports whether all projects were read.
-func (r Run) readable() bool {
+// isReadable reports whether all projects were read.
+func (r Run) isReadable() bool {
 	return len(r.Projects) > 0 && !slices.ContainsFunc(r.Projects, func(p Project) bool { return p.Plan == nil })
 }
 
@@ -63,9 +63,9 @@ var States = []string{
 	"unmanaged", "foreign", "copied", "kept",
 }
 
-// byState counts the rules of a plan by state. Directions and reasons are
+// countByState counts the rules of a plan by state. Directions and reasons are
 // states.
-func byState(p *plan.Project) map[string]int {
+func countByState(p *plan.Project) map[string]int {
 	n := map[string]int{"in_sync": p.InSync, "unsettled": len(p.Uncertain)}
 	for _, c := range p.Changes {
 		n[string(c.Direction)]++

@@ -108,7 +108,7 @@ func run() Run {
 
 func TestText(t *testing.T) {
 	t.Parallel()
-	got := Text(run(), Successes{run: noon.Add(-time.Hour), projects: map[string]time.Time{"gone": noon.Add(-48 * time.Hour), "other": noon}})
+	got := FormatRun(run(), Successes{run: noon.Add(-time.Hour), projects: map[string]time.Time{"gone": noon.Add(-48 * time.Hour), "other": noon}})
 	file := filepath.Join("testdata", "run.prom")
 	if *update {
 		if err := os.WriteFile(file, got, 0o600); err != nil {
@@ -149,7 +149,7 @@ func TestStates(t *testing.T) {
 	p := planned()
 	rules := p.InSync + len(p.Changes) + len(p.Unmanaged) + len(p.Uncertain)
 	sum := 0
-	states := byState(p)
+	states := countByState(p)
 	for _, s := range States {
 		if states[s] == 0 {
 			t.Errorf("no rule of the test is %s", s)
@@ -170,7 +170,7 @@ func TestNames(t *testing.T) {
 	for _, n := range names {
 		r.Projects = append(r.Projects, Project{Name: n, Plan: &plan.Project{}})
 	}
-	text := Text(r, Successes{})
+	text := FormatRun(r, Successes{})
 	got := parsed(t, text)
 	back := parseSuccesses(text)
 	for _, n := range names {
@@ -184,7 +184,7 @@ func TestNames(t *testing.T) {
 	if len(back.projects) != len(names) {
 		t.Errorf("%d projects are read back, want %d", len(back.projects), len(names))
 	}
-	parsed(t, Text(Run{Projects: []Project{{Name: "\xff\xfe"}}}, Successes{}))
+	parsed(t, FormatRun(Run{Projects: []Project{{Name: "\xff\xfe"}}}, Successes{}))
 }
 
 // TestKept: a failed run keeps the time of the last success, whatever the
@@ -302,7 +302,7 @@ func TestRequestsSideBySide(t *testing.T) {
 		})
 	}
 	group.Wait()
-	kinds, sent, retries := r.counts()
+	kinds, sent, retries := r.snapshot()
 	if want := (request{"GET", "2xx"}); len(kinds) != 1 || sent[want] != 800 || retries != 800 {
 		t.Errorf("%v, %d sent again, want 800 of %v", sent, retries, want)
 	}
@@ -317,7 +317,7 @@ func TestPromtool(t *testing.T) {
 	}
 	for _, r := range []Run{run(), {}} {
 		cmd := exec.Command(promtool, "check", "metrics")
-		cmd.Stdin = bytes.NewReader(Text(r, Successes{}))
+		cmd.Stdin = bytes.NewReader(FormatRun(r, Successes{}))
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("promtool check metrics: %v\n%s", err, out)
 		}

@@ -30,34 +30,34 @@ type sample struct {
 	value  string
 }
 
-func (f *family) add(value string, labels ...string) {
+func (f *family) addSample(value string, labels ...string) {
 	f.samples = append(f.samples, sample{labels, value})
 }
 
-// Text formats a run in the text format. before holds the successes of the
+// FormatRun formats a run in the text format. before holds the successes of the
 // previous file.
-func Text(r Run, before Successes) []byte {
-	return formatFamilies(append(ofRun(r, before), ofProjects(r, before)...))
+func FormatRun(r Run, before Successes) []byte {
+	return formatFamilies(append(runFamilies(r, before), projectFamilies(r, before)...))
 }
 
-func ofRun(r Run, before Successes) []family {
+func runFamilies(r Run, before Successes) []family {
 	build := family{name: "mkhooks_build_info", help: "The version of mkhooks that ran."}
-	build.add("1", "version", r.Version)
+	build.addSample("1", "version", r.Version)
 	code := family{name: "mkhooks_run_exit_code", help: "Exit code of the last run: 0 no difference, 2 differences, 1 not read, 3 invalid input, 130 interrupted."}
-	code.add(strconv.Itoa(r.ExitCode))
+	code.addSample(strconv.Itoa(r.ExitCode))
 	took := family{name: "mkhooks_run_duration_seconds", help: "How long the last run took."}
-	took.add(seconds(r.Finished.Sub(r.Began)))
+	took.addSample(formatSeconds(r.Finished.Sub(r.Began)))
 	at := family{name: "mkhooks_last_run_timestamp_seconds", help: "When the last run ended."}
-	at.add(unix(r.Finished))
+	at.addSample(formatUnix(r.Finished))
 	good := family{name: lastSuccess, help: "When the last run ended that could read every project; 0 where none has."}
-	if r.readable() {
+	if r.isReadable() {
 		before.run = r.Finished
 	}
-	good.add(unix(before.run))
+	good.addSample(formatUnix(before.run))
 	return []family{build, code, took, at, good}
 }
 
-func ofProjects(r Run, before Successes) []family {
+func projectFamilies(r Run, before Successes) []family {
 	readable := family{name: "mkhooks_project_readable", help: "Whether the last run could read the project whole."}
 	good := family{name: projectLastSuccess, help: "When the last run ended that could read the project; 0 where none has."}
 	took := family{name: "mkhooks_project_duration_seconds", help: "How long the last run took to read the project."}
@@ -75,9 +75,9 @@ func ofProjects(r Run, before Successes) []family {
 		is, last := "0", before.projects[p.Name]
 		if p.Plan != nil {
 			is, last = "1", r.Finished
-			states := byState(p.Plan)
+			states := countByState(p.Plan)
 			for _, s := range States {
-				rules.add(strconv.Itoa(states[s]), with("state", s)...)
+				rules.addSample(strconv.Itoa(states[s]), with("state", s)...)
 			}
 			held, actions := 0, map[plan.Action]int{}
 			for _, c := range p.Plan.Changes {
@@ -87,41 +87,41 @@ func ofProjects(r Run, before Successes) []family {
 				}
 			}
 			for _, a := range []plan.Action{plan.Create, plan.Update, plan.Delete} {
-				changes.add(strconv.Itoa(actions[a]), with("action", string(a))...)
+				changes.addSample(strconv.Itoa(actions[a]), with("action", string(a))...)
 			}
-			blocked.add(strconv.Itoa(held), label...)
+			blocked.addSample(strconv.Itoa(held), label...)
 			if p.Deliveries {
-				failing.add(strconv.Itoa(len(p.Plan.Failing)), label...)
-				unknown.add(strconv.Itoa(len(p.Plan.DeliveriesUnknown)), label...)
+				failing.addSample(strconv.Itoa(len(p.Plan.Failing)), label...)
+				unknown.addSample(strconv.Itoa(len(p.Plan.DeliveriesUnknown)), label...)
 			}
 		}
-		readable.add(is, label...)
-		good.add(unix(last), label...)
+		readable.addSample(is, label...)
+		good.addSample(formatUnix(last), label...)
 		if p.Duration > 0 {
-			took.add(seconds(p.Duration), label...)
+			took.addSample(formatSeconds(p.Duration), label...)
 		}
 		if p.Requests != nil {
-			kinds, sent, again := p.Requests.counts()
+			kinds, sent, again := p.Requests.snapshot()
 			for _, k := range kinds {
-				requests.add(strconv.Itoa(sent[k]), with("method", k.method, "status", k.status)...)
+				requests.addSample(strconv.Itoa(sent[k]), with("method", k.method, "status", k.status)...)
 			}
-			retries.add(strconv.Itoa(again), label...)
+			retries.addSample(strconv.Itoa(again), label...)
 		}
 		if !p.TokenExpiry.IsZero() {
-			expiry.add(unix(p.TokenExpiry), label...)
+			expiry.addSample(formatUnix(p.TokenExpiry), label...)
 		}
 	}
 	if len(r.Projects) == 0 { // the names are unknown: keep the last successes, so that they age
 		for _, name := range slices.Sorted(maps.Keys(before.projects)) {
-			good.add(unix(before.projects[name]), "project", name)
+			good.addSample(formatUnix(before.projects[name]), "project", name)
 		}
 	}
 	return []family{readable, good, took, rules, changes, blocked, failing, unknown, requests, retries, expiry}
 }
 
-// counts returns the kinds of requests in order, the number of requests of each
+// snapshot returns the kinds of requests in order, the number of requests of each
 // kind, and the number of retries.
-func (r *Requests) counts() (kinds []request, sent map[request]int, retries int) {
+func (r *Requests) snapshot() (kinds []request, sent map[request]int, retries int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kinds = slices.SortedFunc(maps.Keys(r.sent), func(x, y request) int {
@@ -130,14 +130,14 @@ func (r *Requests) counts() (kinds []request, sent map[request]int, retries int)
 	return kinds, maps.Clone(r.sent), r.retries
 }
 
-func unix(t time.Time) string {
+func formatUnix(t time.Time) string {
 	if t.IsZero() {
 		return "0"
 	}
 	return strconv.FormatInt(t.Unix(), 10)
 }
 
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
+func formatSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // formatFamilies formats the metrics that have a sample.
 func formatFamilies(families []family) []byte {
@@ -151,7 +151,7 @@ func formatFamilies(families []family) []byte {
 			b.WriteString(f.name)
 			for i := 0; i < len(s.labels); i += 2 {
 				b.WriteString(map[bool]string{true: "{", false: ","}[i == 0])
-				fmt.Fprintf(&b, `%s="%s"`, s.labels[i], escape(s.labels[i+1]))
+				fmt.Fprintf(&b, `%s="%s"`, s.labels[i], escapeLabel(s.labels[i+1]))
 			}
 			if len(s.labels) > 0 {
 				b.WriteByte('}')
@@ -162,12 +162,12 @@ func formatFamilies(families []family) []byte {
 	return b.Bytes()
 }
 
-// escape escapes the value of a label. The format has three escapes and only
+// escapeLabel escapes the value of a label. The format has three escapes and only
 // allows UTF-8.
-func escape(s string) string {
+func escapeLabel(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-func unescape(s string) string {
+func unescapeLabel(s string) string {
 	return strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n").Replace(s)
 }
