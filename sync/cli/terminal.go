@@ -54,5 +54,5 @@ func (t *terminal) Say(line string) {
 	if line != "" {
 		line = "mkhooks: " + report.Escape(line)
 	}
-	t.a.progress.Say(line)
+	t.a.progress.PrintLine(line)
 }

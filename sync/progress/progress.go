@@ -46,19 +46,19 @@ type Options struct {
 type Progress struct {
 	o Options
 
-	mu     sync.Mutex
-	tasks  []*Task       // not done, in the order they began
-	stop   chan struct{} // ends the ticks; nil while there is no task
-	closed bool
-	drawn  string // the bar on the terminal's last line, or ""
-	wide   int    // the columns available to the bar
-	within bool   // the text last written to the terminal does not end its line
-	held   int    // number of holders of the terminal, see Hold
-	kept   []kept // text written while the terminal is held
+	mu        sync.Mutex
+	tasks     []*Task       // not done, in the order they began
+	stop      chan struct{} // ends the ticks; nil while there is no task
+	closed    bool
+	drawn     string     // the bar on the terminal's last line, or ""
+	wide      int        // the columns available to the bar
+	midLine   bool       // the text last written to the terminal does not end its line
+	holders   int        // number of holders of the terminal, see Hold
+	heldTexts []heldText // text written while the terminal is held
 }
 
-// kept is text that waits until the terminal is released.
-type kept struct {
+// heldText is text that waits until the terminal is released.
+type heldText struct {
 	w    io.Writer
 	text []byte
 }
@@ -71,8 +71,8 @@ func New(o Options) *Progress {
 	return &Progress{o: o}
 }
 
-// shows reports whether any task is shown.
-func (p *Progress) shows() bool {
+// isShown reports whether any task is shown.
+func (p *Progress) isShown() bool {
 	return p != nil && !p.o.Quiet && (p.o.Bar || p.o.Verbose)
 }
 
@@ -82,7 +82,7 @@ func (p *Progress) shows() bool {
 //
 // No task may begin or be in progress between a question and its reply.
 func (p *Progress) Task(name string, total int) *Task {
-	if !p.shows() {
+	if !p.isShown() {
 		return nil
 	}
 	p.mu.Lock()
@@ -92,12 +92,12 @@ func (p *Progress) Task(name string, total int) *Task {
 	}
 	t := &Task{p: p, name: name, began: time.Now()}
 	t.total.Store(int64(total))
-	t.told = t.began
+	t.lastLine = t.began
 	p.tasks = append(p.tasks, t)
-	p.within = false // the person has replied, which ended the line
+	p.midLine = false // the person has replied, which ended the line
 	if p.stop == nil {
 		p.stop = make(chan struct{})
-		go p.ticks(p.stop)
+		go p.runTicker(p.stop)
 	}
 	return t
 }
@@ -110,9 +110,9 @@ func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed, p.tasks = true, nil
-	p.rest()
-	p.held = 0
-	p.writeKept()
+	p.stopIfIdle()
+	p.holders = 0
+	p.writeHeld()
 }
 
 // Hold clears the bar and keeps all other text off the terminal, so that
@@ -124,50 +124,50 @@ func (p *Progress) Hold() (release func()) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
-	p.held++
+	p.eraseBar()
+	p.holders++
 	return sync.OnceFunc(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.held = max(p.held-1, 0); p.held == 0 {
-			p.within = false // the person has replied, which ended the line
-			p.writeKept()
+		if p.holders = max(p.holders-1, 0); p.holders == 0 {
+			p.midLine = false // the person has replied, which ended the line
+			p.writeHeld()
 		}
 	})
 }
 
-// Say writes a line at once, even while the terminal is held.
-func (p *Progress) Say(line string) {
+// PrintLine writes a line at once, even while the terminal is held.
+func (p *Progress) PrintLine(line string) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
+	p.eraseBar()
 	_, _ = io.WriteString(p.o.Out, line+"\n") // nothing can be shown on a closed terminal
 }
 
-func (p *Progress) writeKept() {
-	for _, k := range p.kept {
+func (p *Progress) writeHeld() {
+	for _, k := range p.heldTexts {
 		_, _ = k.w.Write(k.text) // the Write that passed this text has already returned
 	}
-	p.kept = nil
+	p.heldTexts = nil
 }
 
-// rest ends the ticks if no task is left.
-func (p *Progress) rest() {
+// stopIfIdle ends the ticks if no task is left.
+func (p *Progress) stopIfIdle() {
 	if len(p.tasks) > 0 {
 		return
 	}
-	p.erase()
+	p.eraseBar()
 	if p.stop != nil {
 		close(p.stop)
 		p.stop = nil
 	}
 }
 
-// ticks shows the tasks periodically until stop is closed.
-func (p *Progress) ticks(stop <-chan struct{}) {
+// runTicker shows the tasks periodically until stop is closed.
+func (p *Progress) runTicker(stop <-chan struct{}) {
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	for {
@@ -180,27 +180,27 @@ func (p *Progress) ticks(stop <-chan struct{}) {
 		select {
 		case <-stop: // closed while waiting for the lock
 		default:
-			p.show(time.Now())
+			p.showTasks(time.Now())
 		}
 		p.mu.Unlock()
 	}
 }
 
-func (p *Progress) show(now time.Time) {
+func (p *Progress) showTasks(now time.Time) {
 	if p.o.Bar {
-		p.draw(now)
+		p.drawBar(now)
 		return
 	}
 	for _, t := range p.tasks {
-		if now.Sub(t.told) >= every {
-			t.tell(now)
+		if now.Sub(t.lastLine) >= every {
+			t.printLine(now)
 		}
 	}
 }
 
-// draw draws the bar of the newest task that has lasted at least delay.
-func (p *Progress) draw(now time.Time) {
-	if p.within || p.held > 0 {
+// drawBar draws the bar of the newest task that has lasted at least delay.
+func (p *Progress) drawBar(now time.Time) {
+	if p.midLine || p.holders > 0 {
 		return
 	}
 	for i := len(p.tasks) - 1; i >= 0; i-- {
@@ -217,32 +217,32 @@ func (p *Progress) draw(now time.Time) {
 		if line == p.drawn && wide == p.wide {
 			return
 		}
-		blank := p.blank()
+		blank := p.clearingText()
 		p.drawn, p.wide = line, wide
-		p.showLine(blank)
+		p.writeBar(blank)
 		return
 	}
-	p.erase()
+	p.eraseBar()
 }
 
-// showLine writes blank, which clears the line, and then the bar. The cursor
+// writeBar writes blank, which clears the line, and then the bar. The cursor
 // returns to the beginning of the line. Otherwise the ^C that a terminal shows
 // for an interrupt would begin a line below the bar.
-func (p *Progress) showLine(blank string) {
+func (p *Progress) writeBar(blank string) {
 	_, _ = io.WriteString(p.o.Out, blank+p.drawn+"\r") // nothing can be shown on a closed terminal
 }
 
-// erase clears the bar's line.
-func (p *Progress) erase() {
+// eraseBar clears the bar's line.
+func (p *Progress) eraseBar() {
 	if p.drawn != "" {
-		_, _ = io.WriteString(p.o.Out, p.blank())
+		_, _ = io.WriteString(p.o.Out, p.clearingText())
 		p.drawn = ""
 	}
 }
 
-// blank returns the text that clears the bar's line, or "" if there is no bar.
+// clearingText returns the text that clears the bar's line, or "" if there is no bar.
 // It uses spaces because they work on every terminal.
-func (p *Progress) blank() string {
+func (p *Progress) clearingText() string {
 	if p.drawn == "" {
 		return ""
 	}
@@ -272,19 +272,19 @@ func (w *writer) Write(text []byte) (int, error) {
 	p := w.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held > 0 {
-		p.kept = append(p.kept, kept{w.w, bytes.Clone(text)})
+	if p.holders > 0 {
+		p.heldTexts = append(p.heldTexts, heldText{w.w, bytes.Clone(text)})
 		return len(text), nil
 	}
 	bar := p.drawn
-	p.erase()
+	p.eraseBar()
 	n, err := w.w.Write(text)
 	if len(text) > 0 {
-		p.within = text[len(text)-1] != '\n'
+		p.midLine = text[len(text)-1] != '\n'
 	}
-	if bar != "" && !p.within {
+	if bar != "" && !p.midLine {
 		p.drawn = bar
-		p.showLine("")
+		p.writeBar("")
 	}
 	return n, err
 }

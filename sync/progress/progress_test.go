@@ -422,7 +422,7 @@ func TestHold(t *testing.T) {
 		if got := out.String(); got != before || !strings.HasSuffix(got, "\r") {
 			t.Errorf("while the terminal was held it got %q", strings.TrimPrefix(got, before))
 		}
-		p.Say("say")
+		p.PrintLine("say")
 		again()
 		if got := strings.TrimPrefix(out.String(), before); got != "say\none\ntwo\n" {
 			t.Errorf("afterwards the terminal got %q", got)

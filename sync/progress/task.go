@@ -13,11 +13,11 @@ import (
 // Task is work with known progress. It is safe for use by several goroutines. A
 // nil Task does nothing.
 type Task struct {
-	p     *Progress
-	name  string
-	began time.Time
-	told  time.Time // time of the last line about the task
-	lines int       // number of lines written
+	p        *Progress
+	name     string
+	began    time.Time
+	lastLine time.Time // time of the last line about the task
+	lines    int       // number of lines written
 
 	done, total atomic.Int64
 	bar         *pb.ProgressBar // created by the first drawing
@@ -51,28 +51,28 @@ func (t *Task) Done() {
 	}
 	p.tasks = slices.Delete(p.tasks, i, i+1)
 	if t.lines > 0 {
-		t.tell(time.Now()) // a reader who saw the task begin must see its end
+		t.printLine(time.Now()) // a reader who saw the task begin must see its end
 	}
-	p.rest()
+	p.stopIfIdle()
 }
 
-// tell prints a line with the progress of the task.
-func (t *Task) tell(now time.Time) {
-	t.told = now
+// printLine prints a line with the progress of the task.
+func (t *Task) printLine(now time.Time) {
+	t.lastLine = now
 	t.lines++
 	far := fmt.Sprint(t.done.Load())
 	if total := t.total.Load(); total > 0 {
 		far += fmt.Sprintf(" of %d", total)
 	}
-	line := fmt.Sprintf("mkhooks: %s %s, %s\n", t.name, far, t.lasts(now))
-	if t.p.held > 0 {
-		t.p.kept = append(t.p.kept, kept{t.p.o.Out, []byte(line)})
+	line := fmt.Sprintf("mkhooks: %s %s, %s\n", t.name, far, t.elapsed(now))
+	if t.p.holders > 0 {
+		t.p.heldTexts = append(t.p.heldTexts, heldText{t.p.o.Out, []byte(line)})
 		return
 	}
 	_, _ = io.WriteString(t.p.o.Out, line) // nothing can be kept in a closed log
 }
 
-func (t *Task) lasts(now time.Time) string { return now.Sub(t.began).Truncate(time.Second).String() }
+func (t *Task) elapsed(now time.Time) string { return now.Sub(t.began).Truncate(time.Second).String() }
 
 // The templates of the bar. Package pb does the layout.
 const (
@@ -100,7 +100,7 @@ func (t *Task) formatLine(now time.Time, columns int) string {
 	case t.p.o.ASCII:
 		template = ascii
 	}
-	t.bar.Set("time", t.lasts(now)).Set("count", done)
+	t.bar.Set("time", t.elapsed(now)).Set("count", done)
 	if total > 0 { // rounded down: 100 % only appears for completed work
 		t.bar.Set("share", fmt.Sprintf("%d%%", 100*min(done, total)/total))
 	}
