@@ -22,34 +22,34 @@ type Panic struct {
 
 // Group is an errgroup that keeps panics. The zero Group has no limit.
 type Group struct {
-	group    errgroup.Group
-	of       *errgroup.Group // group with a context; otherwise nil
-	panicked atomic.Pointer[Panic]
+	group        errgroup.Group
+	contextGroup *errgroup.Group // group with a context; otherwise nil
+	panicked     atomic.Pointer[Panic]
 }
 
 // WithContext returns a group, and a context that ends with its first error.
 func WithContext(ctx context.Context) (*Group, context.Context) {
 	of, ctx := errgroup.WithContext(ctx)
-	return &Group{of: of}, ctx
+	return &Group{contextGroup: of}, ctx
 }
 
-func (g *Group) errgroup() *errgroup.Group {
-	if g.of != nil {
-		return g.of
+func (g *Group) inner() *errgroup.Group {
+	if g.contextGroup != nil {
+		return g.contextGroup
 	}
 	return &g.group
 }
 
 // SetLimit limits how many functions run at the same time.
-func (g *Group) SetLimit(n int) { g.errgroup().SetLimit(n) }
+func (g *Group) SetLimit(n int) { g.inner().SetLimit(n) }
 
 // errPanicked ends the context of a group. [Group.Wait] never returns it.
 var errPanicked = errors.New("a function panicked")
 
 // Go runs a function when the limit allows it.
 func (g *Group) Go(f func() error) {
-	g.errgroup().Go(func() (err error) {
-		defer keep(&g.panicked, func() { err = errPanicked })
+	g.inner().Go(func() (err error) {
+		defer keepPanic(&g.panicked, func() { err = errPanicked })
 		return f()
 	})
 }
@@ -57,7 +57,7 @@ func (g *Group) Go(f func() error) {
 // Wait waits for all functions and returns their first error. It panics with a
 // [*Panic] if a function panicked.
 func (g *Group) Wait() error {
-	err := g.errgroup().Wait()
+	err := g.inner().Wait()
 	if p := g.panicked.Load(); p != nil {
 		panic(p)
 	}
@@ -72,7 +72,7 @@ func Start[T any](f func() T) (await func() T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer keep(&panicked, func() {})
+		defer keepPanic(&panicked, func() {})
 		out = f()
 	}()
 	return func() T {
@@ -84,9 +84,9 @@ func Start[T any](f func() T) (await func() T) {
 	}
 }
 
-// keep recovers a panic, stores it unless an earlier panic is stored, and calls
+// keepPanic recovers a panic, stores it unless an earlier panic is stored, and calls
 // then.
-func keep(first *atomic.Pointer[Panic], then func()) {
+func keepPanic(first *atomic.Pointer[Panic], then func()) {
 	r := recover()
 	if r == nil {
 		return
