@@ -57,9 +57,9 @@ var (
 	looksUnreadable = appearance{"has the character in it that stands for an unreadable one (U+FFFD)", false, false}
 )
 
-// compiled returns a function that compiles an expression on its first call:
+// lazyRegexp returns a function that compiles an expression on its first call:
 // most commands need none.
-func compiled(expression string) func() *regexp.Regexp {
+func lazyRegexp(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
@@ -73,7 +73,7 @@ func appearanceOf(value string) appearance {
 	if utf8.RuneCountInString(value) == 1 && placeholderOf(value) == (appearance{}) {
 		return looksSingle
 	}
-	for _, v := range variants(value) {
+	for _, v := range valueVariants(value) {
 		if a := placeholderOf(v); a.placeholder {
 			return a
 		}
@@ -98,14 +98,14 @@ func firstRune(s string) int {
 
 var (
 	// scheme matches the beginning of a value such as "Bearer ...".
-	scheme     = compiled(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
-	inQuotes   = compiled(`^["'].*["']$`)
-	assignment = compiled(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
+	scheme     = lazyRegexp(`(?i)^(?:bearer|basic|digest|token|apikey|api-key|key|secret|hmac)(?:\s+|[:=]\s*)`)
+	inQuotes   = lazyRegexp(`^["'].*["']$`)
+	assignment = lazyRegexp(`^(?:(?:export|set|ENV)\s+[A-Za-z_]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]*)=.`)
 )
 
-// variants returns the value and the texts that it may encode: without its
+// valueVariants returns the value and the texts that it may encode: without its
 // scheme, its quotation marks, its escapes or its base64.
-func variants(value string) []string {
+func valueVariants(value string) []string {
 	plain := scheme().ReplaceAllString(value, "")
 	plain = strings.TrimFunc(plain, isInvisible)
 	if inQuotes().MatchString(plain) && len(plain) > 1 {
@@ -161,7 +161,7 @@ func placeholderOf(v string) appearance {
 	return appearance{}
 }
 
-func words(list string) map[string]bool {
+func wordSet(list string) map[string]bool {
 	out := map[string]bool{}
 	for w := range strings.FieldsSeq(list) {
 		out[w] = true
@@ -170,33 +170,33 @@ func words(list string) map[string]bool {
 }
 
 var (
-	unsetWords = words(`null nil none undefined nan na n/a void nullptr empty unset notset missing unknown novalue
+	unsetWords = wordSet(`null nil none undefined nan na n/a void nullptr empty unset notset missing unknown novalue
 		notfound notdefined notavailable notprovided notconfigured true false yes no on off tbd todo`)
-	redactedWords = words(`masked hidden removed filtered sensitive sensitivevalue sensitivedata protected secure censored
+	redactedWords = wordSet(`masked hidden removed filtered sensitive sensitivevalue sensitivedata protected secure censored
 		scrubbed obfuscated concealed encrypted withheld elided truncated private confidential notshown valuehidden
 		hiddenvalue secretvalue lookslikeacredential`)
 
-	printed = compiled(`^(?:\[object \w+\]|Promise \{.*|<.* at 0x[0-9a-fA-F]+>|#<.*>|b(?:'.*'|".*")|System\.[A-Z][\w.]*|java\.[\w.]+.*|map\[.*\]|%!\w?\(.*)$`)
-	stored  = compiled(`^(?:op|vault|vaults|awssm|awsps|aws-sm|gcpsm|sm|azkv|akv|keyvault|keychain|secret|secrets|file|env|bws|doppler|infisical|keepass|pass)://.` +
+	printed = lazyRegexp(`^(?:\[object \w+\]|Promise \{.*|<.* at 0x[0-9a-fA-F]+>|#<.*>|b(?:'.*'|".*")|System\.[A-Z][\w.]*|java\.[\w.]+.*|map\[.*\]|%!\w?\(.*)$`)
+	stored  = lazyRegexp(`^(?:op|vault|vaults|awssm|awsps|aws-sm|gcpsm|sm|azkv|akv|keyvault|keychain|secret|secrets|file|env|bws|doppler|infisical|keepass|pass)://.` +
 		`|^(?:vault|env|file|ref\+\w+|awssecret|ssm|secretref|valueFrom):\S` +
 		`|^arn:aws[\w-]*:(?:secretsmanager|ssm|kms):|^projects/[^/]+/secrets/|^@Microsoft\.KeyVault\(|^\{\{?resolve:` +
 		`|^\$ANSIBLE_VAULT|^ENC\(.*\)$|^\{(?:cipher|AES|noop|bcrypt)\}|^age-encryption\.org/|^-----BEGIN `)
-	printedError = compiled(`(?i)^(?:error|fatal|warning|usage|exception|panic|traceback|failed|failure|unable to|cannot|could not|can't|no such)(?:: |:$| \S+ \S)` +
+	printedError = lazyRegexp(`(?i)^(?:error|fatal|warning|usage|exception|panic|traceback|failed|failure|unable to|cannot|could not|can't|no such)(?:: |:$| \S+ \S)` +
 		`|(?i): (?:command not found|not found|permission denied|no such file or directory|access denied|is a directory|inaccessible or not found)$` +
 		`|(?i)^(?:HTTP/[\d.]+ )?[1-5]\d\d[ :-]+[a-z][a-z -]+$|^HTTP/[\d.]+ \d` +
 		`|(?i)^(?:(?:\S+ )?not found|unauthorized|forbidden|bad request|bad gateway|access denied|permission denied|internal server error|service unavailable|gateway time-?out)\.?$` +
 		`|(?i)^<(?:!doctype|html|head|body|\?xml)\b` +
 		`|(?i)^[{\[]\s*\{?\s*"(?:errors?|error_?(?:code|message|description)|message|errmsg|detail|statuscode|status|code|fault|exception)"\s*:`)
-	filePath = compiled(`^@?/(?:run|var|etc|home|root|tmp|mnt|secrets?|opt|usr|vault|dev|proc|private|Users|app|config|data)/[\w@./ -]+$|^@?(?:~|\.\.?)/[\w@./ -]+$` +
+	filePath = lazyRegexp(`^@?/(?:run|var|etc|home|root|tmp|mnt|secrets?|opt|usr|vault|dev|proc|private|Users|app|config|data)/[\w@./ -]+$|^@?(?:~|\.\.?)/[\w@./ -]+$` +
 		`|^@[\w./-]+\.(?:txt|pem|key|json|ya?ml|env|secret|token)$`)
 
-	cut = compiled(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
+	cut = lazyRegexp(`[` + maskRunes + `]{3,}|(?i:x{5,})|(?i:^(?:x{3,}[-_]?){2,})|…|\.{3,}|[A-Z0-9/]EXAMPLE(?:KEY)?$`)
 )
 
 // Templates: forms that count as the whole value only, and forms that also
 // count as a part of it, because nothing else is written so.
 var (
-	wholeTemplate = compiled("^(?:" + strings.Join([]string{
+	wholeTemplate = lazyRegexp("^(?:" + strings.Join([]string{
 		`\$\{[\w .:-]*`, `\$\{.*\}.*`, `\{\{(?:[A-Za-z_.-]*| [\w .:-]*)`, `\{\{.*\}\}.*`, // also if it is cut short
 		`\$\(.*\)`, "`[a-z].*`", `<%.*%>`, `<[A-Za-z][^<>]*>`,
 		`(?:\$[A-Z_][A-Z0-9_]*[:/.@-]?)+`, `(?:%[A-Z_][A-Z0-9_]*%[:/.@-]?)+`, `\$[A-Za-z_]+`, `\$[A-Za-z]+:\w+`, `\$\$?\{?\d\}?`,
@@ -205,9 +205,9 @@ var (
 		`![A-Za-z]+(?:::\w+)? \S+`,
 		`(?:process\.env|os\.environ|os\.getenv|getenv|env|secrets|vars?|locals?|inputs|steps|params|values)(?:\.[A-Za-z_][\w.]*|[\[(].*[\])])`,
 	}, "|") + ")$")
-	partTemplate = compiled(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
+	partTemplate = lazyRegexp(`\$\{\{?\s*[A-Za-z_][\w.\- ]*(?::?[-=?+][^}]*)?\}|\{\{[^{}]*\}\}|<%=?[^%]*%>`)
 	// nameLike matches a name between delimiters: %NAME%.
-	nameLike = compiled(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
+	nameLike = lazyRegexp(`^(?:[A-Z_][A-Z0-9_.\-]*|[A-Za-z]+(?:[ _.\-][A-Za-z]+)*)$`)
 )
 
 func isTemplate(v string) bool {
@@ -234,12 +234,12 @@ func isDelimited(v string) bool {
 // YOUR_API_KEY, insert-token-here. A value that consists of these words is no
 // secret.
 var (
-	describing = words(`your my our insert enter put paste fill provide type replace with use here api app auth access client
+	describing = wordSet(`your my our insert enter put paste fill provide type replace with use here api app auth access client
 	webhook hook shared signing secret secrets key keys token tokens password passwd pwd credential credentials bearer basic
 	sample example dummy fake placeholder default string goes real change me this bit mkio test tests testing`)
 	// loose matches the digits that may be next to these words:
 	// your-256-bit-key, token1.
-	loose = compiled(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
+	loose = lazyRegexp(`(?:^|[ _.-])\d+[ _.-]|\d{1,3}$`)
 )
 
 // isDescription reports whether a value consists of describing words, also if

@@ -18,11 +18,11 @@ import (
 // maxLayers limits how often the escapes of a text are undone.
 const maxLayers = 8
 
-// plain undoes all escapes of JSON, URLs, HTML and Go in b, until none is left
+// unescapeAll undoes all escapes of JSON, URLs, HTML and Go in b, until none is left
 // or [maxLayers] is reached.
-func plain(b []byte) []byte {
+func unescapeAll(b []byte) []byte {
 	for range maxLayers {
-		once, changed := unescape(b)
+		once, changed := unescapeOnce(b)
 		if !changed {
 			break
 		}
@@ -31,10 +31,10 @@ func plain(b []byte) []byte {
 	return b
 }
 
-// unescape undoes the outermost escapes of b. It reports false, and returns b,
+// unescapeOnce undoes the outermost escapes of b. It reports false, and returns b,
 // if there are none. Most texts have few escapes, so it copies the text between
 // two escapes at once.
-func unescape(b []byte) (out []byte, changed bool) {
+func unescapeOnce(b []byte) (out []byte, changed bool) {
 	next := [len(escapes)]int{} // for each escape, its next position
 	for i := range escapes {
 		next[i] = indexFrom(b, 0, escapes[i])
@@ -49,11 +49,11 @@ func unescape(b []byte) (out []byte, changed bool) {
 		n := 0
 		switch b[at] {
 		case '%':
-			says, n = percent(b[at:])
+			says, n = readPercent(b[at:])
 		case '\\':
-			says, n = backslash(b[at:])
+			says, n = readBackslash(b[at:])
 		case '&':
-			says, n = entity(b[at:])
+			says, n = readEntity(b[at:])
 		}
 		passed := at + max(n, 1)
 		if n > 0 {
@@ -87,22 +87,22 @@ func indexFrom(b []byte, from int, c byte) int {
 // escapes are the first characters of all escapes.
 const escapes = `%\&`
 
-// percent reads %41 and %u0041. n is 0 if b does not begin with such an escape.
-func percent(b []byte) (says []byte, n int) {
-	if c, ok := hexOf(b, 1, 2); ok {
+// readPercent reads %41 and %u0041. n is 0 if b does not begin with such an escape.
+func readPercent(b []byte) (says []byte, n int) {
+	if c, ok := parseHex(b, 1, 2); ok {
 		return []byte{byte(c)}, 3
 	}
 	if len(b) > 1 && (b[1] == 'u' || b[1] == 'U') {
-		if c, ok := hexOf(b, 2, 4); ok {
+		if c, ok := parseHex(b, 2, 4); ok {
 			return utf8.AppendRune(nil, rune(c)), 6
 		}
 	}
 	return nil, 0
 }
 
-// backslash reads the escapes of JSON, JavaScript and Go. It drops a backslash
+// readBackslash reads the escapes of JSON, JavaScript and Go. It drops a backslash
 // before any other character.
-func backslash(b []byte) (says []byte, n int) {
+func readBackslash(b []byte) (says []byte, n int) {
 	if len(b) == 1 {
 		return nil, 0
 	}
@@ -113,15 +113,15 @@ func backslash(b []byte) (says []byte, n int) {
 	case '\\':
 		return b[1:2], 2
 	case 'x':
-		if c, ok := hexOf(b, 2, 2); ok {
+		if c, ok := parseHex(b, 2, 2); ok {
 			return []byte{byte(c)}, 4
 		}
 	case 'U':
-		if c, ok := hexOf(b, 2, 8); ok {
+		if c, ok := parseHex(b, 2, 8); ok {
 			return utf8.AppendRune(nil, rune(c)), 10
 		}
 	case 'u':
-		return unicodeEscape(b)
+		return readUnicode(b)
 	}
 	if len(b) > 3 && '0' <= b[1] && b[1] <= '3' { // octal
 		if n, ok := listedByte(b[1:4], 8); ok {
@@ -131,8 +131,8 @@ func backslash(b []byte) (says []byte, n int) {
 	return nil, 1
 }
 
-// unicodeEscape reads \u0041, \u{41} and surrogate pairs.
-func unicodeEscape(b []byte) (says []byte, n int) {
+// readUnicode reads \u0041, \u{41} and surrogate pairs.
+func readUnicode(b []byte) (says []byte, n int) {
 	if len(b) > 2 && b[2] == '{' {
 		end := bytes.IndexByte(b[:min(len(b), 12)], '}')
 		if end < 0 {
@@ -144,12 +144,12 @@ func unicodeEscape(b []byte) (says []byte, n int) {
 		}
 		return utf8.AppendRune(nil, rune(c)), end + 1
 	}
-	c, ok := hexOf(b, 2, 4)
+	c, ok := parseHex(b, 2, 4)
 	if !ok {
 		return nil, 1
 	}
 	if utf16.IsSurrogate(rune(c)) && len(b) >= 12 && b[6] == '\\' && b[7] == 'u' {
-		if low, ok := hexOf(b, 8, 4); ok {
+		if low, ok := parseHex(b, 8, 4); ok {
 			if both := utf16.DecodeRune(rune(c), rune(low)); both != utf8.RuneError {
 				return utf8.AppendRune(nil, both), 12
 			}
@@ -162,9 +162,9 @@ func unicodeEscape(b []byte) (says []byte, n int) {
 // 32.
 const maxEntity = 34
 
-// entity reads &amp;, &#38; and &#x26;, with or without a semicolon. If the
+// readEntity reads &amp;, &#38; and &#x26;, with or without a semicolon. If the
 // semicolon may itself be escaped, it leaves the entity to the next layer.
-func entity(b []byte) (says []byte, n int) {
+func readEntity(b []byte) (says []byte, n int) {
 	end := 1
 	for end < len(b) && end < maxEntity && (b[end] == '#' && end == 1 || isWordByte(b[end])) {
 		end++
@@ -188,8 +188,8 @@ func isWordByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// hexOf reads the n hex digits of b that begin at an offset.
-func hexOf(b []byte, at, n int) (uint64, bool) {
+// parseHex reads the n hex digits of b that begin at an offset.
+func parseHex(b []byte, at, n int) (uint64, bool) {
 	if at+n > len(b) {
 		return 0, false
 	}
@@ -221,15 +221,15 @@ var hexDigit, base64Digit = func() (hex, b64 [256]byte) {
 	return hex, b64
 }()
 
-// decode decodes all runs of base64 and hex digits in a plain text that are
+// decodeAll decodes all runs of base64 and hex digits in a plain text that are
 // long enough for the shortest needle. It returns the results joined. A run may
 // begin anywhere in a word, so decode tries several offsets. It also joins
 // broken lines; in a text, a space may also be a + of a query.
-func decode(b []byte, in *index, text bool) []byte {
+func decodeAll(b []byte, in *index, text bool) []byte {
 	var out []byte
 	out = decodeRuns(out, b, in)
 	if bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 || text && bytes.ContainsAny(b, " \t") {
-		out = decodeRuns(out, joined(b), in)
+		out = decodeRuns(out, withoutSpace(b), in)
 	}
 	if text && bytes.IndexByte(b, ' ') >= 0 {
 		out = decodeRuns(out, bytes.ReplaceAll(b, []byte{' '}, []byte{'+'}), in)
@@ -237,8 +237,8 @@ func decode(b []byte, in *index, text bool) []byte {
 	return out
 }
 
-// joined returns b without white space.
-func joined(b []byte) []byte {
+// withoutSpace returns b without white space.
+func withoutSpace(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
 		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
@@ -253,14 +253,14 @@ func decodeRuns(out, b []byte, in *index) []byte {
 	if !in.binary {
 		say = func(out, run []byte) []byte { return appendPrintable(out, run, in.shortest) }
 	}
-	out = eachRun(out, b, &base64Digit, (in.shortest*8+5)/6, say)
-	return eachRun(out, b, &hexDigit, 2*in.shortest, appendHex)
+	out = appendRuns(out, b, &base64Digit, (in.shortest*8+5)/6, say)
+	return appendRuns(out, b, &hexDigit, 2*in.shortest, appendHex)
 }
 
-// eachRun appends the decoded form of all runs that have at least the given
+// appendRuns appends the decoded form of all runs that have at least the given
 // number of digits. It checks only every least-th byte: each such run covers
 // one of these bytes.
-func eachRun(out, b []byte, digit *[256]byte, least int, say func(out, run []byte) []byte) []byte {
+func appendRuns(out, b []byte, digit *[256]byte, least int, say func(out, run []byte) []byte) []byte {
 	for at, done := least-1, 0; at < len(b); at += least {
 		if digit[b[at]] == 255 {
 			continue

@@ -52,8 +52,8 @@ func fold(s string) string {
 	return string(b)
 }
 
-// add adds a needle, unless it is too short or already present.
-func (x *index) add(needle string) {
+// addNeedle adds a needle, unless it is too short or already present.
+func (x *index) addNeedle(needle string) {
 	needle = fold(needle)
 	if len(needle) < x.least || x.needles[needle] {
 		return
@@ -70,44 +70,44 @@ func (x *index) add(needle string) {
 		x.window, x.filter = window, [1 << 12]uint64{}
 		clear(x.blocks)
 		for n := range x.needles {
-			x.take(n)
+			x.addBlocks(n)
 		}
 		return
 	}
-	x.take(needle)
+	x.addBlocks(needle)
 }
 
-// take adds the blocks of a needle.
-func (x *index) take(needle string) {
+// addBlocks adds the blocks of a needle.
+func (x *index) addBlocks(needle string) {
 	for at := 0; at+4 <= x.window; at++ {
-		k := block([]byte(needle[at : at+4]))
+		k := foldedBlock([]byte(needle[at : at+4]))
 		x.blocks[k] = append(x.blocks[k], spot{needle, at})
-		h := hash(k)
+		h := filterBit(k)
 		x.filter[h>>6] |= 1 << (h & 63)
 	}
 }
 
-// block returns the first 4 bytes of b, folded.
-func block(b []byte) uint32 {
+// foldedBlock returns the first 4 bytes of b, folded.
+func foldedBlock(b []byte) uint32 {
 	_ = b[3]
 	return uint32(folded[b[0]]) | uint32(folded[b[1]])<<8 | uint32(folded[b[2]])<<16 | uint32(folded[b[3]])<<24
 }
 
-// hash spreads blocks over the bits of the filter.
-func hash(k uint32) uint32 { return k * 2654435761 >> 14 }
+// filterBit spreads blocks over the bits of the filter.
+func filterBit(k uint32) uint32 { return k * 2654435761 >> 14 }
 
-// find reports whether b contains a needle.
-func (x *index) find(b []byte) bool {
+// containsNeedle reports whether b contains a needle.
+func (x *index) containsNeedle(b []byte) bool {
 	if len(x.blocks) == 0 {
 		return false
 	}
 	for i := x.window - 4; i+4 <= len(b); i += x.window - 3 {
-		k := block(b[i:])
-		if h := hash(k); x.filter[h>>6]&(1<<(h&63)) == 0 {
+		k := foldedBlock(b[i:])
+		if h := filterBit(k); x.filter[h>>6]&(1<<(h&63)) == 0 {
 			continue
 		}
 		for _, s := range x.blocks[k] {
-			if from := i - s.at; from >= 0 && begins(b[from:], s.needle) {
+			if from := i - s.at; from >= 0 && hasFoldedPrefix(b[from:], s.needle) {
 				return true
 			}
 		}
@@ -115,8 +115,8 @@ func (x *index) find(b []byte) bool {
 	return false
 }
 
-// begins reports whether b begins with a folded needle.
-func begins(b []byte, needle string) bool {
+// hasFoldedPrefix reports whether b begins with a folded needle.
+func hasFoldedPrefix(b []byte, needle string) bool {
 	if len(b) < len(needle) {
 		return false
 	}

@@ -16,7 +16,7 @@ func (s *Scrubber) Mask(v any, with string) int {
 // MaskWhole does the same for a document that is data, such as the manifest of an
 // archive: only complete values count ([Scrubber.Holds]).
 func (s *Scrubber) MaskWhole(v any, with string) int {
-	return s.mask(v, with, (*Scrubber).holds)
+	return s.mask(v, with, (*Scrubber).holdsLocked)
 }
 
 func (s *Scrubber) mask(v any, with string, found func(*Scrubber, []byte) bool) int {
@@ -29,7 +29,7 @@ func (s *Scrubber) mask(v any, with string, found func(*Scrubber, []byte) bool) 
 		return 0
 	}
 	m := masking{found: func(text []byte) bool { return found(s, text) }, with: with}
-	m.walk(reflect.ValueOf(v))
+	m.maskValue(reflect.ValueOf(v))
 	return m.n
 }
 
@@ -41,33 +41,33 @@ type masking struct {
 
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
-func (m *masking) walk(v reflect.Value) {
+func (m *masking) maskValue(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			m.walk(v.Elem())
+			m.maskValue(v.Elem())
 		}
 	case reflect.Interface:
-		m.inInterface(v)
+		m.maskInterface(v)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Field(i); f.CanSet() {
-				m.walk(f)
+				m.maskValue(f)
 			}
 		}
 	case reflect.Slice, reflect.Array:
 		if v.Type() == rawJSON {
-			m.raw(v)
+			m.maskRawJSON(v)
 			return
 		}
 		switch v.Type().Elem().Kind() {
 		case reflect.String, reflect.Pointer, reflect.Interface, reflect.Struct, reflect.Slice, reflect.Map:
 			for i := range v.Len() {
-				m.walk(v.Index(i))
+				m.maskValue(v.Index(i))
 			}
 		}
 	case reflect.Map:
-		m.inMap(v)
+		m.maskMap(v)
 	case reflect.String:
 		if v.CanSet() && m.found([]byte(v.String())) {
 			m.n++
@@ -76,7 +76,7 @@ func (m *masking) walk(v reflect.Value) {
 	}
 }
 
-func (m *masking) raw(v reflect.Value) {
+func (m *masking) maskRawJSON(v reflect.Value) {
 	if v.CanSet() && m.found(v.Bytes()) {
 		m.n++
 		quoted, _ := json.Marshal(m.with) // never fails for a string
@@ -84,31 +84,31 @@ func (m *masking) raw(v reflect.Value) {
 	}
 }
 
-// changed returns a masked copy of a value that can't be set in place.
-func (m *masking) changed(v reflect.Value) (reflect.Value, bool) {
+// maskedCopy returns a masked copy of a value that can't be set in place.
+func (m *masking) maskedCopy(v reflect.Value) (reflect.Value, bool) {
 	before := m.n
 	to := reflect.New(v.Type()).Elem()
 	to.Set(v)
-	m.walk(to)
+	m.maskValue(to)
 	return to, m.n > before
 }
 
-func (m *masking) inInterface(v reflect.Value) {
+func (m *masking) maskInterface(v reflect.Value) {
 	if v.IsNil() {
 		return
 	}
-	if to, changed := m.changed(v.Elem()); changed && v.CanSet() {
+	if to, changed := m.maskedCopy(v.Elem()); changed && v.CanSet() {
 		v.Set(to)
 	}
 }
 
-func (m *masking) inMap(v reflect.Value) {
+func (m *masking) maskMap(v reflect.Value) {
 	if v.IsNil() {
 		return
 	}
 	for _, key := range v.MapKeys() {
-		name, renamed := m.changed(key)
-		value, changed := m.changed(v.MapIndex(key))
+		name, renamed := m.maskedCopy(key)
+		value, changed := m.maskedCopy(v.MapIndex(key))
 		if renamed {
 			v.SetMapIndex(key, reflect.Value{})
 		}

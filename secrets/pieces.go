@@ -60,9 +60,9 @@ func (in *needles) findTight(b []byte) bool {
 		}
 		tight := squeeze(b, tags)
 		if len(tight) == len(b) { // no separators: decode reads it as it is
-			return in.tight.find(tight)
+			return in.tight.containsNeedle(tight)
 		}
-		if in.tight.find(tight) {
+		if in.tight.containsNeedle(tight) {
 			return true
 		}
 		// The other digits of base64 may also be separators.
@@ -71,7 +71,7 @@ func (in *needles) findTight(b []byte) bool {
 				continue // the same
 			}
 			decoded := decodeRuns(nil, run, &in.raw)
-			if in.raw.find(decoded) || in.tight.find(squeeze(decoded, false)) {
+			if in.raw.containsNeedle(decoded) || in.tight.containsNeedle(squeeze(decoded, false)) {
 				return true
 			}
 		}
@@ -86,7 +86,7 @@ func (in *needles) findListed(b []byte) bool {
 		return false
 	}
 	for _, base := range []int{8, 10, 16} {
-		if listed := listedBytes(b, base); in.raw.find(listed) || in.tight.find(squeeze(listed, false)) {
+		if listed := listedBytes(b, base); in.raw.containsNeedle(listed) || in.tight.containsNeedle(squeeze(listed, false)) {
 			return true
 		}
 	}
@@ -94,7 +94,7 @@ func (in *needles) findListed(b []byte) bool {
 		return false
 	}
 	text := quotedPrintable(b)
-	return in.raw.find(text) || in.tight.find(squeeze(text, false))
+	return in.raw.containsNeedle(text) || in.tight.containsNeedle(squeeze(text, false))
 }
 
 // hasNumbers reports whether b may list at least n bytes, or has an escape of
@@ -175,7 +175,7 @@ func quotedPrintable(b []byte) []byte {
 			out = append(out, b[i])
 			continue
 		}
-		if c, ok := hexOf(b, i+1, 2); ok {
+		if c, ok := parseHex(b, i+1, 2); ok {
 			out = append(out, byte(c))
 			i += 2
 			continue

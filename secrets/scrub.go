@@ -87,18 +87,18 @@ func (s *Scrubber) Add(values ...String) {
 			s.text.text, s.text.words, s.shown.text = true, true, true
 		}
 		s.known[value] = true
-		for _, form := range spoken(value) {
-			s.add(form)
+		for _, form := range repeatedForms(value) {
+			s.addNeedles(form)
 		}
 	}
 }
 
-func (s *Scrubber) add(value string) {
+func (s *Scrubber) addNeedles(value string) {
 	if len(value) < minScrub {
 		s.words = append(s.words, value)
 		return
 	}
-	forms := []string{value, string(plain([]byte(value)))}
+	forms := []string{value, string(unescapeAll([]byte(value)))}
 	// Base64 in changed letter case, as in the name of a header, can't be
 	// decoded, so the encoded form is also a needle.
 	for shift := range 3 {
@@ -107,15 +107,15 @@ func (s *Scrubber) add(value string) {
 		}
 	}
 	for _, form := range forms {
-		s.text.raw.add(form)
+		s.text.raw.addNeedle(form)
 		if len(value) >= minData {
-			s.shown.raw.add(form)
-			s.data.raw.add(form)
+			s.shown.raw.addNeedle(form)
+			s.data.raw.addNeedle(form)
 		}
 	}
-	for _, part := range parts(value) {
-		s.text.raw.add(part)
-		s.text.raw.add(string(plain([]byte(part))))
+	for _, part := range valueParts(value) {
+		s.text.raw.addNeedle(part)
+		s.text.raw.addNeedle(string(unescapeAll([]byte(part))))
 	}
 	s.addTight(value)
 }
@@ -124,25 +124,25 @@ func (s *Scrubber) add(value string) {
 // documents.
 func (s *Scrubber) addTight(value string) {
 	if tight := string(squeeze([]byte(value), false)); len(tight) >= minTight {
-		s.text.tight.add(tight)
+		s.text.tight.addNeedle(tight)
 		if countTelling(value, 0, len(value)) >= minTelling {
-			s.shown.tight.add(tight)
+			s.shown.tight.addNeedle(tight)
 		}
 	}
 	for _, part := range tellingParts(value) {
-		s.shown.raw.add(part)
-		s.shown.raw.add(string(plain([]byte(part))))
+		s.shown.raw.addNeedle(part)
+		s.shown.raw.addNeedle(string(unescapeAll([]byte(part))))
 		if tight := string(squeeze([]byte(part), false)); len(tight) >= minPart {
-			s.text.tight.add(tight)
-			s.shown.tight.add(tight)
+			s.text.tight.addNeedle(tight)
+			s.shown.tight.addNeedle(tight)
 		}
 	}
 }
 
-// spoken returns the texts that a server may repeat from a header's value. These are the
+// repeatedForms returns the texts that a server may repeat from a header's value. These are the
 // value, the text after a scheme such as Bearer, and the user and password of
 // Basic credentials.
-func spoken(value string) []string {
+func repeatedForms(value string) []string {
 	out := []string{value}
 	last := value[strings.LastIndexByte(value, ' ')+1:]
 	if len(last) < minData {
@@ -161,9 +161,9 @@ func spoken(value string) []string {
 	return out
 }
 
-// parts returns the parts of a long value, or nil if the value is short. Any
+// valueParts returns the parts of a long value, or nil if the value is short. Any
 // large piece of the value contains one of them.
-func parts(value string) []string {
+func valueParts(value string) []string {
 	if len(value) < minParts {
 		return nil
 	}
@@ -200,10 +200,10 @@ func (s *Scrubber) Holds(data []byte) bool {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.holds(data)
+	return s.holdsLocked(data)
 }
 
-func (s *Scrubber) holds(data []byte) bool {
+func (s *Scrubber) holdsLocked(data []byte) bool {
 	return len(data) >= minData && s.data.raw.shortest > 0 && s.search(data, &s.data, depth)
 }
 
@@ -231,16 +231,16 @@ const depth = 2
 // search searches b for the values of in, as b is and decoded.
 func (s *Scrubber) search(b []byte, in *needles, depth int) bool {
 	for range maxLayers {
-		if s.find(b, in) || in.text && in.findListed(b) {
+		if s.containsValue(b, in) || in.text && in.findListed(b) {
 			return true
 		}
-		once, changed := unescape(b)
+		once, changed := unescapeOnce(b)
 		if !changed {
 			break
 		}
 		b = once
 	}
-	if s.find(b, in) {
+	if s.containsValue(b, in) {
 		return true
 	}
 	if in.text && in.findTight(b) {
@@ -249,12 +249,12 @@ func (s *Scrubber) search(b []byte, in *needles, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	decoded := decode(b, &in.raw, in.text)
+	decoded := decodeAll(b, &in.raw, in.text)
 	return len(decoded) > 0 && s.search(decoded, in, depth-1)
 }
 
-func (s *Scrubber) find(b []byte, in *needles) bool {
-	if in.raw.find(b) {
+func (s *Scrubber) containsValue(b []byte, in *needles) bool {
+	if in.raw.containsNeedle(b) {
 		return true
 	}
 	return in.words && slices.ContainsFunc(s.words, func(word string) bool { return hasWord(string(b), word) })

@@ -138,7 +138,7 @@ func TestFoundInData(t *testing.T) {
 		s := NewScrubber(NewString(secret))
 		for inner, first := range encodings {
 			for outer, second := range encodings {
-				if text := []byte("it says: " + second(first(secret)) + " (end)"); len(plain([]byte(secret))) >= minData && !s.Holds(text) {
+				if text := []byte("it says: " + second(first(secret)) + " (end)"); len(unescapeAll([]byte(secret))) >= minData && !s.Holds(text) {
 					t.Errorf("%q as %s in %s: not found in %q", secret, inner, outer, text)
 				}
 			}
@@ -251,12 +251,12 @@ func TestUnescape(t *testing.T) {
 		// undone.
 		"&amp;lt;": "<", "%2525252541": "A", `\u005cu0041`: "A", "%26lt%3B": "<", "%5Cu0027": "'", `\u0026#x27\u003b`: "'", "&#37;41": "A", "&#92;u0041": "A",
 	} {
-		if got := string(plain([]byte(text))); got != want {
+		if got := string(unescapeAll([]byte(text))); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 	b := []byte("%41")
-	if plain(b); string(b) != "%41" {
+	if unescapeAll(b); string(b) != "%41" {
 		t.Error("the text itself is changed")
 	}
 }
@@ -347,7 +347,7 @@ func FuzzScrubber(f *testing.F) {
 		forms = append(forms, encodings[name])
 	}
 	f.Fuzz(func(t *testing.T, secret, before, after string, a, b uint8) {
-		if len(plain([]byte(secret))) < minData || NewString(secret).Check() != "" {
+		if len(unescapeAll([]byte(secret))) < minData || NewString(secret).Check() != "" {
 			return // too short for data, or never sent as a value
 		}
 		s := NewScrubber(NewString(secret))

@@ -13,18 +13,18 @@ var notTokens = []struct {
 	what string
 	form func() *regexp.Regexp
 }{
-	{"the public part of an age key", compiled(`^age1[a-z0-9]{20,}$`)},
-	{"an encrypted text, not decrypted", compiled(`^ENC\[|^age-encryption\.org/|^\$ANSIBLE_VAULT|-----BEGIN AGE ENCRYPTED FILE`)},
-	{"a certificate or another PEM text", compiled(`-----BEGIN [A-Z0-9 ]+-----`)},
-	{"an SSH public key", compiled(`^(?:ssh-|ecdsa-|sk-ssh-|sk-ecdsa-)\S+ AAAA`)},
-	{"an AWS key", compiled(`(?:^|\W)(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}(?:\W|$)|aws_(?:access_key_id|secret_access_key|session_token)`)},
-	{"a JSON document", compiled(`^\{\s*["}]|^\[\s*["\[{\]]|^"`)},
-	{"a YAML document", compiled(`^---|^sops:|(?m:^[A-Za-z_][\w.-]*:(?:\s|$))`)},
-	{"a line NAME=VALUE, expected the value alone", compiled(`^(?:export\s+|set\s+|ENV\s+)?[A-Za-z_]\w*=[^=]`)},
-	{"a URL", compiled(`^[A-Za-z][A-Za-z0-9+.-]*://|^www\.`)},
-	{"a token of another service", compiled(`^(?:gh[pousr]_|github_pat_|glpat-|gldt-|xox[abeprs]-|xapp-|[sr]k_(?:live|test)_|whsec_|AIza|npm_|pypi-|dop_v1_|hv[sb]\.|SG\.|dckr_pat_|sq0|shpat_|AGE)`)},
-	{"an HTML document", compiled(`^<`)},
-	{"a path of a file", compiled(`^(?:~?/|\.\.?/|[A-Za-z]:\\)`)},
+	{"the public part of an age key", lazyRegexp(`^age1[a-z0-9]{20,}$`)},
+	{"an encrypted text, not decrypted", lazyRegexp(`^ENC\[|^age-encryption\.org/|^\$ANSIBLE_VAULT|-----BEGIN AGE ENCRYPTED FILE`)},
+	{"a certificate or another PEM text", lazyRegexp(`-----BEGIN [A-Z0-9 ]+-----`)},
+	{"an SSH public key", lazyRegexp(`^(?:ssh-|ecdsa-|sk-ssh-|sk-ecdsa-)\S+ AAAA`)},
+	{"an AWS key", lazyRegexp(`(?:^|\W)(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}(?:\W|$)|aws_(?:access_key_id|secret_access_key|session_token)`)},
+	{"a JSON document", lazyRegexp(`^\{\s*["}]|^\[\s*["\[{\]]|^"`)},
+	{"a YAML document", lazyRegexp(`^---|^sops:|(?m:^[A-Za-z_][\w.-]*:(?:\s|$))`)},
+	{"a line NAME=VALUE, expected the value alone", lazyRegexp(`^(?:export\s+|set\s+|ENV\s+)?[A-Za-z_]\w*=[^=]`)},
+	{"a URL", lazyRegexp(`^[A-Za-z][A-Za-z0-9+.-]*://|^www\.`)},
+	{"a token of another service", lazyRegexp(`^(?:gh[pousr]_|github_pat_|glpat-|gldt-|xox[abeprs]-|xapp-|[sr]k_(?:live|test)_|whsec_|AIza|npm_|pypi-|dop_v1_|hv[sb]\.|SG\.|dckr_pat_|sq0|shpat_|AGE)`)},
+	{"an HTML document", lazyRegexp(`^<`)},
+	{"a path of a file", lazyRegexp(`^(?:~?/|\.\.?/|[A-Za-z]:\\)`)},
 }
 
 // notValues are private keys. Neither the service nor a receiver may get one.
@@ -32,10 +32,10 @@ var notValues = []struct {
 	what string
 	form func() *regexp.Regexp
 }{
-	{"an age key", compiled(`(?i)AGE-SECRET-KEY-|AGE-PLUGIN-\w+-1`)},
-	{"a private key", compiled(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1|^untrusted comment: .*secret key`)},
+	{"an age key", lazyRegexp(`(?i)AGE-SECRET-KEY-|AGE-PLUGIN-\w+-1`)},
+	{"a private key", lazyRegexp(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1|^untrusted comment: .*secret key`)},
 	// The first line in the file of a key: OpenSSH, then PKCS #8 and PKCS #1.
-	{"a line of a private key", compiled(`^b3BlbnNzaC1rZXktdjE|^MII[EJ][A-Za-z0-9+/]{2}IBADANBgkqhkiG9w0B|^MC4CAQAwBQYDK2Vw|^MIG[A-Za-z0-9+/]{1,3}AgEAM|^M[HI][A-Za-z0-9+/]{1,2}CAQEE|^MII[EJ][A-Za-z0-9+/]{2}IBAA`)},
+	{"a line of a private key", lazyRegexp(`^b3BlbnNzaC1rZXktdjE|^MII[EJ][A-Za-z0-9+/]{2}IBADANBgkqhkiG9w0B|^MC4CAQAwBQYDK2Vw|^MIG[A-Za-z0-9+/]{1,3}AgEAM|^M[HI][A-Za-z0-9+/]{1,2}CAQEE|^MII[EJ][A-Za-z0-9+/]{2}IBAA`)},
 }
 
 // keyIn names the private key that a text is or contains, also in base64; "" if
