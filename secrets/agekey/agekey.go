@@ -33,10 +33,10 @@ type Key struct {
 	File string
 	// More is the number of further keys after it in the file or variable.
 	More int
-	// Open reports that users other than its owner may read the file.
-	Open bool
-	// Made reports that Make created the key.
-	Made bool
+	// Exposed reports that users other than its owner may read the file.
+	Exposed bool
+	// Created reports that Make created the key.
+	Created bool
 }
 
 // Error is the reason why no key can be used.
@@ -52,10 +52,10 @@ const maxFile = 1 << 20
 
 const publicPart = "pass the public part of your key: --age-recipient age1..."
 
-// Place returns the path of the file in which SOPS looks for age keys:
+// DefaultPath returns the path of the file in which SOPS looks for age keys:
 // SOPS_AGE_KEY_FILE, or else sops/age/keys.txt in the user's configuration
 // directory.
-func Place(getenv func(string) string) (string, error) {
+func DefaultPath(getenv func(string) string) (string, error) {
 	if file := getenv("SOPS_AGE_KEY_FILE"); file != "" {
 		return file, nil
 	}
@@ -74,39 +74,39 @@ func Place(getenv func(string) string) (string, error) {
 // Find returns the first key that SOPS would find, or nil if there is none.
 func Find(getenv func(string) string) (*Key, error) {
 	if text := getenv("SOPS_AGE_KEY"); text != "" {
-		return parse("SOPS_AGE_KEY", strings.NewReader(strings.Join(strings.Fields(text), "\n")))
+		return parseKeys("SOPS_AGE_KEY", strings.NewReader(strings.Join(strings.Fields(text), "\n")))
 	}
 	if getenv("SOPS_AGE_KEY_CMD") != "" {
 		return nil, &Error{"SOPS_AGE_KEY_CMD names a command that holds the age key, and it is not run here", publicPart}
 	}
-	file, err := Place(getenv)
+	file, err := DefaultPath(getenv)
 	if err != nil {
 		return nil, err
 	}
-	data, _, err := read(file)
+	data, _, err := readKeyFile(file)
 	if err != nil {
 		return nil, err
 	}
-	key, err := parse(file, bytes.NewReader(data))
+	key, err := parseKeys(file, bytes.NewReader(data))
 	if err != nil || key == nil {
 		return nil, err
 	}
 	key.File = file
 	if info, err := os.Stat(file); err == nil && runtime.GOOS != "windows" {
-		key.Open = info.Mode().Perm()&0o077 != 0
+		key.Exposed = info.Mode().Perm()&0o077 != 0
 	}
 	return key, nil
 }
 
-// Make creates a key and writes it to file, which must not contain a key. Only
+// Create creates a key and writes it to file, which must not contain a key. Only
 // the owner may read the file, and its directory if Make creates it. Other
 // content of the file, such as comments, is kept.
-func Make(file string, now time.Time) (*Key, error) {
-	old, there, err := read(file)
+func Create(file string, now time.Time) (*Key, error) {
+	old, there, err := readKeyFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if key, err := parse(file, bytes.NewReader(old)); err != nil || key != nil {
+	if key, err := parseKeys(file, bytes.NewReader(old)); err != nil || key != nil {
 		return nil, errors.Join(err, fs.ErrExist)
 	}
 	identity, err := age.GenerateX25519Identity()
@@ -126,7 +126,7 @@ func Make(file string, now time.Time) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{Recipient: public, File: file, Made: true}, nil
+	return &Key{Recipient: public, File: file, Created: true}, nil
 }
 
 // appendKey appends a key to a file without a key.
@@ -149,8 +149,8 @@ func appendKey(file string, old, text []byte) error {
 	return atomicfile.Replace(file, old, whole)
 }
 
-// read returns the content of a key file. there is false if the file is absent.
-func read(file string) (data []byte, there bool, err error) {
+// readKeyFile returns the content of a key file. there is false if the file is absent.
+func readKeyFile(file string) (data []byte, there bool, err error) {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -169,9 +169,9 @@ func read(file string) (data []byte, there bool, err error) {
 	return data, true, err
 }
 
-// parse reads keys as SOPS does: one per line, without surrounding space.
+// parseKeys reads keys as SOPS does: one per line, without surrounding space.
 // Without a key it returns nil.
-func parse(from string, r io.Reader) (*Key, error) {
+func parseKeys(from string, r io.Reader) (*Key, error) {
 	var key *Key
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxFile)

@@ -47,7 +47,7 @@ func TestMakeAndFind(t *testing.T) {
 	if key, err := Find(getenv); key != nil || err != nil {
 		t.Fatalf("before: %v, %v", key, err)
 	}
-	made, err := Make(file, time.Now())
+	made, err := Create(file, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestMakeAndFind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Key{Recipient: identity.Recipient().String(), File: file, Made: true}); *made != want {
+	if want := (Key{Recipient: identity.Recipient().String(), File: file, Created: true}); *made != want {
 		t.Errorf("made %+v, want %+v", *made, want)
 	}
 	for path, want := range map[string]fs.FileMode{file: 0o600, filepath.Dir(file): 0o700, filepath.Dir(filepath.Dir(file)): 0o700} {
@@ -68,16 +68,16 @@ func TestMakeAndFind(t *testing.T) {
 		}
 	}
 	found, err := Find(getenv)
-	if err != nil || found == nil || found.Recipient != made.Recipient || found.Made || found.Open {
+	if err != nil || found == nil || found.Recipient != made.Recipient || found.Created || found.Exposed {
 		t.Errorf("after: %+v, %v", found, err)
 	}
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Find(getenv); runtime.GOOS != "windows" && (err != nil || !found.Open) {
+	if found, err := Find(getenv); runtime.GOOS != "windows" && (err != nil || !found.Exposed) {
 		t.Errorf("a key that others may read is not said to be one: %+v, %v", found, err)
 	}
-	if _, err := Make(file, time.Now()); !errors.Is(err, fs.ErrExist) {
+	if _, err := Create(file, time.Now()); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second key: %v, want fs.ErrExist", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestMakeKeepsComments(t *testing.T) {
 		if err := os.WriteFile(file, []byte(old), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Make(file, time.Now()); err != nil {
+		if _, err := Create(file, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(file)
@@ -102,7 +102,7 @@ func TestMakeKeepsComments(t *testing.T) {
 			t.Errorf("%q became a file of other lines", old)
 		}
 		key, err := Find(env("SOPS_AGE_KEY_FILE", file))
-		if err != nil || key == nil || key.Open {
+		if err != nil || key == nil || key.Exposed {
 			t.Errorf("%q: found %+v, %v", old, key, err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestMakeLeavesLinks(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Skipf("no links here: %v", err)
 	}
-	_, err := Make(link, time.Now())
+	_, err := Create(link, time.Now())
 	data, _ := os.ReadFile(target)
 	info, statErr := os.Stat(target)
 	if statErr != nil {
@@ -161,14 +161,14 @@ func TestFindLarge(t *testing.T) {
 func TestPlace(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
-	if got, err := Place(env("SOPS_AGE_KEY_FILE", "a/b")); got != "a/b" || err != nil {
+	if got, err := DefaultPath(env("SOPS_AGE_KEY_FILE", "a/b")); got != "a/b" || err != nil {
 		t.Errorf("%s, %v", got, err)
 	}
 	if runtime.GOOS == "windows" {
 		return
 	}
 	want := filepath.Join(dir, "sops", "age", "keys.txt")
-	if got, err := Place(os.Getenv); got != want || err != nil {
+	if got, err := DefaultPath(os.Getenv); got != want || err != nil {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
@@ -233,7 +233,7 @@ func TestFindElsewhere(t *testing.T) {
 	if err := os.Symlink("nowhere", link); err != nil {
 		t.Skipf("no links here: %v", err)
 	}
-	if _, err := Make(link, time.Now()); err == nil || !strings.Contains(err.Error(), "link that leads nowhere") {
+	if _, err := Create(link, time.Now()); err == nil || !strings.Contains(err.Error(), "link that leads nowhere") {
 		t.Errorf("a link: %v", err)
 	}
 }

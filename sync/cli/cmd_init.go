@@ -221,7 +221,7 @@ func (r *initRun) findOrMakeKey(a *app) (*agekey.Key, error) {
 }
 
 func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
-	file, err := agekey.Place(a.Getenv)
+	file, err := agekey.DefaultPath(a.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +229,7 @@ func (r *initRun) makeKey(a *app) (*agekey.Key, error) {
 		return nil, invalidf("export SOPS_AGE_KEY_FILE=FILE names one elsewhere",
 			"the age key would lie in the config repo, at %s, from where it is soon published", file)
 	}
-	key, err := agekey.Make(file, a.Now())
+	key, err := agekey.Create(file, a.Now())
 	if err != nil {
 		return nil, fmt.Errorf("make the age key: %w", err)
 	}
@@ -322,7 +322,7 @@ func (r *initRun) doneSoFar(written int) string {
 	if written > 0 {
 		done = countNoun(written, "file was", "files were") + " written; run it again when that is mended, and it goes on"
 	}
-	if r.key != nil && r.key.Made {
+	if r.key != nil && r.key.Created {
 		done += "; an age key was made in " + r.key.File + ", which the next run uses"
 	}
 	return done

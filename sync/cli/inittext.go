@@ -99,7 +99,7 @@ func (r *initRun) describeKey(t *initText) {
 		return
 	case r.key.File == "":
 		t.addPart("The age key is that of SOPS_AGE_KEY")
-	case r.key.Made:
+	case r.key.Created:
 		t.addPart("An age key was made in " + r.key.File)
 	default:
 		t.addPart("The age key that is there is used, of " + r.key.File)
@@ -111,7 +111,7 @@ func (r *initRun) describeKey(t *initText) {
 	if r.key.File == "" {
 		return
 	}
-	if r.key.Open {
+	if r.key.Exposed {
 		t.addLine("  others may read it: chmod 600 %s", shell.Path(r.key.File))
 	}
 	t.addLine("  Back the file up where only you can read it: without it, no secret that is")
