@@ -40,10 +40,10 @@ const (
 	noTerminal      = "its key is locked with a passphrase, and there is no terminal to ask for it"
 )
 
-// asker decrypts data keys if that may ask a person: one at a time, with
+// prompter decrypts data keys if that may ask a person: one at a time, with
 // exclusive use of the terminal. An unlocked age identity stays unlocked for
 // the run.
-type asker struct {
+type prompter struct {
 	turn *semaphore.Weighted
 	// keys keeps the identities that SOPS loaded, under the empty name. If a
 	// command prints the identities for a recipient, the name is the recipient.
@@ -59,40 +59,40 @@ type asker struct {
 	agePrompts, sshPrompts func() bool
 }
 
-func newAsker(getenv func(string) string) *asker {
+func newPrompter(getenv func(string) string) *prompter {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
 	}
-	a := &asker{turn: semaphore.NewWeighted(1), keys: map[string]*age.MasterKey{}, getenv: getenv}
-	a.agePrompts, a.sshPrompts = sync.OnceValue(a.lockedAge), sync.OnceValue(a.lockedSSH)
+	a := &prompter{turn: semaphore.NewWeighted(1), keys: map[string]*age.MasterKey{}, getenv: getenv}
+	a.agePrompts, a.sshPrompts = sync.OnceValue(a.hasLockedAge), sync.OnceValue(a.hasLockedSSH)
 	return a
 }
 
-// asks reports whether the decryption of a data key may ask a person. It checks
+// mayPrompt reports whether the decryption of a data key may ask a person. It checks
 // the keys of this machine in all locations that SOPS reads.
-func (g *guarded) asks(req *keyservice.DecryptRequest) bool {
+func (g *guarded) mayPrompt(req *keyservice.DecryptRequest) bool {
 	switch {
 	case g.o.custom:
 		return false
 	case req.GetKey().GetPgpKey() != nil:
-		return g.o.Terminal != nil || g.asker.hasWindows() // otherwise gpg can't ask
+		return g.o.Terminal != nil || g.prompter.hasWindows() // otherwise gpg can't ask
 	case req.GetKey().GetAgeKey() == nil:
 		return false
 	}
-	return g.asker.agePrompts() || g.asker.sshPrompts() && forSSH(req.GetCiphertext())
+	return g.prompter.agePrompts() || g.prompter.sshPrompts() && isForSSH(req.GetCiphertext())
 }
 
 // hasWindows reports whether the GnuPG agent may ask in a window.
-func (a *asker) hasWindows() bool {
+func (a *prompter) hasWindows() bool {
 	return a.getenv("DISPLAY") != "" || a.getenv("WAYLAND_DISPLAY") != ""
 }
 
-func (a *asker) lockedAge() bool {
+func (a *prompter) hasLockedAge() bool {
 	if a.usesCommand() || promptsFor([]byte(a.getenv(age.SopsAgeKeyEnv))) {
 		return true
 	}
 	for _, file := range a.ageFiles() {
-		if promptsFor(head(file)) {
+		if promptsFor(readHead(file)) {
 			return true
 		}
 	}
@@ -100,12 +100,12 @@ func (a *asker) lockedAge() bool {
 }
 
 // usesCommand reports whether a command prints the identities for a recipient.
-func (a *asker) usesCommand() bool {
+func (a *prompter) usesCommand() bool {
 	return a.getenv(age.SopsAgeKeyCmdEnv) != "" || a.getenv(age.SopsAgeSshPrivateKeyCmdEnv) != ""
 }
 
 // ageFiles returns the paths at which SOPS looks for age identities.
-func (a *asker) ageFiles() []string {
+func (a *prompter) ageFiles() []string {
 	files := []string{a.getenv(age.SopsAgeKeyFileEnv)}
 	dir, err := os.UserConfigDir()
 	if xdg := a.getenv("XDG_CONFIG_HOME"); runtime.GOOS == "darwin" && xdg != "" {
@@ -122,13 +122,13 @@ func promptsFor(identities []byte) bool {
 		bytes.Contains(identities, []byte("AGE-PLUGIN-"))
 }
 
-func (a *asker) lockedSSH() bool {
+func (a *prompter) hasLockedSSH() bool {
 	files := []string{a.getenv(age.SopsAgeSshPrivateKeyFileEnv)}
 	if home, err := os.UserHomeDir(); err == nil {
 		files = append(files, filepath.Join(home, ".ssh", "id_ed25519"), filepath.Join(home, ".ssh", "id_rsa"))
 	}
 	for _, file := range files {
-		key := head(file)
+		key := readHead(file)
 		if _, err := agessh.ParseIdentity(key); len(key) > 0 && err != nil {
 			return true
 		}
@@ -136,9 +136,9 @@ func (a *asker) lockedSSH() bool {
 	return false
 }
 
-// head returns the beginning of a regular file, and nil for any other file: a
+// readHead returns the beginning of a regular file, and nil for any other file: a
 // pipe can be read only once.
-func head(file string) []byte {
+func readHead(file string) []byte {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -152,46 +152,46 @@ func head(file string) []byte {
 	return data
 }
 
-// forSSH reports whether a data key is encrypted for an SSH key.
-func forSSH(ciphertext []byte) bool {
+// isForSSH reports whether a data key is encrypted for an SSH key.
+func isForSSH(ciphertext []byte) bool {
 	header := make([]byte, 4<<10)
 	n, _ := io.ReadFull(armor.NewReader(bytes.NewReader(ciphertext)), header) // a shorter text is fine
 	return bytes.Contains(header[:n], []byte("-> ssh-"))
 }
 
-// forPlugin reports whether a recipient belongs to a plugin of age. A plugin
+// isPluginRecipient reports whether a recipient belongs to a plugin of age. A plugin
 // may ask a person, also during encryption.
-func forPlugin(recipient string) bool {
+func isPluginRecipient(recipient string) bool {
 	return strings.HasPrefix(recipient, "age1") && !strings.HasPrefix(recipient, "age1pq1") && strings.Count(recipient, "1") > 1
 }
 
-// ask decrypts a data key while nothing else uses the terminal. It waits
+// decryptWithPrompt decrypts a data key while nothing else uses the terminal. It waits
 // without a time limit while a person types. After a wrong passphrase it asks
 // again.
-func (g *guarded) ask(req *keyservice.DecryptRequest) ([]byte, error) {
+func (g *guarded) decryptWithPrompt(req *keyservice.DecryptRequest) ([]byte, error) {
 	do := func(ctx context.Context) ([]byte, error) {
 		rsp, err := g.o.KeyService.Decrypt(ctx, req)
 		return rsp.GetPlaintext(), err
 	}
 	isAge := req.GetKey().GetAgeKey() != nil
-	if err := g.asker.turn.Acquire(g.ctx, 1); err != nil {
+	if err := g.prompter.turn.Acquire(g.ctx, 1); err != nil {
 		return nil, err
 	}
-	defer g.asker.turn.Release(1)
+	defer g.prompter.turn.Release(1)
 	if isAge {
-		if g.asker.refused != "" {
-			g.locked = g.asker.refused
+		if g.prompter.refused != "" {
+			g.locked = g.prompter.refused
 			return nil, errKeyService
 		}
-		do = g.asker.ageDecrypt(req)
+		do = g.prompter.ageDecrypt(req)
 	}
-	release := g.hold()
+	release := g.holdTerminal()
 	defer release()
 	for n := 1; ; n++ {
-		data, err := g.wait(do)
+		data, err := g.callInteractive(do)
 		if g.ctx.Err() != nil {
-			g.asker.refused = noPassphrase // the prompt of this key still waits
-			g.say("")
+			g.prompter.refused = noPassphrase // the prompt of this key still waits
+			g.printOnTerminal("")
 			return nil, g.ctx.Err()
 		}
 		if err == nil || !isAge {
@@ -202,16 +202,16 @@ func (g *guarded) ask(req *keyservice.DecryptRequest) ([]byte, error) {
 			return nil, err
 		}
 		if reason != wrongPassphrase || n == maxPassphrases || g.o.Terminal == nil {
-			g.asker.refused, g.locked = reason, reason
+			g.prompter.refused, g.locked = reason, reason
 			return nil, err
 		}
-		g.say("the passphrase is wrong; type it again, or press Ctrl-C to give up")
+		g.printOnTerminal("the passphrase is wrong; type it again, or press Ctrl-C to give up")
 	}
 }
 
 // ageDecrypt returns a function that decrypts a data key. Identities are loaded
 // once and shared by all calls.
-func (a *asker) ageDecrypt(req *keyservice.DecryptRequest) func(context.Context) ([]byte, error) {
+func (a *prompter) ageDecrypt(req *keyservice.DecryptRequest) func(context.Context) ([]byte, error) {
 	recipient := req.GetKey().GetAgeKey().GetRecipient()
 	name := ""
 	if a.usesCommand() {
@@ -248,8 +248,8 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// hold holds the terminal. Without a terminal it does nothing.
-func (g *guarded) hold() (release func()) {
+// holdTerminal holds the terminal. Without a terminal it does nothing.
+func (g *guarded) holdTerminal() (release func()) {
 	if g.o.Terminal == nil {
 		return func() {}
 	}
@@ -261,7 +261,7 @@ func (g *guarded) hold() (release func()) {
 	}
 }
 
-func (g *guarded) say(line string) {
+func (g *guarded) printOnTerminal(line string) {
 	if g.o.Terminal != nil {
 		g.o.Terminal.Say(line)
 	}

@@ -36,7 +36,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 	}
 	paths, plain := s.Plain.Values()
 	for _, p := range paths {
-		errs = append(errs, d.check(s.File, pathOf(p), plain[p]))
+		errs = append(errs, d.checkValue(s.File, pathOf(p), plain[p]))
 		add(s.File, p, plain[p])
 	}
 	for _, source := range s.Sources {
@@ -50,7 +50,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 		}
 		take := source.Take
 		if take == nil {
-			take = values.authentication()
+			take = values.selectAuth()
 		}
 		for _, path := range slices.Sorted(maps.Keys(take)) {
 			at := strings.Join(take[path], ".")
@@ -60,7 +60,7 @@ func (d *Decrypter) Auth(ctx context.Context, s secrets.Sealed) (secrets.Auth, e
 					Message: "is not there, though it was when the file was read", command: "mkhooks validate " + shell.Path(source.File)})
 				continue
 			}
-			errs = append(errs, d.check(source.File, at, value))
+			errs = append(errs, d.checkValue(source.File, at, value))
 			add(source.File, path, value)
 		}
 	}
@@ -76,9 +76,9 @@ type values map[string]secrets.String
 // joinKeys returns the location of a value in a document as one text.
 func joinKeys(keys ...string) string { return strings.Join(keys, "\x00") }
 
-// authentication selects all values of spec.authentication of a rule file, in
+// selectAuth selects all values of spec.authentication of a rule file, in
 // the form of [secrets.Source].
-func (v values) authentication() map[string][]string {
+func (v values) selectAuth() map[string][]string {
 	take := map[string][]string{}
 	for at := range v {
 		if keys := strings.Split(at, "\x00"); len(keys) == 4 {
@@ -104,7 +104,7 @@ func (d *Decrypter) openDocument(ctx context.Context, file string, document []by
 	if err != nil {
 		return nil, err
 	}
-	key, err := d.dataKey(ctx, file, &tree.Metadata)
+	key, err := d.decryptDataKey(ctx, file, &tree.Metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -230,16 +230,16 @@ func checkSealed(file string, tree *sops.Tree, skip ...[]string) error {
 	return nil
 }
 
-// check returns an error if a value must not be sent. path is the location of
+// checkValue returns an error if a value must not be sent. path is the location of
 // the value in the file.
-func (d *Decrypter) check(file, path string, value secrets.String) error {
+func (d *Decrypter) checkValue(file, path string, value secrets.String) error {
 	problem, odd := d.problemAt(path, value)
 	if problem == "" {
 		return nil
 	}
 	e := &Error{File: file, Kind: BadValue, Paths: []string{path}, Message: problem, hint: "set it anew", command: setAnew(file, strings.SplitN(path, ".", 4))}
 	if odd {
-		e.hint, e.command = e.Hint()+"; "+Odd, ""
+		e.hint, e.command = e.Hint()+"; "+OddHint, ""
 	}
 	return e
 }
@@ -252,8 +252,8 @@ func setAnew(file string, keys []string) string {
 	return "mkhooks secret set " + shell.Path(file) + " " + shell.Word(strings.Join(keys, "."))
 }
 
-// Odd ends the hints about a value that does not look like a secret.
-const Odd = "if it really is the secret: --allow-odd-secrets"
+// OddHint ends the hints about a value that does not look like a secret.
+const OddHint = "if it really is the secret: --allow-odd-secrets"
 
 // Problem returns the problem of a value that is to be sealed or sent, or "".
 // The text never contains the value.

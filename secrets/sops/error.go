@@ -43,8 +43,8 @@ type Error struct {
 	unset   []string
 }
 
-// Unset returns the paths ("headers/NAME") of an error of the kind [Unset].
-func (e *Error) Unset() []string { return e.unset }
+// UnsetPaths returns the paths ("headers/NAME") of an error of the kind [Unset].
+func (e *Error) UnsetPaths() []string { return e.unset }
 
 // Error names the file, the path and the problem.
 func (e *Error) Error() string { return e.File + ": " + e.Problem() }
@@ -70,14 +70,14 @@ func pathOf(p string) string { return "spec.authentication." + strings.Replace(p
 // allowed.
 const whereKeys = "age keys are read from SOPS_AGE_KEY, SOPS_AGE_KEY_FILE or sops/age/keys.txt in your configuration folder, PGP keys from the GnuPG keyring"
 
-// noKey returns the error of a file that no key at hand decrypts. It names the
+// noKeyError returns the error of a file that no key at hand decrypts. It names the
 // recipients, the locations of keys, and the key services that were left out:
 // one of them might decrypt the file.
-func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
+func noKeyError(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	e := &Error{File: file, Kind: NoKey, hint: whereKeys,
-		Message: "can't be decrypted with the keys at hand; it is encrypted for " + recipients(groups)}
+		Message: "can't be decrypted with the keys at hand; it is encrypted for " + listRecipients(groups)}
 	if len(refused) > 0 {
-		reasons, flags := refusals(refused)
+		reasons, flags := listRefusals(refused)
 		e.Kind = NotAllowed
 		e.Message += "; " + reasons
 		if flags != "" {
@@ -87,8 +87,8 @@ func noKey(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	return e
 }
 
-// lockedKey returns the error of a file whose key is locked with a passphrase.
-func lockedKey(file, reason string) *Error {
+// lockedKeyError returns the error of a file whose key is locked with a passphrase.
+func lockedKeyError(file, reason string) *Error {
 	hint := "run it again and type the passphrase"
 	if reason == noTerminal {
 		hint = "run it on a terminal, or set SOPS_AGE_KEY_FILE to a file with a key that has no passphrase"
@@ -96,8 +96,8 @@ func lockedKey(file, reason string) *Error {
 	return &Error{File: file, Kind: NoKey, Message: "can't be opened: " + reason, hint: hint}
 }
 
-// recipients lists the public parts of keys; after five it only counts.
-func recipients(groups []sops.KeyGroup) string {
+// listRecipients lists the public parts of keys; after five it only counts.
+func listRecipients(groups []sops.KeyGroup) string {
 	const most = 5
 	var names []string
 	for _, g := range groups {
@@ -114,12 +114,12 @@ func recipients(groups []sops.KeyGroup) string {
 	return strings.Join(names, ", ")
 }
 
-// notAllowed returns the error of a file with too few allowed keys to try any.
-func notAllowed(file string, groups []sops.KeyGroup, refused []refusal) *Error {
+// notAllowedError returns the error of a file with too few allowed keys to try any.
+func notAllowedError(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	if len(refused) == 0 {
-		return noKey(file, groups, nil)
+		return noKeyError(file, groups, nil)
 	}
-	reasons, flags := refusals(refused)
+	reasons, flags := listRefusals(refused)
 	e := &Error{File: file, Kind: NotAllowed, Message: "can't be opened without a key service: " + reasons}
 	if flags != "" {
 		e.hint = "if you trust the address in the file: " + flags
@@ -127,9 +127,9 @@ func notAllowed(file string, groups []sops.KeyGroup, refused []refusal) *Error {
 	return e
 }
 
-// refusals returns the reasons why key services were left out, and the flags
+// listRefusals returns the reasons why key services were left out, and the flags
 // that lift these reasons. Not every reason has a flag.
-func refusals(refused []refusal) (reasons, flags string) {
+func listRefusals(refused []refusal) (reasons, flags string) {
 	var all, lift []string
 	for _, r := range refused {
 		all = append(all, r.service+" "+r.reason)

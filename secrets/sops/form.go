@@ -38,14 +38,14 @@ func (d *Decrypter) checkAnyForm(file string, root *yaml.Node) (problems []secre
 			problems = []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
 		}
 	}()
-	branch, ok := branchOf(&yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
+	branch, ok := convertDocument(&yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
 	if !ok {
 		return []secrets.FormProblem{{Message: "is not a file that SOPS wrote"}}
 	}
 	metadata := metadataOf(branch)
-	tree, err := extract(file, withoutReferences(branch))
+	tree, err := extractMetadata(file, withoutReferences(branch))
 	if err != nil {
-		return []secrets.FormProblem{{Path: append([]string{stores.SopsMetadataKey}, locate(metadata, asMetadata)...), Message: "can't be read by SOPS"}}
+		return []secrets.FormProblem{{Path: append([]string{stores.SopsMetadataKey}, locateRejected(metadata, asMetadata)...), Message: "can't be read by SOPS"}}
 	}
 	if err := checkSealed(file, tree); err != nil {
 		return []secrets.FormProblem{formProblem(err)}
@@ -55,8 +55,8 @@ func (d *Decrypter) checkAnyForm(file string, root *yaml.Node) (problems []secre
 		return []secrets.FormProblem{{Path: []string{stores.SopsMetadataKey, "shamir_threshold"},
 			Message: "is more than the number of key groups, so nobody can open the file"}}
 	}
-	if allowed, refused := d.allowed(m.KeyGroups); !enough(allowed, m) {
-		return []secrets.FormProblem{formProblem(notAllowed(file, m.KeyGroups, refused))}
+	if allowed, refused := d.allowedGroups(m.KeyGroups); !canDecrypt(allowed, m) {
+		return []secrets.FormProblem{formProblem(notAllowedError(file, m.KeyGroups, refused))}
 	}
 	return damagedKeys(metadata, m.KeyGroups)
 }
@@ -101,7 +101,7 @@ func damagedKeys(metadata any, groups []sops.KeyGroup) (problems []secrets.FormP
 			}
 			path = append(path, list, strconv.Itoa(seen[list]), "enc")
 			seen[list]++
-			if problem := damage(k); problem != "" {
+			if problem := keyDamage(k); problem != "" {
 				problems = append(problems, secrets.FormProblem{Path: path, Message: problem})
 			}
 		}
@@ -121,9 +121,9 @@ func hasKeys(metadata any) bool {
 	})
 }
 
-// damage returns the problem of a copy of the data key, as far as it shows
+// keyDamage returns the problem of a copy of the data key, as far as it shows
 // without a key, or "".
-func damage(k keys.MasterKey) string {
+func keyDamage(k keys.MasterKey) string {
 	text := k.EncryptedDataKey()
 	if len(text) == 0 {
 		return "is empty, so this key can't open the file"
@@ -158,10 +158,10 @@ func ageDamage(text []byte) error {
 	return err
 }
 
-// locate finds the part of a value that SOPS rejects. It returns the keys and
+// locateRejected finds the part of a value that SOPS rejects. It returns the keys and
 // indexes that lead to this part. wrap puts a replacement for the value into
 // otherwise valid metadata.
-func locate(value any, wrap func(any) sops.TreeBranch) []string {
+func locateRejected(value any, wrap func(any) sops.TreeBranch) []string {
 	switch value := value.(type) {
 	case sops.TreeBranch:
 		for _, item := range value {
@@ -169,9 +169,9 @@ func locate(value any, wrap func(any) sops.TreeBranch) []string {
 			if !isText {
 				continue
 			}
-			inside := func(v any) sops.TreeBranch { return wrap(filled(name, v)) }
-			if !reads(inside(item.Value)) {
-				return append([]string{name}, locate(item.Value, inside)...)
+			inside := func(v any) sops.TreeBranch { return wrap(minimalMapping(name, v)) }
+			if !isReadable(inside(item.Value)) {
+				return append([]string{name}, locateRejected(item.Value, inside)...)
 			}
 		}
 	case []any:
@@ -182,17 +182,17 @@ func locate(value any, wrap func(any) sops.TreeBranch) []string {
 			}
 			i++
 			inside := func(v any) sops.TreeBranch { return wrap([]any{v}) }
-			if !reads(inside(item)) {
-				return append([]string{strconv.Itoa(i)}, locate(item, inside)...)
+			if !isReadable(inside(item)) {
+				return append([]string{strconv.Itoa(i)}, locateRejected(item, inside)...)
 			}
 		}
 	}
 	return nil
 }
 
-// filled returns a mapping with one field, and the fields that SOPS also
+// minimalMapping returns a mapping with one field, and the fields that SOPS also
 // requires in metadata, in a key group and in a key.
-func filled(name string, value any) sops.TreeBranch {
+func minimalMapping(name string, value any) sops.TreeBranch {
 	const day = "2020-01-01T00:00:00Z"
 	out := sops.TreeBranch{{Key: name, Value: value}}
 	for _, item := range []sops.TreeItem{{Key: "lastmodified", Value: day}, {Key: "created_at", Value: day}} {
@@ -211,9 +211,9 @@ func asMetadata(v any) sops.TreeBranch {
 	return sops.TreeBranch{{Key: stores.SopsMetadataKey, Value: v}}
 }
 
-// reads reports whether SOPS accepts the metadata of a document.
-func reads(document sops.TreeBranch) (ok bool) {
+// isReadable reports whether SOPS accepts the metadata of a document.
+func isReadable(document sops.TreeBranch) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
-	_, err := extract("", document)
+	_, err := extractMetadata("", document)
 	return err == nil
 }

@@ -18,9 +18,9 @@ var services = map[string]string{
 	"kms": "awskms", "gcp_kms": "gcpkms", "azure_kv": "azkv", "hc_vault": "hcvault", "hckms": "hckms",
 }
 
-// serviceOf returns the name of a key type for users, as in --key-service; age
+// serviceName returns the name of a key type for users, as in --key-service; age
 // or pgp for the others.
-func serviceOf(k keys.MasterKey) string {
+func serviceName(k keys.MasterKey) string {
 	t := k.TypeToIdentifier()
 	if s, ok := services[t]; ok {
 		return s
@@ -28,7 +28,7 @@ func serviceOf(k keys.MasterKey) string {
 	return t
 }
 
-func local(k keys.MasterKey) bool {
+func isLocal(k keys.MasterKey) bool {
 	t := k.TypeToIdentifier()
 	return t == "age" || t == "pgp"
 }
@@ -40,12 +40,12 @@ type refusal struct{ service, reason string }
 // reasonNotListed is the only reason that a flag lifts.
 const reasonNotListed = "is not allowed"
 
-// allowed returns the key groups without the keys that must not be used.
-func (d *Decrypter) allowed(groups []sops.KeyGroup) (out []sops.KeyGroup, refused []refusal) {
+// allowedGroups returns the key groups without the keys that must not be used.
+func (d *Decrypter) allowedGroups(groups []sops.KeyGroup) (out []sops.KeyGroup, refused []refusal) {
 	for _, g := range groups {
 		var kept sops.KeyGroup
 		for _, k := range g {
-			if r := d.refuses(k); r != nil {
+			if r := d.refusalOf(k); r != nil {
 				if !slices.Contains(refused, *r) {
 					refused = append(refused, *r)
 				}
@@ -58,12 +58,12 @@ func (d *Decrypter) allowed(groups []sops.KeyGroup) (out []sops.KeyGroup, refuse
 	return out, refused
 }
 
-// refuses returns the reason why a key must not be used, or nil.
-func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
-	if local(k) {
+// refusalOf returns the reason why a key must not be used, or nil.
+func (d *Decrypter) refusalOf(k keys.MasterKey) *refusal {
+	if isLocal(k) {
 		return nil
 	}
-	service := serviceOf(k)
+	service := serviceName(k)
 	switch _, known := services[k.TypeToIdentifier()]; {
 	case !known:
 		return &refusal{service: service, reason: "is a kind of key that this version does not know"}
@@ -79,10 +79,10 @@ func (d *Decrypter) refuses(k keys.MasterKey) *refusal {
 	return nil
 }
 
-// enough reports whether the remaining groups can decrypt the file. It needs
+// canDecrypt reports whether the remaining groups can decrypt the file. It needs
 // one key of the only group, or as many groups as Shamir's threshold requires,
 // at least two.
-func enough(groups []sops.KeyGroup, m *sops.Metadata) bool {
+func canDecrypt(groups []sops.KeyGroup, m *sops.Metadata) bool {
 	usable := 0
 	for _, g := range groups {
 		if len(g) > 0 {
@@ -115,10 +115,10 @@ var errKeyService = errors.New("the key service failed")
 func (g *guarded) Decrypt(_ context.Context, req *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
 	var plain []byte
 	var err error
-	if g.asks(req) {
-		plain, err = g.ask(req)
+	if g.mayPrompt(req) {
+		plain, err = g.decryptWithPrompt(req)
 	} else {
-		plain, err = g.call(req.GetKey(), func(ctx context.Context) ([]byte, error) {
+		plain, err = g.callLimited(req.GetKey(), func(ctx context.Context) ([]byte, error) {
 			rsp, err := g.o.KeyService.Decrypt(ctx, req)
 			return rsp.GetPlaintext(), err
 		})
@@ -137,15 +137,15 @@ func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ .
 	}
 	var sealed []byte
 	var err error
-	if forPlugin(req.GetKey().GetAgeKey().GetRecipient()) && !g.o.custom {
-		if err := g.asker.turn.Acquire(g.ctx, 1); err != nil {
+	if isPluginRecipient(req.GetKey().GetAgeKey().GetRecipient()) && !g.o.custom {
+		if err := g.prompter.turn.Acquire(g.ctx, 1); err != nil {
 			return nil, err
 		}
-		defer g.asker.turn.Release(1)
-		defer g.hold()()
-		sealed, err = g.wait(do)
+		defer g.prompter.turn.Release(1)
+		defer g.holdTerminal()()
+		sealed, err = g.callInteractive(do)
 	} else {
-		sealed, err = g.call(req.GetKey(), do)
+		sealed, err = g.callLimited(req.GetKey(), do)
 	}
 	if err != nil {
 		return nil, err
@@ -153,9 +153,9 @@ func (g *guarded) Encrypt(_ context.Context, req *keyservice.EncryptRequest, _ .
 	return &keyservice.EncryptResponse{Ciphertext: sealed}, nil
 }
 
-// call makes one call to a key service, within the limit of parallel calls and
+// callLimited makes one call to a key service, within the limit of parallel calls and
 // the timeout.
-func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, error)) ([]byte, error) {
+func (g *guarded) callLimited(key *keyservice.Key, do func(context.Context) ([]byte, error)) ([]byte, error) {
 	// age runs in this process, and the caller limits it by its cores. All
 	// other keys wait for another program.
 	if key.GetAgeKey() == nil {
@@ -168,23 +168,23 @@ func (g *guarded) call(key *keyservice.Key, do func(context.Context) ([]byte, er
 	// service.
 	ctx, cancel := context.WithTimeout(g.ctx, g.o.Timeout)
 	defer cancel()
-	return g.within(ctx, do)
+	return g.callUntilDone(ctx, do)
 }
 
-// wait makes one call to a key service that may ask a person. It has no timeout
+// callInteractive makes one call to a key service that may ask a person. It has no timeout
 // if the person can type in a terminal or a window.
-func (g *guarded) wait(do func(context.Context) ([]byte, error)) ([]byte, error) {
+func (g *guarded) callInteractive(do func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithCancel(g.ctx)
-	if g.o.Terminal == nil && !g.asker.hasWindows() {
+	if g.o.Terminal == nil && !g.prompter.hasWindows() {
 		cancel()
 		ctx, cancel = context.WithTimeout(g.ctx, g.o.Timeout)
 	}
 	defer cancel()
-	return g.within(ctx, do)
+	return g.callUntilDone(ctx, do)
 }
 
-// within makes one call to a key service and returns when ctx ends.
-func (g *guarded) within(ctx context.Context, do func(context.Context) ([]byte, error)) ([]byte, error) {
+// callUntilDone makes one call to a key service and returns when ctx ends.
+func (g *guarded) callUntilDone(ctx context.Context, do func(context.Context) ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte
 		err  error

@@ -48,7 +48,7 @@ func constant(key []byte) func(*keyservice.Key) ([]byte, error) {
 	return func(*keyservice.Key) ([]byte, error) { return key, nil }
 }
 
-// dataKey returns the real data key of a file. It uses the age keys of the
+// decryptDataKey returns the real data key of a file. It uses the age keys of the
 // process.
 func dataKey(t testing.TB, text string) []byte {
 	t.Helper()

@@ -23,7 +23,7 @@ func (l leaves) equal(other leaves) bool {
 
 func leavesOf(tree *sops.Tree) leaves {
 	l := leaves{values: map[string]string{}}
-	walk(tree.Branches[0], nil, func(path []string, item sops.TreeItem) {
+	visitLeaves(tree.Branches[0], nil, func(path []string, item sops.TreeItem) {
 		if c, ok := item.Key.(sops.Comment); ok {
 			l.comments = append(l.comments, c.Value)
 			return
@@ -33,9 +33,9 @@ func leavesOf(tree *sops.Tree) leaves {
 	return l
 }
 
-// walk visits every comment, with the path of its mapping, and every other
+// visitLeaves visits every comment, with the path of its mapping, and every other
 // value that is not a mapping, with the path of the value.
-func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeItem)) {
+func visitLeaves(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeItem)) {
 	for _, item := range branch {
 		name, isName := item.Key.(string)
 		if !isName {
@@ -45,7 +45,7 @@ func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeI
 		below := append(slices.Clone(path), name)
 		switch value := item.Value.(type) {
 		case sops.TreeBranch:
-			walk(value, below, visit)
+			visitLeaves(value, below, visit)
 		case nil: // same as an empty mapping: its first entry replaces no value
 		default:
 			visit(below, item)
@@ -53,8 +53,8 @@ func walk(branch sops.TreeBranch, path []string, visit func([]string, sops.TreeI
 	}
 }
 
-// without returns a branch without the entry of a name.
-func without(branch sops.TreeBranch, name string) sops.TreeBranch {
+// withoutEntry returns a branch without the entry of a name.
+func withoutEntry(branch sops.TreeBranch, name string) sops.TreeBranch {
 	return slices.DeleteFunc(slices.Clone(branch), func(item sops.TreeItem) bool { return item.Key == name })
 }
 
@@ -62,10 +62,10 @@ func without(branch sops.TreeBranch, name string) sops.TreeBranch {
 // secrets ($secret: FILE#KEY). SOPS would have encrypted them, so they were
 // written by hand, and no MAC ever covered them.
 func withoutReferences(branch sops.TreeBranch) sops.TreeBranch {
-	return edited(branch, "spec", func(spec sops.TreeBranch) sops.TreeBranch {
-		return edited(spec, "authentication", func(auth sops.TreeBranch) sops.TreeBranch {
+	return editEntry(branch, "spec", func(spec sops.TreeBranch) sops.TreeBranch {
+		return editEntry(spec, "authentication", func(auth sops.TreeBranch) sops.TreeBranch {
 			for _, part := range []string{"headers", "queryParams"} {
-				auth = edited(auth, part, func(values sops.TreeBranch) sops.TreeBranch {
+				auth = editEntry(auth, part, func(values sops.TreeBranch) sops.TreeBranch {
 					return slices.DeleteFunc(values, isReference)
 				})
 			}
@@ -74,8 +74,8 @@ func withoutReferences(branch sops.TreeBranch) sops.TreeBranch {
 	})
 }
 
-// edited applies change to the mapping of a name in a branch.
-func edited(branch sops.TreeBranch, name string, change func(sops.TreeBranch) sops.TreeBranch) sops.TreeBranch {
+// editEntry applies change to the mapping of a name in a branch.
+func editEntry(branch sops.TreeBranch, name string, change func(sops.TreeBranch) sops.TreeBranch) sops.TreeBranch {
 	for i, item := range branch {
 		if next, ok := item.Value.(sops.TreeBranch); ok && item.Key == name {
 			branch[i].Value = change(next)
@@ -100,12 +100,12 @@ func isReference(item sops.TreeItem) bool {
 	return found == 1
 }
 
-// dropClear deletes the value at a path from a branch, if it is plaintext.
-func dropClear(branch sops.TreeBranch, keys []string) sops.TreeBranch {
+// dropPlaintext deletes the value at a path from a branch, if it is plaintext.
+func dropPlaintext(branch sops.TreeBranch, keys []string) sops.TreeBranch {
 	if len(keys) == 1 {
 		return slices.DeleteFunc(branch, func(item sops.TreeItem) bool { return item.Key == keys[0] && !isSealed(item.Value) })
 	}
-	return edited(branch, keys[0], func(next sops.TreeBranch) sops.TreeBranch { return dropClear(next, keys[1:]) })
+	return editEntry(branch, keys[0], func(next sops.TreeBranch) sops.TreeBranch { return dropPlaintext(next, keys[1:]) })
 }
 
 func isSealed(v any) bool {
@@ -113,19 +113,19 @@ func isSealed(v any) bool {
 	return ok && secrets.LooksSealed(s)
 }
 
-// nodeOf converts the metadata that SOPS keeps in a file to YAML nodes.
-func nodeOf(v any) *yaml.Node {
+// metadataNode converts the metadata that SOPS keeps in a file to YAML nodes.
+func metadataNode(v any) *yaml.Node {
 	switch v := v.(type) {
 	case sops.TreeBranch:
 		n := &yaml.Node{Kind: yaml.MappingNode}
 		for _, item := range v {
-			n.Content = append(n.Content, nodeOf(item.Key), nodeOf(item.Value))
+			n.Content = append(n.Content, metadataNode(item.Key), metadataNode(item.Value))
 		}
 		return n
 	case []any:
 		n := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, item := range v {
-			n.Content = append(n.Content, nodeOf(item))
+			n.Content = append(n.Content, metadataNode(item))
 		}
 		return n
 	}

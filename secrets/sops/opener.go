@@ -12,12 +12,12 @@ import (
 // the documents. The zero value is ready to use.
 type opener struct {
 	mu   sync.Mutex
-	done map[opened]*opening
+	done map[documentID]*opening
 }
 
-// opened identifies a document by name and content. The name is included
+// documentID identifies a document by name and content. The name is included
 // because errors contain it.
-type opened struct {
+type documentID struct {
 	file string
 	hash [sha256.Size]byte
 }
@@ -33,14 +33,14 @@ type opening struct {
 // many callers ask for the document. A context error is not kept, because it
 // belongs to one caller.
 func (o *opener) openOnce(ctx context.Context, file string, document []byte, do func(context.Context, string, []byte) (values, error)) (values, error) {
-	key := opened{file, sha256.Sum256(document)}
+	key := documentID{file, sha256.Sum256(document)}
 	for {
 		o.mu.Lock()
 		f, others := o.done[key]
 		if !others {
 			f = &opening{ended: make(chan struct{})}
 			if o.done == nil {
-				o.done = map[opened]*opening{}
+				o.done = map[documentID]*opening{}
 			}
 			o.done[key] = f
 		}
@@ -61,7 +61,7 @@ func (o *opener) openOnce(ctx context.Context, file string, document []byte, do 
 
 // openForAll decrypts a document for all waiting callers. It always wakes them,
 // also after a panic.
-func (o *opener) openForAll(key opened, f *opening, do func() (values, error)) {
+func (o *opener) openForAll(key documentID, f *opening, do func() (values, error)) {
 	defer close(f.ended)
 	defer func() {
 		if recover() != nil { // the text of the panic could contain a value

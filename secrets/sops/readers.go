@@ -11,7 +11,7 @@ import (
 )
 
 // nameOf returns a key for messages: its kind and its public part.
-func nameOf(k keys.MasterKey) string { return serviceOf(k) + " " + k.ToString() }
+func nameOf(k keys.MasterKey) string { return serviceName(k) + " " + k.ToString() }
 
 // readerOf returns a key for comparisons. Only spellings that mean the same key
 // are equal. Base64 in SSH keys keeps its case: an RSA key that differs from
@@ -21,7 +21,7 @@ func readerOf(k keys.MasterKey) string {
 	if k.TypeToIdentifier() == "pgp" {
 		name = strings.ToLower(strings.ReplaceAll(name, " ", ""))
 	}
-	return serviceOf(k) + " " + name
+	return serviceName(k) + " " + name
 }
 
 // hasReader reports whether a group contains a key.
@@ -47,7 +47,7 @@ func (s *sealer) checkReaders(m, named *sops.Metadata) error {
 	}
 	if len(unnamed) > 0 {
 		return &Error{File: s.File, Kind: Unnamed,
-			Message: "can be read by " + recipients([]sops.KeyGroup{unnamed}) + ", which the nearest .sops.yaml does not name; nothing was changed",
+			Message: "can be read by " + listRecipients([]sops.KeyGroup{unnamed}) + ", which the nearest .sops.yaml does not name; nothing was changed",
 			hint:    "add the key to .sops.yaml, or take it out of the file with sops updatekeys; to find out who added it, and whose key it is",
 			command: "git log -p -- " + shell.Path(s.File)}
 	}

@@ -25,14 +25,14 @@ import (
 // and nothing else.
 type creationRule struct {
 	PathRegex  string     `yaml:"path_regex"`
-	Age        texts      `yaml:"age"`
-	PGP        texts      `yaml:"pgp"`
-	KMS        texts      `yaml:"kms"`
+	Age        textList   `yaml:"age"`
+	PGP        textList   `yaml:"pgp"`
+	KMS        textList   `yaml:"kms"`
 	AWSProfile string     `yaml:"aws_profile"`
-	GCPKMS     texts      `yaml:"gcp_kms"`
-	AzureKV    texts      `yaml:"azure_keyvault"`
-	Vault      texts      `yaml:"hc_vault_transit_uri"`
-	HCKMS      texts      `yaml:"hckms"`
+	GCPKMS     textList   `yaml:"gcp_kms"`
+	AzureKV    textList   `yaml:"azure_keyvault"`
+	Vault      textList   `yaml:"hc_vault_transit_uri"`
+	HCKMS      textList   `yaml:"hckms"`
 	KeyGroups  []keyGroup `yaml:"key_groups"`
 	Threshold  int        `yaml:"shamir_threshold"`
 }
@@ -41,8 +41,8 @@ type creationRule struct {
 // groups.
 type keyGroup struct {
 	Merge []keyGroup `yaml:"merge"`
-	Age   texts      `yaml:"age"`
-	PGP   texts      `yaml:"pgp"`
+	Age   textList   `yaml:"age"`
+	PGP   textList   `yaml:"pgp"`
 	KMS   []struct {
 		ARN     string             `yaml:"arn"`
 		Role    string             `yaml:"role"`
@@ -57,17 +57,17 @@ type keyGroup struct {
 		Key     string `yaml:"key"`
 		Version string `yaml:"version"`
 	} `yaml:"azure_keyvault"`
-	Vault texts `yaml:"hc_vault"`
+	Vault textList `yaml:"hc_vault"`
 	HCKMS []struct {
 		ID string `yaml:"key_id"`
 	} `yaml:"hckms"`
 }
 
-// texts is a list of texts, or one text that separates them with commas.
-type texts []string
+// textList is a list of texts, or one text that separates them with commas.
+type textList []string
 
 // UnmarshalYAML reads either form.
-func (t *texts) UnmarshalYAML(n *yaml.Node) error {
+func (t *textList) UnmarshalYAML(n *yaml.Node) error {
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
@@ -119,9 +119,9 @@ func ruleFor(config []byte, path string) (r *creationRule, problem string) {
 	return nil, "has no creation rule for this file"
 }
 
-// groups returns the keys of a creation rule, as SOPS reads it. problem does
+// readKeyGroups returns the keys of a creation rule, as SOPS reads it. problem does
 // not quote an invalid key: it may be a secret key.
-func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
+func (r *creationRule) readKeyGroups() (groups []sops.KeyGroup, problem string) {
 	defer func() {
 		if recover() != nil {
 			groups, problem = nil, "names a key that can't be read"
@@ -132,14 +132,14 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 		list = []keyGroup{{Age: r.Age, PGP: r.PGP, Vault: r.Vault}}
 	}
 	for _, g := range list {
-		var b builder
+		var b groupBuilder
 		b.addGroup(g)
 		if len(r.KeyGroups) == 0 {
 			for _, k := range kms.MasterKeysFromArnString(strings.Join(r.KMS, ","), nil, r.AWSProfile) {
-				b.one(k, nil, "kms")
+				b.addKey(k, nil, "kms")
 			}
 			for _, k := range gcpkms.MasterKeysFromResourceIDString(strings.Join(r.GCPKMS, ",")) {
-				b.one(k, nil, "gcp_kms")
+				b.addKey(k, nil, "gcp_kms")
 			}
 			for _, u := range r.AzureKV {
 				// SOPS's own function calls Azure if the version is absent.
@@ -147,11 +147,11 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 				if m == nil {
 					m = []string{"", "", "", ""}
 				}
-				b.azure(m[1], m[2], m[3])
+				b.addAzureKey(m[1], m[2], m[3])
 			}
 			for _, id := range r.HCKMS {
 				k, err := hckms.NewMasterKey(id)
-				b.one(k, err, "hckms")
+				b.addKey(k, err, "hckms")
 			}
 		}
 		switch {
@@ -165,13 +165,13 @@ func (r *creationRule) groups() (groups []sops.KeyGroup, problem string) {
 	return groups, ""
 }
 
-// builder collects the distinct keys of a group.
-type builder struct {
+// groupBuilder collects the distinct keys of a group.
+type groupBuilder struct {
 	group   sops.KeyGroup
 	problem string
 }
 
-func (b *builder) one(k keys.MasterKey, err error, kind string) {
+func (b *groupBuilder) addKey(k keys.MasterKey, err error, kind string) {
 	if err != nil {
 		b.problem = "names a key of " + kind + " that can't be read"
 		return
@@ -187,40 +187,40 @@ func (b *builder) one(k keys.MasterKey, err error, kind string) {
 // azureURL matches an Azure key in a .sops.yaml.
 var azureURL = regexp.MustCompile(`^(https://[^/]+)/keys/([^/]+)(?:/([^/]*))?$`)
 
-func (b *builder) azure(vault, name, version string) {
+func (b *groupBuilder) addAzureKey(vault, name, version string) {
 	if vault == "" || name == "" || version == "" {
 		b.problem = "names a key of azure_keyvault without its vault, name or version; expected https://VAULT/keys/NAME/VERSION"
 		return
 	}
-	b.one(azkv.NewMasterKey(vault, name, version), nil, "azure_keyvault")
+	b.addKey(azkv.NewMasterKey(vault, name, version), nil, "azure_keyvault")
 }
 
-func (b *builder) addGroup(g keyGroup) {
+func (b *groupBuilder) addGroup(g keyGroup) {
 	for _, m := range g.Merge {
 		b.addGroup(m)
 	}
 	for _, r := range g.Age {
 		k, err := age.MasterKeyFromRecipient(r)
-		b.one(k, err, "age")
+		b.addKey(k, err, "age")
 	}
 	for _, fp := range g.PGP {
-		b.one(pgp.NewMasterKeyFromFingerprint(fp), nil, "pgp")
+		b.addKey(pgp.NewMasterKeyFromFingerprint(fp), nil, "pgp")
 	}
 	for _, k := range g.KMS {
-		b.one(kms.NewMasterKeyWithProfile(k.ARN, k.Role, k.Context, k.Profile), nil, "kms")
+		b.addKey(kms.NewMasterKeyWithProfile(k.ARN, k.Role, k.Context, k.Profile), nil, "kms")
 	}
 	for _, k := range g.GCPKMS {
-		b.one(gcpkms.NewMasterKeyFromResourceID(k.ID), nil, "gcp_kms")
+		b.addKey(gcpkms.NewMasterKeyFromResourceID(k.ID), nil, "gcp_kms")
 	}
 	for _, k := range g.AzureKV {
-		b.azure(k.URL, k.Key, k.Version)
+		b.addAzureKey(k.URL, k.Key, k.Version)
 	}
 	for _, u := range g.Vault {
 		k, err := hcvault.NewMasterKeyFromURI(u)
-		b.one(k, err, "hc_vault")
+		b.addKey(k, err, "hc_vault")
 	}
 	for _, k := range g.HCKMS {
 		key, err := hckms.NewMasterKey(k.ID)
-		b.one(key, err, "hckms")
+		b.addKey(key, err, "hckms")
 	}
 }

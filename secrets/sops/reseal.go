@@ -20,9 +20,9 @@ type oldLeaf struct {
 	plain      any // after decryption
 }
 
-// openOld checks the recipients of an encrypted file, and decrypts all its
+// decryptExisting checks the recipients of an encrypted file, and decrypts all its
 // values.
-func (s *sealer) openOld(ctx context.Context, tree *sops.Tree, named *sops.Metadata) error {
+func (s *sealer) decryptExisting(ctx context.Context, tree *sops.Tree, named *sops.Metadata) error {
 	whole, err := parseFile(s.File, s.Document)
 	if err != nil {
 		return err
@@ -33,15 +33,15 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree, named *sops.Metad
 	}
 	var replaced [][]string
 	for path := range s.set {
-		tree.Branches[0] = dropClear(tree.Branches[0], s.way(path))
-		replaced = append(replaced, s.way(path))
+		tree.Branches[0] = dropPlaintext(tree.Branches[0], s.keysOf(path))
+		replaced = append(replaced, s.keysOf(path))
 	}
 	if err := checkSealed(s.File, tree, replaced...); err != nil {
 		return err
 	}
 	i := 0
 	indexes := []int{} // of the encrypted leaves among all leaves
-	walk(tree.Branches[0], nil, func(way []string, item sops.TreeItem) {
+	visitLeaves(tree.Branches[0], nil, func(way []string, item sops.TreeItem) {
 		text, isText := item.Value.(string)
 		c, isComment := item.Key.(sops.Comment)
 		if isComment {
@@ -53,20 +53,20 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree, named *sops.Metad
 		}
 		i++
 	})
-	key, err := s.d.dataKey(ctx, s.File, &tree.Metadata)
+	key, err := s.d.decryptDataKey(ctx, s.File, &tree.Metadata)
 	if err != nil && s.replacesAll() && isMissingKey(err) {
 		s.want = leavesOf(tree) // write replaces every encrypted leaf
 		return nil
 	}
 	if err != nil {
-		return s.sealedByOthers(err)
+		return s.explainKeyUse(err)
 	}
 	if err := decryptTree(s.File, tree, key); err != nil {
 		return err
 	}
 	s.want = leavesOf(tree)
 	i = 0
-	walk(tree.Branches[0], nil, func(_ []string, item sops.TreeItem) {
+	visitLeaves(tree.Branches[0], nil, func(_ []string, item sops.TreeItem) {
 		if n, found := slices.BinarySearch(indexes, i); found {
 			if s.old[n].plain = item.Value; s.old[n].comment {
 				s.old[n].plain = item.Key
@@ -90,7 +90,7 @@ func (s *sealer) openOld(ctx context.Context, tree *sops.Tree, named *sops.Metad
 func (s *sealer) replaces(l oldLeaf) bool {
 	path := s.pathAt(l.way)
 	_, set := s.set[path]
-	return set && !l.comment && slices.Equal(s.way(path), l.way)
+	return set && !l.comment && slices.Equal(s.keysOf(path), l.way)
 }
 
 // replacesAll reports whether no encrypted leaf of the file remains.
@@ -105,8 +105,8 @@ func isMissingKey(err error) bool {
 	return ok && (e.Kind == NoKey || e.Kind == NotAllowed)
 }
 
-// sealedByOthers adds to an error the reason why setting a value needs a key.
-func (s *sealer) sealedByOthers(err error) error {
+// explainKeyUse adds to an error the reason why setting a value needs a key.
+func (s *sealer) explainKeyUse(err error) error {
 	if e, ok := err.(*Error); ok && isMissingKey(err) {
 		e.Message += "; to set a value in a file that is encrypted, its data key has to be opened: the other values are encrypted anew"
 	}
@@ -116,7 +116,7 @@ func (s *sealer) sealedByOthers(err error) error {
 // reseal encrypts the remaining values and comments of a file with the new data
 // key, and replaces its metadata.
 func (s *sealer) reseal(document []byte, tree *sops.Tree) ([]byte, error) {
-	document, err := s.change(document, func(t *yamltext.Text) bool {
+	document, err := s.editDocument(document, func(t *yamltext.Text) bool {
 		for _, l := range s.old {
 			if s.replaces(l) {
 				continue
@@ -134,11 +134,11 @@ func (s *sealer) reseal(document []byte, tree *sops.Tree) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	document, err = s.change(document, func(t *yamltext.Text) bool { return t.Remove([]string{stores.SopsMetadataKey}) })
+	document, err = s.editDocument(document, func(t *yamltext.Text) bool { return t.Remove([]string{stores.SopsMetadataKey}) })
 	if err != nil {
 		return nil, err
 	}
-	return s.change(document, func(t *yamltext.Text) bool { return s.addMetadata(t, tree) })
+	return s.editDocument(document, func(t *yamltext.Text) bool { return s.addMetadata(t, tree) })
 }
 
 // pathAt is the inverse of way.

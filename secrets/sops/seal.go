@@ -75,16 +75,16 @@ func (d *Decrypter) Seal(ctx context.Context, r Request) (*Sealing, error) {
 	return s.seal(ctx)
 }
 
-// Waiting returns the paths of the missing values of a file: placeholders and
+// MissingValues returns the paths of the missing values of a file: placeholders and
 // other invalid values. It needs no key.
-func Waiting(file string, document []byte) (paths []string, err error) {
+func MissingValues(file string, document []byte) (paths []string, err error) {
 	s := &sealer{Request: Request{File: file, Document: document}, d: &Decrypter{}}
 	defer func() {
 		if recover() != nil {
-			paths, err = nil, s.unknownForm()
+			paths, err = nil, s.unknownFormError()
 		}
 	}()
-	_, _, err = s.load()
+	_, _, err = s.loadFile()
 	var e *Error
 	if errors.As(err, &e) && e.Kind == Unset {
 		return e.unset, nil
@@ -115,10 +115,10 @@ type sealer struct {
 func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 	defer func() {
 		if recover() != nil { // the libraries below read untrusted text
-			out, err = nil, s.unknownForm()
+			out, err = nil, s.unknownFormError()
 		}
 	}()
-	before, fresh, err := s.load()
+	before, fresh, err := s.loadFile()
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 		if problem, odd := s.d.problemAt(p, s.Values[p]); problem != "" {
 			e := &Error{File: s.File, Kind: BadValue, Paths: []string{s.pathOf(p)}, Message: "was given a value that " + problem}
 			if odd {
-				e.hint = Odd
+				e.hint = OddHint
 			}
 			return nil, e
 		}
@@ -137,44 +137,44 @@ func (s *sealer) seal(ctx context.Context) (out *Sealing, err error) {
 	}
 	if fresh {
 		s.begin(before, named)
-	} else if err := s.openOld(ctx, before, named); err != nil {
+	} else if err := s.decryptExisting(ctx, before, named); err != nil {
 		return nil, err
 	}
 	if len(s.set) == 0 {
 		return &Sealing{Document: s.Document, Unchanged: s.unchanged}, nil
 	}
-	if err := s.newKey(ctx, before); err != nil {
+	if err := s.createDataKey(ctx, before); err != nil {
 		return nil, err
 	}
-	document, err := s.write(fresh, before)
+	document, err := s.writeDocument(fresh, before)
 	if err != nil {
 		return nil, err
 	}
 	return &Sealing{Document: document, Also: s.also, Unchanged: s.unchanged, Anew: s.anew, Recipients: s.recipients}, nil
 }
 
-// load parses the file and collects the values to set. fresh reports that the
+// loadFile parses the file and collects the values to set. fresh reports that the
 // file has no data key yet.
-func (s *sealer) load() (tree *sops.Tree, fresh bool, err error) {
+func (s *sealer) loadFile() (tree *sops.Tree, fresh bool, err error) {
 	root, branch, ok := parseTree(s.Document)
 	if !ok {
 		return nil, false, &Error{File: s.File, Kind: Malformed, Message: "can't be read as a rule file", command: "mkhooks validate " + shell.Path(s.File)}
 	}
 	s.shared = isShared(branch)
-	if err := s.referred(root); err != nil {
+	if err := s.refuseReferences(root); err != nil {
 		return nil, false, err
 	}
 	tree = &sops.Tree{Branches: sops.TreeBranches{branch}}
 	_, metadata := yamltext.Entry(root, stores.SopsMetadataKey)
-	tree.Branches[0] = without(tree.Branches[0], stores.SopsMetadataKey)
-	return tree, metadata == nil, s.takeClear(tree)
+	tree.Branches[0] = withoutEntry(tree.Branches[0], stores.SopsMetadataKey)
+	return tree, metadata == nil, s.collectPlaintext(tree)
 }
 
-// referred returns an error for a value that is a reference to another file.
-func (s *sealer) referred(root *yaml.Node) error {
+// refuseReferences returns an error for a value that is a reference to another file.
+func (s *sealer) refuseReferences(root *yaml.Node) error {
 	for _, path := range slices.Sorted(maps.Keys(s.Values)) {
 		at := root
-		for _, key := range append(s.way(path), "$secret") {
+		for _, key := range append(s.keysOf(path), "$secret") {
 			if _, at = yamltext.Entry(at, key); at == nil {
 				break
 			}
@@ -187,8 +187,8 @@ func (s *sealer) referred(root *yaml.Node) error {
 	return nil
 }
 
-// way returns the keys that lead to the value of a path.
-func (s *sealer) way(path string) []string {
+// keysOf returns the keys that lead to the value of a path.
+func (s *sealer) keysOf(path string) []string {
 	if s.shared {
 		return []string{path}
 	}
@@ -197,11 +197,11 @@ func (s *sealer) way(path string) []string {
 }
 
 // pathOf returns a path in the form for messages.
-func (s *sealer) pathOf(path string) string { return strings.Join(s.way(path), ".") }
+func (s *sealer) pathOf(path string) string { return strings.Join(s.keysOf(path), ".") }
 
-// takeClear adds the plaintext values of a tree to the values to set. If a
+// collectPlaintext adds the plaintext values of a tree to the values to set. If a
 // plaintext value is invalid, the same call must set it.
-func (s *sealer) takeClear(tree *sops.Tree) error {
+func (s *sealer) collectPlaintext(tree *sops.Tree) error {
 	s.set = map[string]string{}
 	var missing []string
 	branches, ways, wrong := secretsOf(tree)
@@ -231,7 +231,7 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 		}
 	}
 	if len(missing) > 0 {
-		return s.unset(missing)
+		return s.unsetError(missing)
 	}
 	for path, v := range s.Values {
 		s.set[path] = v.Reveal()
@@ -239,8 +239,8 @@ func (s *sealer) takeClear(tree *sops.Tree) error {
 	return nil
 }
 
-// unset returns the error of a file with further missing values.
-func (s *sealer) unset(paths []string) error {
+// unsetError returns the error of a file with further missing values.
+func (s *sealer) unsetError(paths []string) error {
 	is := "is"
 	if len(paths) > 1 {
 		is = "are"
@@ -267,7 +267,7 @@ func (s *sealer) configured(fresh bool) (*sops.Metadata, error) {
 	m := &sops.Metadata{}
 	rule, problem := ruleFor(s.Config, s.ConfigPath)
 	if problem == "" {
-		m.KeyGroups, problem = rule.groups()
+		m.KeyGroups, problem = rule.readKeyGroups()
 		m.ShamirThreshold = rule.Threshold
 	}
 	if problem != "" {
@@ -289,12 +289,12 @@ func (s *sealer) begin(tree *sops.Tree, named *sops.Metadata) {
 	}
 }
 
-// newKey makes a data key for the recipients in the metadata.
-func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
+// createDataKey makes a data key for the recipients in the metadata.
+func (s *sealer) createDataKey(ctx context.Context, tree *sops.Tree) error {
 	m := &tree.Metadata
 	m.LastModified = s.now
-	if _, refused := s.d.allowed(m.KeyGroups); len(refused) > 0 {
-		reasons, flags := refusals(refused)
+	if _, refused := s.d.allowedGroups(m.KeyGroups); len(refused) > 0 {
+		reasons, flags := listRefusals(refused)
 		e := &Error{File: s.File, Kind: NotAllowed, Message: "can't be encrypted for all its keys: " + reasons}
 		if flags != "" {
 			e.hint = "if you trust it: " + flags
@@ -307,7 +307,7 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case len(errs) > 0:
-		return s.notEncrypted(m.KeyGroups)
+		return s.notEncryptedError(m.KeyGroups)
 	}
 	s.key = key
 	for _, g := range m.KeyGroups {
@@ -318,8 +318,8 @@ func (s *sealer) newKey(ctx context.Context, tree *sops.Tree) error {
 	return nil
 }
 
-// notEncrypted names the keys that could not encrypt the data key.
-func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
+// notEncryptedError names the keys that could not encrypt the data key.
+func (s *sealer) notEncryptedError(groups []sops.KeyGroup) error {
 	var failed sops.KeyGroup
 	hint := "check the keys in the nearest .sops.yaml"
 	for _, g := range groups {
@@ -333,11 +333,11 @@ func (s *sealer) notEncrypted(groups []sops.KeyGroup) error {
 			}
 		}
 	}
-	return &Error{File: s.File, Kind: NoRecipient, Message: "can't be encrypted for " + recipients([]sops.KeyGroup{failed}), hint: hint}
+	return &Error{File: s.File, Kind: NoRecipient, Message: "can't be encrypted for " + listRecipients([]sops.KeyGroup{failed}), hint: hint}
 }
 
-// unknownForm returns the error for YAML that can't be edited in place.
-func (s *sealer) unknownForm() error {
+// unknownFormError returns the error for YAML that can't be edited in place.
+func (s *sealer) unknownFormError() error {
 	return &Error{File: s.File, Kind: Malformed, Message: "is written in a way that can't be edited in place; nothing was changed",
 		hint: "write authentication as plain lines, NAME: VALUE"}
 }

@@ -347,7 +347,7 @@ func TestSealRefuses(t *testing.T) {
 		}, sops.NotAllowed, []string{"awskms is not allowed", "its data key has to be opened"}},
 		"a MAC that is off": {func(r *sops.Request) { r.Document = []byte(replaceHeaders(old, " {}\n")) }, sops.WrongMAC, []string{"MAC"}},
 		"a value damaged": {func(r *sops.Request) {
-			r.Document = []byte(strings.Replace(old, valueOf(old, "X-Two"), swapTag(valueOf(old, "X-Two")), 1))
+			r.Document = []byte(strings.Replace(old, convertNode(old, "X-Two"), swapTag(convertNode(old, "X-Two")), 1))
 		}, sops.Damaged, []string{"does not open"}},
 		"over lines": {func(r *sops.Request) {
 			r.Document = []byte("spec:\n  authentication:\n    headers:\n      X-One: s3cr3t a\n        s3cr3t b\n")
@@ -401,12 +401,12 @@ func TestWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := sops.Waiting("rule.yaml", []byte(test.text))
+			got, err := sops.MissingValues("rule.yaml", []byte(test.text))
 			if err != nil || !slices.Equal(got, test.want) {
 				t.Errorf("waiting %q, error %v, want %q", got, err, test.want)
 			}
 		})
 	}
-	_, err := sops.Waiting("rule.yaml", []byte("a: ["))
+	_, err := sops.MissingValues("rule.yaml", []byte("a: ["))
 	wantError(t, err, sops.Malformed, "can't be read as a rule file")
 }

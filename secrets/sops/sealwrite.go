@@ -14,24 +14,24 @@ import (
 	"github.com/mkhooks/mkhooks/sync/yamltext"
 )
 
-// write builds the new file: the values, the metadata of the new data key, then
+// writeDocument builds the new file: the values, the metadata of the new data key, then
 // the MAC over the result. It reads the file again like any other reader.
-func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
+func (s *sealer) writeDocument(fresh bool, tree *sops.Tree) ([]byte, error) {
 	document := s.Document
 	var err error
 	for _, path := range slices.Sorted(maps.Keys(s.set)) {
-		way := s.way(path)
+		way := s.keysOf(path)
 		sealed, failure := s.cipher.Encrypt(s.set[path], s.key, strings.Join(way, ":")+":")
 		if failure != nil {
-			return nil, s.unknownForm()
+			return nil, s.unknownFormError()
 		}
-		if document, err = s.change(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
+		if document, err = s.editDocument(document, func(t *yamltext.Text) bool { return t.Set(way, sealed) }); err != nil {
 			return nil, err
 		}
 		s.want.values[joinKeys(way...)] = s.set[path]
 	}
 	if fresh {
-		if document, err = s.change(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
+		if document, err = s.editDocument(document, func(t *yamltext.Text) bool { return s.sealComments(t) && s.addMetadata(t, tree) }); err != nil {
 			return nil, err
 		}
 	} else if document, err = s.reseal(document, tree); err != nil {
@@ -39,39 +39,39 @@ func (s *sealer) write(fresh bool, tree *sops.Tree) ([]byte, error) {
 	}
 	unsigned, failure := parseFile(s.File, document)
 	if failure != nil {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
 	mac, failure := unsigned.Decrypt(s.key, s.cipher)
 	if failure != nil {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
 	date := s.now.Format(time.RFC3339)
 	sealed, failure := aes.NewCipher().Encrypt(mac, s.key, date)
 	if failure != nil {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
-	document, err = s.change(document, func(t *yamltext.Text) bool {
+	document, err = s.editDocument(document, func(t *yamltext.Text) bool {
 		return t.Set([]string{stores.SopsMetadataKey, "lastmodified"}, date) && t.Set([]string{stores.SopsMetadataKey, "mac"}, sealed)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return document, s.prove(document)
+	return document, s.verifyDocument(document)
 }
 
-// change edits a document.
-func (s *sealer) change(document []byte, do func(*yamltext.Text) bool) ([]byte, error) {
+// editDocument edits a document.
+func (s *sealer) editDocument(document []byte, do func(*yamltext.Text) bool) ([]byte, error) {
 	root, _, ok := parseTree(document)
 	if !ok {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
 	t := yamltext.New(document, root)
 	if !do(t) {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
 	out, ok := t.Apply()
 	if !ok {
-		return nil, s.unknownForm()
+		return nil, s.unknownFormError()
 	}
 	return out, nil
 }
@@ -92,7 +92,7 @@ func (s *sealer) sealComments(t *yamltext.Text) bool {
 			return false
 		}
 	}
-	walk(branch, nil, func(path []string, item sops.TreeItem) {
+	visitLeaves(branch, nil, func(path []string, item sops.TreeItem) {
 		c, _ := item.Key.(sops.Comment)
 		if c.Value == "" || !s.shared && !slices.Contains(path, "authentication") {
 			return
@@ -109,7 +109,7 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 	if err != nil {
 		return false
 	}
-	node := nodeOf(branches[0])
+	node := metadataNode(branches[0])
 	block, err := yaml.Marshal(node)
 	if err != nil {
 		return false
@@ -124,14 +124,14 @@ func (s *sealer) addMetadata(t *yamltext.Text, tree *sops.Tree) bool {
 	return true
 }
 
-// prove decrypts a new file as a later run does, and compares all its content.
-func (s *sealer) prove(document []byte) error {
+// verifyDocument decrypts a new file as a later run does, and compares all its content.
+func (s *sealer) verifyDocument(document []byte) error {
 	tree, err := parseSealed(s.File, document)
 	if err != nil || decryptTree(s.File, tree, s.key) != nil {
-		return s.unknownForm()
+		return s.unknownFormError()
 	}
 	if !s.want.equal(leavesOf(tree)) {
-		return s.unknownForm()
+		return s.unknownFormError()
 	}
 	return nil
 }

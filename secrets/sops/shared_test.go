@@ -83,11 +83,11 @@ func TestReferences(t *testing.T) {
 	}
 	// A reference in place of an encrypted value breaks the MAC.
 	good := seal(t, document, usual...)
-	_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: {$secret: shared.yaml#x}", 1), sops.Options{})
+	_, err := decryptTree(t, strings.Replace(good, "X-One: "+convertNode(good, "X-One"), "X-One: {$secret: shared.yaml#x}", 1), sops.Options{})
 	wantError(t, err, sops.WrongMAC, "deleted, added or swapped")
 	// Any other mapping is a value that is not text.
-	for _, not := range []string{"{$secret: " + `"` + valueOf(good, "X-Two") + `"}`, "{$secret: a.yaml#x, more: b}", "{other: a.yaml#x}", "{}", "{$secret: 1}"} {
-		_, err := decryptTree(t, strings.Replace(good, "X-One: "+valueOf(good, "X-One"), "X-One: "+not, 1), sops.Options{})
+	for _, not := range []string{"{$secret: " + `"` + convertNode(good, "X-Two") + `"}`, "{$secret: a.yaml#x, more: b}", "{other: a.yaml#x}", "{}", "{$secret: 1}"} {
+		_, err := decryptTree(t, strings.Replace(good, "X-One: "+convertNode(good, "X-One"), "X-One: "+not, 1), sops.Options{})
 		wantError(t, err, sops.Malformed, "is no text")
 	}
 	// A file with references only is encrypted around them.
@@ -139,7 +139,7 @@ func TestSealShared(t *testing.T) {
 		t.Parallel()
 		old := sealSharedFile(t, sharedDocument)
 		text := sealNew(t, old, "webhookSecret", "s3cr3t-new")
-		if plainPart(text) != plainPart(old) || valueOf(text, "other") == valueOf(old, "other") {
+		if plainPart(text) != plainPart(old) || convertNode(text, "other") == convertNode(old, "other") {
 			t.Errorf("changed from\n%s\nto\n%s", old, text)
 		}
 		wantShared(t, text, map[string]string{"headers/X-Shared": "s3cr3t-new", "queryParams/code": "s3cr3t: other"})

@@ -63,9 +63,9 @@ type Options struct {
 
 // Decrypter decrypts sealed files. It is safe for use by several goroutines.
 type Decrypter struct {
-	o     Options
-	calls *semaphore.Weighted
-	asker *asker
+	o        Options
+	calls    *semaphore.Weighted
+	prompter *prompter
 	// shared keeps the values of documents that several rules use.
 	shared opener
 }
@@ -94,7 +94,7 @@ func New(o Options) *Decrypter {
 	if o.KeyService == nil {
 		o.KeyService = keyservice.NewLocalClient()
 	}
-	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency)), asker: newAsker(o.Getenv)}
+	return &Decrypter{o: o, calls: semaphore.NewWeighted(int64(o.Concurrency)), prompter: newPrompter(o.Getenv)}
 }
 
 // parseFile reads a file as SOPS's YAML store does.
@@ -109,11 +109,11 @@ func parseFile(file string, document []byte) (tree *sops.Tree, err error) {
 	if !ok {
 		return nil, malformed
 	}
-	return extract(file, branch)
+	return extractMetadata(file, branch)
 }
 
-// extract takes the metadata out of a document.
-func extract(file string, branch sops.TreeBranch) (*sops.Tree, error) {
+// extractMetadata takes the metadata out of a document.
+func extractMetadata(file string, branch sops.TreeBranch) (*sops.Tree, error) {
 	branches, metadata, err := stores.ExtractMetadata(sops.TreeBranches{branch}, stores.MetadataOpts{Flatten: stores.MetadataFlattenNone})
 	if err != nil {
 		return nil, &Error{File: file, Kind: Malformed, Message: "has SOPS metadata that can't be read", command: "mkhooks validate " + shell.Path(file)}
@@ -128,7 +128,7 @@ func parseTree(document []byte) (root *yaml.Node, branch sops.TreeBranch, ok boo
 	if yaml.NewDecoder(bytes.NewReader(document)).Decode(&doc) != nil {
 		return nil, nil, false
 	}
-	if branch, ok = branchOf(&doc); !ok {
+	if branch, ok = convertDocument(&doc); !ok {
 		return nil, nil, false
 	}
 	return doc.Content[0], withoutReferences(branch), true
@@ -167,11 +167,11 @@ func macError(file string, onlyEncrypted bool) *Error {
 		hint: "bring the file back from Git and make the change with sops edit; to find who changed it", command: "git log -p -- " + shell.Path(file)}
 }
 
-// dataKey decrypts the data key of a file with any allowed key.
-func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) ([]byte, error) {
-	allowed, refused := d.allowed(m.KeyGroups)
-	if !enough(allowed, m) {
-		return nil, notAllowed(file, m.KeyGroups, refused)
+// decryptDataKey decrypts the data key of a file with any allowed key.
+func (d *Decrypter) decryptDataKey(ctx context.Context, file string, m *sops.Metadata) ([]byte, error) {
+	allowed, refused := d.allowedGroups(m.KeyGroups)
+	if !canDecrypt(allowed, m) {
+		return nil, notAllowedError(file, m.KeyGroups, refused)
 	}
 	service := &guarded{Decrypter: d, ctx: ctx}
 	narrowed := *m
@@ -183,12 +183,12 @@ func (d *Decrypter) dataKey(ctx context.Context, file string, m *sops.Metadata) 
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case service.locked != "":
-		return nil, lockedKey(file, service.locked)
+		return nil, lockedKeyError(file, service.locked)
 	case service.timedOut():
 		return nil, &Error{File: file, Kind: Timeout, Message: fmt.Sprintf("could not be opened: a key service gave no answer within %s", d.o.Timeout),
 			hint: "check that the key service can be reached from here"}
 	}
-	return nil, noKey(file, allowed, refused)
+	return nil, noKeyError(file, allowed, refused)
 }
 
 // recoverKey lets SOPS decrypt and combine the data key. Anyone can write

@@ -75,7 +75,7 @@ func TestSources(t *testing.T) {
 			errs: []string{"rule.yaml: spec.authentication.elsewhere.X-A is no place for a value"}},
 		"two damaged documents": {sources: []secrets.Source{{File: "a.yaml", Document: []byte("a: [")}, rule, {File: "b.yaml", Document: []byte("b"), Take: oneShared}},
 			errs: []string{"a.yaml: is not a file that SOPS wrote", "b.yaml: is not a file that SOPS wrote"}},
-		"clear text in a shared file": {sources: []secrets.Source{sharedSource(strings.Replace(shared, valueOf(shared, "other"), "s3cr3t-clear", 1), oneShared)},
+		"clear text in a shared file": {sources: []secrets.Source{sharedSource(strings.Replace(shared, convertNode(shared, "other"), "s3cr3t-clear", 1), oneShared)},
 			errs: []string{"shared.yaml: other is not encrypted"}},
 		"a mapping in a shared file": {sources: []secrets.Source{sharedSource(strings.Replace(shared, "other: ", "other:\n    inner: ", 1), oneShared)},
 			errs: []string{"shared.yaml: other is no text"}},
@@ -83,7 +83,7 @@ func TestSources(t *testing.T) {
 			errs: []string{"shared.yaml: has a name that is no text"}},
 		"a value of another name": {sources: []secrets.Source{sharedSource(strings.Replace(shared, "webhookSecret: ", "webhookSecrets: ", 1), oneShared)},
 			errs: []string{"shared.yaml: has an encrypted value that does not open"}},
-		"a value gone": {sources: []secrets.Source{sharedSource(strings.Replace(shared, "other: "+valueOf(shared, "other")+" ", "", 1), oneShared)},
+		"a value gone": {sources: []secrets.Source{sharedSource(strings.Replace(shared, "other: "+convertNode(shared, "other")+" ", "", 1), oneShared)},
 			errs: []string{"shared.yaml: has a MAC that does not fit"}},
 		"a value that is none": {sources: []secrets.Source{sharedSource(sealSharedFile(t, "webhookSecret: ' s3cr3t'\nother: '***'\n"), oneShared)},
 			errs: []string{"shared.yaml: webhookSecret has white space around it"}},
@@ -129,7 +129,7 @@ func (c *counter) Decrypt(ctx context.Context, req *keyservice.DecryptRequest, o
 func TestOpenedOnce(t *testing.T) {
 	t.Parallel()
 	shared := sealSharedFile(t, sharedDocument)
-	broken := strings.Replace(shared, valueOf(shared, "other"), swapTag(valueOf(shared, "other")), 1)
+	broken := strings.Replace(shared, convertNode(shared, "other"), swapTag(convertNode(shared, "other")), 1)
 	for name, test := range map[string]struct {
 		text, other string
 		calls       int

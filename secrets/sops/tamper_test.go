@@ -25,8 +25,8 @@ func replaceNth(s, old, new string, n int) string {
 	return s[:at] + new + s[at+len(old):]
 }
 
-// valueOf returns the ciphertext after a name.
-func valueOf(text, name string) string {
+// convertNode returns the ciphertext after a name.
+func convertNode(text, name string) string {
 	_, after, _ := strings.Cut(text, name+": ")
 	value, _, _ := strings.Cut(after, "\n")
 	if i := strings.Index(value, " #"); i >= 0 {
@@ -41,7 +41,7 @@ func TestTampered(t *testing.T) {
 	t.Parallel()
 	good := seal(t, document, usual...)
 	full := seal(t, document, "--encrypted-regex", "^authentication$")
-	one, two := valueOf(good, "X-One"), valueOf(good, "X-Two")
+	one, two := convertNode(good, "X-One"), convertNode(good, "X-Two")
 	cut := func(text, from, to string) string {
 		_, after, _ := strings.Cut(text, from)
 		gone, _, _ := strings.Cut(after, to)

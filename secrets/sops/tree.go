@@ -13,20 +13,20 @@ import (
 // The order of comments and values matters, because the MAC is a hash over the
 // values in order. Tests compare the tree with files from the real command.
 
-// branchOf converts a document to a tree. ok is false for any document but a
+// convertDocument converts a document to a tree. ok is false for any document but a
 // mapping. It is also false if the document contains aliases, which rule files
 // must not use.
-func branchOf(doc *yaml.Node) (sops.TreeBranch, bool) {
+func convertDocument(doc *yaml.Node) (sops.TreeBranch, bool) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, false
 	}
-	branch := comments(nil, false, doc.HeadComment, doc.LineComment)
-	branch, ok := mapping(branch, doc.Content[0], false)
-	return append(branch, comments(nil, false, doc.FootComment)...), ok
+	branch := appendComments(nil, false, doc.HeadComment, doc.LineComment)
+	branch, ok := appendMapping(branch, doc.Content[0], false)
+	return append(branch, appendComments(nil, false, doc.FootComment)...), ok
 }
 
-// comments appends the lines of comments as items of a mapping.
-func comments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBranch {
+// appendComments appends the lines of comments as items of a mapping.
+func appendComments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBranch {
 	for _, text := range texts {
 		for line := range strings.SplitSeq(text, "\n") {
 			if line != "" {
@@ -37,50 +37,50 @@ func comments(branch sops.TreeBranch, inline bool, texts ...string) sops.TreeBra
 	return branch
 }
 
-// mapping appends the items of a mapping. handled means that the caller has
+// appendMapping appends the items of a mapping. handled means that the caller has
 // already added the comments of the node.
-func mapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBranch, bool) {
+func appendMapping(branch sops.TreeBranch, node *yaml.Node, handled bool) (sops.TreeBranch, bool) {
 	if !handled {
-		branch = comments(branch, false, node.HeadComment, node.LineComment)
+		branch = appendComments(branch, false, node.HeadComment, node.LineComment)
 	}
 	names := map[any]bool{}
 	for pair := range slices.Chunk(node.Content, 2) {
 		key, value := pair[0], pair[1]
-		branch = comments(branch, false, key.HeadComment, key.LineComment)
+		branch = appendComments(branch, false, key.HeadComment, key.LineComment)
 		scalar := value.Kind == yaml.ScalarNode
 		if scalar {
-			branch = comments(branch, false, value.HeadComment)
-			branch = comments(branch, true, value.LineComment)
+			branch = appendComments(branch, false, value.HeadComment)
+			branch = appendComments(branch, true, value.LineComment)
 		}
 		var name any
 		if key.Kind != yaml.ScalarNode || key.Decode(&name) != nil || names[name] {
 			return nil, false // SOPS also refuses duplicate names
 		}
 		names[name] = true
-		v, ok := valueOf(value, scalar)
+		v, ok := convertNode(value, scalar)
 		if !ok {
 			return nil, false
 		}
 		branch = append(branch, sops.TreeItem{Key: name, Value: v})
 		if scalar {
-			branch = comments(branch, false, value.FootComment)
+			branch = appendComments(branch, false, value.FootComment)
 		}
-		branch = comments(branch, false, key.FootComment)
+		branch = appendComments(branch, false, key.FootComment)
 	}
 	if !handled {
-		branch = comments(branch, false, node.FootComment)
+		branch = appendComments(branch, false, node.FootComment)
 	}
 	return branch, true
 }
 
-// valueOf converts a node to a SOPS value.
-func valueOf(node *yaml.Node, handled bool) (any, bool) {
+// convertNode converts a node to a SOPS value.
+func convertNode(node *yaml.Node, handled bool) (any, bool) {
 	switch node.Kind {
 	case yaml.MappingNode:
-		branch, ok := mapping(sops.TreeBranch{}, node, handled)
+		branch, ok := appendMapping(sops.TreeBranch{}, node, handled)
 		return branch, ok
 	case yaml.SequenceNode:
-		return sequence(node, handled)
+		return convertSequence(node, handled)
 	case yaml.ScalarNode:
 		var v any
 		err := node.Decode(&v)
@@ -89,10 +89,10 @@ func valueOf(node *yaml.Node, handled bool) (any, bool) {
 	return nil, false
 }
 
-func sequence(node *yaml.Node, handled bool) ([]any, bool) {
+func convertSequence(node *yaml.Node, handled bool) ([]any, bool) {
 	var list []any
 	add := func(inline bool, texts ...string) {
-		for _, item := range comments(nil, inline, texts...) {
+		for _, item := range appendComments(nil, inline, texts...) {
 			list = append(list, item.Key)
 		}
 	}
@@ -102,7 +102,7 @@ func sequence(node *yaml.Node, handled bool) ([]any, bool) {
 	for _, item := range node.Content {
 		add(false, item.HeadComment)
 		add(true, item.LineComment)
-		v, ok := valueOf(item, true)
+		v, ok := convertNode(item, true)
 		if !ok {
 			return nil, false
 		}

@@ -318,7 +318,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 // missingValues returns the values of a rule that are still missing, for a call
 // without a PATH.
 func (o *secretOptions) missingValues(a *app, r sops.Request, found config.RuleFile) ([]string, error) {
-	paths, err := sops.Waiting(r.File, r.Document)
+	paths, err := sops.MissingValues(r.File, r.Document)
 	switch {
 	case err != nil:
 		return nil, invalid(err)
@@ -344,7 +344,7 @@ func (o *secretOptions) sealError(err error, paths []string) error {
 		return err // interrupted
 	}
 	if e.Kind == sops.Unset {
-		return invalid(err, o.commandLine(o.rule, append(slices.Clone(paths), e.Unset()...)...)+" takes a line of standard input for each, or asks for them on a terminal")
+		return invalid(err, o.commandLine(o.rule, append(slices.Clone(paths), e.UnsetPaths()...)...)+" takes a line of standard input for each, or asks for them on a terminal")
 	}
 	return invalid(err)
 }

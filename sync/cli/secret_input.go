@@ -42,7 +42,7 @@ func (a *app) askSecrets(ctx context.Context, found config.RuleFile, paths []str
 			if problem := problemOf(value); problem != "" {
 				a.printMessage("error", "what was typed "+problem)
 				if value.IsOdd() {
-					a.printMessage("hint", sops.Odd)
+					a.printMessage("hint", sops.OddHint)
 				}
 				continue
 			}
