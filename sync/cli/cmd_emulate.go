@@ -103,7 +103,7 @@ func (o *emulateOptions) newServer(a *app, project string) (*emulator.Server, er
 		return nil, invalid(fmt.Errorf("emulate: %w", err))
 	}
 	defer f.Close()
-	if err := server.Load(f); err != nil {
+	if err := server.LoadSeed(f); err != nil {
 		return nil, invalid(fmt.Errorf("emulate: %s: %w", o.seed, err))
 	}
 	return server, nil

@@ -109,15 +109,15 @@ var wrongs = []wrong{
 		// follow before the precheck expires.
 		ever: []string{"--retry-for", "3s"}},
 	{name: "closed before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Drop = emulator.DropBefore }},
-	{name: "reset before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Answer = reset }},
-	{name: "reset after it took effect", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = reset, true }},
+	{name: "reset before the answer", do: func(_ *faulty, f *emulator.Fault) { f.Respond = reset }},
+	{name: "reset after it took effect", do: func(_ *faulty, f *emulator.Fault) { f.Respond, f.Effect = reset, true }},
 	{name: "body cut", do: func(_ *faulty, f *emulator.Fault) { f.Cut = 9 }},
 	{name: "stalled", do: func(_ *faulty, f *emulator.Fault) { f.Stall = true },
 		args: []string{"--timeout", "10s"}}, // no other response takes that long
 	{name: "not JSON", do: withBody(proxyPage), onceAlone: true},
 	{name: "another shape", do: withBody(`{"rules":[]}`), onceAlone: true},
 	{name: "a number for text", do: func(_ *faulty, f *emulator.Fault) { f.Edit = numberForText }, onceAlone: true},
-	{name: "200 MB", do: func(_ *faulty, f *emulator.Fault) { f.Answer, f.Effect = respondLarge, true }, onceAlone: true, memory: true,
+	{name: "200 MB", do: func(_ *faulty, f *emulator.Fault) { f.Respond, f.Effect = respondLarge, true }, onceAlone: true, memory: true,
 		args: []string{"--timeout", "4m"}}, // a busy machine needs time for this much data
 	{name: "nested 100,000 deep", do: withBody(`{"value":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}"), onceAlone: true},
 	{name: "an unknown field nested 5,000 deep", do: func(_ *faulty, f *emulator.Fault) { f.Edit = deepField }, onceAlone: true},

@@ -35,19 +35,19 @@ func rawResponse(text string) func(http.ResponseWriter) {
 // enters. The tests of package mkio have more of them, in every form.
 var foreignPlaces = map[string]func(s string) emulator.Fault{
 	"status line": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: rawResponse("HTTP/1.1 " + s + "\r\n\r\n")}
+		return emulator.Fault{Respond: rawResponse("HTTP/1.1 " + s + "\r\n\r\n")}
 	},
 	"header line": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n")}
+		return emulator.Fault{Respond: rawResponse("HTTP/1.1 200 OK\r\n" + s + "\r\n\r\n")}
 	},
 	"Content-Length": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\nContent-Length: " + s + "\r\n\r\n")}
+		return emulator.Fault{Respond: rawResponse("HTTP/1.1 200 OK\r\nContent-Length: " + s + "\r\n\r\n")}
 	},
 	"Transfer-Encoding": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: rawResponse("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + s + "\r\n\r\n")}
+		return emulator.Fault{Respond: rawResponse("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + s + "\r\n\r\n")}
 	},
 	"something unasked": func(s string) emulator.Fault {
-		return emulator.Fault{Answer: func(w http.ResponseWriter) {
+		return emulator.Fault{Respond: func(w http.ResponseWriter) {
 			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil { // left open: the client keeps it for the next request
 				_, _ = conn.Write([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}" + s))
 			}

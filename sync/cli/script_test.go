@@ -267,7 +267,7 @@ func startEmulator(ts *testscript.TestScript, flags []string) {
 		o.Project = name
 		s := emulator.New(o)
 		if seed, err := os.Open(ts.MkAbs("seed.yaml")); err == nil {
-			err = s.Load(seed)
+			err = s.LoadSeed(seed)
 			seed.Close()
 			ts.Check(err)
 		}

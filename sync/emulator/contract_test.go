@@ -291,7 +291,7 @@ func TestSeed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := emulator.New(emulator.Options{Project: "demo"})
-			err := s.Load(strings.NewReader(test.text))
+			err := s.LoadSeed(strings.NewReader(test.text))
 			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v, want one that says %q", err, test.says)
 			}

@@ -36,9 +36,9 @@ func stringMap(v any) map[string]string {
 	return out
 }
 
-// copied returns a deep copy for callers. The caller holds s.mu.
-func (r *rule) copied() Rule {
-	out := Rule{ID: r.id, Name: r.name, Spec: clone(r.spec)}
+// snapshot returns a deep copy for callers. The caller holds s.mu.
+func (r *rule) snapshot() Rule {
+	out := Rule{ID: r.id, Name: r.name, Spec: cloneJSON(r.spec)}
 	for _, e := range r.history {
 		out.Events = append(out.Events, e.Event)
 	}
@@ -51,7 +51,7 @@ func (s *Server) Rules() map[string]Rule {
 	defer s.mu.Unlock()
 	out := map[string]Rule{}
 	for name, r := range s.rules {
-		out[name] = r.copied()
+		out[name] = r.snapshot()
 	}
 	return out
 }
@@ -64,13 +64,13 @@ func (s *Server) Rule(name string) (_ Rule, ok bool) {
 	if r == nil {
 		return Rule{}, false
 	}
-	return r.copied(), true
+	return r.snapshot(), true
 }
 
 // Put creates or changes a rule without a request and without a check. An
 // existing rule keeps its id and history.
 func (s *Server) Put(name string, spec map[string]any) {
-	spec = clone(spec)
+	spec = cloneJSON(spec)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rules[name]; r != nil {
@@ -84,10 +84,10 @@ func (s *Server) Put(name string, spec map[string]any) {
 func (s *Server) Edit(name string, change func(spec map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.must(name)
-	spec := clone(r.spec)
+	r := s.mustRule(name)
+	spec := cloneJSON(r.spec)
 	change(spec)
-	r.spec = clone(spec)
+	r.spec = cloneJSON(spec)
 }
 
 // Delete deletes a rule and its history without a request.
@@ -102,14 +102,14 @@ func (s *Server) Delete(name string) {
 func (s *Server) Recreate(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.newRule(name, s.must(name).spec)
+	s.newRule(name, s.mustRule(name).spec)
 }
 
 // AddEvents appends records to the history of a rule, oldest first.
 func (s *Server) AddEvents(name string, events ...Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.appendRecords(s.must(name), events)
+	s.appendRecords(s.mustRule(name), events)
 }
 
 // Allow replaces the capabilities of a token from the next request on.
@@ -127,14 +127,14 @@ func (s *Server) Allow(token string, can ...Capability) {
 func (s *Server) EditEvents(name string, change func(e *Event)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.must(name)
+	r := s.mustRule(name)
 	for i := range r.history {
 		change(&r.history[i].Event)
 	}
 }
 
-// must returns a rule, and panics if it is absent. The caller holds s.mu.
-func (s *Server) must(name string) *rule {
+// mustRule returns a rule, and panics if it is absent. The caller holds s.mu.
+func (s *Server) mustRule(name string) *rule {
 	r := s.rules[name]
 	if r == nil {
 		panic(fmt.Sprintf("emulator: there is no rule %q", name))

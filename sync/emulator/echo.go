@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// echo returns text that repeats s in the encodings that services and proxies
+// echoEncoded returns text that repeats s in the encodings that services and proxies
 // use in their messages.
-func echo(s string) string {
+func echoEncoded(s string) string {
 	if s == "" {
 		return ""
 	}

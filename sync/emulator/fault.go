@@ -58,9 +58,9 @@ type Fault struct {
 	// Body replaces the body of the response. If Status is 0, the request is
 	// handled and its status stays.
 	Body string
-	// Answer writes the whole response, for example a response too large to
+	// Respond writes the whole response, for example a response too large to
 	// keep, or none. The request is then handled only if Effect is set.
-	Answer func(w http.ResponseWriter)
+	Respond func(w http.ResponseWriter)
 	// Header is added to the response.
 	Header map[string]string
 	// Edit changes the JSON object of the response.
@@ -76,18 +76,18 @@ type Fault struct {
 	Release <-chan struct{}
 }
 
-// acts reports whether the fault has more than hooks.
-func (f Fault) acts() bool {
-	return f.Drop != "" || f.Status != 0 || f.Body != "" || f.Header != nil || f.Edit != nil || f.Link != "" || f.Cut > 0 || f.Stall || f.Answer != nil
+// changesExchange reports whether the fault has more than hooks.
+func (f Fault) changesExchange() bool {
+	return f.Drop != "" || f.Status != 0 || f.Body != "" || f.Header != nil || f.Edit != nil || f.Link != "" || f.Cut > 0 || f.Stall || f.Respond != nil
 }
 
-// handles reports whether the request is handled.
-func (f Fault) handles() bool {
-	return f.Effect || f.Status == 0 && f.Drop != DropBefore && f.Answer == nil
+// handlesRequest reports whether the request is handled.
+func (f Fault) handlesRequest() bool {
+	return f.Effect || f.Status == 0 && f.Drop != DropBefore && f.Respond == nil
 }
 
-// late reports whether a stall happens after the request was handled.
-func (f Fault) late() bool { return f.Effect || f.Cut > 0 }
+// stallsLate reports whether a stall happens after the request was handled.
+func (f Fault) stallsLate() bool { return f.Effect || f.Cut > 0 }
 
 // Injected is an active fault.
 type Injected struct {
@@ -127,9 +127,9 @@ func (i *Injected) Hits() int {
 	return i.hits
 }
 
-// befalls counts a request and reports whether the fault applies to it. The
+// countMatch counts a request and reports whether the fault applies to it. The
 // caller holds s.mu.
-func (i *Injected) befalls(e *Request) bool {
+func (i *Injected) countMatch(e *Request) bool {
 	f := i.fault
 	if f.Method != "" && f.Method != e.Method || f.Kind != "" && f.Kind != e.Kind || f.Rule != "" && f.Rule != e.Rule {
 		return false
@@ -146,13 +146,13 @@ func (i *Injected) befalls(e *Request) bool {
 	return true
 }
 
-// match finds the faults of this request. It returns their hooks and sets
+// matchFaults finds the faults of this request. It returns their hooks and sets
 // x.acting.
-func (x *exchange) match() (before, after []func()) {
+func (x *exchange) matchFaults() (before, after []func()) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	for _, i := range x.s.faults {
-		if !i.befalls(x.entry) {
+		if !i.countMatch(x.entry) {
 			continue
 		}
 		if i.fault.Before != nil {
@@ -161,18 +161,18 @@ func (x *exchange) match() (before, after []func()) {
 		if i.fault.After != nil {
 			after = append(after, i.fault.After)
 		}
-		if x.acting == nil && i.fault.acts() {
+		if x.acting == nil && i.fault.changesExchange() {
 			x.acting = i
 		}
 	}
 	return before, after
 }
 
-// rewrite changes a response as the fault defines.
-func (x *exchange) rewrite(f Fault, a answer) answer {
+// rewriteResponse changes a response as the fault defines.
+func (x *exchange) rewriteResponse(f Fault, a response) response {
 	if f.Status != 0 {
 		x.s.mu.Lock()
-		a = x.failed(newFailure(f.Status, "Fault", "%s", http.StatusText(f.Status)))
+		a = x.errorResponse(newFailure(f.Status, "Fault", "%s", http.StatusText(f.Status)))
 		x.s.mu.Unlock()
 	}
 	if f.Body != "" {
@@ -182,7 +182,7 @@ func (x *exchange) rewrite(f Fault, a answer) answer {
 		var body map[string]any
 		if json.Unmarshal(a.body, &body) == nil {
 			f.Edit(body)
-			a.body = encode(body)
+			a.body = encodeJSON(body)
 		}
 	}
 	for name, value := range f.Header {

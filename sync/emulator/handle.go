@@ -74,7 +74,7 @@ func parsePath(r *http.Request) target {
 	return t
 }
 
-func bearer(r *http.Request) string {
+func bearerToken(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
@@ -94,29 +94,29 @@ func newFailure(status int, code, format string, args ...any) *failure {
 }
 
 // handle handles the request and returns the response.
-func (x *exchange) handle() answer {
+func (x *exchange) handle() response {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	f := x.admit()
 	if f == nil {
-		var a answer
+		var a response
 		switch x.at.kind {
 		case List:
-			a, f = x.list()
+			a, f = x.listRules()
 		case Get:
-			a, f = x.get()
+			a, f = x.getRule()
 		case Put:
-			a, f = x.put()
+			a, f = x.putRule()
 		case Delete:
-			a, f = x.delete()
+			a, f = x.deleteRule()
 		case Events:
-			a, f = x.events()
+			a, f = x.listEvents()
 		}
 		if f == nil {
 			return a
 		}
 	}
-	return x.failed(f)
+	return x.errorResponse(f)
 }
 
 // admit checks, in this order, the token, path, project, rate, method and
@@ -137,7 +137,7 @@ func (x *exchange) admit() *failure {
 	case x.at.project != s.o.Project:
 		return newFailure(http.StatusNotFound, "ProjectNotFound", "project %q was not found", x.at.project)
 	}
-	if f := x.limit(); f != nil {
+	if f := x.checkRate(); f != nil {
 		return f
 	}
 	switch {
@@ -148,7 +148,7 @@ func (x *exchange) admit() *failure {
 		f.header = http.Header{"Allow": {strings.Join(x.at.methods, ", ")}}
 		return f
 	}
-	return x.mayDo()
+	return x.checkCapability()
 }
 
 func unauthorized(detail string) *failure {
@@ -156,8 +156,8 @@ func unauthorized(detail string) *failure {
 		header: http.Header{"Www-Authenticate": {"Bearer"}}}
 }
 
-// mayDo checks the capability that the request needs.
-func (x *exchange) mayDo() *failure {
+// checkCapability checks the capability that the request needs.
+func (x *exchange) checkCapability() *failure {
 	need := CanGet
 	switch x.at.kind {
 	case Put:
@@ -174,18 +174,18 @@ func (x *exchange) mayDo() *failure {
 	return nil
 }
 
-// failed returns the error response. Each error has a new ref.
-func (x *exchange) failed(f *failure) answer {
+// errorResponse returns the error response. Each error has a new ref.
+func (x *exchange) errorResponse(f *failure) response {
 	s := x.s
 	s.refs++
 	sum := sha256.Sum256([]byte("ref " + itoa(s.refs)))
 	x.entry.Ref = hex.EncodeToString(sum[:])[:12]
 	detail, extra := f.detail, map[string]any{}
 	if s.o.EchoErrors {
-		detail += echo(string(x.body)) + echo(x.token)
+		detail += echoEncoded(string(x.body)) + echoEncoded(x.token)
 		extra["request"] = string(x.body)
 	}
-	a := jsonAnswer(f.status, map[string]any{
+	a := jsonResponse(f.status, map[string]any{
 		"error":  map[string]any{"code": f.code, "detail": detail, "extraDetail": extra},
 		"status": f.status,
 		"ref":    x.entry.Ref,
@@ -196,12 +196,12 @@ func (x *exchange) failed(f *failure) answer {
 	return a
 }
 
-func jsonAnswer(status int, v any) answer {
-	return answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: encode(v)}
+func jsonResponse(status int, v any) response {
+	return response{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: encodeJSON(v)}
 }
 
-// encode writes JSON as most services do: it does not escape < and >.
-func encode(v any) []byte {
+// encodeJSON writes JSON as most services do: it does not escape < and >.
+func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

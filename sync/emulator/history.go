@@ -44,16 +44,16 @@ func (s *Server) appendRecords(r *rule, events []Event) {
 		if e.Status == "" {
 			e.Status = Sent
 		}
-		r.history = append(r.history, record{s.next(), e})
+		r.history = append(r.history, record{s.nextSeq(), e})
 	}
 }
 
-// events handles the list of a delivery history.
-func (x *exchange) events() (answer, *failure) {
+// listEvents handles the list of a delivery history.
+func (x *exchange) listEvents() (response, *failure) {
 	s := x.s
 	r := s.rules[x.at.rule]
 	if r == nil {
-		return answer{}, s.missing(x.at.rule)
+		return response{}, s.ruleNotFound(x.at.rule)
 	}
 	readable := r.history
 	if n := s.o.ReadableRecords; n > 0 {
@@ -68,11 +68,11 @@ func (x *exchange) events() (answer, *failure) {
 	}
 	p, f := x.findPage(listing{n: len(readable), total: len(r.history), desc: newest, key: func(i int) string { return seqKey(at(i).seq) }})
 	if f != nil {
-		return answer{}, f
+		return response{}, f
 	}
 	// A history may have a million records. Records are appended as text, which
 	// takes a tenth of the time of encoding/json.
-	a := jsonAnswer(http.StatusOK, p.body("webhookEvent", []any{}, p.end-p.start, !s.o.NoSupplemental))
+	a := jsonResponse(http.StatusOK, p.responseBody("webhookEvent", []any{}, p.end-p.start, !s.o.NoSupplemental))
 	list, ok := bytes.CutSuffix(a.body, []byte("[]}\n"))
 	if !ok {
 		panic("emulator: value is not the last field of a page")
@@ -106,7 +106,7 @@ func (e record) appendJSON(out []byte) []byte {
 func appendText(out []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return append(out, bytes.TrimSuffix(encode(s), []byte("\n"))...)
+			return append(out, bytes.TrimSuffix(encodeJSON(s), []byte("\n"))...)
 		}
 	}
 	out = append(out, '"')

@@ -11,9 +11,9 @@ import (
 // writes.
 type limiter struct{ get, write []time.Time }
 
-// limit counts a request against the limits of the project, which hold for any
+// checkRate counts a request against the limits of the project, which hold for any
 // window. Refused requests do not count.
-func (x *exchange) limit() *failure {
+func (x *exchange) checkRate() *failure {
 	o := x.s.o
 	if o.Limits == nil {
 		return nil

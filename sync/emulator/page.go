@@ -49,34 +49,34 @@ func (x *exchange) findPage(l listing) (page, *failure) {
 	}
 	p := page{start: min(start, l.n), end: min(start+size, l.n), total: l.total}
 	if p.end < l.n {
-		p.next = x.link(l.token(x.s.o.SkipTokens, p.end))
+		p.next = x.pageLink(l.skipToken(x.s.o.SkipTokens, p.end))
 	}
 	if x.acting != nil {
-		x.bend(x.acting.fault.Link, l, size, &p)
+		x.bendPaging(x.acting.fault.Link, l, size, &p)
 	}
 	return p, nil
 }
 
-// bend applies the change of paging that a fault defines. A link contains the
+// bendPaging applies the change of paging that a fault defines. A link contains the
 // request number, so that it never equals the address of an earlier page.
-func (x *exchange) bend(link Link, l listing, size int, p *page) {
+func (x *exchange) bendPaging(link Link, l listing, size int, p *page) {
 	if p.next == "" && link != LinkEmpty {
 		return
 	}
-	again := x.link(l.token(x.s.o.SkipTokens, p.start) + "." + itoa(x.entry.N))
+	again := x.pageLink(l.skipToken(x.s.o.SkipTokens, p.start) + "." + itoa(x.entry.N))
 	switch link {
 	case LinkElsewhere:
 		u, _ := url.Parse(p.next)
 		u.Host = "elsewhere.example"
 		p.next = u.String()
 	case LinkItself:
-		p.next = base(x) + x.r.URL.RequestURI()
+		p.next = baseURL(x) + x.r.URL.RequestURI()
 	case LinkRepeat:
 		p.next = again
 	case LinkSkip:
 		p.next = ""
 		if at := p.end + size; at < l.n {
-			p.next = x.link(l.token(x.s.o.SkipTokens, at))
+			p.next = x.pageLink(l.skipToken(x.s.o.SkipTokens, at))
 		}
 	case LinkEmpty:
 		p.next, p.end = again, p.start
@@ -85,8 +85,8 @@ func (x *exchange) bend(link Link, l listing, size int, p *page) {
 	}
 }
 
-// token returns a token for the position before element i.
-func (l listing) token(kind SkipTokens, i int) string {
+// skipToken returns a token for the position before element i.
+func (l listing) skipToken(kind SkipTokens, i int) string {
 	plain := "o" + itoa(i)
 	if kind == TokenCursor && i > 0 {
 		plain = "c" + l.key(i-1)
@@ -117,7 +117,7 @@ func (l listing) indexOf(token string) (int, bool) {
 	return 0, false
 }
 
-func base(x *exchange) string {
+func baseURL(x *exchange) string {
 	scheme := "http"
 	if x.r.TLS != nil {
 		scheme = "https"
@@ -125,15 +125,15 @@ func base(x *exchange) string {
 	return scheme + "://" + x.r.Host
 }
 
-// link returns the absolute address of another page of the requested list.
-func (x *exchange) link(token string) string {
+// pageLink returns the absolute address of another page of the requested list.
+func (x *exchange) pageLink(token string) string {
 	query := x.r.URL.Query()
 	query.Set("$skiptoken", token)
-	return base(x) + x.r.URL.EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "%24", "$")
+	return baseURL(x) + x.r.URL.EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "%24", "$")
 }
 
-// body returns the response body for a page.
-func (p page) body(kind string, value []any, count int, supplemental bool) map[string]any {
+// responseBody returns the response body for a page.
+func (p page) responseBody(kind string, value []any, count int, supplemental bool) map[string]any {
 	out := map[string]any{"value": value}
 	if p.next != "" {
 		out["@odata.nextLink"] = p.next

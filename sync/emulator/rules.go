@@ -19,14 +19,14 @@ type rule struct {
 	history  []record // oldest first
 }
 
-func (s *Server) next() uint64 {
+func (s *Server) nextSeq() uint64 {
 	s.lastSeq++
 	return s.lastSeq
 }
 
 // newRule stores a new rule. Its id is a new UUID.
 func (s *Server) newRule(name string, spec map[string]any) *rule {
-	r := &rule{name: name, seq: s.next(), spec: spec}
+	r := &rule{name: name, seq: s.nextSeq(), spec: spec}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d", s.o.Project, name, r.seq))
 	sum[6], sum[8] = sum[6]&0x0f|0x40, sum[8]&0x3f|0x80
 	h := hex.EncodeToString(sum[:16])
@@ -35,27 +35,27 @@ func (s *Server) newRule(name string, spec map[string]any) *rule {
 	return r
 }
 
-func (s *Server) missing(name string) *failure {
+func (s *Server) ruleNotFound(name string) *failure {
 	return newFailure(http.StatusNotFound, "NotFound", "webhook rule %q was not found", name)
 }
 
-// view returns the rule in the form of a response.
-func (s *Server) view(r *rule) map[string]any {
+// viewRule returns the rule in the form of a response.
+func (s *Server) viewRule(r *rule) map[string]any {
 	return map[string]any{
 		"metadata": map[string]any{"id": r.id, "name": r.name},
 		"spec":     s.viewSpec(r.name, r.spec),
 	}
 }
 
-func (x *exchange) list() (answer, *failure) {
+func (x *exchange) listRules() (response, *failure) {
 	s := x.s
 	keep, f := parseFilter(x.r.URL.Query().Get("$filter"))
 	if f != nil {
-		return answer{}, f
+		return response{}, f
 	}
 	order, desc, f := parseOrder(x.r.URL.Query().Get("$orderby"), s.o.RulesOrder)
 	if f != nil {
-		return answer{}, f
+		return response{}, f
 	}
 	key := func(r *rule) string {
 		if order == RulesByCreated {
@@ -79,44 +79,44 @@ func (x *exchange) list() (answer, *failure) {
 	if !s.o.WholeList {
 		p, f = x.findPage(listing{n: len(rules), total: len(rules), desc: desc, key: func(i int) string { return key(rules[i]) }})
 		if f != nil {
-			return answer{}, f
+			return response{}, f
 		}
 	}
 	value := []any{}
 	for _, r := range rules[p.start:p.end] {
-		value = append(value, s.view(r))
+		value = append(value, s.viewRule(r))
 	}
-	return jsonAnswer(http.StatusOK, p.body("webhookRule", value, len(value), s.o.ListPaging && !s.o.WholeList)), nil
+	return jsonResponse(http.StatusOK, p.responseBody("webhookRule", value, len(value), s.o.ListPaging && !s.o.WholeList)), nil
 }
 
-func (x *exchange) get() (answer, *failure) {
+func (x *exchange) getRule() (response, *failure) {
 	r := x.s.rules[x.at.rule]
 	if r == nil {
-		return answer{}, x.s.missing(x.at.rule)
+		return response{}, x.s.ruleNotFound(x.at.rule)
 	}
-	return jsonAnswer(http.StatusOK, x.s.view(r)), nil
+	return jsonResponse(http.StatusOK, x.s.viewRule(r)), nil
 }
 
-// put replaces the whole spec: a field that is not sent is deleted. A mask is
+// putRule replaces the whole spec: a field that is not sent is deleted. A mask is
 // stored like any other value.
-func (x *exchange) put() (answer, *failure) {
+func (x *exchange) putRule() (response, *failure) {
 	s := x.s
 	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
-		return answer{}, invalidf("the body's Content-Type is %q, expected application/json", x.r.Header.Get("Content-Type"))
+		return response{}, invalidf("the body's Content-Type is %q, expected application/json", x.r.Header.Get("Content-Type"))
 	}
 	body, err := decodeObject(x.body)
 	if err != nil {
-		return answer{}, invalidf("the body is not a JSON object: %v", err)
+		return response{}, invalidf("the body is not a JSON object: %v", err)
 	}
 	spec, ok := body["spec"].(map[string]any)
 	if !ok {
-		return answer{}, invalidf("spec is required, and an object")
+		return response{}, invalidf("spec is required, and an object")
 	}
 	if f := s.checkSpec(spec); f != nil {
-		return answer{}, f
+		return response{}, f
 	}
-	s.trim(spec)
+	s.dropUnstored(spec)
 	status := http.StatusOK
 	r := s.rules[x.at.rule]
 	if r == nil {
@@ -124,20 +124,20 @@ func (x *exchange) put() (answer, *failure) {
 		r = s.newRule(x.at.rule, spec)
 	}
 	r.spec = spec
-	return jsonAnswer(status, s.view(r)), nil
+	return jsonResponse(status, s.viewRule(r)), nil
 }
 
-// delete deletes a rule and its history.
-func (x *exchange) delete() (answer, *failure) {
+// deleteRule deletes a rule and its history.
+func (x *exchange) deleteRule() (response, *failure) {
 	s := x.s
 	if s.rules[x.at.rule] == nil {
 		if s.o.DeleteMissing404 {
-			return answer{}, s.missing(x.at.rule)
+			return response{}, s.ruleNotFound(x.at.rule)
 		}
-		return answer{status: http.StatusNoContent}, nil
+		return response{status: http.StatusNoContent}, nil
 	}
 	delete(s.rules, x.at.rule)
-	return answer{status: http.StatusOK}, nil
+	return response{status: http.StatusOK}, nil
 }
 
 // parseFilter parses the two supported forms of $filter, which both select by
@@ -147,20 +147,20 @@ func parseFilter(filter string) (func(name string) bool, *failure) {
 		return func(string) bool { return true }, nil
 	}
 	if rest, ok := strings.CutPrefix(filter, "name eq "); ok {
-		if want, ok := unquote(rest); ok {
+		if want, ok := unquoteOData(rest); ok {
 			return func(name string) bool { return name == want }, nil
 		}
 	}
 	if rest, ok := strings.CutPrefix(filter, "startswith(name,"); ok && strings.HasSuffix(rest, ")") {
-		if want, ok := unquote(strings.TrimSpace(strings.TrimSuffix(rest, ")"))); ok {
+		if want, ok := unquoteOData(strings.TrimSpace(strings.TrimSuffix(rest, ")"))); ok {
 			return func(name string) bool { return strings.HasPrefix(name, want) }, nil
 		}
 	}
 	return nil, invalidf("$filter is %q, expected name eq '...' or startswith(name,'...')", filter)
 }
 
-// unquote parses an OData string, in which a quote is doubled.
-func unquote(s string) (string, bool) {
+// unquoteOData parses an OData string, in which a quote is doubled.
+func unquoteOData(s string) (string, bool) {
 	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' {
 		return "", false
 	}

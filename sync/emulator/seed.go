@@ -43,13 +43,13 @@ type seedHistory struct {
 	FailedEvery int `json:"failedEvery"`
 }
 
-// Load adds the rules of a seed file, JSON or YAML:
+// LoadSeed adds the rules of a seed file, JSON or YAML:
 //
 //	{"rules": [{"metadata": {"name"}, "spec": {...}, "events": [...] or "history": {...}}]}
 //
 // An unknown key is an error, and so is a spec that the service would refuse.
 // After an error nothing is added.
-func (s *Server) Load(r io.Reader) error {
+func (s *Server) LoadSeed(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err

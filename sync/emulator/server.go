@@ -113,8 +113,8 @@ type exchange struct {
 	acting *Injected
 }
 
-// answer is a response to write.
-type answer struct {
+// response is a response to write.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
@@ -127,15 +127,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the client closed the connection, or sends too much
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	x, onRequest := s.begin(r, body)
-	defer s.end()
+	x, onRequest := s.beginRequest(r, body)
+	defer s.endRequest()
 	if onRequest != nil {
 		onRequest(x.entry.N, r)
 	}
-	if !wait(r.Context(), s.o.Latency) {
+	if !waitFor(r.Context(), s.o.Latency) {
 		panic(http.ErrAbortHandler)
 	}
-	before, after := x.match()
+	before, after := x.matchFaults()
 	for _, hook := range before {
 		hook()
 	}
@@ -143,14 +143,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.acting != nil {
 		f = x.acting.fault
 	}
-	if f.Stall && !f.late() {
+	if f.Stall && !f.stallsLate() {
 		x.stall(f)
 	}
 	if f.Drop == DropBefore {
 		panic(http.ErrAbortHandler)
 	}
-	var a answer
-	if f.handles() {
+	var a response
+	if f.handlesRequest() {
 		a = x.handle()
 		s.mu.Lock()
 		x.entry.Handled = a.status
@@ -159,22 +159,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, hook := range after {
 		hook()
 	}
-	a = x.rewrite(f, a)
-	if f.Stall && f.late() && f.Cut == 0 {
+	a = x.rewriteResponse(f, a)
+	if f.Stall && f.stallsLate() && f.Cut == 0 {
 		x.stall(f)
 	}
 	if f.Drop == DropAfter {
 		panic(http.ErrAbortHandler)
 	}
-	if f.Answer != nil {
-		f.Answer(w)
+	if f.Respond != nil {
+		f.Respond(w)
 		return
 	}
 	x.writeResponse(w, f, a)
 }
 
-func (s *Server) begin(r *http.Request, body []byte) (*exchange, func(int, *http.Request)) {
-	x := &exchange{s: s, r: r, at: parsePath(r), token: bearer(r), body: body}
+func (s *Server) beginRequest(r *http.Request, body []byte) (*exchange, func(int, *http.Request)) {
+	x := &exchange{s: s, r: r, at: parsePath(r), token: bearerToken(r), body: body}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active++
@@ -184,14 +184,14 @@ func (s *Server) begin(r *http.Request, body []byte) (*exchange, func(int, *http
 	return x, s.onRequest
 }
 
-func (s *Server) end() {
+func (s *Server) endRequest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active--
 }
 
 // writeResponse writes the response, or the beginning of it.
-func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a answer) {
+func (x *exchange) writeResponse(w http.ResponseWriter, f Fault, a response) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
@@ -227,8 +227,8 @@ func (x *exchange) stall(f Fault) {
 	}
 }
 
-// wait waits for d. It returns false if ctx ends first.
-func wait(ctx context.Context, d time.Duration) bool {
+// waitFor waits for d. It returns false if ctx ends first.
+func waitFor(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}

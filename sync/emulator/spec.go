@@ -126,8 +126,8 @@ func checkMap(path string, v any) *failure {
 	return nil
 }
 
-// trim drops the parts of a sent spec that this service does not store.
-func (s *Server) trim(spec map[string]any) {
+// dropUnstored drops the parts of a sent spec that this service does not store.
+func (s *Server) dropUnstored(spec map[string]any) {
 	if s.o.UnknownFields == UnknownDropped {
 		maps.DeleteFunc(spec, func(name string, _ any) bool { return !slices.Contains(specFields, name) })
 	}
@@ -136,8 +136,8 @@ func (s *Server) trim(spec map[string]any) {
 	}
 }
 
-// clone copies a JSON value. It also converts Go values of the same form.
-func clone(spec map[string]any) map[string]any {
+// cloneJSON copies a JSON value. It also converts Go values of the same form.
+func cloneJSON(spec map[string]any) map[string]any {
 	data, err := json.Marshal(spec)
 	if err != nil {
 		panic(fmt.Sprintf("emulator: a spec that is no JSON: %v", err))

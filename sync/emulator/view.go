@@ -26,7 +26,7 @@ func MaskVaried() func(string) string {
 // viewSpec returns a spec as it reads back: authentication masked, all else as
 // the options define. Seeded fields of an invalid form stay the same.
 func (s *Server) viewSpec(name string, stored map[string]any) map[string]any {
-	spec := clone(stored)
+	spec := cloneJSON(stored)
 	s.viewAuth(spec)
 	s.viewMap(spec, "headers", true)
 	s.viewMap(spec, "queryParams", false)
