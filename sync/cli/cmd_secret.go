@@ -294,7 +294,7 @@ func nearestSOPSConfig(file string) (data []byte, path string, err error) {
 	if err != nil {
 		return nil, "", failed(err)
 	}
-	top := git.Top(filepath.Dir(abs))
+	top := git.FindTop(filepath.Dir(abs))
 	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
 		outside := top != "" && !config.IsWithin(dir, []string{top}) // outside the repository, a link can lead anywhere
 		name := filepath.Join(dir, ".sops.yaml")

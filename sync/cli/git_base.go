@@ -65,24 +65,24 @@ func notComparedError(ctx context.Context, ref string, err error) error {
 
 // compareWithBase reads both states of the repository and compares them.
 func (o *runOptions) compareWithBase(ctx context.Context, repo *git.Repository, ref, commit string, targets []*projectSettings) ([]config.Loosening, error) {
-	tree, err := repo.Tree(ctx, commit)
+	tree, err := repo.OpenTree(ctx, commit)
 	if err != nil {
 		return nil, err
 	}
 	defer tree.Close()
-	files, err := repo.WorkTree()
+	files, err := repo.OpenWorkTree()
 	if err != nil {
 		return nil, err
 	}
 	defer files.Close()
 	before, now := config.State{Files: tree}, config.State{Config: o.file, Files: files}
-	if now.Name, err = repo.Local(o.configName()); err != nil {
+	if now.Name, err = repo.RelativePath(o.configName()); err != nil {
 		return nil, err
 	}
 	if o.file == nil {
 		for _, t := range targets {
 			for _, p := range t.paths {
-				local, err := repo.Local(p)
+				local, err := repo.RelativePath(p)
 				if err != nil {
 					return nil, err
 				}

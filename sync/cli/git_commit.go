@@ -27,7 +27,7 @@ func (o *configOptions) gitSource(ctx context.Context, a *app, paths []string) p
 		return unknownSource(err)
 	}
 	for _, p := range paths {
-		if _, err := repo.Local(p); err != nil {
+		if _, err := repo.RelativePath(p); err != nil {
 			return unknownSource(err)
 		}
 	}
@@ -36,7 +36,7 @@ func (o *configOptions) gitSource(ctx context.Context, a *app, paths []string) p
 		return unknownSource(err)
 	}
 	source := plan.Source{Commit: commit}
-	tree, err := repo.Tree(ctx, commit)
+	tree, err := repo.OpenTree(ctx, commit)
 	if err == nil {
 		defer tree.Close()
 		files := config.Files(paths)

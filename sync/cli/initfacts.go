@@ -69,7 +69,7 @@ func inspectGit(ctx context.Context, a *app, dir string) gitFacts {
 	if repo == nil {
 		return gitFacts{}
 	}
-	below, err := repo.Local(dir)
+	below, err := repo.RelativePath(dir)
 	if err != nil {
 		return gitFacts{}
 	}

@@ -26,10 +26,10 @@ func (e *OutsideError) Error() string {
 	return e.Path + " lies outside the work tree " + e.Top + ", which alone is asked for its commit"
 }
 
-// Local converts a path of this process to the form of the repository: relative
+// RelativePath converts a path of this process to the form of the repository: relative
 // to the top directory, with slashes. It keeps links below the top directory.
 // The error is an [OutsideError].
-func (r *Repository) Local(name string) (string, error) {
+func (r *Repository) RelativePath(name string) (string, error) {
 	abs := name
 	if !filepath.IsAbs(name) {
 		wd, err := realDirectory(".")
@@ -59,28 +59,28 @@ func (r *Repository) Local(name string) (string, error) {
 // differ: a checkout with CRLF is the same file.
 func (t *Tree) Differs(files, dirs []string, counts func(name string) bool) (bool, error) {
 	for _, name := range files {
-		file, err := t.objects.repo.Local(name)
+		file, err := t.objects.repo.RelativePath(name)
 		if err != nil {
 			return true, err
 		}
-		if same, err := t.same(file); err != nil || !same {
+		if same, err := t.sameFile(file); err != nil || !same {
 			return true, err
 		}
 	}
 	for _, name := range dirs {
-		dir, err := t.objects.repo.Local(name)
+		dir, err := t.objects.repo.RelativePath(name)
 		if err != nil {
 			return true, err
 		}
-		if missing, err := t.missing(dir, counts); err != nil || missing {
+		if missing, err := t.lacksFiles(dir, counts); err != nil || missing {
 			return true, err
 		}
 	}
 	return false, nil
 }
 
-// same compares one file, and all links on its path.
-func (t *Tree) same(file string) (bool, error) {
+// sameFile compares one file, and all links on its path.
+func (t *Tree) sameFile(file string) (bool, error) {
 	top := t.objects.repo.Top
 	for range maxLinks {
 		link, target, err := firstLink(top, file)
@@ -90,7 +90,7 @@ func (t *Tree) same(file string) (bool, error) {
 		if link == "" {
 			return t.sameContent(file)
 		}
-		e, at, err := t.lookup(link)
+		e, at, err := t.lookupEntry(link)
 		switch {
 		case err != nil:
 			return false, err
@@ -134,7 +134,7 @@ func firstLink(top, file string) (link, target string, err error) {
 }
 
 func (t *Tree) sameContent(file string) (bool, error) {
-	e, at, err := t.lookup(file)
+	e, at, err := t.lookupEntry(file)
 	switch {
 	case err != nil:
 		return false, err
@@ -170,10 +170,10 @@ func readRegular(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxObject))
 }
 
-// missing reports whether the commit has files in dir that are absent from the
+// lacksFiles reports whether the commit has files in dir that are absent from the
 // work tree.
-func (t *Tree) missing(dir string, counts func(string) bool) (missing bool, err error) {
-	e, at, err := t.resolve(dir)
+func (t *Tree) lacksFiles(dir string, counts func(string) bool) (missing bool, err error) {
+	e, at, err := t.resolvePath(dir)
 	switch {
 	case errors.Is(err, ErrOutside):
 		return false, nil // the files themselves have been compared
@@ -183,7 +183,7 @@ func (t *Tree) missing(dir string, counts func(string) bool) (missing bool, err 
 		return true, &SubmoduleError{at}
 	}
 	submodule := ""
-	err = t.walk(at, func(file string, e entry) {
+	err = t.walkFiles(at, func(file string, e entry) {
 		if e.mode == modeSubmodule {
 			submodule = file
 		}

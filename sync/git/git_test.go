@@ -100,7 +100,7 @@ func (w *world) tree() *Tree {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	tree, err := r.Tree(w.t.Context(), head)
+	tree, err := r.OpenTree(w.t.Context(), head)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestObjects(t *testing.T) {
 			head := w.commit()
 			tt.set(w, w.git("rev-parse", "HEAD:mkhooks.yaml"), w.git("rev-parse", "HEAD^{tree}"))
 			r := w.open(".")
-			tree, err := r.Tree(t.Context(), head)
+			tree, err := r.OpenTree(t.Context(), head)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -407,7 +407,7 @@ func TestStopped(t *testing.T) {
 	if _, err := r.Head(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Head: %v", err)
 	}
-	if _, err := r.Tree(ctx, head); err == nil {
+	if _, err := r.OpenTree(ctx, head); err == nil {
 		t.Error("Tree read a commit")
 	}
 }

@@ -28,8 +28,8 @@ type objects struct {
 // about 500,000 entries.
 const maxObject = 32 << 20
 
-func (r *Repository) objects(ctx context.Context) (*objects, error) {
-	p, err := r.start(ctx, "cat-file", "--batch")
+func (r *Repository) startObjects(ctx context.Context) (*objects, error) {
+	p, err := r.startProcess(ctx, "cat-file", "--batch")
 	if err != nil {
 		return nil, err
 	}
@@ -44,17 +44,17 @@ func isObjectID(text string) bool {
 // isHex reports whether text has only hexadecimal digits as Git writes them.
 func isHex(text string) bool { return strings.Trim(text, "0123456789abcdef") == "" }
 
-// read returns an object and checks its kind.
-func (o *objects) read(id, kind string) ([]byte, error) {
+// readObject returns an object and checks its kind.
+func (o *objects) readObject(id, kind string) ([]byte, error) {
 	if !isObjectID(id) {
 		return nil, &Error{Message: "git named an object by no id"}
 	}
 	if _, err := io.WriteString(o.in, id+"\n"); err != nil {
-		return nil, o.broken(err)
+		return nil, o.exitError(err)
 	}
 	head, err := o.out.ReadString('\n')
 	if err != nil {
-		return nil, o.broken(err)
+		return nil, o.exitError(err)
 	}
 	f := strings.Fields(head)
 	if len(f) == 2 && f[1] == "missing" {
@@ -72,7 +72,7 @@ func (o *objects) read(id, kind string) ([]byte, error) {
 	}
 	data := make([]byte, size+1) // the object and the line feed after it
 	if _, err := io.ReadFull(o.out, data); err != nil {
-		return nil, o.broken(err)
+		return nil, o.exitError(err)
 	}
 	data = data[:size]
 	if objectIDOf(id, kind, data) != id {
@@ -81,10 +81,10 @@ func (o *objects) read(id, kind string) ([]byte, error) {
 	return data, nil
 }
 
-// broken returns the reason why the process ended.
-func (o *objects) broken(err error) error {
-	stderr := o.end()
-	return o.repo.explain(o.ctx, fmt.Errorf("read from git cat-file: %w", err), stderr)
+// exitError returns the reason why the process ended.
+func (o *objects) exitError(err error) error {
+	stderr := o.endProcess()
+	return o.repo.explainFailure(o.ctx, fmt.Errorf("read from git cat-file: %w", err), stderr)
 }
 
 // objectIDOf returns the id of an object in the format of like: SHA-1, or

@@ -27,11 +27,11 @@ type Repository struct {
 	otherGlobal bool
 }
 
-// Top returns the top directory of the work tree that contains dir: the nearest
+// FindTop returns the top directory of the work tree that contains dir: the nearest
 // directory, from dir upwards, with an entry .git. Without such a directory it
 // returns "". It runs no program. A bare repository has no work tree and does
 // not count.
-func Top(dir string) string {
+func FindTop(dir string) string {
 	real, err := realDirectory(dir)
 	if err != nil {
 		return ""
@@ -59,16 +59,16 @@ func realDirectory(dir string) (string, error) {
 // there is none. getenv reads the environment. Git gets only a small part of
 // it.
 func Open(ctx context.Context, getenv func(string) string, dir string) (*Repository, error) {
-	top := Top(dir)
+	top := FindTop(dir)
 	if top == "" {
 		return nil, nil
 	}
-	r := &Repository{Top: top, env: environment(getenv, top), otherGlobal: getenv("GIT_CONFIG_GLOBAL") != ""}
-	want, err := r.expected()
+	r := &Repository{Top: top, env: gitEnvironment(getenv, top), otherGlobal: getenv("GIT_CONFIG_GLOBAL") != ""}
+	want, err := r.gitDirectory()
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.output(ctx, "rev-parse", "--absolute-git-dir", "--show-toplevel")
+	out, err := r.runGit(ctx, "rev-parse", "--absolute-git-dir", "--show-toplevel")
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +84,10 @@ func Open(ctx context.Context, getenv func(string) string, dir string) (*Reposit
 	return r, nil
 }
 
-// expected returns the directory of the repository that .git is or names. A
+// gitDirectory returns the directory of the repository that .git is or names. A
 // directory inside the work tree is refused, because a commit can put files
 // there.
-func (r *Repository) expected() (string, error) {
+func (r *Repository) gitDirectory() (string, error) {
 	at := filepath.Join(r.Top, ".git")
 	real, err := filepath.EvalSymlinks(at)
 	if err != nil {
@@ -128,7 +128,7 @@ func isBelow(path, dir string) bool {
 // Head returns the id of the commit that is checked out, or "" before the first
 // commit.
 func (r *Repository) Head(ctx context.Context) (string, error) {
-	out, err := r.output(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+	out, err := r.runGit(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	if isAbsent(err) {
 		return "", nil
 	}
@@ -142,7 +142,7 @@ func (r *Repository) Commit(ctx context.Context, ref string) (string, error) {
 	if err := r.checkAmbiguous(ctx, ref); err != nil {
 		return "", err
 	}
-	out, err := r.output(ctx, "rev-parse", "--verify", "--end-of-options", ref+"^{commit}")
+	out, err := r.runGit(ctx, "rev-parse", "--verify", "--end-of-options", ref+"^{commit}")
 	return strings.TrimSpace(out), err
 }
 
@@ -176,7 +176,7 @@ func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
 	}
 	if len(found) > 0 && isIDPrefix(name) {
 		// Git prefers the ref to a commit whose id begins with the name.
-		ids, err := r.output(ctx, "rev-parse", "--disambiguate="+name)
+		ids, err := r.runGit(ctx, "rev-parse", "--disambiguate="+name)
 		for id := range strings.FieldsSeq(ids) {
 			if commit := r.commitOf(ctx, id); err == nil && commit != "" {
 				found, commits[commit] = append(found, id), true
@@ -191,7 +191,7 @@ func (r *Repository) checkAmbiguous(ctx context.Context, ref string) error {
 
 // commitOf returns the id of the commit that a full name stands for, or "".
 func (r *Repository) commitOf(ctx context.Context, full string) string {
-	out, err := r.output(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", full+"^{commit}")
+	out, err := r.runGit(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", full+"^{commit}")
 	if err != nil {
 		return ""
 	}
@@ -209,16 +209,16 @@ func (e *AmbiguousError) Error() string {
 }
 
 // Branch returns the branch that is checked out, or "".
-func (r *Repository) Branch(ctx context.Context) string { return r.symbolic(ctx, "HEAD") }
+func (r *Repository) Branch(ctx context.Context) string { return r.symbolicRef(ctx, "HEAD") }
 
 // DefaultBranch returns the default branch of the remote origin, as far as the
 // repository knows it, or "".
 func (r *Repository) DefaultBranch(ctx context.Context) string {
-	return strings.TrimPrefix(r.symbolic(ctx, "refs/remotes/origin/HEAD"), "origin/")
+	return strings.TrimPrefix(r.symbolicRef(ctx, "refs/remotes/origin/HEAD"), "origin/")
 }
 
-func (r *Repository) symbolic(ctx context.Context, ref string) string {
-	out, err := r.output(ctx, "symbolic-ref", "--quiet", "--short", ref)
+func (r *Repository) symbolicRef(ctx context.Context, ref string) string {
+	out, err := r.runGit(ctx, "symbolic-ref", "--quiet", "--short", ref)
 	if err != nil {
 		return ""
 	}
@@ -227,7 +227,7 @@ func (r *Repository) symbolic(ctx context.Context, ref string) string {
 
 // Remote returns the URL of the remote origin, or "".
 func (r *Repository) Remote(ctx context.Context) string {
-	out, err := r.output(ctx, "remote", "get-url", "origin")
+	out, err := r.runGit(ctx, "remote", "get-url", "origin")
 	if err != nil {
 		return ""
 	}

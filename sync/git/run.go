@@ -46,8 +46,8 @@ var passed = []string{
 	"USERPROFILE", "HOMEDRIVE", "HOMEPATH", "PROGRAMDATA", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP",
 }
 
-// environment returns the complete environment of Git in the directory top.
-func environment(getenv func(string) string, top string) []string {
+// gitEnvironment returns the complete environment of Git in the directory top.
+func gitEnvironment(getenv func(string) string, top string) []string {
 	env := []string{
 		"LC_ALL=C",
 		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(top), // the repository is in top, or absent
@@ -71,23 +71,23 @@ func environment(getenv func(string) string, top string) []string {
 // never end.
 const patience = time.Minute
 
-// command returns a Git command in the top directory of the work tree.
-func (r *Repository) command(ctx context.Context, args ...string) *exec.Cmd {
+// gitCommand returns a Git command in the top directory of the work tree.
+func (r *Repository) gitCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append(append([]string{}, settings...), args...)...)
 	cmd.Dir, cmd.Env = r.Top, r.env
 	cmd.WaitDelay = time.Second
 	return cmd
 }
 
-// output runs a Git command and returns what it prints.
-func (r *Repository) output(ctx context.Context, args ...string) (string, error) {
+// runGit runs a Git command and returns what it prints.
+func (r *Repository) runGit(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := r.command(ctx, args...)
+	cmd := r.gitCommand(ctx, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", r.explain(ctx, err, stderr.String())
+		return "", r.explainFailure(ctx, err, stderr.String())
 	}
 	return stdout.String(), nil
 }
@@ -102,11 +102,11 @@ type process struct {
 	stderr bytes.Buffer
 }
 
-// start starts a Git command. The caller must end it.
-func (r *Repository) start(ctx context.Context, args ...string) (*process, error) {
+// startProcess starts a Git command. The caller must end it.
+func (r *Repository) startProcess(ctx context.Context, args ...string) (*process, error) {
 	p := &process{}
 	p.ctx, p.cancel = context.WithTimeout(ctx, patience)
-	p.cmd = r.command(p.ctx, args...)
+	p.cmd = r.gitCommand(p.ctx, args...)
 	p.cmd.Stderr = &p.stderr
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err == nil {
@@ -118,13 +118,13 @@ func (r *Repository) start(ctx context.Context, args ...string) (*process, error
 	}
 	if err != nil {
 		defer p.cancel()
-		return nil, r.explain(p.ctx, err, "")
+		return nil, r.explainFailure(p.ctx, err, "")
 	}
 	return p, nil
 }
 
-// end ends the process and returns its standard error.
-func (p *process) end() (stderr string) {
+// endProcess ends the process and returns its standard error.
+func (p *process) endProcess() (stderr string) {
 	_ = p.in.Close()
 	_ = p.cmd.Wait() // the caller already has the output or an error
 	p.cancel()
@@ -182,8 +182,8 @@ func (r *Repository) safeDirectoryHint() string {
 	return command
 }
 
-// explain returns the reason why a command failed.
-func (r *Repository) explain(ctx context.Context, err error, stderr string) error {
+// explainFailure returns the reason why a command failed.
+func (r *Repository) explainFailure(ctx context.Context, err error, stderr string) error {
 	var exit *exec.ExitError
 	line := reasonIn(stderr)
 	switch {

@@ -38,13 +38,13 @@ const (
 
 func (e entry) isFile() bool { return e.mode == modeFile || e.mode == modeExecutable }
 
-// Tree returns the files of the commit with this id. Close it after use.
-func (r *Repository) Tree(ctx context.Context, commit string) (*Tree, error) {
-	o, err := r.objects(ctx)
+// OpenTree returns the files of the commit with this id. Close it after use.
+func (r *Repository) OpenTree(ctx context.Context, commit string) (*Tree, error) {
+	o, err := r.startObjects(ctx)
 	if err != nil {
 		return nil, err
 	}
-	data, err := o.read(commit, "commit")
+	data, err := o.readObject(commit, "commit")
 	if err == nil {
 		line, _, _ := strings.Cut(string(data), "\n")
 		if id, ok := strings.CutPrefix(line, "tree "); ok {
@@ -52,19 +52,19 @@ func (r *Repository) Tree(ctx context.Context, commit string) (*Tree, error) {
 		}
 		err = &Error{Message: "the commit " + commit + " names no tree"}
 	}
-	o.end()
+	o.endProcess()
 	return nil, err
 }
 
 // Close ends the process that reads objects.
-func (t *Tree) Close() { t.objects.end() }
+func (t *Tree) Close() { t.objects.endProcess() }
 
-// directory reads a directory by its id.
-func (t *Tree) directory(id string) (map[string]entry, error) {
+// readDirectory reads a directory by its id.
+func (t *Tree) readDirectory(id string) (map[string]entry, error) {
 	if d, ok := t.dirs[id]; ok {
 		return d, nil
 	}
-	data, err := t.objects.read(id, "tree")
+	data, err := t.objects.readObject(id, "tree")
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +82,11 @@ func (t *Tree) directory(id string) (map[string]entry, error) {
 	return d, nil
 }
 
-// lookup returns the entry at a path, which has slashes and is relative to the
+// lookupEntry returns the entry at a path, which has slashes and is relative to the
 // top directory. It follows no link. The zero entry means that the path is
 // absent. If a submodule or link blocks the way, at is its path; otherwise at
 // is the path itself.
-func (t *Tree) lookup(file string) (e entry, at string, err error) {
+func (t *Tree) lookupEntry(file string) (e entry, at string, err error) {
 	e = entry{modeDirectory, t.root}
 	if file = path.Clean(file); file == "." {
 		return e, file, nil
@@ -99,7 +99,7 @@ func (t *Tree) lookup(file string) (e entry, at string, err error) {
 			}
 			return entry{}, file, nil
 		}
-		d, err := t.directory(e.id)
+		d, err := t.readDirectory(e.id)
 		if err != nil {
 			return entry{}, file, err
 		}
@@ -114,15 +114,15 @@ const maxLinks = 16
 // ErrOutside reports that a link leads out of the repository.
 var ErrOutside = errors.New("is a link that leads out of the repository")
 
-// resolve follows the links of a path and returns the entry and its path
+// resolvePath follows the links of a path and returns the entry and its path
 // without links.
-func (t *Tree) resolve(file string) (entry, string, error) {
+func (t *Tree) resolvePath(file string) (entry, string, error) {
 	for range maxLinks {
-		e, at, err := t.lookup(file)
+		e, at, err := t.lookupEntry(file)
 		if err != nil || e.mode != modeLink {
 			return e, at, err
 		}
-		target, err := t.objects.read(e.id, "blob")
+		target, err := t.objects.readObject(e.id, "blob")
 		if err != nil {
 			return entry{}, "", err
 		}
@@ -139,11 +139,11 @@ func (t *Tree) resolve(file string) (entry, string, error) {
 // It follows links. [ErrOutside] reports a link that leads out of the
 // repository.
 func (t *Tree) File(file string) ([]byte, error) {
-	e, _, err := t.resolve(file)
+	e, _, err := t.resolvePath(file)
 	if err != nil || !e.isFile() {
 		return nil, err
 	}
-	data, err := t.objects.read(e.id, "blob")
+	data, err := t.objects.readObject(e.id, "blob")
 	if data == nil && err == nil {
 		data = []byte{}
 	}
@@ -153,11 +153,11 @@ func (t *Tree) File(file string) ([]byte, error) {
 // Names returns the sorted names in a directory, or nil if dir is not a
 // directory.
 func (t *Tree) Names(dir string) ([]string, error) {
-	e, _, err := t.resolve(dir)
+	e, _, err := t.resolvePath(dir)
 	if err != nil || e.mode != modeDirectory {
 		return nil, err
 	}
-	d, err := t.directory(e.id)
+	d, err := t.readDirectory(e.id)
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +169,11 @@ func (t *Tree) Names(dir string) ([]string, error) {
 	return names, nil
 }
 
-// walk calls visit for every entry below dir that is not a directory, or for
+// walkFiles calls visit for every entry below dir that is not a directory, or for
 // dir itself if it is not a directory. It skips hidden directories and follows
 // no link.
-func (t *Tree) walk(dir string, visit func(file string, e entry)) error {
-	e, at, err := t.lookup(dir)
+func (t *Tree) walkFiles(dir string, visit func(file string, e entry)) error {
+	e, at, err := t.lookupEntry(dir)
 	switch {
 	case err != nil || e.mode == "":
 		return err
@@ -185,7 +185,7 @@ func (t *Tree) walk(dir string, visit func(file string, e entry)) error {
 }
 
 func (t *Tree) walkIn(id, dir string, visit func(string, entry)) error {
-	d, err := t.directory(id)
+	d, err := t.readDirectory(id)
 	if err != nil {
 		return err
 	}
@@ -211,11 +211,11 @@ func (t *Tree) walkIn(id, dir string, visit func(string, entry)) error {
 // links. It skips hidden directories.
 func (t *Tree) Find(dir, name string) ([]string, error) {
 	var found []string
-	_, at, err := t.resolve(dir)
+	_, at, err := t.resolvePath(dir)
 	if err != nil {
 		return nil, err
 	}
-	err = t.walk(at, func(file string, e entry) {
+	err = t.walkFiles(at, func(file string, e entry) {
 		if path.Base(file) == name && (e.isFile() || e.mode == modeLink) {
 			found = append(found, file)
 		}

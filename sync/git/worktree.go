@@ -12,11 +12,11 @@ import (
 	"syscall"
 )
 
-// WorkTree holds the files that are checked out.
+// OpenWorkTree holds the files that are checked out.
 type WorkTree struct{ root *os.Root }
 
-// WorkTree returns the files that are checked out. Close it after use.
-func (r *Repository) WorkTree() (*WorkTree, error) {
+// OpenWorkTree returns the files that are checked out. Close it after use.
+func (r *Repository) OpenWorkTree() (*WorkTree, error) {
 	root, err := os.OpenRoot(r.Top)
 	if err != nil {
 		return nil, err
@@ -43,20 +43,20 @@ func (w *WorkTree) File(file string) ([]byte, error) {
 	case err != nil && strings.HasSuffix(err.Error(), "path escapes from parent"):
 		return nil, ErrOutside
 	case err != nil:
-		return nil, withoutPath(err)
+		return nil, causeOf(err)
 	case !info.Mode().IsRegular():
 		return nil, nil
 	}
 	f, err := w.root.Open(name)
 	if err != nil {
-		return nil, withoutPath(err)
+		return nil, causeOf(err)
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxObject))
 }
 
-// withoutPath returns the cause of an error. Callers put the path before it.
-func withoutPath(err error) error {
+// causeOf returns the cause of an error. Callers put the path before it.
+func causeOf(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {
 		return e.Err
@@ -74,7 +74,7 @@ func (w *WorkTree) Find(dir, name string) ([]string, error) {
 		case err != nil && isAbsentFile(err):
 			return nil
 		case err != nil:
-			return withoutPath(err)
+			return causeOf(err)
 		case e.IsDir() && file != dir && strings.HasPrefix(e.Name(), "."):
 			return fs.SkipDir
 		case !e.IsDir() && e.Name() == name:
