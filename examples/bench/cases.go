@@ -20,10 +20,10 @@ import (
 
 const latency = 20 * time.Millisecond
 
-// start compares the start of mkhooks with a program that only links SOPS.
+// measureStart compares the start of mkhooks with a program that only links SOPS.
 // mkhooks must not do more at start than "version" needs.
-func (b *bench) start() error {
-	x, y, err := b.pair(20, nil, []string{b.bin("mkhooks"), "version"}, []string{b.bin("linksops")})
+func (b *bench) measureStart() error {
+	x, y, err := b.runAlternately(20, nil, []string{b.programPath("mkhooks"), "version"}, []string{b.programPath("linksops")})
 	if err != nil {
 		return err
 	}
@@ -54,18 +54,18 @@ func serverEnv(url string) []string {
 
 // planInSync plans 1,000 rules in pages of 100.
 func (b *bench) planInSync() error {
-	dir, err := b.rules("plan", 1000, true)
+	dir, err := b.writeRules("plan", 1000, true)
 	if err != nil {
 		return err
 	}
 	s, env, stop := b.serveEmulator(latency, 100)
 	defer stop()
 	plan := []string{"plan", "--owner", "bench", "--detailed-exitcode", dir}
-	if _, err := b.run1(env, b.bin("mkhooks"), "apply", "--owner", "bench", "--yes", "--concurrency", "64", dir); err != nil {
+	if _, err := b.runProgram(env, b.programPath("mkhooks"), "apply", "--owner", "bench", "--yes", "--concurrency", "64", dir); err != nil {
 		return err
 	}
 	s.ResetRequests()
-	if _, err := b.run1(env, b.bin("mkhooks"), plan...); err != nil {
+	if _, err := b.runProgram(env, b.programPath("mkhooks"), plan...); err != nil {
 		return err
 	}
 	gets, others := 0, 0
@@ -80,7 +80,7 @@ func (b *bench) planInSync() error {
 		fmt.Sprintf("%d GET, %d others", gets, others), "–", "10 GET")
 	// Planning needs no key.
 	noKey := append([]string{"SOPS_AGE_KEY_FILE=/nonexistent"}, env[:3]...)
-	p, v, err := b.pair(9, noKey, append([]string{b.bin("mkhooks")}, plan...), []string{b.bin("mkhooks"), "version"})
+	p, v, err := b.runAlternately(9, noKey, append([]string{b.programPath("mkhooks")}, plan...), []string{b.programPath("mkhooks"), "version"})
 	if err != nil {
 		return err
 	}
@@ -93,16 +93,16 @@ func (b *bench) planInSync() error {
 // validateMany compares validate of 10,000 encrypted files with a plain decode
 // of them.
 func (b *bench) validateMany() error {
-	dir, err := b.rules("validate", 10_000, true)
+	dir, err := b.writeRules("validate", 10_000, true)
 	if err != nil {
 		return err
 	}
 	var peak int64
-	x, y, err := b.pair(5, nil, []string{b.bin("mkhooks"), "validate", dir}, []string{b.self, "decode", dir})
+	x, y, err := b.runAlternately(5, nil, []string{b.programPath("mkhooks"), "validate", dir}, []string{b.self, "decode", dir})
 	if err != nil {
 		return err
 	}
-	u, err := b.median(3, nil, b.bin("mkhooks"), "validate", dir)
+	u, err := b.runMedian(3, nil, b.programPath("mkhooks"), "validate", dir)
 	if err != nil {
 		return err
 	}
@@ -152,11 +152,11 @@ func (b *bench) applyCreations(auth bool) error {
 	if auth {
 		what, name = "the same with age auth", "sealed"
 	}
-	dir, err := b.rules("apply-"+name, n, auth)
+	dir, err := b.writeRules("apply-"+name, n, auth)
 	if err != nil {
 		return err
 	}
-	version, err := b.median(9, nil, b.bin("mkhooks"), "version")
+	version, err := b.runMedian(9, nil, b.programPath("mkhooks"), "version")
 	if err != nil {
 		return err
 	}
@@ -165,10 +165,10 @@ func (b *bench) applyCreations(auth bool) error {
 	opened := 0
 	for range 3 {
 		_, env, stop := b.serveEmulator(latency, 100)
-		u, err := b.run1(env, b.bin("mkhooks"), "apply", "-v", "--owner", "bench", "--yes", dir)
+		u, err := b.runProgram(env, b.programPath("mkhooks"), "apply", "-v", "--owner", "bench", "--yes", dir)
 		if err == nil && auth {
 			var d usage
-			d, err = b.run1(env, b.bin("mkhooks"), "validate", "--decrypt", dir)
+			d, err = b.runProgram(env, b.programPath("mkhooks"), "validate", "--decrypt", dir)
 			alone = max(alone, d.wall)
 		}
 		stop()
@@ -179,7 +179,7 @@ func (b *bench) applyCreations(auth bool) error {
 		opened = strings.Count(u.errs, "mkhooks: decrypt ")
 	}
 	slices.Sort(times)
-	got := middle(times)
+	got := medianOf(times)
 	ideal := 2 * n * latency / concurrency
 	limit := time.Duration(1.6*float64(ideal)) + version.wall + alone
 	floor := "2 × 500 × 20 ms / 16 = " + ms(ideal) + ", start " + ms(version.wall)

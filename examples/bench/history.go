@@ -20,9 +20,9 @@ import (
 // records is the number of records in the history.
 const records = 1_000_000
 
-// history reads and archives a history of a million records. The floor reads
+// measureHistory reads and archives a history of a million records. The floor reads
 // the same pages with the standard library and discards them.
-func (b *bench) history() error {
+func (b *bench) measureHistory() error {
 	// A separate process serves the history: a child process starts with the
 	// memory of its parent, which would falsify the measurement.
 	server := exec.CommandContext(b.ctx, b.self, "serve")
@@ -45,7 +45,7 @@ func (b *bench) history() error {
 	env := serverEnv(strings.TrimSpace(url))
 	const times = 3
 	archive := filepath.Join(b.dir, "histories")
-	version, err := b.median(3, nil, b.bin("mkhooks"), "version")
+	version, err := b.runMedian(3, nil, b.programPath("mkhooks"), "version")
 	if err != nil {
 		return err
 	}
@@ -56,17 +56,17 @@ func (b *bench) history() error {
 			args []string
 		}{
 			{&floors, []string{b.self, "read"}},
-			{&reads, []string{b.bin("mkhooks"), "history", "jobs"}},
-			{&stores, []string{b.bin("mkhooks"), "history", "--export", archive, "jobs"}},
+			{&reads, []string{b.programPath("mkhooks"), "history", "jobs"}},
+			{&stores, []string{b.programPath("mkhooks"), "history", "--export", archive, "jobs"}},
 		} {
-			u, err := b.run1(env, m.args[0], m.args[1:]...)
+			u, err := b.runProgram(env, m.args[0], m.args[1:]...)
 			if err != nil {
 				return err
 			}
 			*m.to = append(*m.to, u)
 		}
 	}
-	floor, read, store := median(floors), median(reads), median(stores)
+	floor, read, store := medianUsage(floors), medianUsage(reads), medianUsage(stores)
 	const what = "history of 1,000,000 records in pages of 1,000, "
 	beside := "reading the same pages with net/http and encoding/json: " + ms(floor.wall)
 	b.addRow(2*read.wall <= 3*floor.wall, what+"summed up, medians of 3", ms(read.wall), beside+", ratio "+ratio(read.wall, floor.wall), "ratio 1.5")

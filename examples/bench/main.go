@@ -40,7 +40,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := runCases(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: error:", err)
 		os.Exit(1)
 	}
@@ -62,8 +62,8 @@ type row struct {
 	kept                         bool
 }
 
-// run runs the cases with the given names, or all cases without names.
-func run(ctx context.Context, only []string) (err error) {
+// runCases runs the cases with the given names, or all cases without names.
+func runCases(ctx context.Context, only []string) (err error) {
 	dir, err := os.MkdirTemp("", "mkhooks-bench-")
 	if err != nil {
 		return err
@@ -78,10 +78,10 @@ func run(ctx context.Context, only []string) (err error) {
 		name string
 		run  func() error
 	}{
-		{"start", b.start}, {"plan", b.planInSync}, {"validate", b.validateMany}, {"apply", func() error { return b.applyCreations(false) }},
-		{"apply", func() error { return b.applyCreations(true) }}, {"history", b.history}, {"scale", b.scale}, {"limit", b.limitedApply},
+		{"start", b.measureStart}, {"plan", b.planInSync}, {"validate", b.validateMany}, {"apply", func() error { return b.applyCreations(false) }},
+		{"apply", func() error { return b.applyCreations(true) }}, {"history", b.measureHistory}, {"scale", b.measureScale}, {"limit", b.limitedApply},
 	}
-	if err := errors.Join(b.build(), b.makeKey()); err != nil {
+	if err := errors.Join(b.buildPrograms(), b.makeKey()); err != nil {
 		return err
 	}
 	for _, c := range cases {
@@ -92,10 +92,10 @@ func run(ctx context.Context, only []string) (err error) {
 			return err
 		}
 	}
-	return b.print()
+	return b.printTable()
 }
 
-func (b *bench) build() error {
+func (b *bench) buildPrograms() error {
 	fmt.Fprintln(os.Stderr, "bench: building ...")
 	cmd := exec.CommandContext(b.ctx, "go", "build", "-o", b.dir+string(filepath.Separator), ".", "./examples/bench/linksops")
 	cmd.Stderr = os.Stderr
@@ -111,8 +111,8 @@ type usage struct {
 	errs string
 }
 
-// run1 runs one program and fails unless it exits with 0.
-func (b *bench) run1(env []string, name string, args ...string) (usage, error) {
+// runProgram runs one program and fails unless it exits with 0.
+func (b *bench) runProgram(env []string, name string, args ...string) (usage, error) {
 	cmd := exec.CommandContext(b.ctx, name, args...)
 	cmd.Dir = b.dir
 	for _, v := range os.Environ() {
@@ -127,32 +127,32 @@ func (b *bench) run1(env []string, name string, args ...string) (usage, error) {
 	err := cmd.Run()
 	u := usage{wall: time.Since(began), out: out.String(), errs: errs.String()}
 	if err != nil {
-		return u, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, last(u.errs, 500))
+		return u, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, lastBytes(u.errs, 500))
 	}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	u.peak = peakMemory(cmd.ProcessState)
 	return u, nil
 }
 
-func last(s string, n int) string { return s[max(0, len(s)-n):] }
+func lastBytes(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// median runs a program n times and returns the run with the median time, with
+// runMedian runs a program n times and returns the run with the median time, with
 // the largest peak of all runs.
-func (b *bench) median(n int, env []string, name string, args ...string) (usage, error) {
+func (b *bench) runMedian(n int, env []string, name string, args ...string) (usage, error) {
 	var all []usage
 	for range n {
-		u, err := b.run1(env, name, args...)
+		u, err := b.runProgram(env, name, args...)
 		if err != nil {
 			return u, err
 		}
 		all = append(all, u)
 	}
-	return median(all), nil
+	return medianUsage(all), nil
 }
 
-// median returns the run with the median time, with the largest peak of all
+// medianUsage returns the run with the median time, with the largest peak of all
 // runs.
-func median(all []usage) usage {
+func medianUsage(all []usage) usage {
 	slices.SortFunc(all, func(x, y usage) int { return int(x.wall - y.wall) })
 	m := all[len(all)/2]
 	for _, u := range all {
@@ -161,17 +161,17 @@ func median(all []usage) usage {
 	return m
 }
 
-// pair runs two programs alternately and returns their median times. So other
+// runAlternately runs two programs alternately and returns their median times. So other
 // load on the machine affects both.
-func (b *bench) pair(n int, env []string, first, second []string) (x, y time.Duration, err error) {
+func (b *bench) runAlternately(n int, env []string, first, second []string) (x, y time.Duration, err error) {
 	var xs, ys []time.Duration
 	for range n {
-		u, err := b.run1(env, first[0], first[1:]...)
+		u, err := b.runProgram(env, first[0], first[1:]...)
 		if err != nil {
 			return 0, 0, err
 		}
 		xs = append(xs, u.wall)
-		if u, err = b.run1(env, second[0], second[1:]...); err != nil {
+		if u, err = b.runProgram(env, second[0], second[1:]...); err != nil {
 			return 0, 0, err
 		}
 		ys = append(ys, u.wall)
@@ -181,7 +181,7 @@ func (b *bench) pair(n int, env []string, first, second []string) (x, y time.Dur
 	return xs[n/2], ys[n/2], nil
 }
 
-func (b *bench) bin(name string) string { return filepath.Join(b.dir, name) }
+func (b *bench) programPath(name string) string { return filepath.Join(b.dir, name) }
 
 func (b *bench) addRow(kept bool, what, measured, floor, limit string) {
 	fmt.Fprintf(os.Stderr, "bench: %s: %s (%s; must reach: %s)\n", what, measured, floor, limit)
@@ -192,8 +192,8 @@ func ms(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) 
 
 func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", float64(a)/float64(b)) }
 
-// print writes the table. It returns an error if promises are broken.
-func (b *bench) print() error {
+// printTable writes the table. It returns an error if promises are broken.
+func (b *bench) printTable() error {
 	fmt.Printf("\n%s/%s, %d cores, %s, Go %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuName(), strings.TrimPrefix(runtime.Version(), "go"))
 	fmt.Println("| what | measured | beside it, in the same run | must reach | kept |")
 	fmt.Println("| --- | --- | --- | --- | --- |")

@@ -21,11 +21,11 @@ func (b *bench) makeKey() error {
 	if err := os.WriteFile(b.identity, []byte(key.String()+"\n"), 0o600); err != nil {
 		return err
 	}
-	if err := os.WriteFile(b.bin("sealed.yaml"), []byte(ruleText(0, true)), 0o600); err != nil {
+	if err := os.WriteFile(b.programPath("sealed.yaml"), []byte(ruleText(0, true)), 0o600); err != nil {
 		return err
 	}
 	out, err := exec.CommandContext(b.ctx, "go", "tool", "sops", "--encrypt", "--age", key.Recipient().String(),
-		"--encrypted-regex", "^authentication$", "--mac-only-encrypted", b.bin("sealed.yaml")).Output()
+		"--encrypted-regex", "^authentication$", "--mac-only-encrypted", b.programPath("sealed.yaml")).Output()
 	if err != nil {
 		return fmt.Errorf("sops encrypt: %w", err)
 	}
@@ -62,10 +62,10 @@ spec:
 	return text
 }
 
-// rules writes n rule files into a new directory. Sealed files are copies of
+// writeRules writes n rule files into a new directory. Sealed files are copies of
 // the file that sops encrypted, each with a different name and path: with
 // mac_only_encrypted the plaintext fields may differ.
-func (b *bench) rules(name string, n int, auth bool) (string, error) {
+func (b *bench) writeRules(name string, n int, auth bool) (string, error) {
 	dir := filepath.Join(b.dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -83,5 +83,5 @@ func (b *bench) rules(name string, n int, auth bool) (string, error) {
 	return dir, nil
 }
 
-// middle returns the median.
-func middle[T any](sorted []T) T { return sorted[len(sorted)/2] }
+// medianOf returns the median.
+func medianOf[T any](sorted []T) T { return sorted[len(sorted)/2] }

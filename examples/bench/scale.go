@@ -25,10 +25,10 @@ const (
 	differsEach = 50 // one of this many rules differs, so that the plan contains changes
 )
 
-// scale plans 2, 20 and 200 projects of 500 encrypted rules each. The floor
+// measureScale plans 2, 20 and 200 projects of 500 encrypted rules each. The floor
 // decodes the same files. Local work is the CPU time of the process on all
 // cores: it excludes the emulator on the same machine.
-func (b *bench) scale() error {
+func (b *bench) measureScale() error {
 	type size struct {
 		rules         int
 		plan, floor   time.Duration // of all cores
@@ -38,7 +38,7 @@ func (b *bench) scale() error {
 	var sizes []size
 	for _, projects := range []int{2, 20, 200} {
 		fmt.Fprintf(os.Stderr, "bench: %d projects of %d rules ...\n", projects, perProject)
-		dir, err := b.projects(projects)
+		dir, err := b.writeProjects(projects)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (b *bench) scale() error {
 				s.noDelay = u.wall
 			}
 		}
-		floor, err := b.median(3, nil, b.self, "decode", filepath.Join(dir, "rules"))
+		floor, err := b.runMedian(3, nil, b.self, "decode", filepath.Join(dir, "rules"))
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (b *bench) scale() error {
 	for i := 1; i < len(sizes); i++ {
 		less, more := sizes[i-1], sizes[i]
 		b.addRow(more.plan <= 11*less.plan && more.peak <= 10*less.peak,
-			fmt.Sprintf("10 times the rules: from %s to %s", count(less.rules), count(more.rules)),
+			fmt.Sprintf("10 times the rules: from %s to %s", formatCount(less.rules), formatCount(more.rules)),
 			fmt.Sprintf("%s times the work, %.1f times the memory", ratio(more.plan, less.plan), float64(more.peak)/float64(less.peak)),
 			fmt.Sprintf("%s and %d MiB, then %s and %d MiB", ms(less.plan), less.peak>>20, ms(more.plan), more.peak>>20),
 			"11 times the time, 10 times the memory")
@@ -85,8 +85,8 @@ func (b *bench) scale() error {
 	return nil
 }
 
-// count formats a number with commas.
-func count(n int) string {
+// formatCount formats a number with commas.
+func formatCount(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -94,14 +94,14 @@ func count(n int) string {
 	return s
 }
 
-// projects writes a config file with n projects and their rules.
-func (b *bench) projects(n int) (dir string, err error) {
+// writeProjects writes a config file with n projects and their rules.
+func (b *bench) writeProjects(n int) (dir string, err error) {
 	name := fmt.Sprintf("scale-%d", n)
 	dir = filepath.Join(b.dir, name)
 	config := "owner: " + scaleOwner + "\ndestinations: [hooks.example.com]\nprojects:\n"
 	for i := range n {
 		p := projectName(i)
-		if _, err := b.rules(filepath.Join(name, "rules", p), perProject, true); err != nil {
+		if _, err := b.writeRules(filepath.Join(name, "rules", p), perProject, true); err != nil {
 			return "", err
 		}
 		config += "  " + p + ": {rules: [rules/" + p + "]}\n"
@@ -114,13 +114,13 @@ func projectName(i int) string { return fmt.Sprintf("project-%03d", i) }
 // planProjects plans all projects without a key.
 func (b *bench) planProjects(dir, url string, projects int) (usage, error) {
 	env := []string{"MKIO_BASE_URL=" + url, "MKIO_TOKEN=bench-token", "SOPS_AGE_KEY_FILE=/nonexistent"}
-	u, err := b.median(3, env, b.bin("mkhooks"), "plan", "--config", filepath.Join(dir, "mkhooks.yaml"))
+	u, err := b.runMedian(3, env, b.programPath("mkhooks"), "plan", "--config", filepath.Join(dir, "mkhooks.yaml"))
 	if err != nil {
 		return u, err
 	}
-	want := fmt.Sprintf("Plan: %s to update, %s in sync.", count(projects*perProject/differsEach), count(projects*(perProject-perProject/differsEach)))
+	want := fmt.Sprintf("Plan: %s to update, %s in sync.", formatCount(projects*perProject/differsEach), formatCount(projects*(perProject-perProject/differsEach)))
 	if !strings.Contains(u.out, want) {
-		return u, fmt.Errorf("the plan of %d projects does not say %q:\n%s", projects, want, last(u.out, 500))
+		return u, fmt.Errorf("the plan of %d projects does not say %q:\n%s", projects, want, lastBytes(u.out, 500))
 	}
 	return u, nil
 }
@@ -211,7 +211,7 @@ func liveSpec(project string, d webhook.Desired, changed bool) map[string]any {
 // 1,000 per minute.
 func (b *bench) limitedApply() error {
 	const n = 2500
-	dir, err := b.rules("limited", n, false)
+	dir, err := b.writeRules("limited", n, false)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (b *bench) limitedApply() error {
 	})
 	h := httptest.NewServer(s)
 	defer h.Close()
-	u, err := b.run1(append(serverEnv(h.URL), "SOPS_AGE_KEY_FILE="+b.identity), b.bin("mkhooks"), "apply", "--owner", "bench", "--yes", "--concurrency", "64", dir)
+	u, err := b.runProgram(append(serverEnv(h.URL), "SOPS_AGE_KEY_FILE="+b.identity), b.programPath("mkhooks"), "apply", "--owner", "bench", "--yes", "--concurrency", "64", dir)
 	if err != nil {
 		return err
 	}
