@@ -47,7 +47,7 @@ var shared string
 
 // build builds mkhooks into the shared directory.
 var build = sync.OnceValue(func() (err error) {
-	if err := touch(); err != nil {
+	if err := readScripts(); err != nil {
 		return err
 	}
 	if shared, err = os.MkdirTemp("", "mkhooks-citest-"); err != nil {
@@ -90,9 +90,9 @@ type World struct {
 	out  bytes.Buffer
 }
 
-// touch reads the scripts, because go test only tracks files that its own
+// readScripts reads the scripts, because go test only tracks files that its own
 // process reads.
-func touch() error {
+func readScripts() error {
 	for _, dir := range []string{".github", filepath.Join("examples", "gitlab")} {
 		err := filepath.WalkDir(filepath.Join(Root(), dir), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
@@ -114,8 +114,8 @@ const Config = "owner: team\ndestinations: [hooks.example.com]\nprojects:\n  dem
 // forge has them; a machine with Go, make and git may lack some.
 var needs = []string{"bash", "curl", "git", "jq"}
 
-// skip skips a test if a command is absent.
-func skip(t testing.TB) {
+// skipIfMissing skips a test if a command is absent.
+func skipIfMissing(t testing.TB) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("the scripts are for runners with Linux: not tested on " + runtime.GOOS)
@@ -130,13 +130,13 @@ func skip(t testing.TB) {
 // New creates a repository with two rules on main. One rule has a secret.
 func New(t testing.TB) *World {
 	t.Helper()
-	skip(t)
+	skipIfMissing(t)
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
 	w := &World{TB: t, Dir: t.TempDir(), Temp: t.TempDir()}
-	w.wrap()
-	w.seed()
+	w.wrapCommands()
+	w.createRepository()
 	w.Secrets = []string{ReadToken, WriteToken, Secret, Rotated, w.Key}
 	w.Emulator = emulator.New(emulator.Options{Tokens: map[string][]emulator.Capability{
 		ReadToken:  {emulator.CanGet},
@@ -145,13 +145,13 @@ func New(t testing.TB) *World {
 	server := httptest.NewServer(w.Emulator)
 	t.Cleanup(server.Close)
 	w.URL = server.URL
-	t.Cleanup(w.wantNoSecret)
+	t.Cleanup(w.searchOutputs)
 	return w
 }
 
-// seed creates the content of the repository, once per process, because sealing
+// createRepository creates the content of the repository, once per process, because sealing
 // is slow.
-func (w *World) seed() {
+func (w *World) createRepository() {
 	w.Helper()
 	template, key := filepath.Join(shared, "repo"), filepath.Join(shared, "key")
 	if data, err := os.ReadFile(key); err == nil {
@@ -175,9 +175,9 @@ func (w *World) seed() {
 	}
 }
 
-// wrap adds commands to the PATH of jobs that log their arguments first. Other
+// wrapCommands adds commands to the PATH of jobs that log their arguments first. Other
 // processes could read these arguments.
-func (w *World) wrap() {
+func (w *World) wrapCommands() {
 	w.bin, w.argv = filepath.Join(w.Temp, "bin"), filepath.Join(w.Temp, "argv")
 	if err := os.Mkdir(w.bin, 0o700); err != nil {
 		w.Fatal(err)
@@ -261,8 +261,8 @@ func (w *World) Apply() {
 	}
 }
 
-// Writes returns the number of requests to the service that are not a GET.
-func (w *World) Writes() int {
+// CountWrites returns the number of requests to the service that are not a GET.
+func (w *World) CountWrites() int {
 	n := 0
 	for _, r := range w.Emulator.Requests() {
 		if r.Method != "GET" {
@@ -292,16 +292,16 @@ func (w *World) Bash(dir string, env []string, script string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// wantNoSecret searches all output, arguments, and files that jobs left outside
+// searchOutputs searches all output, arguments, and files that jobs left outside
 // their clones for secrets.
-func (w *World) wantNoSecret() {
-	w.NoSecret("the output of a job", w.out.String())
+func (w *World) searchOutputs() {
+	w.WantNoSecret("the output of a job", w.out.String())
 	err := filepath.WalkDir(w.Temp, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		w.NoSecret(path, string(data))
+		w.WantNoSecret(path, string(data))
 		return err
 	})
 	if err != nil {
@@ -309,8 +309,8 @@ func (w *World) wantNoSecret() {
 	}
 }
 
-// NoSecret fails if a text contains a secret.
-func (w *World) NoSecret(what, text string) {
+// WantNoSecret fails if a text contains a secret.
+func (w *World) WantNoSecret(what, text string) {
 	for _, secret := range w.Secrets {
 		if strings.Contains(text, secret) {
 			w.Errorf("%s holds the secret %q", what, secret)

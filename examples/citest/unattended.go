@@ -20,9 +20,9 @@ type Unattended struct {
 	State string
 }
 
-// Credentials writes tokens and the age key to files with the given names, as
+// WriteCredentials writes tokens and the age key to files with the given names, as
 // secret stores do.
-func (w *World) Credentials(read, write, age string) (dir string) {
+func (w *World) WriteCredentials(read, write, age string) (dir string) {
 	w.Helper()
 	dir = w.TempDir()
 	for name, text := range map[string]string{read: ReadToken, write: WriteToken, age: w.Key} {
@@ -54,7 +54,7 @@ func (w *World) RunUnattended(u Unattended) {
 	w.Commit("A rule that will go")
 	w.Apply()
 
-	drift := w.withoutUnknown(u.Drift)
+	drift := w.dropUnknownFlags(u.Drift)
 	run(0, "3 in sync", drift)
 	w.Emulator.Edit("jobs", func(spec map[string]any) { spec["enabled"] = false })
 	run(2, "1 drifted", drift)
@@ -72,9 +72,9 @@ func (w *World) RunUnattended(u Unattended) {
 	}
 	lines := strings.Fields(out)
 	digest := lines[len(lines)-1]
-	before := w.Writes()
+	before := w.CountWrites()
 	run(4, "digest", u.Apply(strings.Repeat("0", 32)))
-	if got := w.Writes(); got != before {
+	if got := w.CountWrites(); got != before {
 		w.Errorf("a plan that was not reviewed: %d writes", got-before)
 	}
 	run(0, "2 applied", u.Apply(digest))
@@ -85,9 +85,9 @@ func (w *World) RunUnattended(u Unattended) {
 	run(0, "2 in sync", drift)
 }
 
-// withoutUnknown removes --metrics from a command, and logs this, if this
+// dropUnknownFlags removes --metrics from a command, and logs this, if this
 // mkhooks lacks the flag.
-func (w *World) withoutUnknown(command string) string {
+func (w *World) dropUnknownFlags(command string) string {
 	w.Helper()
 	help, _ := w.Bash(w.Temp, nil, "mkhooks drift --help")
 	if strings.Contains(help, "--metrics") {

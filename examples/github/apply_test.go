@@ -22,7 +22,7 @@ func (h *hub) reviewed(t *testing.T) *pull {
 // wantUntouched checks that nothing was written to the service since before.
 func (h *hub) wantUntouched(t *testing.T, before int) {
 	t.Helper()
-	if n := h.Writes() - before; n != 0 {
+	if n := h.CountWrites() - before; n != 0 {
 		t.Errorf("%d writes to the service, expected none", n)
 	}
 }
@@ -42,7 +42,7 @@ func TestApply(t *testing.T) {
 	h.wantAllUsed(t, "apply", "contents")
 
 	// A second run changes nothing and updates the same comment.
-	before := h.Writes()
+	before := h.CountWrites()
 	h.start(t, "apply", h.push()).want(true)
 	h.wantUntouched(t, before)
 	if bodies := h.of(p.number); len(bodies) != 2 {
@@ -53,7 +53,7 @@ func TestApply(t *testing.T) {
 func TestApplyRefusesAnOldCommit(t *testing.T) {
 	h := newHub(t)
 	h.reviewed(t)
-	e, before := h.push(), h.Writes()
+	e, before := h.push(), h.CountWrites()
 	h.Write("README.md", "More\n")
 	h.Commit("Later")
 	h.start(t, "apply", e).want(false, "is no longer the tip of main").wantStep("Show what was not reviewed", "skipped")
@@ -65,7 +65,7 @@ func TestApplyRefusesAnOldCommit(t *testing.T) {
 func TestApplyRefusesAnotherBranch(t *testing.T) {
 	h := newHub(t)
 	h.reviewed(t)
-	before := h.Writes()
+	before := h.CountWrites()
 	e := h.dispatch(map[string]any{"digest": strings.Repeat("0", 32)})
 	e.ref = "refs/heads/change"
 	h.start(t, "apply", e).want(false, "only main is applied")
@@ -117,7 +117,7 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 			for i := range 5 {
 				check(h, p, map[string]any{"app": map[string]any{"id": i}})
 			}
-			before := h.Writes()
+			before := h.CountWrites()
 			r := h.start(t, "apply", h.push())
 			if tt.want == "" {
 				r.want(true, "3 applied")
@@ -144,7 +144,7 @@ func TestApplyTakesOnlyTheReviewedDigest(t *testing.T) {
 func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)
-	before := h.Writes()
+	before := h.CountWrites()
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	h.start(t, "apply", h.push()).want(false, "not what was reviewed", "::notice title=mkhooks::To apply what is shown")
 	h.wantUntouched(t, before)
@@ -160,7 +160,7 @@ func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 func TestForgedCheck(t *testing.T) {
 	h := newHub(t)
 	p := h.reviewed(t)
-	before := h.Writes()
+	before := h.CountWrites()
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	forge := func(app any, digest string) {
 		h.checks = append(h.checks, map[string]any{
@@ -212,7 +212,7 @@ func TestApplyByHand(t *testing.T) {
 	h := newHub(t)
 	h.Apply()
 	h.Emulator.Put("channels", map[string]any{"url": "https://hooks.example.com/other", "enabled": true, "events": []any{"MediaKind.JobFinished"}})
-	before := h.Writes()
+	before := h.CountWrites()
 
 	// A guard blocks the change. With the guard lifted, the plan has another
 	// digest and must be read first.

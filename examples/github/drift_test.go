@@ -9,7 +9,7 @@ import (
 func TestDrift(t *testing.T) {
 	h := newHub(t)
 	h.Apply()
-	before := h.Writes()
+	before := h.CountWrites()
 	// Issues that resemble ours: by a person, of another project, without our
 	// label, and a pull request.
 	marker := "<!-- mkhooks drift demo -->\n"
@@ -78,7 +78,7 @@ func TestDrift(t *testing.T) {
 	if len(h.issues) != 8 {
 		t.Errorf("%d issues, expected 8", len(h.issues))
 	}
-	if h.Writes() != before {
+	if h.CountWrites() != before {
 		t.Error("drift wrote to the service")
 	}
 }

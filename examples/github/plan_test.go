@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 	h.change()
 	p := h.open("change", repository)
 	h.impostors(p)
-	before := h.Writes()
+	before := h.CountWrites()
 
 	h.start(t, "plan", h.pullRequest(p)).want(true, "jobs: secret rotated")
 	check := h.lastCheck(t, p.head)
@@ -87,7 +87,7 @@ func TestPlan(t *testing.T) {
 	if again := h.lastCheck(t, p.head); again["external_id"] == check["external_id"] {
 		t.Error("another plan has the same digest")
 	}
-	if h.Writes() != before {
+	if h.CountWrites() != before {
 		t.Error("a plan wrote to the service")
 	}
 	h.wantAllUsed(t, "plan", "contents")

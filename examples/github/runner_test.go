@@ -30,7 +30,7 @@ func newHub(t *testing.T) *hub {
 	}}
 	t.Cleanup(func() {
 		for _, text := range h.texts() {
-			w.NoSecret("what was sent to GitHub", text)
+			w.WantNoSecret("what was sent to GitHub", text)
 		}
 	})
 	return h

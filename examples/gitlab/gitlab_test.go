@@ -55,7 +55,7 @@ func TestPlan(t *testing.T) {
 	// main has new commits, so the plan is of the merge.
 	l.Rule("other", "https://hooks.example.com/other", "")
 	l.Commit("Another one")
-	before := l.Writes()
+	before := l.CountWrites()
 
 	l.start(t, l.ofRequest(q)).want(true, "plan validate", "jobs: secret rotated", "other: new")
 	s := l.status(t, q.head)
@@ -84,7 +84,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("a note of others was changed: %v", n)
 		}
 	}
-	if l.Writes() != before {
+	if l.CountWrites() != before {
 		t.Error("a plan wrote to the service")
 	}
 }
@@ -203,13 +203,13 @@ func TestApplyIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
 			q := l.reviewed(t)
-			before := l.Writes()
+			before := l.CountWrites()
 			v := tt.change(l, q)
 			if v == nil {
 				v = l.ofMain("push")
 			}
 			r := l.start(t, v).want(false, "apply", tt.want)
-			if n := l.Writes() - before; n != 0 {
+			if n := l.CountWrites() - before; n != 0 {
 				t.Errorf("%d writes to the service, expected none", n)
 			}
 			if tt.want != none {

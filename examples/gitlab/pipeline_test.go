@@ -71,7 +71,7 @@ func newLab(t *testing.T) *lab {
 	}
 	t.Cleanup(func() {
 		for _, text := range l.sent {
-			w.NoSecret("what was sent to GitLab", text)
+			w.WantNoSecret("what was sent to GitLab", text)
 		}
 	})
 	return l

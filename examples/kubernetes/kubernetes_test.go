@@ -241,7 +241,7 @@ func TestRuns(t *testing.T) {
 	if err := os.Symlink(w.Dir, filepath.Join(repo, "current")); err != nil {
 		t.Fatal(err)
 	}
-	credentials := map[string]string{"drift": w.Credentials("token", "", ""), "apply": w.Credentials("", "token", "age-key")}
+	credentials := map[string]string{"drift": w.WriteCredentials("token", "", ""), "apply": w.WriteCredentials("", "token", "age-key")}
 	command := func(name string, spec jobSpec) (line string, env []string) {
 		c := spec.Template.Spec.Containers[0]
 		if c.Name != name || len(c.Command) > 0 {

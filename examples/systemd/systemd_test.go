@@ -109,7 +109,7 @@ func TestSystemdAnalyze(t *testing.T) {
 // TestRuns runs the commands of the units, unchanged, against the emulator.
 func TestRuns(t *testing.T) {
 	w := citest.New(t)
-	credentials, state, metrics := w.Credentials("token-read", "token", "age-key"), t.TempDir(), t.TempDir()
+	credentials, state, metrics := w.WriteCredentials("token-read", "token", "age-key"), t.TempDir(), t.TempDir()
 	// Each unit sees only the credentials that it loads, under their names in
 	// the unit.
 	loaded := func(unit string) string {
