@@ -60,23 +60,23 @@ func runDemo(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &demo{ctx: ctx, dir: filepath.Join(dir, "repo"), bin: filepath.Join(dir, "bin")}
-	if err := d.build(); err != nil {
+	if err := d.buildTools(); err != nil {
 		return err
 	}
-	if err := d.prepare(); err != nil {
+	if err := d.prepareRepository(); err != nil {
 		return err
 	}
-	stop, err := d.serve()
+	stop, err := d.startEmulator()
 	if err != nil {
 		return err
 	}
 	defer stop()
-	return d.story()
+	return d.runStory()
 }
 
-// build builds mkhooks and sops into the directory of the run. The first build
+// buildTools builds mkhooks and sops into the directory of the run. The first build
 // compiles SOPS with all its key services, which takes a minute or two.
-func (d *demo) build() error {
+func (d *demo) buildTools() error {
 	fmt.Println("building mkhooks and sops ...")
 	if err := os.MkdirAll(d.bin, 0o700); err != nil {
 		return err
@@ -89,9 +89,9 @@ func (d *demo) build() error {
 	return nil
 }
 
-// prepare creates the config repository: rule files, a new age key, .sops.yaml,
+// prepareRepository creates the config repository: rule files, a new age key, .sops.yaml,
 // and the seed of the emulator.
-func (d *demo) prepare() error {
+func (d *demo) prepareRepository() error {
 	for _, name := range []string{"rules", "archive"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, name), 0o700); err != nil {
 			return err
@@ -125,16 +125,16 @@ func (d *demo) prepare() error {
 		}
 	}
 	for _, name := range rules {
-		if _, err := d.command("sops", "encrypt", "--in-place", name).Output(); err != nil {
+		if _, err := d.newCommand("sops", "encrypt", "--in-place", name).Output(); err != nil {
 			return fmt.Errorf("sops encrypt %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// serve starts the emulator and returns a function that stops it.
-func (d *demo) serve() (stop func(), err error) {
-	cmd := d.command("mkhooks", "emulate", "--listen", "127.0.0.1:0", "--project", project, "--token", token, "--seed", "seed.json")
+// startEmulator starts the emulator and returns a function that stops it.
+func (d *demo) startEmulator() (stop func(), err error) {
+	cmd := d.newCommand("mkhooks", "emulate", "--listen", "127.0.0.1:0", "--project", project, "--token", token, "--seed", "seed.json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -158,9 +158,9 @@ func (d *demo) serve() (stop func(), err error) {
 	return stop, nil
 }
 
-// command returns a command in the directory of the run. Its environment has no
+// newCommand returns a command in the directory of the run. Its environment has no
 // key; the caller may add a key.
-func (d *demo) command(name string, args ...string) *exec.Cmd {
+func (d *demo) newCommand(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(d.ctx, filepath.Join(d.bin, name), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Dir = d.dir
@@ -174,17 +174,17 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// say prints the purpose of the next step.
-func say(text string) { fmt.Printf("\n# %s\n", text) }
+// printStep prints the purpose of the next step.
+func printStep(text string) { fmt.Printf("\n# %s\n", text) }
 
-// step prints a command, runs it, and fails unless it exits with want.
-func (d *demo) step(want int, key bool, name string, args ...string) error {
-	shown := strings.Join(append([]string{name}, quote(args)...), " ")
+// runStep prints a command, runs it, and fails unless it exits with want.
+func (d *demo) runStep(want int, key bool, name string, args ...string) error {
+	shown := strings.Join(append([]string{name}, quoteArg(args)...), " ")
 	if key {
 		shown = "SOPS_AGE_KEY_FILE=" + keyFile + " " + shown
 	}
 	fmt.Println("\n$ " + shown)
-	cmd := d.command(name, args...)
+	cmd := d.newCommand(name, args...)
 	if key {
 		cmd.Env = append(cmd.Env, "SOPS_AGE_KEY_FILE="+filepath.Join(d.dir, keyFile))
 	}
@@ -203,7 +203,7 @@ func (d *demo) step(want int, key bool, name string, args ...string) error {
 	return nil
 }
 
-func quote(args []string) []string {
+func quoteArg(args []string) []string {
 	out := make([]string, 0, len(args))
 	for _, a := range args {
 		if strings.ContainsAny(a, ` "'*[]`) {
@@ -214,59 +214,59 @@ func quote(args []string) []string {
 	return out
 }
 
-// story runs all steps and checks the exit code of each.
-func (d *demo) story() error {
+// runStory runs all steps and checks the exit code of each.
+func (d *demo) runStory() error {
 	const owner = "demo-repo"
 	secretPath := `["spec"]["authentication"]["headers"]["X-Webhook-Secret"]`
 	steps := []func() error{
 		func() error {
-			say("Rule files, their auth values encrypted with SOPS. Checking needs no network and no key.")
-			return d.step(0, false, "mkhooks", "validate", "rules")
+			printStep("Rule files, their auth values encrypted with SOPS. Checking needs no network and no key.")
+			return d.runStep(0, false, "mkhooks", "validate", "rules")
 		},
 		func() error {
-			say("What would change? Planning sends GETs only and decrypts nothing.")
-			return d.step(0, false, "mkhooks", "plan", "--owner", owner, "rules")
+			printStep("What would change? Planning sends GETs only and decrypts nothing.")
+			return d.runStep(0, false, "mkhooks", "plan", "--owner", owner, "rules")
 		},
 		func() error {
-			say("Apply. This is the first command that needs the key.")
-			return d.step(0, true, "mkhooks", "apply", "--owner", owner, "--yes", "rules")
+			printStep("Apply. This is the first command that needs the key.")
+			return d.runStep(0, true, "mkhooks", "apply", "--owner", owner, "--yes", "rules")
 		},
 		func() error {
-			say("Again: nothing is left to do.")
-			return d.step(0, false, "mkhooks", "plan", "--owner", owner, "rules")
+			printStep("Again: nothing is left to do.")
+			return d.runStep(0, false, "mkhooks", "plan", "--owner", owner, "rules")
 		},
 		func() error {
-			say("Behind the tool's back, someone pauses channel-alerts and drops an event.")
-			return d.meddle("channel-alerts")
+			printStep("Behind the tool's back, someone pauses channel-alerts and drops an event.")
+			return d.changeLiveRule("channel-alerts")
 		},
 		func() error {
-			say("Drift says which side moved, and exits with 2 for the scheduler.")
-			return d.step(2, false, "mkhooks", "drift", "--owner", owner, "rules")
+			printStep("Drift says which side moved, and exits with 2 for the scheduler.")
+			return d.runStep(2, false, "mkhooks", "drift", "--owner", owner, "rules")
 		},
 		func() error {
-			say("A secret is rotated in its file ...")
-			return d.step(0, true, "sops", "set", "rules/job-notifications.yaml", secretPath, `"a-new-demo-secret"`)
+			printStep("A secret is rotated in its file ...")
+			return d.runStep(0, true, "sops", "set", "rules/job-notifications.yaml", secretPath, `"a-new-demo-secret"`)
 		},
 		func() error {
-			say("... and plan sees it without a key, beside the drift.")
-			return d.step(0, false, "mkhooks", "plan", "--owner", owner, "rules")
+			printStep("... and plan sees it without a key, beside the drift.")
+			return d.runStep(0, false, "mkhooks", "plan", "--owner", owner, "rules")
 		},
 		func() error {
-			say("nightly-report is no longer wanted: its file goes.")
+			printStep("nightly-report is no longer wanted: its file goes.")
 			fmt.Println("\n$ rm rules/nightly-report.yaml")
 			return os.Remove(filepath.Join(d.dir, "rules", "nightly-report.yaml"))
 		},
 		func() error {
-			say("One apply brings back the drift, sends the new secret, and deletes the rule once its history is stored.")
-			return d.step(0, true, "mkhooks", "apply", "--owner", owner, "--prune", "owned", "--archive", "archive", "--yes", "rules")
+			printStep("One apply brings back the drift, sends the new secret, and deletes the rule once its history is stored.")
+			return d.runStep(0, true, "mkhooks", "apply", "--owner", owner, "--prune", "owned", "--archive", "archive", "--yes", "rules")
 		},
 		func() error {
-			say("What the archive holds:")
+			printStep("What the archive holds:")
 			return d.showArchive()
 		},
 		func() error {
-			say("The result: files and service agree. legacy-feed was never ours, so it was left alone.")
-			return d.step(0, false, "mkhooks", "drift", "--owner", owner, "--prune", "owned", "--archive", "archive", "rules")
+			printStep("The result: files and service agree. legacy-feed was never ours, so it was left alone.")
+			return d.runStep(0, false, "mkhooks", "drift", "--owner", owner, "--prune", "owned", "--archive", "archive", "rules")
 		},
 	}
 	for _, step := range steps {
@@ -281,11 +281,11 @@ func (d *demo) story() error {
 	return nil
 }
 
-// meddle changes a live rule as the web application would: it keeps the headers
+// changeLiveRule changes a live rule as the web application would: it keeps the headers
 // and changes the rest.
-func (d *demo) meddle(rule string) error {
+func (d *demo) changeLiveRule(rule string) error {
 	address := d.url + "/api/v1/projects/" + project + "/webhook/rules/" + rule
-	body, err := d.request(http.MethodGet, address, nil)
+	body, err := d.sendRequest(http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
@@ -302,11 +302,11 @@ func (d *demo) meddle(rule string) error {
 		return err
 	}
 	fmt.Printf("\n$ curl -X PUT .../webhook/rules/%s -d '{\"spec\": {\"enabled\": false, ...}}'\n", rule)
-	_, err = d.request(http.MethodPut, address, changed)
+	_, err = d.sendRequest(http.MethodPut, address, changed)
 	return err
 }
 
-func (d *demo) request(method, address string, body []byte) ([]byte, error) {
+func (d *demo) sendRequest(method, address string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(d.ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
