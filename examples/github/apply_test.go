@@ -35,7 +35,7 @@ func TestApply(t *testing.T) {
 	if got := h.Emulator.Rules()["jobs"].Auth()["headers.X-Secret"]; got != citest.Rotated {
 		t.Errorf("the live secret is not the rotated one")
 	}
-	bodies := h.of(p.number)
+	bodies := h.botComments(p.number)
 	if len(bodies) != 2 || !strings.HasPrefix(bodies[1], "<!-- mkhooks apply demo -->\n") || !strings.Contains(bodies[1], "encoding") {
 		t.Errorf("comments: %q", bodies)
 	}
@@ -45,7 +45,7 @@ func TestApply(t *testing.T) {
 	before := h.CountWrites()
 	h.start(t, "apply", h.push()).want(true)
 	h.wantUntouched(t, before)
-	if bodies := h.of(p.number); len(bodies) != 2 {
+	if bodies := h.botComments(p.number); len(bodies) != 2 {
 		t.Errorf("comments: %q", bodies)
 	}
 }
@@ -148,7 +148,7 @@ func TestApplyWhenTheLiveRulesMoved(t *testing.T) {
 	h.Emulator.Edit("channels", func(spec map[string]any) { spec["enabled"] = false })
 	h.start(t, "apply", h.push()).want(false, "not what was reviewed", "::notice title=mkhooks::To apply what is shown")
 	h.wantUntouched(t, before)
-	if bodies := h.of(p.number); len(bodies) != 2 || !strings.Contains(bodies[1], "efused") {
+	if bodies := h.botComments(p.number); len(bodies) != 2 || !strings.Contains(bodies[1], "efused") {
 		t.Errorf("comments: %q", bodies)
 	}
 }
@@ -196,7 +196,7 @@ func TestApplyWhenASecretDoesNotOpen(t *testing.T) {
 	if n := len(h.Emulator.Requests()) - before; n != 0 {
 		t.Errorf("%d requests to the service, expected none", n)
 	}
-	if bodies := h.of(p.number); len(bodies) != 2 || !strings.Contains(bodies[1], "Nothing was applied") {
+	if bodies := h.botComments(p.number); len(bodies) != 2 || !strings.Contains(bodies[1], "Nothing was applied") {
 		t.Errorf("comments: %q", bodies)
 	}
 }

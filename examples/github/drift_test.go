@@ -62,7 +62,7 @@ func TestDrift(t *testing.T) {
 		h.Emulator.Edit(name, func(spec map[string]any) { spec["enabled"] = true })
 	}
 	h.start(t, "drift", h.schedule()).want(true)
-	if issue = h.issue(t, others); issue["state"] != "closed" || len(h.of(issue["number"].(int))) != 1 {
+	if issue = h.issue(t, others); issue["state"] != "closed" || len(h.botComments(issue["number"].(int))) != 1 {
 		t.Errorf("issue: %v", issue)
 	}
 	sent = len(h.sent)

@@ -234,8 +234,8 @@ func (f *forge) editIssue(r *http.Request, body map[string]any) (int, any) {
 	return 404, missing
 }
 
-// texts returns all sent bodies.
-func (f *forge) texts() []string { return f.sent }
+// sentBodies returns all sent bodies.
+func (f *forge) sentBodies() []string { return f.sent }
 
 // open opens a pull request of a branch, or of a fork.
 func (f *forge) open(branch, headRepo string) *pull {
@@ -262,8 +262,8 @@ func (f *forge) mergeIn(p *pull) {
 	p.mergeCommit = w.Git("rev-parse", "HEAD")
 }
 
-// of returns the bodies of the bot's comments on a pull request or an issue.
-func (f *forge) of(number int) (bodies []string) {
+// botComments returns the bodies of the bot's comments on a pull request or an issue.
+func (f *forge) botComments(number int) (bodies []string) {
 	for _, c := range f.comments {
 		if c["number"] == fmt.Sprint(number) && c["user"].(map[string]any)["type"] == "Bot" {
 			bodies = append(bodies, c["body"].(string))

@@ -29,7 +29,7 @@ func newHub(t *testing.T) *hub {
 		"MKIO_TOKEN_READ": citest.ReadToken, "MKIO_TOKEN": citest.WriteToken, "SOPS_AGE_KEY": w.Key,
 	}}
 	t.Cleanup(func() {
-		for _, text := range h.texts() {
+		for _, text := range h.sentBodies() {
 			w.WantNoSecret("what was sent to GitHub", text)
 		}
 	})
