@@ -238,8 +238,8 @@ func (f *forge) merge(q *request) {
 	q.merged = f.world.Git("rev-parse", "HEAD")
 }
 
-// ours returns the bot's notes on a merge request or an issue.
-func (f *forge) ours(kind string, iid int) (bodies []string) {
+// botNotes returns the bot's notes on a merge request or an issue.
+func (f *forge) botNotes(kind string, iid int) (bodies []string) {
 	for _, n := range f.notes {
 		if n["of"] == kind+fmt.Sprint(iid) && n["author"].(object)["id"] == botID {
 			bodies = append(bodies, n["body"].(string))

@@ -62,7 +62,7 @@ func TestPlan(t *testing.T) {
 	if s["state"] != "success" || !digestForm.MatchString(s["description"].(string)) {
 		t.Errorf("status: %v", s)
 	}
-	notes := l.ours("merge_requests", q.iid)
+	notes := l.botNotes("merge_requests", q.iid)
 	if len(notes) != 1 || !strings.HasPrefix(notes[0], "<!-- mkhooks plan demo -->\n") || !strings.Contains(notes[0], s["description"].(string)) {
 		t.Errorf("notes: %q", notes)
 	}
@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 	if s := l.status(t, q.head); s["state"] != "failed" || digestForm.MatchString(s["description"].(string)) {
 		t.Errorf("status: %v", s)
 	}
-	if again := l.ours("merge_requests", q.iid); len(again) != 1 || again[0] == notes[0] {
+	if again := l.botNotes("merge_requests", q.iid); len(again) != 1 || again[0] == notes[0] {
 		t.Errorf("notes: %q", again)
 	}
 	for _, n := range l.notes[:3] {
@@ -110,7 +110,7 @@ func TestFork(t *testing.T) {
 	if s := l.status(t, q.head); s["state"] != "success" {
 		t.Errorf("status: %v", s)
 	}
-	if notes := l.ours("merge_requests", q.iid); len(notes) != 1 || !strings.Contains(notes[0], "2 files of this merge request that are no rule files") {
+	if notes := l.botNotes("merge_requests", q.iid); len(notes) != 1 || !strings.Contains(notes[0], "2 files of this merge request that are no rule files") {
 		t.Errorf("notes: %q", notes)
 	}
 	l.merge(q)
@@ -158,12 +158,12 @@ func TestApply(t *testing.T) {
 	if got := l.Emulator.Rules()["jobs"].Auth()["headers.X-Secret"]; got != citest.Rotated {
 		t.Error("the live secret is not the rotated one")
 	}
-	if notes := l.ours("merge_requests", q.iid); len(notes) != 2 || !strings.HasPrefix(notes[1], "<!-- mkhooks apply demo -->\n") {
+	if notes := l.botNotes("merge_requests", q.iid); len(notes) != 2 || !strings.HasPrefix(notes[1], "<!-- mkhooks apply demo -->\n") {
 		t.Errorf("notes: %q", notes)
 	}
 	// A second run changes nothing and adds no note.
 	l.start(t, l.ofMain("push")).want(true, "apply")
-	if notes := l.ours("merge_requests", q.iid); len(notes) != 2 {
+	if notes := l.botNotes("merge_requests", q.iid); len(notes) != 2 {
 		t.Errorf("notes: %q", notes)
 	}
 }
@@ -263,7 +263,7 @@ func TestDrift(t *testing.T) {
 		l.Emulator.Edit(name, func(spec map[string]any) { spec["enabled"] = true })
 	}
 	drift(true, 4)
-	if i := l.issues[3]; i["state"] != "closed" || len(l.ours("issues", i["iid"].(int))) != 1 {
+	if i := l.issues[3]; i["state"] != "closed" || len(l.botNotes("issues", i["iid"].(int))) != 1 {
 		t.Errorf("issue: %v", i)
 	}
 }
