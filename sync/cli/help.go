@@ -108,8 +108,12 @@ func writeFlags(b *strings.Builder, groups []manual.FlagGroup) {
 	}
 }
 
-// wrapText breaks a text at spaces into lines of at most width characters.
+// wrapText breaks a text at spaces into lines of at most width characters. A text
+// that fits keeps its indentation, and a longer word gets its line alone.
 func wrapText(text string, width int) []string {
+	if utf8.RuneCountInString(text) <= width {
+		return []string{text}
+	}
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

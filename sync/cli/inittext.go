@@ -174,24 +174,6 @@ func (r *initRun) describeTasks(t *initText) {
 	}
 }
 
-// wrapText breaks text at spaces into lines of at most width bytes. A longer word
-// gets its line alone.
-func wrapText(text string, width int) []string {
-	if len(text) <= width {
-		return []string{text} // may be indented
-	}
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		line = strings.TrimPrefix(line+" "+word, " ")
-	}
-	return append(lines, line)
-}
-
 func (r *initRun) describeNext(t *initText, a *app) {
 	t.addPart("Next:")
 	if r.dir != "." {
