@@ -246,7 +246,7 @@ func (s *Scrubber) search(b []byte, in *needles, depth int) bool {
 	if in.text && in.findTight(b) {
 		return true
 	}
-	if depth == 0 {
+	if depth == 0 || in.raw.shortest == 0 { // only short values, which count as whole words
 		return false
 	}
 	decoded := decodeAll(b, &in.raw, in.text)

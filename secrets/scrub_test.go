@@ -223,6 +223,11 @@ func TestScrubberLengths(t *testing.T) {
 	if NewScrubber().Found("abcd") || (*Scrubber)(nil).Found("abcd") || (*Scrubber)(nil).Holds([]byte("abcd")) || new(Scrubber).Found("abcd") {
 		t.Error("found without a value to look for")
 	}
+	// Without a value of four bytes there is nothing to decode.
+	short := NewScrubber(NewString("efg"))
+	if text := strings.Repeat("QUJDREVGR0g ", 20); short.Found(text) || short.Holds([]byte(text)) || short.Reveals(text) || !short.Found(text+"efg") {
+		t.Error("a short value alone")
+	}
 	s.Add(NewString("a-third-one"), NewString("abcd"))
 	if !s.Found("a-third-one") || !s.Found("abcd") {
 		t.Error("Add does not add, or forgets")

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// OpenWorkTree holds the files that are checked out.
+// WorkTree holds the files that are checked out.
 type WorkTree struct{ root *os.Root }
 
 // OpenWorkTree returns the files that are checked out. Close it after use.
