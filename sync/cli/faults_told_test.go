@@ -180,6 +180,7 @@ var unsteady = []struct {
 	{regexp.MustCompile(`\bref [0-9a-f]{12}\b`), "ref …"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "SERVICE"},
 	{regexp.MustCompile(`after \d+ attempts?`), "after N attempts"},
+	{regexp.MustCompile(`in \d+ readings`), "in N readings"}, // as many as a busy machine has time for
 	{regexp.MustCompile(`\b(cell|usual)-\d+/`), ""},
 	{regexp.MustCompile(`(demo_gone-[a-z]+)_[0-9A-Za-z_-]+`), "${1}_…"},
 	{regexp.MustCompile(`\.mkhooks-[0-9A-Za-z]+`), ".mkhooks-…"},
