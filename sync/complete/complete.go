@@ -35,6 +35,10 @@ type Check struct {
 	seen []uint64 // the hashes of the records of each page; each page has a hash once
 }
 
+// mostReserved limits the records that Check reserves memory for because a service
+// says that it has them. Growing a list in steps takes several times its memory.
+const mostReserved = 1 << 20
+
 // Page adds a page. total is the size of the complete history according to the
 // page, if hasTotal is true.
 func (c *Check) Page(events []webhook.Event, total int, hasTotal bool) {
@@ -45,6 +49,7 @@ func (c *Check) Page(events []webhook.Event, total int, hasTotal bool) {
 		c.totalMissing = true
 	case c.pages == 1:
 		c.first, c.last = total, total
+		c.seen = make([]uint64, 0, min(max(total, 0), mostReserved))
 	default:
 		if total < c.last && c.fellFrom == 0 {
 			c.fellFrom, c.fellTo = c.last, total
@@ -63,7 +68,7 @@ func (c *Check) Contradict(why string) {
 
 // addRecords adds the hash of each record of a page, equal records once.
 func (c *Check) addRecords(events []webhook.Event) {
-	if c.seen == nil {
+	if c.pages == 1 {
 		c.seed = maphash.MakeSeed()
 	}
 	from := len(c.seen)
