@@ -81,7 +81,7 @@ func (w *ruleWriter) scanFiles() (err error) {
 		if err == nil {
 			w.paths = append(slices.Clip(w.paths), w.dir)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return invalidf("name a folder", "--out %s can't be read as a folder: %v", w.dir, pathErrorCause(err))
+			return invalidf("name a folder", "--out %s can't be read as a folder: %v", w.dir, fileErrorReason(err))
 		}
 		for _, e := range entries {
 			w.usedNames[strings.ToLower(e.Name())] = true
@@ -109,16 +109,6 @@ func (w *ruleWriter) lockOutput(ctx context.Context) (release func(), err error)
 		return nil, err
 	}
 	return release, nil
-}
-
-// pathErrorCause returns the cause of a path error, for a message that already contains
-// the path.
-func pathErrorCause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // nearestSchema returns the path from dir to the nearest rule.schema.json, in
